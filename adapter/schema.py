@@ -1,0 +1,212 @@
+"""The wire contract: requests, responses, stream events and problems.
+
+openapi.json, the TypeScript types, the gateway's validation and the handler's events all come from this file.
+It is also packed into every archive, so it knows nothing of HTTP servers, TorchServe or torch.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+
+MAX_PROMPT_CHARACTERS = 1_000_000
+MAX_LENGTH = 32_768
+MAX_STOP_STRINGS = 8
+MAX_SEED = 2**53 - 1  # the largest integer that a JavaScript number carries exactly
+
+# TorchServe takes any management request that contains "/token" for its token API
+# (TokenAuthorizationHandler.java:43), and a name becomes a URL segment: hence no "token…" and no "..".
+NAME_PATTERN = r"^(?!token)(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+StopString = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+FinishReason = Literal["stop", "length", "stop_sequence"]
+
+
+class Received(BaseModel):
+    """What a caller sends: strict types, closed ranges, unknown keys refused."""
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, regex_engine="python-re", protected_namespaces=()
+    )
+
+
+class Sent(BaseModel):
+    """What we answer: every field is always present."""
+
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True, protected_namespaces=())
+
+
+class GenerationRequest(Received):
+    prompt: str = Field(min_length=1, max_length=MAX_PROMPT_CHARACTERS)
+    max_length: int = Field(
+        default=100, ge=1, le=MAX_LENGTH, description="Most tokens to generate, the prompt not counted."
+    )
+    temperature: float = Field(default=0.7, ge=0, le=2, description="0 always takes the likeliest token.")
+    top_p: float | None = Field(
+        default=None, gt=0, le=1, description="Sample among the likeliest tokens that together reach this probability."
+    )
+    top_k: int | None = Field(default=None, ge=1, le=1_000, description="Sample among this many likeliest tokens.")
+    repetition_penalty: float | None = Field(
+        default=None, ge=0.1, le=10, description="Above 1 makes tokens that were already used less likely."
+    )
+    stop: tuple[StopString, ...] = Field(
+        default=(), max_length=MAX_STOP_STRINGS, strict=False, description="Generation ends before any of these."
+    )
+    seed: int | None = Field(default=None, ge=0, le=MAX_SEED, description="The same seed gives the same answer.")
+    model: Name | None = Field(default=None, description="The gateway's default model when absent.")
+    model_version: Name | None = Field(default=None, description="The model's default version when absent.")
+
+
+class WorkerRequest(GenerationRequest):
+    """A generation request as the gateway hands it to the worker."""
+
+    id: str
+
+
+class GenerationResponse(Sent):
+    text: str
+    tokens_generated: int
+    generation_time: float = Field(description="Seconds from the start of prompt processing to the last token.")
+    id: str
+    model: str
+    model_version: str
+    finish_reason: FinishReason
+    prompt_tokens: int
+    queue_time: float = Field(description="Seconds before prompt processing started.")
+    time_to_first_token: float = Field(description="Seconds from the gateway's receipt to the first text.")
+    cached: bool = False
+
+
+class ErrorCode(StrEnum):
+    INVALID_REQUEST = "invalid_request"
+    PROMPT_TOO_LONG = "prompt_too_long"
+    MALFORMED_JSON = "malformed_json"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    MODEL_NOT_FOUND = "model_not_found"
+    VERSION_NOT_FOUND = "version_not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    PAYLOAD_TOO_LARGE = "payload_too_large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    RATE_LIMITED = "rate_limited"
+    CANCELLED = "cancelled"
+    INTERNAL = "internal"
+    WORKER_DIED = "worker_died"
+    GENERATION_FAILED = "generation_failed"
+    UPSTREAM_PROTOCOL = "upstream_protocol"
+    OVERLOADED = "overloaded"
+    MODEL_NOT_READY = "model_not_ready"
+    UPSTREAM_UNAVAILABLE = "upstream_unavailable"
+    SHUTTING_DOWN = "shutting_down"
+    OUT_OF_MEMORY = "out_of_memory"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
+
+
+class ErrorKind(NamedTuple):
+    """What is true of every problem of one code."""
+
+    status: int
+    title: str
+    retryable: bool = False
+    retry_after: int | None = None  # seconds; clients ignore more than 60
+
+
+ERROR_CATALOGUE: dict[ErrorCode, ErrorKind] = {
+    ErrorCode.INVALID_REQUEST: ErrorKind(422, "The request is not valid"),
+    ErrorCode.PROMPT_TOO_LONG: ErrorKind(422, "The prompt does not fit into the model's context"),
+    ErrorCode.MALFORMED_JSON: ErrorKind(400, "The body is not JSON"),
+    ErrorCode.UNAUTHORIZED: ErrorKind(401, "A valid API key is needed"),
+    ErrorCode.FORBIDDEN: ErrorKind(403, "This API key may not do that"),
+    ErrorCode.NOT_FOUND: ErrorKind(404, "There is nothing at this address"),
+    ErrorCode.MODEL_NOT_FOUND: ErrorKind(404, "There is no such model"),
+    ErrorCode.VERSION_NOT_FOUND: ErrorKind(404, "There is no such model version"),
+    ErrorCode.METHOD_NOT_ALLOWED: ErrorKind(405, "This address does not take this method"),
+    ErrorCode.PAYLOAD_TOO_LARGE: ErrorKind(413, "The request body is too large"),
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE: ErrorKind(415, "The request body must be JSON"),
+    ErrorCode.RATE_LIMITED: ErrorKind(429, "Too many requests with this API key", retryable=True, retry_after=1),
+    ErrorCode.CANCELLED: ErrorKind(499, "The caller went away"),
+    ErrorCode.INTERNAL: ErrorKind(500, "The gateway failed"),
+    ErrorCode.WORKER_DIED: ErrorKind(502, "The model's worker died", retryable=True, retry_after=2),
+    ErrorCode.GENERATION_FAILED: ErrorKind(502, "The model failed on this request"),
+    ErrorCode.UPSTREAM_PROTOCOL: ErrorKind(502, "The model server's answer made no sense"),
+    ErrorCode.OVERLOADED: ErrorKind(503, "Too many requests are waiting", retryable=True, retry_after=1),
+    ErrorCode.MODEL_NOT_READY: ErrorKind(503, "The model is still loading", retryable=True, retry_after=5),
+    ErrorCode.UPSTREAM_UNAVAILABLE: ErrorKind(503, "The model server is not there", retryable=True, retry_after=5),
+    ErrorCode.SHUTTING_DOWN: ErrorKind(503, "The server is shutting down", retryable=True, retry_after=5),
+    ErrorCode.OUT_OF_MEMORY: ErrorKind(503, "The model ran out of memory", retryable=True, retry_after=5),
+    ErrorCode.DEADLINE_EXCEEDED: ErrorKind(504, "The answer took too long"),
+}
+
+
+class FieldError(Sent):
+    field: str = Field(description="Path of the field, its parts joined by dots.")
+    message: str
+
+
+class Problem(Sent):
+    """A failure as RFC 9457 problem details."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: ErrorCode
+    request_id: str | None = None
+    retryable: bool = False
+    retry_after: int | None = Field(default=None, description="Seconds after which a retry is worth it.")
+    errors: tuple[FieldError, ...] = ()
+
+    @classmethod
+    def of(cls, code: ErrorCode, detail: str, **extra: Any) -> Self:
+        """The problem of `code` with everything that the catalogue says of it; `extra` overrides."""
+        kind = ERROR_CATALOGUE[code]
+        return cls(**{"type": f"urn:torchbridge:error:{code}", "detail": detail, "code": code} | kind._asdict() | extra)
+
+
+class StartEvent(Sent):
+    type: Literal["start"] = "start"
+    id: str
+    model: str
+    model_version: str
+    prompt_tokens: int
+
+
+class DeltaEvent(Sent):
+    type: Literal["delta"] = "delta"
+    index: int = Field(description="0, 1, 2 … within one stream.")
+    text: str
+
+
+class DoneEvent(Sent):
+    type: Literal["done"] = "done"
+    response: GenerationResponse
+
+
+class ErrorEvent(Sent):
+    type: Literal["error"] = "error"
+    problem: Problem
+
+
+StreamEvent = Annotated[StartEvent | DeltaEvent | DoneEvent | ErrorEvent, Field(discriminator="type")]
+STREAM_EVENT: TypeAdapter[StreamEvent] = TypeAdapter(StreamEvent)
+
+
+class ModelVersion(Sent):
+    version: str
+    is_default: bool
+    ready_workers: int
+
+
+class Model(Sent):
+    name: str
+    default_version: str
+    versions: tuple[ModelVersion, ...]
+
+
+class ModelList(Sent):
+    models: tuple[Model, ...]
+
+
+class Health(Sent):
+    status: Literal["ok"] = "ok"
