@@ -1,0 +1,213 @@
+"""Turns token ids into more token ids, many requests at once. Knows nothing of text, JSON, HTTP or threads.
+
+Rows 0 … len(running) - 1 of every buffer belong to the running requests; the row after them to the one request whose
+prompt is being processed. One step runs some prompt tokens and then one batched forward pass for all running rows.
+"""
+
+from collections import deque
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from handlers.sampling import Sampler, SamplingParameters, draw_uniforms
+from handlers.slot_cache import SlotCache, Window, num_cache_layers
+
+EndReason = Literal["stop", "length"]
+
+
+@dataclass(slots=True)
+class Sequenced:
+    """A request on its way through the engine; `prefilled` prompt tokens are in the cache."""
+
+    id: str
+    prompt: Sequence[int]
+    max_new_tokens: int
+    parameters: SamplingParameters
+    prefilled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One new token for each of `ids`, and which of them ended with it."""
+
+    ids: tuple[str, ...]
+    tokens: list[int]
+    ended: dict[str, EndReason]
+
+
+class Engine:
+    """
+    slots: most requests that run at once; more of them wait.
+    context_length: most tokens of a prompt and its answer together.
+    prefill_tokens: most prompt tokens between two decode steps, which is how long a running request can be held up.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        stop_token_ids: Collection[int],
+        *,
+        slots: int = 64,
+        context_length: int,
+        prefill_tokens: int = 64,
+    ) -> None:
+        self.slots = slots
+        self.context_length = context_length
+        self._model = model
+        self._prefill_tokens = prefill_tokens
+        self._cache = SlotCache(num_cache_layers(model.config, context_length), slots, context_length)
+        device, vocabulary = model.device, model.get_output_embeddings().weight.shape[0]
+        self._stop_token_ids = torch.tensor(sorted(stop_token_ids), dtype=torch.long, device=device)
+        self._tokens = torch.zeros(slots, context_length, dtype=torch.long, device=device)
+        self._uniforms = torch.zeros(slots, context_length, device=device)
+        self._seen = torch.zeros(slots, vocabulary, dtype=torch.bool, device=device)
+        self._lengths = torch.zeros(slots, dtype=torch.long, device=device)  # tokens in the cache
+        self._limits = torch.zeros(slots, dtype=torch.long, device=device)  # tokens in the cache when it must end
+        self._every_row = torch.arange(slots, device=device)
+        self._every_position = torch.arange(context_length, device=device)
+        self._masked = torch.finfo(model.dtype).min
+        self._waiting: deque[Sequenced] = deque()
+        self._prefilling: Sequenced | None = None
+        self._running: list[Sequenced] = []
+        self._rows_changed()
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self._running or self._waiting or self._prefilling)
+
+    def submit(
+        self, request_id: str, prompt: Sequence[int], max_new_tokens: int, parameters: SamplingParameters
+    ) -> None:
+        """Queues a request. The prompt has 1 … context_length - 1 tokens."""
+        if not 1 <= len(prompt) < self.context_length:
+            raise ValueError(f"a prompt has 1 to {self.context_length - 1} tokens, not {len(prompt)}")
+        self._waiting.append(Sequenced(request_id, prompt, max_new_tokens, parameters))
+
+    @torch.inference_mode()
+    def cancel(self, request_id: str) -> None:
+        """Forgets a request, wherever it is; an unknown id is one that has ended."""
+        if self._prefilling is not None and self._prefilling.id == request_id:
+            self._prefilling = None
+        self._waiting = deque(request for request in self._waiting if request.id != request_id)
+        self._remove([row for row, request in enumerate(self._running) if request.id == request_id])
+
+    @torch.inference_mode()
+    def cancel_all(self) -> None:
+        self._waiting.clear()
+        self._prefilling = None
+        self._remove(list(range(len(self._running))))
+
+    @torch.inference_mode()
+    def step(self) -> Step | None:
+        """Runs some prompt tokens, then one token for every running request; None when nothing runs yet."""
+        self._prefill()
+        return self._decode() if self._running else None
+
+    def _prefill(self) -> None:
+        budget = self._prefill_tokens if self._running else 8 * self._prefill_tokens
+        cheapest = budget // 4  # a forward pass costs a step even for one token
+        while budget > 0 and (request := self._prefilling or self._admit()) is not None:
+            # The last prompt token is left to the decode step, which then gives the first new one.
+            chunk = request.prompt[request.prefilled : len(request.prompt) - 1][:budget]
+            if chunk:
+                self._run_prompt(request, chunk)
+                budget -= max(len(chunk), cheapest)
+            if request.prefilled == len(request.prompt) - 1:
+                self._prefilling = None
+                self._running.append(request)
+                self._rows_changed()
+
+    def _admit(self) -> Sequenced | None:
+        """Gives the first waiting request the row after the running ones."""
+        if not self._waiting or len(self._running) == self.slots:
+            return None
+        request = self._prefilling = self._waiting.popleft()
+        row, prompt_length = len(self._running), len(request.prompt)
+        limit = min(prompt_length - 1 + request.max_new_tokens, self.context_length - 1)
+        prompt = torch.tensor(request.prompt, device=self._tokens.device)
+        self._tokens[row, :prompt_length] = prompt
+        self._uniforms[row, prompt_length - 1 : limit] = draw_uniforms(
+            limit - prompt_length + 1, request.parameters.seed
+        ).to(self._uniforms.device)
+        self._seen[row] = False
+        self._seen[row, prompt] = True
+        self._lengths[row] = prompt_length - 1
+        self._limits[row] = limit
+        return request
+
+    def _run_prompt(self, request: Sequenced, chunk: Sequence[int]) -> None:
+        row, start = len(self._running), request.prefilled
+        end = start + len(chunk)
+        positions = self._every_position[None, start:end]
+        self._aim(slice(row, row + 1), positions, end)
+        # The model without its head: nobody reads these logits.
+        self._model.base_model(
+            input_ids=self._tokens[row : row + 1, start:end],
+            position_ids=positions,
+            attention_mask=self._mask(positions, end),
+            past_key_values=self._cache,
+            use_cache=True,
+        )
+        request.prefilled = end
+
+    def _decode(self) -> Step:
+        live = len(self._running)
+        rows, lengths = self._every_row[:live], self._lengths[:live]
+        positions = lengths[:, None].clone()
+        self._longest += 1
+        self._aim(slice(0, live), positions, self._longest)
+        logits = self._model(
+            input_ids=self._tokens[rows[:, None], positions],
+            position_ids=positions,
+            attention_mask=self._mask(positions, self._longest),
+            past_key_values=self._cache,
+            use_cache=True,
+        ).logits[:, -1]
+        tokens = self._sampler(logits, self._uniforms[rows, lengths], self._seen[:live])
+        if self._sampler.penalises:
+            self._seen[rows, tokens] = True
+        lengths += 1
+        self._tokens[rows, lengths] = tokens
+        stopped = torch.isin(tokens, self._stop_token_ids)
+        ended_rows = (stopped | (lengths >= self._limits[:live])).nonzero()[:, 0].tolist()
+        ended: dict[str, EndReason] = {
+            self._running[row].id: "stop" if stopped[row] else "length" for row in ended_rows
+        }
+        step = Step(self._ids, tokens.tolist(), ended)
+        self._remove(ended_rows)
+        return step
+
+    def _aim(self, rows: slice, positions: Tensor, length: int) -> None:
+        self._cache.aim(Window(rows, self._every_row[rows, None], positions, length))
+
+    def _mask(self, positions: Tensor, length: int) -> Tensor:
+        """[batch, 1, tokens, length], added to the attention scores: a token looks at itself and at all before it."""
+        hidden = self._every_position[:length] > positions[:, None, :, None]
+        return torch.zeros_like(hidden, dtype=self._model.dtype).masked_fill_(hidden, self._masked)
+
+    def _remove(self, rows: list[int]) -> None:
+        """Takes requests out of the batch; the last rows move into the gaps."""
+        for row in sorted(rows, reverse=True):
+            last = len(self._running) - 1
+            self._move(last, row)
+            self._running[row] = self._running[last]
+            self._running.pop()
+            if self._prefilling is not None:
+                self._move(last + 1, last)
+        if rows:
+            self._rows_changed()
+
+    def _move(self, source: int, target: int) -> None:
+        if source != target:
+            self._cache.move(source, target, int(self._lengths[source]))
+            for buffer in (self._tokens, self._uniforms, self._seen, self._lengths, self._limits):
+                buffer[target] = buffer[source]
+
+    def _rows_changed(self) -> None:
+        self._ids = tuple(request.id for request in self._running)
+        self._sampler = Sampler([request.parameters for request in self._running], self._lengths.device)
+        self._longest = int(self._lengths[: len(self._running)].max()) if self._running else 0

@@ -1,0 +1,118 @@
+"""One request's way from its token ids to the events of its answer."""
+
+import time
+from collections.abc import Sequence
+
+from transformers import PreTrainedTokenizerBase
+
+from adapter.event_stream import encode_event
+from adapter.schema import (
+    DeltaEvent,
+    DoneEvent,
+    ErrorEvent,
+    FinishReason,
+    GenerationResponse,
+    Problem,
+    StartEvent,
+    StreamEvent,
+    WorkerRequest,
+)
+from handlers.stop_strings import StopStrings
+from handlers.tokenization import Detokenizer
+
+
+class Generation:
+    """Takes tokens in and gives events out: `start`, any number of `delta`, then one `done` or `error`.
+
+    The first answer is `start` alone, whatever else is ready: TorchServe never sends the head of a response whose
+    first step is its last (RestJob.java:148-181), so the client would hang.
+    """
+
+    def __init__(self, start: StartEvent) -> None:
+        self._start = start
+        self._is_started = False
+        self._pending = ""
+        self._num_deltas = 0
+        self._end: StreamEvent | None = None
+
+    @property
+    def id(self) -> str:
+        return self._start.id
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether no more text will come; the events may still have to be taken."""
+        return self._end is not None
+
+    def fail(self, problem: Problem) -> None:
+        if self._end is None:
+            self._end = ErrorEvent(problem=problem)
+
+    def take(self) -> tuple[bytes, bool]:
+        """The encoded events that are due, and whether they are the last."""
+        if not self._is_started:
+            self._is_started = True
+            return encode_event(self._start), False
+        events: list[StreamEvent] = []
+        if self._pending:
+            events.append(DeltaEvent(index=self._num_deltas, text=self._pending))
+            self._num_deltas += 1
+            self._pending = ""
+        if self._end is not None:
+            events.append(self._end)
+        return b"".join(map(encode_event, events)), self._end is not None
+
+
+class TextGeneration(Generation):
+    """A generation that the engine runs."""
+
+    def __init__(self, start: StartEvent, request: WorkerRequest, tokenizer: PreTrainedTokenizerBase) -> None:
+        super().__init__(start)
+        self._detokenizer = Detokenizer(tokenizer)
+        self._stop_strings = StopStrings(request.stop)
+        self._text: list[str] = []
+        self._num_tokens = 0
+        self._started_at = time.monotonic()
+        self._first_text_at: float | None = None
+
+    def push(self, token_ids: Sequence[int], end_reason: FinishReason | None) -> None:
+        """Adds tokens; `end_reason` says that they are the engine's last. After a stop string nothing is added."""
+        for token_id in token_ids[:-1] if end_reason == "stop" else token_ids:
+            if self.is_ended:
+                return
+            self._num_tokens += 1
+            self._add(self._detokenizer.push(token_id))
+        if end_reason is not None and not self.is_ended:
+            self._num_tokens += end_reason == "stop"  # the token that says so has no text
+            self._add(self._detokenizer.flush())
+        if end_reason is not None and not self.is_ended:
+            self._give(self._stop_strings.flush())
+            self._finish(end_reason)
+
+    def _add(self, piece: str) -> None:
+        self._give(self._stop_strings.push(piece))
+        if self._stop_strings.is_found:
+            self._finish("stop_sequence")
+
+    def _give(self, piece: str) -> None:
+        if piece:
+            self._first_text_at = self._first_text_at or time.monotonic()
+            self._text.append(piece)
+            self._pending += piece
+
+    def _finish(self, reason: FinishReason) -> None:
+        now = time.monotonic()
+        self._end = DoneEvent(
+            response=GenerationResponse(
+                text="".join(self._text),
+                tokens_generated=self._num_tokens,
+                generation_time=now - self._started_at,
+                id=self.id,
+                model=self._start.model,
+                model_version=self._start.model_version,
+                finish_reason=reason,
+                prompt_tokens=self._start.prompt_tokens,
+                queue_time=0.0,  # the gateway knows it: only it saw the request before TorchServe's queue
+                time_to_first_token=(self._first_text_at or now) - self._started_at,
+            )
+        )

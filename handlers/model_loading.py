@@ -1,0 +1,83 @@
+"""A model directory to a model that is ready to serve: safetensors only, no network, no code from the directory."""
+
+import os
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from handlers.settings import HandlerSettings
+from handlers.slot_cache import UnsupportedModelError
+
+MAX_DEFAULT_CONTEXT_LENGTH = 4_096
+_TIMED_STEPS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    stop_token_ids: frozenset[int]
+    context_length: int
+
+
+def load_model(directory: Path, settings: HandlerSettings) -> LoadedModel:
+    """Raises OSError or ValueError when there is no such model, UnsupportedModelError when we do not serve it."""
+    model = AutoModelForCausalLM.from_pretrained(
+        directory,
+        dtype=settings.dtype,
+        attn_implementation="sdpa",
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=False,
+    ).eval()
+    tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+    if not tokenizer.is_fast:
+        raise UnsupportedModelError("the tokenizer has no tokenizer.json, which text in whole characters needs")
+    if torch.cuda.is_available():
+        model.to("cuda")
+    return LoadedModel(model, tokenizer, _stop_token_ids(model, tokenizer), _context_length(model, settings))
+
+
+def _stop_token_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    eos = model.generation_config.eos_token_id
+    if eos is None:
+        eos = tokenizer.eos_token_id
+    return frozenset([eos] if isinstance(eos, int) else eos or ())
+
+
+def _context_length(model: PreTrainedModel, settings: HandlerSettings) -> int:
+    own_limit: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if settings.context_length is None:
+        return min(own_limit or MAX_DEFAULT_CONTEXT_LENGTH, MAX_DEFAULT_CONTEXT_LENGTH)
+    if own_limit is not None and settings.context_length > own_limit:
+        raise UnsupportedModelError(
+            f"context_length is {settings.context_length}, but the model was made for {own_limit} positions"
+        )
+    return settings.context_length
+
+
+@torch.inference_mode()
+def choose_num_threads(model: PreTrainedModel) -> int:
+    """The thread count that decodes one token fastest here and now.
+
+    More is not always faster: on two contended cores a barrier waits for whichever thread is stalled.
+    """
+    num_cores = len(os.sched_getaffinity(0))
+    candidates = sorted({1, *(count for count in (2, 4, 8, 16, 32) if count < num_cores), num_cores})
+    token = torch.zeros(1, 1, dtype=torch.long, device=model.device)
+
+    def seconds_per_step(num_threads: int) -> float:
+        torch.set_num_threads(num_threads)
+        times = []
+        for _ in range(_TIMED_STEPS):
+            begin = time.perf_counter()
+            model(input_ids=token, use_cache=False)
+            times.append(time.perf_counter() - begin)
+        return statistics.median(times)
+
+    seconds_per_step(1)  # the first steps pay for allocations
+    return min(candidates, key=seconds_per_step)

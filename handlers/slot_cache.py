@@ -1,0 +1,104 @@
+"""A key/value cache under transformers' unchanged model code: one slot for each live request, each at its own length.
+
+A decode step reads the first rows of the buffers as a view, so live requests occupy rows 0, 1, 2 … without gaps.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedConfig
+from transformers.cache_utils import Cache, CacheLayerMixin, DynamicLayer, DynamicSlidingWindowLayer
+
+
+class UnsupportedModelError(ValueError):
+    """The engine would not give this model's own text, so it does not serve it."""
+
+
+@dataclass(slots=True)
+class Window:
+    """Where the next forward pass writes and what it reads.
+
+    rows: which slots are in the batch.
+    row_index: [batch, 1], the same rows as an index.
+    positions: [batch, tokens], the position of each new token in its sequence.
+    length: positions 0 … length - 1 are read.
+    """
+
+    rows: slice
+    row_index: Tensor
+    positions: Tensor
+    length: int
+
+
+class SlotLayer(CacheLayerMixin):
+    """One layer's keys and values, each [slots, heads, capacity, head_dim], allocated at the first use."""
+
+    keys: Tensor
+    values: Tensor
+    window: Window
+
+    def __init__(self, slots: int, capacity: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
+        self.slots = slots
+        self.capacity = capacity
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        def allocate(states: Tensor) -> Tensor:
+            return states.new_zeros(self.slots, states.shape[1], self.capacity, states.shape[3])
+
+        self.keys, self.values = allocate(key_states), allocate(value_states)
+        self.is_initialized = True
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        """Stores [batch, heads, tokens, head_dim] and returns what the batch may look at, as views."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        window = self.window
+        self.keys[window.row_index, :, window.positions] = key_states.transpose(1, 2)
+        self.values[window.row_index, :, window.positions] = value_states.transpose(1, 2)
+        return self.keys[window.rows, :, : window.length], self.values[window.rows, :, : window.length]
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:  # noqa: ARG002 - the interface is transformers'
+        return self.window.length, 0
+
+    def get_seq_length(self) -> int:
+        return self.window.length
+
+    def get_max_length(self) -> int:
+        return self.capacity
+
+
+class SlotCache(Cache):
+    def __init__(self, num_layers: int, slots: int, capacity: int) -> None:
+        self._slot_layers = [SlotLayer(slots, capacity) for _ in range(num_layers)]
+        super().__init__(layers=list(self._slot_layers))
+
+    def aim(self, window: Window) -> None:
+        for layer in self._slot_layers:
+            layer.window = window
+
+    def move(self, source: int, target: int, length: int) -> None:
+        """Copies the first `length` positions of one slot into another."""
+        for layer in self._slot_layers:
+            if layer.is_initialized:
+                layer.keys[target, :, :length] = layer.keys[source, :, :length]
+                layer.values[target, :, :length] = layer.values[source, :, :length]
+
+
+def num_cache_layers(config: PreTrainedConfig, context_length: int) -> int:
+    """How many layers the model caches.
+
+    Raises UnsupportedModelError when one of them needs more than keys and values of every position:
+    sliding windows shorter than the context, linear attention and the like.
+    """
+    layers = DynamicCache(config=config).layers
+    for layer in layers:
+        is_full = type(layer) is DynamicLayer
+        is_wide = type(layer) is DynamicSlidingWindowLayer and layer.sliding_window >= context_length
+        if not (is_full or is_wide):
+            raise UnsupportedModelError(
+                f"{config.model_type} models keep a {type(layer).__name__}; only full attention is supported"
+                f" (a sliding window must be at least as long as the context, {context_length})"
+            )
+    return len(layers) or config.get_text_config().num_hidden_layers

@@ -1,0 +1,152 @@
+"""TorchServe's door to the engine: who asks, who left, and what is ready for whom.
+
+The module defines one class and no other: TorchServe takes it by its being the only one (ts/model_loader.py).
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from adapter.event_stream import CONTENT_TYPE
+from adapter.schema import ErrorCode, Problem, StartEvent, WorkerRequest
+from handlers.engine import Engine
+from handlers.generation import Generation, TextGeneration
+from handlers.model_loading import choose_num_threads, load_model
+from handlers.run_ahead import RunAhead
+from handlers.sampling import SamplingParameters
+from handlers.self_check import check_engine
+from handlers.settings import HandlerSettings
+from handlers.tokenization import encode_prompt
+
+logger = logging.getLogger(__name__)
+
+# Long enough that an idle frontend is not called without need, short enough that a new request does not notice.
+WAIT_SECONDS = 0.02
+
+
+class TextGenerationHandler:
+    def __init__(self) -> None:
+        self._generations: dict[str, Generation] = {}  # by TorchServe's request request_id
+
+    def initialize(self, context: Any) -> None:
+        """Loads the packed model. Raises when it cannot: TorchServe then restarts the worker."""
+        try:
+            self._load(context)
+        except Exception as error:
+            # One line, for whoever waits for the worker (adapter/server_process.py); the traceback follows it.
+            logger.error("torchbridge: cannot load the model: %s", " ".join(str(error).split()))  # noqa: TRY400
+            raise
+
+    def handle(self, data: list[dict[str, Any]], context: Any) -> list[bytes]:
+        """One answer for each live request: its events since the last call.
+
+        Nothing is ever raised: TorchServe would fail every request of the batch.
+        """
+        ids = [context.get_request_id(index) for index in range(len(data))]
+        try:
+            self._advance(ids, data)
+        except Exception as error:
+            logger.exception("the handler failed")
+            self._fail_all(ids, error)
+        answers = [self._generations[request_id].take() for request_id in ids]
+        for index, (request_id, (_, is_last)) in enumerate(zip(ids, answers, strict=True)):
+            context.set_response_content_type(index, CONTENT_TYPE)
+            if is_last:
+                del self._generations[request_id]
+        # TorchServe asks this of each answer that it is about to send (ts/protocol/otf_message_handler.py).
+        context.stopping_criteria = [lambda _, is_last=is_last: is_last for _, is_last in answers]
+        return [events for events, _ in answers]
+
+    def _load(self, context: Any) -> None:
+        directory = Path(context.system_properties["model_dir"])
+        self._model_name = context.model_name
+        self._model_version = str(context.manifest["model"]["modelVersion"])
+        settings = HandlerSettings.from_model_config(context.model_yaml_config)
+        loaded = load_model(directory / "model", settings)
+        torch.set_num_threads(settings.threads or choose_num_threads(loaded.model))
+        self._tokenizer = loaded.tokenizer
+        self._engine = Engine(
+            loaded.model,
+            loaded.stop_token_ids,
+            slots=settings.slots,
+            context_length=loaded.context_length,
+            prefill_tokens=settings.prefill_tokens,
+        )
+        check_engine(self._engine, loaded.model)
+        self._run_ahead = RunAhead(self._engine)
+        logger.info(
+            "torchbridge: %s %s is loaded: %s, %d slots, context of %d tokens, %d threads",
+            self._model_name,
+            self._model_version,
+            loaded.model.dtype,
+            settings.slots,
+            loaded.context_length,
+            torch.get_num_threads(),
+        )
+
+    def _advance(self, ids: list[str], data: list[dict[str, Any]]) -> None:
+        """Starts who is new, ends who is gone, and hands out what the engine has made."""
+        self._generations = {
+            request_id: self._generations[request_id] for request_id in ids if request_id in self._generations
+        }
+        self._run_ahead.keep_only(
+            {request_id for request_id, generation in self._generations.items() if not generation.is_ended}
+        )
+        new = [
+            (request_id, row) for request_id, row in zip(ids, data, strict=True) if request_id not in self._generations
+        ]
+        for request_id, row in new:
+            self._generations[request_id] = self._start(request_id, row)
+        has_answers = new or any(generation.is_ended for generation in self._generations.values())
+        for step in self._run_ahead.collect(0 if has_answers else WAIT_SECONDS):
+            for request_id, token_id in zip(step.ids, step.tokens, strict=True):
+                generation = self._generations.get(request_id)
+                if isinstance(generation, TextGeneration):
+                    generation.push([token_id], step.ended.get(request_id))
+        for request_id, generation in self._generations.items():
+            if not generation.is_ended and not self._run_ahead.is_live(request_id):
+                generation.fail(Problem.of(ErrorCode.DEADLINE_EXCEEDED, "Nobody collected the answer in time."))
+
+    def _start(self, request_id: str, row: dict[str, Any]) -> Generation:
+        """Hands a request to the engine, or turns it down with an in-band error that no other request notices."""
+        body = row.get("body", b"")
+        try:
+            if isinstance(body, dict):  # TorchServe parses a body of type application/json
+                request = WorkerRequest.model_validate(body)
+            else:
+                request = WorkerRequest.model_validate_json(bytes(body))
+        except ValidationError as error:
+            logger.warning("request %s is not in the contract: %s", request_id, error.errors(include_input=False))
+            return self._refuse(request_id, 0, ErrorCode.INVALID_REQUEST, "The request is not valid.")
+        prompt = encode_prompt(self._tokenizer, request.prompt)
+        most = self._engine.context_length - 1
+        if not prompt:
+            return self._refuse(request.id, 0, ErrorCode.INVALID_REQUEST, "The prompt has no tokens.")
+        if len(prompt) > most:
+            detail = f"The prompt has {len(prompt)} tokens; this model takes at most {most}."
+            return self._refuse(request.id, len(prompt), ErrorCode.PROMPT_TOO_LONG, detail)
+        parameters = SamplingParameters(
+            request.temperature, request.top_p, request.top_k, request.repetition_penalty, request.seed
+        )
+        self._run_ahead.submit(request_id, prompt, request.max_length, parameters)
+        return TextGeneration(self._start_event(request.id, len(prompt)), request, self._tokenizer)
+
+    def _refuse(self, request_id: str, prompt_tokens: int, code: ErrorCode, detail: str) -> Generation:
+        generation = Generation(self._start_event(request_id, prompt_tokens))
+        generation.fail(Problem.of(code, detail, request_id=request_id))
+        return generation
+
+    def _start_event(self, request_id: str, prompt_tokens: int) -> StartEvent:
+        return StartEvent(
+            id=request_id, model=self._model_name, model_version=self._model_version, prompt_tokens=prompt_tokens
+        )
+
+    def _fail_all(self, ids: list[str], error: Exception) -> None:
+        is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
+        code = ErrorCode.OUT_OF_MEMORY if is_memory else ErrorCode.GENERATION_FAILED
+        for request_id in ids:
+            generation = self._generations.setdefault(request_id, Generation(self._start_event(request_id, 0)))
+            generation.fail(Problem.of(code, "The model failed on this request."))

@@ -1,0 +1,63 @@
+"""Small randomly initialised models of the families that the engine is compared on."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    LlamaConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    Qwen2Config,
+)
+
+torch.set_num_threads(1)  # these models are too small to share
+
+VOCABULARY = 199
+CONTEXT_LENGTH = 128
+NO_STOP_TOKEN = VOCABULARY + 1
+
+CONFIGURATIONS: dict[str, Callable[[], PreTrainedConfig]] = {
+    "llama": lambda: LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=CONTEXT_LENGTH,
+    ),
+    "qwen2": lambda: Qwen2Config(
+        vocab_size=VOCABULARY,
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=CONTEXT_LENGTH,
+    ),
+    "gpt2": lambda: GPT2Config(vocab_size=VOCABULARY, n_embd=64, n_layer=2, n_head=4, n_positions=CONTEXT_LENGTH),
+}
+
+
+def make_model(family: str) -> PreTrainedModel:
+    torch.manual_seed(7)
+    # A wide spread of weights keeps the greedy choice far from ties, and the answer from one repeated token.
+    config = CONFIGURATIONS[family]()
+    config.initializer_range = 0.3
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    model.generation_config.eos_token_id = None
+    model.generation_config.pad_token_id = 0
+    return model.eval()
+
+
+@pytest.fixture(scope="session", params=sorted(CONFIGURATIONS))
+def any_model(request: pytest.FixtureRequest) -> PreTrainedModel:
+    return make_model(request.param)
+
+
+@pytest.fixture(scope="session")
+def llama() -> PreTrainedModel:
+    return make_model("llama")

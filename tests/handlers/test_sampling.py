@@ -1,0 +1,79 @@
+import pytest
+import torch
+from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+
+from handlers.sampling import Sampler, SamplingParameters, draw_uniforms
+
+VOCABULARY = 50
+CPU = torch.device("cpu")
+NOTHING_SEEN = torch.zeros(1, VOCABULARY, dtype=torch.bool)
+
+
+def frequencies(parameters: SamplingParameters, logits: torch.Tensor, draws: int) -> torch.Tensor:
+    """How often each token is picked when the uniform numbers lie evenly over [0, 1)."""
+    sampler = Sampler([parameters] * draws, CPU)
+    uniforms = (torch.arange(draws) + 0.5) / draws
+    tokens = sampler(logits.expand(draws, -1), uniforms, NOTHING_SEEN.expand(draws, -1))
+    return torch.bincount(tokens, minlength=VOCABULARY) / draws
+
+
+@pytest.mark.parametrize(
+    ("top_k", "top_p"), [(None, None), (5, None), (None, 0.6), (10, 0.8)], ids=["plain", "top k", "top p", "both"]
+)
+def test_tokens_follow_the_distribution_that_transformers_samples_from(top_k: int | None, top_p: float | None) -> None:
+    logits = torch.randn(1, VOCABULARY, generator=torch.Generator().manual_seed(1)) * 2
+    warped = TemperatureLogitsWarper(0.7)(None, logits)
+    if top_k is not None:
+        warped = TopKLogitsWarper(top_k)(None, warped)
+    if top_p is not None:
+        warped = TopPLogitsWarper(top_p)(None, warped)
+    expected = warped.softmax(dim=-1)[0]
+
+    picked = frequencies(SamplingParameters(temperature=0.7, top_k=top_k, top_p=top_p), logits, draws=20_000)
+
+    assert torch.equal(picked[expected == 0], torch.zeros(int((expected == 0).sum())))
+    torch.testing.assert_close(picked, expected, atol=2e-4, rtol=0)
+
+
+def test_temperature_0_takes_the_likeliest_token() -> None:
+    logits = torch.randn(3, VOCABULARY, generator=torch.Generator().manual_seed(2))
+    sampler = Sampler([SamplingParameters()] * 3, CPU)
+
+    assert torch.equal(sampler(logits, torch.rand(3), NOTHING_SEEN.expand(3, -1)), logits.argmax(dim=-1))
+
+
+def test_rows_with_different_parameters_get_what_each_gets_alone() -> None:
+    parameters = [
+        SamplingParameters(),
+        SamplingParameters(temperature=1.0),
+        SamplingParameters(temperature=0.5, top_k=3),
+        SamplingParameters(temperature=2.0, top_p=0.3),
+        SamplingParameters(temperature=1.0, repetition_penalty=2.0),
+    ]
+    generator = torch.Generator().manual_seed(3)
+    logits = torch.randn(5, VOCABULARY, generator=generator)
+    uniforms = torch.rand(5, generator=generator)
+    seen = torch.rand(5, VOCABULARY, generator=generator) > 0.5
+
+    together = Sampler(parameters, CPU)(logits, uniforms, seen)
+    alone = [
+        Sampler([parameters[row]], CPU)(logits[row : row + 1], uniforms[row : row + 1], seen[row : row + 1])
+        for row in range(5)
+    ]
+
+    assert torch.equal(together, torch.cat(alone))
+
+
+@pytest.mark.parametrize("uniform", [0.0, 1 - 2**-24], ids=["smallest", "largest"])
+def test_token_without_probability_is_never_picked(uniform: float) -> None:
+    logits = torch.full((1, VOCABULARY), float("-inf"))
+    logits[0, 20:30] = 0.0
+
+    token = Sampler([SamplingParameters(temperature=1.0)], CPU)(logits, torch.tensor([uniform]), NOTHING_SEEN)
+
+    assert 20 <= int(token) < 30
+
+
+def test_same_seed_draws_the_same_numbers_and_no_seed_different_ones() -> None:
+    assert torch.equal(draw_uniforms(5, seed=1), draw_uniforms(5, seed=1))
+    assert not torch.equal(draw_uniforms(5, seed=None), draw_uniforms(5, seed=None))
