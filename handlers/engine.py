@@ -96,10 +96,13 @@ class Engine:
         self._remove([row for row, request in enumerate(self._running) if request.id == request_id])
 
     @torch.inference_mode()
-    def cancel_all(self) -> None:
+    def cancel_all(self) -> list[str]:
+        """Forgets every request and says which."""
+        requests = [*self._running, *filter(None, [self._prefilling]), *self._waiting]
         self._waiting.clear()
         self._prefilling = None
         self._remove(list(range(len(self._running))))
+        return [request.id for request in requests]
 
     @torch.inference_mode()
     def step(self) -> Step | None:

@@ -10,11 +10,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 from handlers.engine import Engine, Step
 from handlers.sampling import SamplingParameters
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The end of `ids` for a reason not their own: the engine failed, or (TimeoutError) nobody asked for them."""
+
+    ids: Collection[str]
+    error: Exception
 
 
 class RunAhead:
@@ -31,9 +40,8 @@ class RunAhead:
         self._max_uncollected, self._silence, self._abandon = max_uncollected, silence, abandon
         self._changed = threading.Condition()
         self._commands: deque[Callable[[], None]] = deque()  # for the engine's thread alone to carry out
-        self._steps: list[Step] = []
+        self._news: list[Step | Failure] = []
         self._live: set[str] = set()
-        self._failure: Exception | None = None
         self._last_call = time.monotonic()
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -55,28 +63,16 @@ class RunAhead:
                 self._commands.append(lambda gone=gone: self._engine.cancel(gone))  # type: ignore[misc]
             self._touch()
 
-    def is_live(self, request_id: str) -> bool:
-        """Whether the engine still owes tokens to this request: false once it ended, failed or was forgotten."""
-        with self._changed:
-            return request_id in self._live
-
-    def collect(self, timeout: float) -> list[Step]:
-        """The steps since the last call; waits up to `timeout` seconds for the first.
-
-        Raises what the engine failed with, once; every request that was live is then gone.
-        """
+    def collect(self, timeout: float) -> list[Step | Failure]:
+        """What has happened since the last call; waits up to `timeout` seconds for the first of it."""
         with self._changed:
             self._touch()
-            self._changed.wait_for(lambda: self._steps or self._failure, timeout if self._live else 0)
-            self._last_call = time.monotonic()
-            steps, self._steps = self._steps, []
-            for step in steps:
-                self._live.difference_update(step.ended)
-            failure, self._failure = self._failure, None
-            self._changed.notify_all()
-        if failure is not None:
-            raise failure
-        return steps
+            self._changed.wait_for(lambda: self._news, timeout if self._live else 0)
+            news, self._news = self._news, []
+            for item in news:
+                self._live.difference_update(item.ended if isinstance(item, Step) else item.ids)
+            self._touch()
+        return news
 
     def close(self) -> None:
         with self._changed:
@@ -94,12 +90,10 @@ class RunAhead:
                 step = self._engine.step()
             except Exception as failure:
                 logger.exception("the engine failed; its requests end")
-                self._forget_all(failure)
-                continue
-            if step is not None:
-                with self._changed:
-                    self._steps.append(step)
-                    self._changed.notify_all()
+                self._add_news(Failure(self._engine.cancel_all(), failure))
+            else:
+                if step is not None:
+                    self._add_news(step)
 
     def _await_turn(self) -> bool:
         """Waits until there is a step to run; false when closed."""
@@ -111,18 +105,16 @@ class RunAhead:
                 if not self._engine.has_work:
                     self._changed.wait()
                 elif silent_for >= self._abandon:
-                    logger.warning("nobody has asked for %d requests in %.0f s; they end", len(self._live), silent_for)
-                    self._engine.cancel_all()
-                    self._live.clear()
-                elif silent_for >= self._silence or len(self._steps) >= self._max_uncollected:
+                    forgotten = self._engine.cancel_all()
+                    logger.warning("nobody has asked for %d requests in %.0f s; they end", len(forgotten), silent_for)
+                    self._news.append(Failure(forgotten, TimeoutError("nobody collected the answer in time")))
+                elif silent_for >= self._silence or len(self._news) >= self._max_uncollected:
                     self._changed.wait(timeout=self._abandon - silent_for)
                 else:
                     return True
             return False
 
-    def _forget_all(self, failure: Exception) -> None:
+    def _add_news(self, item: Step | Failure) -> None:
         with self._changed:
-            self._engine.cancel_all()
-            self._live.clear()
-            self._failure = failure
+            self._news.append(item)
             self._changed.notify_all()

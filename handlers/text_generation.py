@@ -4,6 +4,7 @@ The module defines one class and no other: TorchServe takes it by its being the 
 """
 
 import logging
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from adapter.schema import ErrorCode, Problem, StartEvent, WorkerRequest
 from handlers.engine import Engine
 from handlers.generation import Generation, TextGeneration
 from handlers.model_loading import choose_num_threads, load_model
-from handlers.run_ahead import RunAhead
+from handlers.run_ahead import Failure, RunAhead
 from handlers.sampling import SamplingParameters
 from handlers.self_check import check_engine
 from handlers.settings import HandlerSettings
@@ -50,7 +51,9 @@ class TextGenerationHandler:
             self._advance(ids, data)
         except Exception as error:
             logger.exception("the handler failed")
-            self._fail_all(ids, error)
+            for request_id in ids:
+                self._generations.setdefault(request_id, Generation(self._start_event(request_id, 0)))
+            self._fail(ids, error)
         answers = [self._generations[request_id].take() for request_id in ids]
         for index, (request_id, (_, is_last)) in enumerate(zip(ids, answers, strict=True)):
             context.set_response_content_type(index, CONTENT_TYPE)
@@ -101,14 +104,14 @@ class TextGenerationHandler:
         for request_id, row in new:
             self._generations[request_id] = self._start(request_id, row)
         has_answers = new or any(generation.is_ended for generation in self._generations.values())
-        for step in self._run_ahead.collect(0 if has_answers else WAIT_SECONDS):
-            for request_id, token_id in zip(step.ids, step.tokens, strict=True):
+        for news in self._run_ahead.collect(0 if has_answers else WAIT_SECONDS):
+            if isinstance(news, Failure):
+                self._fail(news.ids, news.error)
+                continue
+            for request_id, token_id in zip(news.ids, news.tokens, strict=True):
                 generation = self._generations.get(request_id)
                 if isinstance(generation, TextGeneration):
-                    generation.push([token_id], step.ended.get(request_id))
-        for request_id, generation in self._generations.items():
-            if not generation.is_ended and not self._run_ahead.is_live(request_id):
-                generation.fail(Problem.of(ErrorCode.DEADLINE_EXCEEDED, "Nobody collected the answer in time."))
+                    generation.push([token_id], news.ended.get(request_id))
 
     def _start(self, request_id: str, row: dict[str, Any]) -> Generation:
         """Hands a request to the engine, or turns it down with an in-band error that no other request notices."""
@@ -144,9 +147,14 @@ class TextGenerationHandler:
             id=request_id, model=self._model_name, model_version=self._model_version, prompt_tokens=prompt_tokens
         )
 
-    def _fail_all(self, ids: list[str], error: Exception) -> None:
-        is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
-        code = ErrorCode.OUT_OF_MEMORY if is_memory else ErrorCode.GENERATION_FAILED
+    def _fail(self, ids: Collection[str], error: Exception) -> None:
+        """Ends generations for a reason that is not theirs; what it was stays in the log."""
+        if isinstance(error, TimeoutError):
+            problem = Problem.of(ErrorCode.DEADLINE_EXCEEDED, "Nobody collected the answer in time.")
+        elif isinstance(error, MemoryError | torch.OutOfMemoryError):
+            problem = Problem.of(ErrorCode.OUT_OF_MEMORY, "The model ran out of memory on this request.")
+        else:
+            problem = Problem.of(ErrorCode.GENERATION_FAILED, "The model failed on this request.")
         for request_id in ids:
-            generation = self._generations.setdefault(request_id, Generation(self._start_event(request_id, 0)))
-            generation.fail(Problem.of(code, "The model failed on this request."))
+            if request_id in self._generations:
+                self._generations[request_id].fail(problem)

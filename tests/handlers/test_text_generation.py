@@ -1,0 +1,198 @@
+"""The handler as TorchServe calls it, on the embedded model."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adapter.schema import DeltaEvent, DoneEvent, ErrorCode, ErrorEvent, GenerationResponse, StartEvent
+from handlers.engine import Step
+from tests.handlers.fake_frontend import Client, FakeFrontend
+
+MODELS = Path(__file__).parents[2] / "models"
+PROMPTS = [
+    "Once upon a time",
+    "The fox",
+    "A",
+    "In a small village by the sea there lived",
+    "Hello",
+    "One day the old clock stopped and",
+    "Mia",
+]
+
+
+@pytest.fixture
+def frontend(tmp_path: Path) -> Iterator[FakeFrontend]:
+    (tmp_path / "model").symlink_to(MODELS / "tiny")
+    frontend = FakeFrontend(str(tmp_path))
+    yield frontend
+    frontend.handler._run_ahead.close()
+
+
+def response(client: Client) -> GenerationResponse:
+    done = client.events[-1]
+    assert isinstance(done, DoneEvent)
+    return done.response
+
+
+def greedy_texts(frontend: FakeFrontend, prompts: list[str]) -> list[str]:
+    texts = []
+    for prompt in prompts:
+        client = frontend.send(prompt=prompt, max_length=20, temperature=0)
+        frontend.run()
+        texts.append(response(client).text)
+    return texts
+
+
+def test_answer_is_start_then_deltas_then_done(frontend: FakeFrontend) -> None:
+    client = frontend.send(prompt="Once upon a time", max_length=30, temperature=0)
+    frontend.run()
+    start, *deltas, done = client.events
+
+    assert start == StartEvent(id="request-0", model="tiny", model_version="1.0", prompt_tokens=start.prompt_tokens)
+    assert [type(delta) for delta in deltas] == [DeltaEvent] * len(deltas)
+    assert [delta.index for delta in deltas] == list(range(len(deltas)))
+    assert isinstance(done, DoneEvent)
+    assert done.response.text == "".join(delta.text for delta in deltas) != ""
+    assert done.response.tokens_generated == 30
+    assert done.response.finish_reason == "length"
+
+
+def test_request_that_ends_at_its_first_token_is_answered_in_two_steps(frontend: FakeFrontend) -> None:
+    client = frontend.send(prompt="Once upon a time", max_length=1)
+    frontend.run()
+
+    assert client.events[0].type == "start"
+    assert response(client).tokens_generated == 1
+    assert client.chunks[0].count(b"data:") == 1
+
+
+def test_one_bad_request_among_eight_changes_no_other_answer(frontend: FakeFrontend) -> None:
+    alone = greedy_texts(frontend, PROMPTS)
+    good = [frontend.send(prompt=prompt, max_length=20, temperature=0) for prompt in PROMPTS[:4]]
+    bad = frontend.send_body(b'{"id": "bad", "prompt": 7}')
+    good += [frontend.send(prompt=prompt, max_length=20, temperature=0) for prompt in PROMPTS[4:]]
+    frontend.run()
+
+    assert [response(client).text for client in good] == alone
+    assert [event.type for event in bad.events] == ["start", "error"]
+    assert bad.events[1].problem.code == ErrorCode.INVALID_REQUEST
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[]", b'{"prompt":"a"}'], ids=str)
+def test_body_outside_of_the_contract_is_an_error_event(frontend: FakeFrontend, body: bytes) -> None:
+    client = frontend.send_body(body)
+    frontend.run()
+
+    assert isinstance(client.events[-1], ErrorEvent)
+    assert client.events[-1].problem.code == ErrorCode.INVALID_REQUEST
+
+
+def test_prompt_longer_than_the_context_is_a_typed_error_and_not_cut(frontend: FakeFrontend) -> None:
+    client = frontend.send(prompt="Once upon a time " * 2_000)
+    frontend.run()
+    start, error = client.events
+
+    assert start.prompt_tokens > frontend.handler._engine.context_length
+    assert error.problem.code == ErrorCode.PROMPT_TOO_LONG
+    assert str(start.prompt_tokens) in error.problem.detail
+
+
+def test_stop_string_ends_the_answer_and_is_not_in_it(frontend: FakeFrontend) -> None:
+    [whole] = greedy_texts(frontend, ["Once upon a time"])
+    stop = whole[9:14]
+    client = frontend.send(prompt="Once upon a time", max_length=20, temperature=0, stop=[stop])
+    frontend.run()
+
+    assert response(client).text == whole[: whole.index(stop)]
+    assert response(client).finish_reason == "stop_sequence"
+    assert response(client).tokens_generated < 20
+
+
+def test_client_that_leaves_frees_its_slot_for_the_next(tmp_path: Path) -> None:
+    (tmp_path / "model").symlink_to(MODELS / "tiny")
+    frontend = FakeFrontend(str(tmp_path), slots=1)
+    leaver = frontend.send(prompt="Once upon a time", max_length=1_000, seed=1)
+    frontend.call()
+    frontend.leave(leaver)
+    follower = frontend.send(prompt="The fox", max_length=5)
+    frontend.run()
+
+    assert response(follower).tokens_generated == 5
+    assert not any(isinstance(event, DoneEvent) for event in leaver.events)
+    frontend.handler._run_ahead.close()
+
+
+def test_no_step_is_decoded_for_clients_that_have_all_left(frontend: FakeFrontend) -> None:
+    run_ahead = frontend.handler._run_ahead
+    leaver = frontend.send(prompt="Once upon a time", max_length=1_000, seed=1)
+    frontend.call()
+    frontend.leave(leaver)
+
+    def num_steps() -> int:
+        return len(run_ahead._news)
+
+    before = -1
+    while before != num_steps():  # TorchServe makes no call now: its queue is empty
+        before = num_steps()
+        time.sleep(1)
+
+    assert num_steps() <= run_ahead._max_uncollected
+    assert frontend.handler._engine.has_work  # paused, not ended: it could be the JVM that stalls
+
+
+def test_frontend_that_stalls_and_comes_back_gets_every_answer_unchanged(frontend: FakeFrontend) -> None:
+    alone = greedy_texts(frontend, PROMPTS)
+    clients = [frontend.send(prompt=prompt, max_length=20, temperature=0) for prompt in PROMPTS]
+    frontend.call()
+    frontend.call()
+    time.sleep(2)
+    frontend.run()
+
+    assert [response(client).text for client in clients] == alone
+
+
+def test_failure_of_the_engine_is_an_error_event_and_the_next_request_works(
+    frontend: FakeFrontend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> Step:
+        raise RuntimeError("broken at /home/somebody")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(frontend.handler._engine, "step", fail)
+        clients = [frontend.send(prompt=prompt) for prompt in PROMPTS]
+        frontend.run()
+    follower = frontend.send(prompt="The fox", max_length=5)
+    frontend.run()
+
+    assert {client.events[-1].problem.code for client in clients} == {ErrorCode.GENERATION_FAILED}
+    assert "/home" not in clients[0].events[-1].problem.detail
+    assert response(follower).tokens_generated == 5
+
+
+def test_seed_gives_the_same_answer_alone_and_in_company(frontend: FakeFrontend) -> None:
+    alone = frontend.send(prompt="Once upon a time", max_length=40, temperature=1.0, seed=5)
+    frontend.run()
+    company = [frontend.send(prompt=prompt, max_length=30, temperature=1.0) for prompt in PROMPTS]
+    frontend.call()
+    seeded = frontend.send(prompt="Once upon a time", max_length=40, temperature=1.0, seed=5)
+    frontend.run()
+
+    assert response(seeded).text == response(alone).text
+    assert len({response(client).text for client in company}) == len(company)
+
+
+def test_deltas_hold_whole_characters(frontend: FakeFrontend) -> None:
+    client = frontend.send(prompt="好的", max_length=200, temperature=2.0, seed=3)
+    frontend.run()
+
+    assert "".join(event.text for event in client.events if isinstance(event, DeltaEvent)) == response(client).text
+
+
+def test_model_that_cannot_be_loaded_is_said_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "model").mkdir()
+    with pytest.raises(ValueError, match="Unrecognized model"):
+        FakeFrontend(str(tmp_path))
+
+    assert [record.message.startswith("torchbridge: cannot load the model: ") for record in caplog.records] == [True]
