@@ -29,7 +29,6 @@ def load_model(directory: Path, settings: HandlerSettings) -> LoadedModel:
     model = AutoModelForCausalLM.from_pretrained(
         directory,
         dtype=settings.dtype,
-        attn_implementation="sdpa",
         use_safetensors=True,
         local_files_only=True,
         trust_remote_code=False,
