@@ -1,0 +1,161 @@
+// Generated from openapi.json by "npm run generate"; do not edit.
+
+export type paths = Record<string, never>;
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        DeltaEvent: {
+            /**
+             * @default delta
+             * @constant
+             */
+            type: "delta";
+            /** @description 0, 1, 2 … within one stream. */
+            index: number;
+            text: string;
+        };
+        DoneEvent: {
+            /**
+             * @default done
+             * @constant
+             */
+            type: "done";
+            response: components["schemas"]["GenerationResponse"];
+        };
+        /** @enum {string} */
+        ErrorCode: "invalid_request" | "prompt_too_long" | "malformed_json" | "unauthorized" | "forbidden" | "not_found" | "model_not_found" | "version_not_found" | "method_not_allowed" | "payload_too_large" | "unsupported_media_type" | "rate_limited" | "cancelled" | "internal" | "worker_died" | "generation_failed" | "upstream_protocol" | "overloaded" | "model_not_ready" | "upstream_unavailable" | "shutting_down" | "out_of_memory" | "deadline_exceeded";
+        ErrorEvent: {
+            /**
+             * @default error
+             * @constant
+             */
+            type: "error";
+            problem: components["schemas"]["Problem"];
+        };
+        FieldError: {
+            /** @description Path of the field, its parts joined by dots. */
+            field: string;
+            message: string;
+        };
+        GenerationRequest: {
+            prompt: string;
+            /**
+             * @description Most tokens to generate, the prompt not counted.
+             * @default 100
+             */
+            max_length?: number;
+            /**
+             * @description 0 always takes the likeliest token.
+             * @default 0.7
+             */
+            temperature?: number;
+            /** @description Sample among the likeliest tokens that together reach this probability. */
+            top_p?: number | null;
+            /** @description Sample among this many likeliest tokens. */
+            top_k?: number | null;
+            /** @description Above 1 makes tokens that were already used less likely. */
+            repetition_penalty?: number | null;
+            /**
+             * @description Generation ends before any of these.
+             * @default []
+             */
+            stop?: string[];
+            /** @description The same seed gives the same answer. */
+            seed?: number | null;
+            /** @description The gateway's default model when absent. */
+            model?: string | null;
+            /** @description The model's default version when absent. */
+            model_version?: string | null;
+        };
+        GenerationResponse: {
+            text: string;
+            tokens_generated: number;
+            /** @description Seconds from the start of prompt processing to the last token. */
+            generation_time: number;
+            id: string;
+            model: string;
+            model_version: string;
+            /** @enum {string} */
+            finish_reason: "stop" | "length" | "stop_sequence";
+            prompt_tokens: number;
+            /** @description Seconds before prompt processing started. */
+            queue_time: number;
+            /** @description Seconds from the gateway's receipt to the first text. */
+            time_to_first_token: number;
+            /** @default false */
+            cached: boolean;
+        };
+        Health: {
+            /**
+             * @default ok
+             * @constant
+             */
+            status: "ok";
+        };
+        Model: {
+            name: string;
+            default_version: string;
+            versions: components["schemas"]["ModelVersion"][];
+        };
+        ModelList: {
+            models: components["schemas"]["Model"][];
+        };
+        ModelVersion: {
+            version: string;
+            is_default: boolean;
+            ready_workers: number;
+        };
+        /** @description A failure as RFC 9457 problem details. */
+        Problem: {
+            type: string;
+            title: string;
+            status: number;
+            detail: string;
+            code: components["schemas"]["ErrorCode"];
+            /** @default null */
+            request_id: string | null;
+            /** @default false */
+            retryable: boolean;
+            /**
+             * @description Seconds after which a retry is worth it.
+             * @default null
+             */
+            retry_after: number | null;
+            /** @default [] */
+            errors: components["schemas"]["FieldError"][];
+        };
+        StartEvent: {
+            /**
+             * @default start
+             * @constant
+             */
+            type: "start";
+            id: string;
+            model: string;
+            model_version: string;
+            prompt_tokens: number;
+        };
+        StreamEvent: components["schemas"]["StartEvent"] | components["schemas"]["DeltaEvent"] | components["schemas"]["DoneEvent"] | components["schemas"]["ErrorEvent"];
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+}
+export type DeltaEvent = components['schemas']['DeltaEvent'];
+export type DoneEvent = components['schemas']['DoneEvent'];
+export type ErrorCode = components['schemas']['ErrorCode'];
+export type ErrorEvent = components['schemas']['ErrorEvent'];
+export type FieldError = components['schemas']['FieldError'];
+export type GenerationRequest = components['schemas']['GenerationRequest'];
+export type GenerationResponse = components['schemas']['GenerationResponse'];
+export type Health = components['schemas']['Health'];
+export type Model = components['schemas']['Model'];
+export type ModelList = components['schemas']['ModelList'];
+export type ModelVersion = components['schemas']['ModelVersion'];
+export type Problem = components['schemas']['Problem'];
+export type StartEvent = components['schemas']['StartEvent'];
+export type StreamEvent = components['schemas']['StreamEvent'];
+export type $defs = Record<string, never>;
+export type operations = Record<string, never>;

@@ -1,0 +1,31 @@
+import { expect, expectTypeOf, it } from "vitest";
+import { hasText, isGenerationResponse, isModelList, isProblem, isStreamEvent, parseJson } from "../src/contract.js";
+import type { GenerationRequest, StreamEvent } from "../src/index.js";
+import { ERROR, PROBLEM, RESPONSE, WHOLE_STREAM } from "./wire.js";
+
+it("knows every event of the contract", () => {
+  expectTypeOf<StreamEvent["type"]>().toEqualTypeOf<"start" | "delta" | "done" | "error">();
+  for (const event of [...WHOLE_STREAM, ERROR]) expect(isStreamEvent(event)).toBe(true);
+});
+
+it("asks for nothing but a prompt", () => {
+  expectTypeOf<{ prompt: string }>().toExtend<GenerationRequest>();
+  expectTypeOf<{ max_length: number }>().not.toExtend<GenerationRequest>();
+});
+
+it("tells the bodies of the gateway from others", () => {
+  expect(isGenerationResponse(RESPONSE)).toBe(true);
+  expect(isModelList({ models: [] })).toBe(true);
+  expect(isProblem(PROBLEM)).toBe(true);
+  for (const other of [undefined, null, 1, "text", [], {}, { text: 1 }, { models: {} }, { detail: "without a code" }]) {
+    for (const isExpected of [isGenerationResponse, isModelList, isProblem, isStreamEvent]) {
+      expect(isExpected(other), `${isExpected.name}(${JSON.stringify(other)})`).toBe(false);
+    }
+  }
+});
+
+it("reads what is JSON and nothing of what is not", () => {
+  expect(parseJson('{"text": "a"}')).toEqual({ text: "a" });
+  expect(parseJson('{"text": "a"')).toBeUndefined();
+  expect(hasText(parseJson("null"), "text")).toBe(false);
+});

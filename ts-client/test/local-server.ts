@@ -1,0 +1,53 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { onTestFinished } from "vitest";
+
+export interface LocalServer {
+  readonly url: string;
+  connections: number;
+}
+
+/** A real server that lives as long as the test that starts it. */
+export async function startServer(listener: RequestListener): Promise<LocalServer> {
+  const server = createServer(listener);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  const localServer = { url: `http://127.0.0.1:${port}`, connections: 0 };
+  server.on("connection", () => {
+    localServer.connections += 1;
+  });
+  return localServer;
+}
+
+/** An address at which nobody listens. */
+export async function closedUrl(): Promise<string> {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return `http://127.0.0.1:${port}`;
+}
+
+export async function readBody(request: IncomingMessage): Promise<string> {
+  const pieces: Buffer[] = [];
+  for await (const piece of request) pieces.push(piece as Buffer);
+  return Buffer.concat(pieces).toString();
+}
+
+export function sendJson(
+  response: ServerResponse,
+  status: number,
+  body: unknown,
+  contentType = "application/json",
+): void {
+  response.writeHead(status, { "content-type": contentType });
+  response.end(JSON.stringify(body));
+}
