@@ -5,10 +5,12 @@ TorchbridgeError
 │                   ModelNotFound · VersionNotFound · MethodNotAllowed · PayloadTooLarge · UnsupportedMediaType ·
 │                   RateLimited · Cancelled
 └── the server's:   Internal · WorkerDied · GenerationFailed · UpstreamProtocol · Overloaded · ModelNotReady ·
-                    UpstreamUnavailable · ShuttingDown · OutOfMemory · DeadlineExceeded
+                    UpstreamUnavailable (KeyRefused) · ShuttingDown · OutOfMemory · DeadlineExceeded
 """
 
 from typing import ClassVar
+
+from pydantic import BaseModel, ValidationError
 
 from adapter.schema import ErrorCode, FieldError, Problem
 
@@ -117,6 +119,10 @@ class UpstreamUnavailable(TorchbridgeError):
     code = ErrorCode.UPSTREAM_UNAVAILABLE
 
 
+class KeyRefused(UpstreamUnavailable):
+    """TorchServe did not take our key: renewing it may help."""
+
+
 class ShuttingDown(TorchbridgeError):
     code = ErrorCode.SHUTTING_DOWN
 
@@ -137,3 +143,44 @@ ERROR_BY_CODE: dict[ErrorCode, type[TorchbridgeError]] = {
 def from_problem(problem: Problem) -> TorchbridgeError:
     """The exception that a worker's `error` event stands for."""
     return ERROR_BY_CODE[problem.code](problem.detail, retry_after=problem.retry_after, errors=problem.errors)
+
+
+_Translation = tuple[int, str, type[TorchbridgeError], str]
+
+# Status and beginning of the message, as torchserve.md section 1 records them: what else there is does not tell. The
+# `type` is "InternalServerException" for whatever a worker did, and 503 stands for four different things.
+_TRANSLATIONS: tuple[_Translation, ...] = (
+    (400, "Token Authorization failed", KeyRefused, "The model server does not accept the gateway's key."),
+    (404, "Model not found", ModelNotFound, "There is no such model."),
+    (404, "Model version:", VersionNotFound, "The model has no such version."),
+    (413, "", PayloadTooLarge, "The request is too large for the model server."),
+    (500, "Worker died.", WorkerDied, "The model's worker died on this request."),
+    # Of a worker that was killed by a signal: exit status 137 becomes 507 (WorkerThread.java:303, RestJob.java:242).
+    (507, "Worker died.", WorkerDied, "The model's worker was killed on this request."),
+    (507, "Out of resources", OutOfMemory, "The model ran out of memory on this request."),
+    # Also when no worker is left, in the very same words (ApiUtils.java:456-477): TextGenerator asks which it is.
+    (503, 'Model "', Overloaded, "The model's queue is full."),
+    (503, "Prediction failed", GenerationFailed, "The model failed on this request."),
+    (503, "Invalid model predict output", GenerationFailed, "The model's answer could not be used."),
+    (503, "number of batch response mismatched", GenerationFailed, "The model's answer could not be used."),
+    (503, "Unsupported model output data type.", GenerationFailed, "The model's answer could not be used."),
+)
+
+_MAX_CAUSE_CHARACTERS = 500
+
+
+class _TorchServeFailure(BaseModel):
+    message: str = ""
+
+
+def from_torchserve(status: int, body: bytes) -> TorchbridgeError:
+    """The exception for one of TorchServe's answers; its own words go to `cause`, for the log only."""
+    cause = f"TorchServe answered {status}: {body.decode(errors='replace')[:_MAX_CAUSE_CHARACTERS]!r}"
+    try:
+        message = _TorchServeFailure.model_validate_json(body).message if body else ""
+    except ValidationError:
+        return UpstreamProtocol("The model server's answer is not one of its own.", cause=cause)
+    for known_status, beginning, error, detail in _TRANSLATIONS:
+        if status == known_status and message.startswith(beginning):
+            return error(detail, cause=cause)
+    return UpstreamProtocol("The model server gave an answer that nobody expected.", cause=cause)

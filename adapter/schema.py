@@ -16,7 +16,8 @@ MAX_SEED = 2**53 - 1  # the largest integer that a JavaScript number carries exa
 
 # TorchServe takes any management request that contains "/token" for its token API
 # (TokenAuthorizationHandler.java:43), and a name becomes a URL segment: hence no "token…" and no "..".
-NAME_PATTERN = r"^(?!token)(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+# Python's "$" also matches before a final line feed; JavaScript has no "\Z".
+NAME_PATTERN = r"^(?!token)(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,127}$(?!\n)"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 StopString = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 FinishReason = Literal["stop", "length", "stop_sequence"]

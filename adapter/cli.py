@@ -1,0 +1,114 @@
+"""The command `torchbridge`: each command parses, calls the library and prints."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Self
+
+import typer
+from rich.console import Console
+
+from adapter.archive import DEFAULT_MODEL_CONFIG, PROJECT, ArchiveError, build_archive
+from adapter.errors import TorchbridgeError
+from adapter.model_config import ModelConfigError
+from adapter.model_source import ModelSourceError, fetch_model
+from adapter.serve import SAMPLE_PROMPT, RunningStack, Stopped, running_stack, stop_signals
+from adapter.server_process import CONFIG_FILE, DEFAULT_RUN_DIRECTORY, StartFailed
+
+_EXPECTED = (ArchiveError, ModelConfigError, ModelSourceError, StartFailed, TorchbridgeError, OSError)
+_MODEL_STORE = PROJECT / "model_store"
+
+# Tracebacks with local variables could show keys.
+app = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True, add_completion=False)
+
+
+@app.callback()
+def torchbridge() -> None:
+    """Packs a PyTorch language model into a TorchServe archive and serves it with one typed API."""
+
+
+@app.command()
+def pack(
+    model: Annotated[str, typer.Argument(metavar="DIR_OR_HUB_ID", help="A model in Hugging Face format.")],
+    name: Annotated[str, typer.Option(help="Its name in requests.")],
+    version: Annotated[str, typer.Option(help="Its version in requests.")],
+    output: Annotated[Path, typer.Option(help="The directory of the archive.")] = _MODEL_STORE,
+    config: Annotated[Path, typer.Option(help="Workers, slots, queue and timeouts.")] = DEFAULT_MODEL_CONFIG,
+) -> None:
+    """Write OUTPUT/NAME-VERSION.mar; does nothing if it already holds just this."""
+    _print(str(build_archive(fetch_model(model), name, version, output, config)))
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(help="The gateway's port.")] = 8000,
+    model_store: Annotated[Path, typer.Option(help="The directory of the archives.")] = _MODEL_STORE,
+    model: Annotated[str, typer.Option(help="A directory or hub id.")] = str(PROJECT / "models" / "tiny"),
+    run_directory: Annotated[Path, typer.Option(help="Logs, keys and unpacked archives.")] = DEFAULT_RUN_DIRECTORY,
+    torchserve_config: Annotated[Path, typer.Option(help="TorchServe's ports and limits.")] = CONFIG_FILE,
+) -> None:
+    """Serve a model on this machine until Ctrl-C: TorchServe, its worker and the gateway."""
+    stages = _Stages()
+    is_serving = False
+    try:
+        with (
+            stop_signals(),
+            stages,
+            running_stack(
+                model, model_store, port, stages.report, run_directory=run_directory, config=torchserve_config
+            ) as stack,
+        ):
+            stages.end()
+            _print_sample(stack)
+            is_serving = True
+            stack.wait()
+    except Stopped as stopped:
+        raise typer.Exit(0 if is_serving else 128 + stopped.signal_number) from None
+
+
+class _Stages:
+    """What the start is doing: a spinner on a terminal, a line per stage elsewhere."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False)
+        self._spinner = self._console.status("") if self._console.is_terminal else None
+
+    def __enter__(self) -> Self:
+        if self._spinner:
+            self._spinner.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def report(self, stage: str) -> None:
+        if self._spinner:
+            self._spinner.update(stage)
+        else:
+            _print(f"{stage} ...")
+
+    def end(self) -> None:
+        if self._spinner:
+            self._spinner.stop()
+
+
+def _print_sample(stack: RunningStack) -> None:
+    _print(f"\n{SAMPLE_PROMPT}", end="")
+    for text in stack.sample():
+        _print(text, end="")
+    body = json.dumps({"prompt": SAMPLE_PROMPT})
+    _print(f"\n\nServing at {stack.url} until Ctrl-C. Try:")
+    _print(f"  curl -s {stack.url}/generate -H 'content-type: application/json' -d '{body}'")
+
+
+def _print(text: str, end: str = "\n") -> None:
+    print(text, end=end, flush=True)  # noqa: T201 - the command line's voice
+
+
+def main() -> None:
+    try:
+        app()
+    except _EXPECTED as error:
+        cause = getattr(error, "cause", None)
+        typer.echo(f"torchbridge: {error}{f' ({cause})' if cause else ''}", err=True)
+        sys.exit(1)

@@ -1,0 +1,50 @@
+"""What handlers/model-config.yaml may say. TorchServe drops a key or a value that it does not know without a word."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError, model_validator
+
+
+class ModelConfigError(ValueError):
+    """The file is not a model configuration that would work."""
+
+
+class ModelConfig(BaseModel):
+    """The keys of org.pytorch.serve.archive.model.ModelConfig that fit our one way of serving."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    minWorkers: PositiveInt  # noqa: N815 - TorchServe's names
+    maxWorkers: PositiveInt  # noqa: N815
+    continuousBatching: Literal[True]  # noqa: N815
+    batchSize: PositiveInt  # noqa: N815
+    maxBatchDelay: PositiveInt  # noqa: N815
+    jobQueueSize: PositiveInt  # noqa: N815
+    responseTimeout: PositiveInt  # noqa: N815
+    startupTimeout: PositiveInt  # noqa: N815
+    maxRetryTimeoutInSec: PositiveInt = 300  # noqa: N815
+    clientTimeoutInMills: PositiveInt | None = None  # noqa: N815
+    deviceType: Literal["cpu", "gpu"] | None = None  # noqa: N815
+    deviceIds: list[int] | None = None  # noqa: N815
+    handler: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _workers_are_in_order(self) -> "ModelConfig":
+        if self.maxWorkers < self.minWorkers:
+            msg = "maxWorkers is less than minWorkers"
+            raise ValueError(msg)
+        return self
+
+
+def check_model_config(path: Path) -> ModelConfig:
+    try:
+        return ModelConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ModelConfigError(f"{path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ModelConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        reasons = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
+        raise ModelConfigError(f"{path}: {reasons}") from error

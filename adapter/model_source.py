@@ -1,0 +1,115 @@
+"""Where a model comes from, a directory or an id of the Hugging Face hub, and which of its files are served."""
+
+import json
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import snapshot_download
+from safetensors import SafetensorError, safe_open
+
+# Nothing that can run code: no pickles, no *.py.
+SERVED_FILES = (
+    "config.json",
+    "generation_config.json",
+    "model.safetensors",
+    "model-*.safetensors",
+    "model.safetensors.index.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "chat_template.jinja",
+    "*.model",
+)
+_TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
+
+
+class ModelSourceError(ValueError):
+    """The model cannot be served, and the message says why."""
+
+
+def fetch_model(source: str) -> Path:
+    """The directory that `source` names, downloaded first (with progress bars) where it is a hub id."""
+    if Path(source).is_dir():
+        return Path(source)
+    if Path(source).exists() or source.startswith((".", "/", "~")) or source.count("/") > 1:
+        raise ModelSourceError(f"{source} is not a directory.")
+    try:
+        return Path(snapshot_download(source, allow_patterns=list(SERVED_FILES)))
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelSourceError(f"{source} is neither a directory nor a model that the hub gives: {reason}") from error
+
+
+def served_files(directory: Path) -> list[Path]:
+    """The files of the model in `directory` that belong into an archive, in order.
+
+    Raises ModelSourceError where something is missing, or where the model would need to run code of its own.
+    """
+    if not directory.is_dir():
+        raise ModelSourceError(f"{directory} is not a directory.")
+    files = sorted(path for path in directory.iterdir() if path.is_file())
+    for name in ("config.json", "tokenizer_config.json"):
+        _refuse_own_code(directory / name, required=name == "config.json")
+    weights = _weights(directory, files)
+    served = [path for path in files if path.suffix != ".safetensors" and _matches(path, SERVED_FILES)]
+    if not any(_matches(path, _TOKENIZERS) for path in served):
+        raise ModelSourceError(f"{directory} has no tokenizer (tokenizer.json).")
+    for path in weights:
+        _check_safetensors(path)
+    return sorted([*served, *weights])
+
+
+def _weights(directory: Path, files: list[Path]) -> list[Path]:
+    single, index = directory / "model.safetensors", directory / "model.safetensors.index.json"
+    if single in files:
+        return [single]
+    if index in files:
+        names = _read_json(index).get("weight_map")
+        if not isinstance(names, dict) or not names:
+            raise ModelSourceError(f"{index} has no weight_map.")
+        shards = [directory / str(name) for name in sorted(set(names.values()))]
+        missing = [path.name for path in shards if path not in files]
+        if missing:
+            raise ModelSourceError(f"{directory} lacks {', '.join(missing)}, which {index.name} names.")
+        return shards
+    pickles = [path.name for path in files if _matches(path, _PICKLES)]
+    reason = f"{', '.join(pickles)} could run code when loaded" if pickles else "there is no model.safetensors"
+    raise ModelSourceError(f"{directory} has no safetensors weights: {reason}. save_pretrained() writes them.")
+
+
+def _refuse_own_code(path: Path, *, required: bool) -> None:
+    if not path.is_file():
+        if required:
+            raise ModelSourceError(f"{path.parent} is not a model in Hugging Face format: it has no {path.name}.")
+        return
+    if "auto_map" in _read_json(path):
+        raise ModelSourceError(f"{path} has auto_map: the model needs code of its own, which is never run.")
+
+
+def _check_safetensors(path: Path) -> None:
+    try:
+        with safe_open(path, framework="numpy"):
+            pass
+    except (SafetensorError, OSError) as error:
+        hint = " It looks like a Git LFS pointer: run git lfs pull." if path.stat().st_size < 1_000 else ""  # noqa: PLR2004
+        raise ModelSourceError(f"{path} is not a safetensors file ({error}).{hint}") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelSourceError(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ModelSourceError(f"{path} is not a JSON object.")
+    return content
+
+
+def _matches(path: Path, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(path.name, pattern) for pattern in patterns)

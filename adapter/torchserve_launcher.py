@@ -1,0 +1,43 @@
+"""Runs TorchServe's own launcher as one process group, and leaves nothing of that group behind when it ends.
+
+Standard input is a pipe that the starter holds open. Its end means "stop", and it also ends when the starter is killed.
+"""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+
+import psutil
+
+GRACE_SECONDS = 10
+_SECONDS_BETWEEN_LOOKS = 0.2
+
+
+def main(arguments: list[str]) -> None:
+    # A handler, not SIG_IGN: children would inherit that, and Java could not be asked to stop.
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: None)
+    try:
+        command = [sys.executable, "-m", "ts.model_server", *arguments]
+        torchserve = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - ours, not a caller's
+        while torchserve.poll() is None and not select.select([sys.stdin], [], [], _SECONDS_BETWEEN_LOOKS)[0]:
+            pass
+        _terminate(psutil.Process().children(recursive=True))
+    finally:
+        # Workers outlive a Java that crashed, and this process is of the group too: this is its last act.
+        os.killpg(0, signal.SIGKILL)
+
+
+def _terminate(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        try:
+            process.terminate()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(processes, timeout=GRACE_SECONDS)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,82 @@
+"""The rules that a worker's answer must keep, from bytes to events. No sockets."""
+
+import time
+from collections.abc import Iterator
+
+from adapter.errors import TorchbridgeError, UpstreamProtocol, from_problem
+from adapter.event_stream import EventDecoder, EventStreamError
+from adapter.schema import (
+    DeltaEvent,
+    DoneEvent,
+    ErrorEvent,
+    GenerationResponse,
+    StartEvent,
+    StreamEvent,
+    WorkerRequest,
+)
+
+
+class WorkerAnswer:
+    """One answer: `start`, deltas in order, then `done` as the last. It also takes the times that only we can take.
+
+    `sent_at` is when the request went to the worker, `received_at` when it came to us: time.monotonic().
+    """
+
+    def __init__(self, request: WorkerRequest, *, sent_at: float, received_at: float) -> None:
+        self._request = request
+        self._sent_at = sent_at
+        self._received_at = received_at
+        self._decoder = EventDecoder()
+        self._started_at: float | None = None
+        self._first_text_at: float | None = None
+        self._num_deltas = 0
+
+    def feed(self, chunk: bytes) -> Iterator[list[StreamEvent]]:
+        """The events that `chunk` completes, together; then an `error` event is raised as what it stands for."""
+        try:
+            events = list(self._decoder.feed(chunk))
+        except EventStreamError as error:
+            raise _no_sense(str(error)) from error
+        if any(isinstance(event, DoneEvent | ErrorEvent) for event in events[:-1]):
+            raise _no_sense("there are events after the last one")
+        passed: list[StreamEvent] = []
+        try:
+            for event in events:
+                passed.append(self._check(event))  # noqa: PERF401 - what passed before a failure is kept
+        except TorchbridgeError:
+            if passed:
+                yield passed
+            raise
+        if passed:
+            yield passed
+
+    def _check(self, event: StreamEvent) -> StreamEvent:
+        has_started = self._started_at is not None
+        match event:
+            case StartEvent() if not has_started and self._is_ours(event):
+                self._started_at = time.monotonic()
+            case DeltaEvent() if has_started and event.index == self._num_deltas:
+                self._num_deltas += 1
+                self._first_text_at = self._first_text_at or time.monotonic()
+            case DoneEvent() if has_started and self._is_ours(event.response):
+                return DoneEvent(response=event.response.model_copy(update=self._times()))
+            case ErrorEvent():
+                raise from_problem(event.problem)
+            case _:
+                raise _no_sense(f"unexpected: {event.type}, after {self._num_deltas} deltas")
+        return event
+
+    def _is_ours(self, event: StartEvent | GenerationResponse) -> bool:
+        ours = self._request
+        return (event.id, event.model, event.model_version) == (ours.id, ours.model, ours.model_version)
+
+    def _times(self) -> dict[str, float]:
+        now = time.monotonic()
+        return {
+            "queue_time": (self._started_at or now) - self._sent_at,
+            "time_to_first_token": (self._first_text_at or now) - self._received_at,
+        }
+
+
+def _no_sense(cause: str) -> UpstreamProtocol:
+    return UpstreamProtocol("The model server's answer made no sense.", cause=cause)

@@ -1,0 +1,103 @@
+"""TorchServe's management API as recorded from 0.12.0 (tests/fixtures/torchserve), with its keys and their renewal."""
+
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Lock, Thread
+from urllib.parse import parse_qs, urlsplit
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "torchserve"
+PAGES = {None: "models_first_page", "1": "models_second_page", "2": "models_last_page"}
+DESCRIPTIONS = {"/models/beta/all": "describe_all", "/models/beta": "describe_default"}
+
+
+class FakeManagement:
+    """Serves the models alpha (1.0) and beta (1.0, the default, and 2.0)."""
+
+    def __init__(self, key_file: Path) -> None:
+        self.key_file = key_file
+        self.url = ""
+        self.lifetime = timedelta(minutes=60)
+        self.requests: list[str] = []
+        self.num_renewals = 0
+        self._lock = Lock()
+        self._keys = {kind: self._new_key() for kind in ("management", "inference")}
+        self.api_key = secrets.token_urlsafe(6)
+        self.write_keys()
+
+    def renew(self, kind: str) -> None:
+        with self._lock:
+            self.num_renewals += 1
+            self._keys[kind] = self._new_key()
+            self.write_keys()
+
+    def expire(self, kind: str, in_time: timedelta = timedelta(0)) -> None:
+        key, _ = self._keys[kind]
+        self._keys[kind] = key, datetime.now(UTC) + in_time
+        self.write_keys()
+
+    def key(self, kind: str) -> str:
+        return self._keys[kind][0]
+
+    def accepts(self, kind: str, authorization: str | None) -> bool:
+        key, expires_at = self._keys[kind]
+        return authorization == f"Bearer {key}" and datetime.now(UTC) < expires_at
+
+    def write_keys(self) -> None:
+        content = {
+            kind: {"key": key, "expiration time": f"{expires_at:%Y-%m-%dT%H:%M:%S.%f}789Z"}
+            for kind, (key, expires_at) in self._keys.items()
+        }
+        self.key_file.write_text(json.dumps(content | {"API": {"key": self.api_key}}))
+
+    def answer(self, target: str, authorization: str | None) -> tuple[int, bytes]:
+        self.requests.append(target)
+        url = urlsplit(target)
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        if "/token" in target:
+            if authorization != f"Bearer {self.api_key}":
+                return 400, _fixture("invalid_key")
+            self.renew(query["type"])
+            return 200, b"\n"
+        if not self.accepts("management", authorization):
+            return 400, _fixture("invalid_key")
+        if url.path == "/models":
+            return 200, _fixture(PAGES[query.get("next_page_token")])
+        if url.path in DESCRIPTIONS:
+            return 200, _fixture(DESCRIPTIONS[url.path])
+        return 404, _fixture("model_not_found")
+
+    def _new_key(self) -> tuple[str, datetime]:
+        return secrets.token_urlsafe(6), datetime.now(UTC) + self.lifetime
+
+
+@contextmanager
+def serving(fake: FakeManagement) -> Iterator[FakeManagement]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body = fake.answer(self.path, self.headers.get("authorization"))
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        fake.url = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield fake
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _fixture(name: str) -> bytes:
+    return (FIXTURES / f"{name}.json").read_bytes()

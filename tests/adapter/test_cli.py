@@ -1,0 +1,141 @@
+"""The command line: what it prints, its exit codes, and one line for every failure that can be expected."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from adapter import cli
+from adapter.archive import PROJECT
+from adapter.errors import UpstreamUnavailable
+from adapter.serve import Stopped, stop_signals
+from adapter.server_process import StartFailed
+
+
+class FakeStack:
+    """A stack that is up, until `end` says how it ends."""
+
+    url = "http://127.0.0.1:8000"
+
+    def __init__(self, end: Callable[[], NoReturn]) -> None:
+        self.wait = end
+
+    def sample(self) -> Iterator[str]:
+        yield from (", there", " was a fox.")
+
+
+def fail(error: BaseException) -> NoReturn:
+    raise error
+
+
+@contextmanager
+def fake_start(*arguments: object, **_: object) -> Iterator[FakeStack]:
+    report = arguments[3]
+    assert callable(report)
+    report("starting TorchServe")
+    yield FakeStack(lambda: fail(Stopped(signal.SIGTERM)))
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["torchbridge", *arguments])
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    return int(exit_.value.code or 0)
+
+
+def test_pack_prints_where_the_archive_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = str(PROJECT / "models" / "tiny")
+
+    assert run(monkeypatch, "pack", model, "--name", "story", "--version", "2", "--output", str(tmp_path)) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'story-2.mar'}\n"
+    assert (tmp_path / "story-2.mar").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        pytest.param(["/nowhere", "--name", "a", "--version", "1"], "/nowhere is not a directory", id="no model"),
+        pytest.param(["models", "--name", "a", "--version", "1"], "has no config.json", id="not a model"),
+        pytest.param(["models/tiny", "--name", "token", "--version", "1"], "cannot be a name", id="a bad name"),
+        pytest.param(
+            ["models/tiny", "--name", "a", "--version", "1", "--config", "/none.yaml"], "No such file", id="no config"
+        ),
+    ],
+)
+def test_a_failure_is_one_line(
+    arguments: list[str], reason: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(PROJECT)
+
+    assert run(monkeypatch, "pack", *arguments) == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.count("\n") == 1
+    assert output.err.startswith("torchbridge: ")
+    assert reason in output.err
+
+
+def test_serve_shows_the_stages_a_sample_the_address_and_a_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "running_stack", fake_start)
+
+    assert run(monkeypatch, "serve") == 0
+    assert capsys.readouterr().out == (
+        "starting TorchServe ...\n"
+        "\nOnce upon a time, there was a fox.\n"
+        "\nServing at http://127.0.0.1:8000 until Ctrl-C. Try:\n"
+        "  curl -s http://127.0.0.1:8000/generate -H 'content-type: application/json'"
+        ' -d \'{"prompt": "Once upon a time"}\'\n'
+    )
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_in_the_middle_of_the_start_is_no_success(
+    monkeypatch: pytest.MonkeyPatch, signal_number: signal.Signals
+) -> None:
+    @contextmanager
+    def interrupted(*_: object, **__: object) -> Iterator[FakeStack]:
+        os.kill(os.getpid(), signal_number)
+        yield fail(AssertionError("the signal was not heard"))
+
+    monkeypatch.setattr(cli, "running_stack", interrupted)
+
+    assert run(monkeypatch, "serve") == 128 + signal_number
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (StartFailed("TorchServe ended."), "torchbridge: TorchServe ended.\n"),
+        (UpstreamUnavailable("It is gone.", cause="port 1"), "torchbridge: It is gone. (port 1)\n"),
+    ],
+    ids=["a failed start", "a failure of the catalogue"],
+)
+def test_a_failure_to_serve_is_one_line(
+    error: Exception, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "running_stack", contextmanager(lambda *_, **__: fail(error)))
+
+    assert run(monkeypatch, "serve") == 1
+    assert capsys.readouterr().err == line
+
+
+def test_a_second_signal_does_not_disturb_the_stop() -> None:
+    def impatient() -> None:
+        with stop_signals():
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+            finally:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Stopped):
+        impatient()
+
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -1,0 +1,71 @@
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapter.openapi import render
+
+COMMITTED = Path(__file__).parents[2] / "openapi.json"
+DOCUMENT: dict[str, Any] = json.loads(COMMITTED.read_text())
+SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
+OPERATIONS = {operation["operationId"]: operation for path in DOCUMENT["paths"].values() for operation in path.values()}
+
+
+def test_the_committed_document_is_what_the_code_says() -> None:
+    assert COMMITTED.read_text() == render(), "run `make generate`"
+
+
+def test_operation_ids_are_the_names_that_clients_use() -> None:
+    assert set(OPERATIONS) == {"generate", "generateStream", "listModels", "getModel", "livez", "readyz"}
+
+
+def test_every_reference_leads_somewhere() -> None:
+    references = re.findall(r'"\$ref": "#/components/schemas/(\w+)"', COMMITTED.read_text())
+    assert len(references) == COMMITTED.read_text().count('"$ref"')
+    assert set(references) == set(SCHEMAS)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_every_failure_is_a_problem_and_nothing_else(operation: dict[str, Any]) -> None:
+    failures = {status: answer for status, answer in operation["responses"].items() if status != "200"}
+    assert list(failures) == ["default"]
+    assert failures["default"]["content"] == {
+        "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+    }
+
+
+def test_the_stream_is_documented_as_events() -> None:
+    assert OPERATIONS["generateStream"]["responses"]["200"]["content"] == {
+        "text/event-stream": {"schema": {"$ref": "#/components/schemas/StreamEvent"}}
+    }
+
+
+def test_an_event_is_told_by_its_type() -> None:
+    mapping = SCHEMAS["StreamEvent"]["discriminator"]["mapping"]
+    assert mapping == {
+        name: f"#/components/schemas/{name.title()}Event" for name in ("start", "delta", "done", "error")
+    }
+    assert [kind["$ref"] for kind in SCHEMAS["StreamEvent"]["oneOf"]] == [
+        f"#/components/schemas/{name}Event" for name in ("Start", "Delta", "Done", "Error")
+    ]
+
+
+def test_every_field_of_an_answer_is_required() -> None:
+    for name in ("GenerationResponse", "Problem", "StartEvent", "DeltaEvent", "DoneEvent", "ErrorEvent", "Model"):
+        assert SCHEMAS[name]["required"] == list(SCHEMAS[name]["properties"]), name
+
+
+def test_only_the_prompt_of_a_request_is_required() -> None:
+    assert SCHEMAS["GenerationRequest"]["required"] == ["prompt"]
+
+
+def test_what_only_the_worker_sees_is_not_in_the_document() -> None:
+    assert "WorkerRequest" not in COMMITTED.read_text()
+
+
+def test_patterns_mean_the_same_in_javascript() -> None:
+    patterns = re.findall(r'"pattern": "(.*)"', COMMITTED.read_text())
+    assert patterns
+    assert not any(token in pattern for pattern in patterns for token in (r"\\A", r"\\Z", "(?P", "(?<", "(?i"))

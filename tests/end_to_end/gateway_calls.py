@@ -1,0 +1,30 @@
+"""Calls to a gateway, as a caller without our client would make them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+
+from adapter.event_stream import EventDecoder
+from adapter.schema import Problem, StreamEvent
+
+TIMEOUT = 120  # seconds; a bound for a machine that stalls
+
+
+def post(url: str, **body: Any) -> requests.Response:
+    return requests.post(f"{url}/generate", json=body, timeout=TIMEOUT)
+
+
+@contextmanager
+def stream(url: str, **body: Any) -> Iterator[tuple[requests.Response, Iterator[StreamEvent]]]:
+    with requests.post(f"{url}/generate/stream", json=body, timeout=TIMEOUT, stream=True) as response:
+        decoder = EventDecoder()
+        yield response, (event for chunk in response.iter_content(None) for event in decoder.feed(chunk))
+
+
+def expect_problem(response: requests.Response, code: str) -> Problem:
+    problem = Problem.model_validate_json(response.content)
+    assert (problem.code, response.headers["content-type"]) == (code, "application/problem+json")
+    assert response.status_code == problem.status
+    return problem

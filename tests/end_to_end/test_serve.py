@@ -1,0 +1,124 @@
+"""`torchbridge serve` as a user runs it: the way up, the way down, and what is said when it cannot."""
+
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from adapter.archive import PROJECT
+from adapter.run_directory import read_properties
+from adapter.server_process import CONFIG_FILE
+from tests.free_ports import torchserve_properties
+
+pytestmark = pytest.mark.torchserve
+
+Serve = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Starts the command on ports, a store and a run directory of its own."""
+    config = tmp_path / "config.properties"
+    properties = read_properties(CONFIG_FILE) | torchserve_properties()
+    config.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        command = [str(Path(sys.executable).with_name("torchbridge")), "serve", "--port", "0"]
+        command += ["--model-store", str(tmp_path / "store"), "--run-directory", str(tmp_path / "run")]
+        command += ["--torchserve-config", str(config), *arguments]
+        started.append(
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+    assert not processes_in(tmp_path / "run")
+
+
+def processes_in(run_directory: Path) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("TEMP") == str(run_directory / "tmp"):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    assert process.stdout is not None
+    seen = ""
+    for line in process.stdout:
+        seen += line
+        if text in line:
+            return seen
+    assert process.stderr is not None
+    raise AssertionError(f"it ended without {text!r}: {seen}{process.stderr.read()}")
+
+
+def test_serves_until_it_is_told_to_stop(serve: Serve, tmp_path: Path) -> None:
+    process = serve()
+    output = read_until(process, "curl")
+    url = re.findall(r"http://127\.0\.0\.1:\d+", output)[0]
+    answer = requests.post(f"{url}/generate", json={"prompt": "Once upon a time", "max_length": 3}, timeout=60)
+    assert answer.json()["tokens_generated"] == 3
+    assert "loading tiny 1.0 ..." in output
+    assert re.search(r"\nOnce upon a time.{40,}", output, re.DOTALL)
+
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 0
+    assert process.communicate()[1] == ""
+    assert processes_in(tmp_path / "run") == []
+
+
+@pytest.mark.parametrize("stage", ["packing", "starting TorchServe", "loading tiny"])
+def test_an_interrupt_in_the_middle_of_the_start_leaves_nothing_behind(
+    serve: Serve, tmp_path: Path, stage: str
+) -> None:
+    process = serve()
+    read_until(process, stage)
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait() == 128 + signal.SIGINT
+    assert process.communicate()[1] == ""
+    assert processes_in(tmp_path / "run") == []
+
+
+def test_a_torchserve_that_dies_while_serving_is_said(serve: Serve, tmp_path: Path) -> None:
+    process = serve()
+    read_until(process, "curl")
+    next(process for process in processes_in(tmp_path / "run") if process.name() == "java").kill()
+
+    assert process.wait() == 1
+    assert re.fullmatch(r"torchbridge: TorchServe ended\. See .*\n", process.communicate()[1])
+
+
+def test_a_port_in_use_is_one_line(serve: Serve) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        process = serve("--port", str(port))
+
+        assert process.wait() == 1
+    assert re.fullmatch(rf"torchbridge: Port {port} .*--port\.\n", process.communicate()[1])
+
+
+def test_a_model_that_cannot_be_loaded_is_one_line(serve: Serve, tmp_path: Path) -> None:
+    model = shutil.copytree(PROJECT / "models" / "tiny", tmp_path / "strange")
+    (model / "config.json").write_text('{"model_type": "no_such_architecture"}')
+    process = serve("--model", str(model))
+
+    assert process.wait() == 1
+    assert re.fullmatch(r"torchbridge: The worker .*\n", process.communicate()[1])
