@@ -9,7 +9,7 @@ import os
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -54,8 +54,13 @@ def build_archive(
     version: str,
     output_directory: Path,
     config_file: Path = DEFAULT_MODEL_CONFIG,
+    *,
+    check: Callable[[Path, Path], None] = lambda _model_directory, _config_file: None,
 ) -> Path:
-    """Writes NAME-VERSION.mar into `output_directory`, or leaves it alone if it already holds just this."""
+    """Writes NAME-VERSION.mar into `output_directory`, or leaves it alone if it already holds just this.
+
+    `check` is the last word before anything is written, on the model's directory and the configuration.
+    """
     for word, value in (("name", name), ("version", version)):
         if not re.fullmatch(NAME_PATTERN, value):
             raise ArchiveError(
@@ -70,6 +75,7 @@ def build_archive(
         if existing == manifest:
             return archive
         _refuse_other_identity(archive, existing, name, version)
+    check(model_directory, config_file)
     output_directory.mkdir(parents=True, exist_ok=True)
     _write(archive, manifest, sources)
     return archive

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from adapter.archive import DEFAULT_MODEL_CONFIG, PROJECT, ArchiveError, build_archive
 from adapter.errors import TorchbridgeError
+from adapter.model_check import check_model
 from adapter.model_config import ModelConfigError
 from adapter.model_source import ModelSourceError, fetch_model
 from adapter.serve import SAMPLE_PROMPT, RunningStack, Stopped, running_stack, stop_signals
@@ -35,8 +36,11 @@ def pack(
     output: Annotated[Path, typer.Option(help="The directory of the archive.")] = _MODEL_STORE,
     config: Annotated[Path, typer.Option(help="Workers, slots, queue and timeouts.")] = DEFAULT_MODEL_CONFIG,
 ) -> None:
-    """Write OUTPUT/NAME-VERSION.mar; does nothing if it already holds just this."""
-    _print(str(build_archive(fetch_model(model), name, version, output, config)))
+    """Check that a worker can serve MODEL and write OUTPUT/NAME-VERSION.mar, unless it already holds just this."""
+    directory = fetch_model(model)
+    with Console(stderr=True).status(f"checking {directory}"):
+        archive = build_archive(directory, name, version, output, config, check=check_model)
+    _print(str(archive))
 
 
 @app.command()
@@ -61,7 +65,11 @@ def serve(
             stages.end()
             _print_sample(stack)
             is_serving = True
-            stack.wait()
+            try:
+                stack.wait()
+            except Stopped:
+                _print("\nstopping ...")
+                raise
     except Stopped as stopped:
         raise typer.Exit(0 if is_serving else 128 + stopped.signal_number) from None
 

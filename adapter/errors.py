@@ -147,7 +147,7 @@ def from_problem(problem: Problem) -> TorchbridgeError:
 
 _Translation = tuple[int, str, type[TorchbridgeError], str]
 
-# Status and beginning of the message, as torchserve.md section 1 records them: what else there is does not tell. The
+# Status and beginning of the message, as TorchServe 0.12.0 sends them: what else there is does not tell. The
 # `type` is "InternalServerException" for whatever a worker did, and 503 stands for four different things.
 _TRANSLATIONS: tuple[_Translation, ...] = (
     (400, "Token Authorization failed", KeyRefused, "The model server does not accept the gateway's key."),

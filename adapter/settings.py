@@ -23,6 +23,8 @@ class Settings(BaseSettings):
     key_file: Path = Field(default=Path(".torchbridge/key_file.json"), description="Written by TorchServe.")
 
     default_model: Name | None = Field(default=None, description="None: the only model there is.")
-    max_body_bytes: PositiveInt = Field(default=4 * 2**20, description="TorchServe itself takes 6,553,500.")
+    max_body_bytes: PositiveInt = Field(
+        default=4 * 2**20, description="JSON escapes may triple them on the way to TorchServe."
+    )
     max_live_requests: PositiveInt = Field(default=256, description="More than these are refused as overloaded.")
     silence_timeout: PositiveFloat = Field(default=60, description="Seconds without any event that end a request.")

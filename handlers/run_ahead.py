@@ -85,9 +85,9 @@ class RunAhead:
         self._changed.notify_all()
 
     def _run(self) -> None:
-        while self._await_turn():
+        while not self._is_closed:
             try:
-                step = self._engine.step()
+                step = self._engine.step() if self._await_turn() else None
             except Exception as failure:
                 logger.exception("the engine failed; its requests end")
                 self._add_news(Failure(self._engine.cancel_all(), failure))

@@ -55,10 +55,8 @@ class TextGenerationHandler:
                 self._generations.setdefault(request_id, Generation(self._start_event(request_id, 0)))
             self._fail(ids, error)
         answers = [self._generations[request_id].take() for request_id in ids]
-        for index, (request_id, (_, is_last)) in enumerate(zip(ids, answers, strict=True)):
+        for index in range(len(ids)):
             context.set_response_content_type(index, CONTENT_TYPE)
-            if is_last:
-                del self._generations[request_id]
         # TorchServe asks this of each answer that it is about to send (ts/protocol/otf_message_handler.py).
         context.stopping_criteria = [lambda _, is_last=is_last: is_last for _, is_last in answers]
         return [events for events, _ in answers]

@@ -93,6 +93,7 @@ def test_serve_shows_the_stages_a_sample_the_address_and_a_command(
         "\nServing at http://127.0.0.1:8000 until Ctrl-C. Try:\n"
         "  curl -s http://127.0.0.1:8000/generate -H 'content-type: application/json'"
         ' -d \'{"prompt": "Once upon a time"}\'\n'
+        "\nstopping ...\n"
     )
 
 

@@ -66,6 +66,23 @@ def test_starts_until_a_worker_is_ready_and_stops_without_a_trace(tmp_path: Path
 
 
 @pytest.mark.torchserve
+def test_the_worker_sees_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = ("TORCHBRIDGE_API_KEYS", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "db_password", "GITHUB_TOKEN")
+    harmless = ("TOKENIZERS_PARALLELISM", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
+    for name in (*secrets, *harmless):
+        monkeypatch.setenv(name, "1")
+    archive = write_archive(tmp_path, "good", ANSWERS)
+    with TorchServeProcess([archive], tmp_path / "run", torchserve_properties()) as torchserve:
+        torchserve.start()
+        torchserve.wait_until_ready()
+        worker = psutil.Process(torchserve.management.describe("good")[0].workers[0].pid).environ()
+
+    assert [name for name in secrets if name in worker] == []
+    assert [name for name in harmless if name not in worker] == []
+    assert worker["HF_HUB_OFFLINE"] == "1"
+
+
+@pytest.mark.torchserve
 @pytest.mark.parametrize(
     ("handler", "reason"),
     [

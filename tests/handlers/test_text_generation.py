@@ -99,6 +99,18 @@ def test_prompt_longer_than_the_context_is_a_typed_error_and_not_cut(frontend: F
     assert str(start.prompt_tokens) in error.problem.detail
 
 
+def test_longest_prompt_that_leaves_room_for_a_token_is_answered(frontend: FakeFrontend) -> None:
+    context_length = frontend.handler._engine.context_length
+    # A control character is one token, and the tokenizer puts one token before the prompt.
+    fits = frontend.send(prompt="\x01" * (context_length - 2))
+    too_long = frontend.send(prompt="\x01" * (context_length - 1))
+    frontend.run()
+
+    assert response(fits).prompt_tokens == context_length - 1
+    assert response(fits).tokens_generated == 1
+    assert isinstance(too_long.events[-1], ErrorEvent)
+
+
 def test_stop_string_ends_the_answer_and_is_not_in_it(frontend: FakeFrontend) -> None:
     [whole] = greedy_texts(frontend, ["Once upon a time"])
     stop = whole[9:14]
@@ -110,9 +122,19 @@ def test_stop_string_ends_the_answer_and_is_not_in_it(frontend: FakeFrontend) ->
     assert response(client).tokens_generated < 20
 
 
-def test_client_that_leaves_frees_its_slot_for_the_next(tmp_path: Path) -> None:
-    (tmp_path / "model").symlink_to(MODELS / "tiny")
-    frontend = FakeFrontend(str(tmp_path), slots=1)
+def test_client_that_leaves_is_not_decoded_for_beside_the_next(
+    frontend: FakeFrontend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = frontend.handler._engine
+    together: list[tuple[str, ...]] = []
+    step = engine.step
+
+    def recorded_step() -> Step | None:
+        done = step()
+        together.append(done.ids if done else ())
+        return done
+
+    monkeypatch.setattr(engine, "step", recorded_step)
     leaver = frontend.send(prompt="Once upon a time", max_length=1_000, seed=1)
     frontend.call()
     frontend.leave(leaver)
@@ -120,8 +142,8 @@ def test_client_that_leaves_frees_its_slot_for_the_next(tmp_path: Path) -> None:
     frontend.run()
 
     assert response(follower).tokens_generated == 5
-    assert not any(isinstance(event, DoneEvent) for event in leaver.events)
-    frontend.handler._run_ahead.close()
+    assert set(together) <= {(), ("torchserve-0",), ("torchserve-1",)}
+    assert not engine.has_work
 
 
 def test_no_step_is_decoded_for_clients_that_have_all_left(frontend: FakeFrontend) -> None:

@@ -1,0 +1,96 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from adapter.event_stream import EventDecoder
+from adapter.schema import DoneEvent, ErrorCode, GenerationResponse, Problem, StartEvent, StreamEvent, WorkerRequest
+from handlers.generation import Generation, TextGeneration
+
+START = StartEvent(id="a", model="tiny", model_version="1.0", prompt_tokens=3)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerBase:
+    return AutoTokenizer.from_pretrained(Path(__file__).parents[2] / "models" / "tiny")
+
+
+def ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def make(tokenizer: PreTrainedTokenizerBase, **request: Any) -> TextGeneration:
+    return TextGeneration(START, WorkerRequest(id="a", prompt="p", **request), tokenizer)
+
+
+def take_events(generation: Generation) -> list[StreamEvent]:
+    events: list[StreamEvent] = []
+    is_last = False
+    while not is_last:
+        answer, is_last = generation.take()
+        events += EventDecoder().feed(answer)
+    return events
+
+
+def response(generation: Generation) -> GenerationResponse:
+    done = take_events(generation)[-1]
+    assert isinstance(done, DoneEvent)
+    return done.response
+
+
+def test_start_is_alone_in_the_first_answer_even_when_all_is_ready(tokenizer: PreTrainedTokenizerBase) -> None:
+    generation = make(tokenizer)
+    generation.push(ids(tokenizer, "hello"), "length")
+    first, is_last = generation.take()
+
+    assert (list(EventDecoder().feed(first)), is_last) == ([START], False)
+    assert [event.type for event in take_events(generation)] == ["delta", "done"]
+
+
+def test_answer_without_news_is_empty(tokenizer: PreTrainedTokenizerBase) -> None:
+    generation = make(tokenizer)
+    generation.take()
+
+    assert generation.take() == (b"", False)
+
+
+def test_stop_token_is_counted_and_has_no_text(tokenizer: PreTrainedTokenizerBase) -> None:
+    hello = ids(tokenizer, "hello")
+    generation = make(tokenizer)
+    generation.push([*hello, *ids(tokenizer, "!")], "stop")
+    answer = response(generation)
+
+    assert (answer.text, answer.tokens_generated, answer.finish_reason) == ("hello", len(hello) + 1, "stop")
+
+
+def test_tokens_after_a_stop_string_are_neither_counted_nor_given(tokenizer: PreTrainedTokenizerBase) -> None:
+    before = ids(tokenizer, "one two")
+    generation = make(tokenizer, stop=["two"])
+    for token_id in before + ids(tokenizer, " three four"):
+        generation.push([token_id], None)
+    answer = response(generation)
+
+    assert (answer.text, answer.tokens_generated, answer.finish_reason) == ("one ", len(before), "stop_sequence")
+
+
+def test_text_that_was_held_back_for_a_stop_string_comes_at_the_end(tokenizer: PreTrainedTokenizerBase) -> None:
+    generation = make(tokenizer, stop=["two three"])
+    generation.push(ids(tokenizer, "one two"), "length")
+
+    assert response(generation).text == "one two"
+
+
+def test_unfinished_character_comes_at_the_end(tokenizer: PreTrainedTokenizerBase) -> None:
+    generation = make(tokenizer)
+    generation.push(ids(tokenizer, "😀")[:1], "length")
+
+    assert response(generation).text == "\ufffd"
+
+
+def test_failure_after_the_end_changes_nothing(tokenizer: PreTrainedTokenizerBase) -> None:
+    generation = make(tokenizer)
+    generation.push(ids(tokenizer, "hello"), "length")
+    generation.fail(Problem.of(ErrorCode.GENERATION_FAILED, "too late"))
+
+    assert [event.type for event in take_events(generation)] == ["start", "delta", "done"]
