@@ -24,7 +24,7 @@ class LoadedModel:
     context_length: int
 
 
-def load_model(directory: Path, settings: HandlerSettings) -> LoadedModel:
+def load_model(directory: Path, settings: HandlerSettings, device: str = "cpu") -> LoadedModel:
     """Raises OSError or ValueError when there is no such model, UnsupportedModelError when we do not serve it."""
     model = AutoModelForCausalLM.from_pretrained(
         directory,
@@ -36,8 +36,7 @@ def load_model(directory: Path, settings: HandlerSettings) -> LoadedModel:
     tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
     if not tokenizer.is_fast:
         raise UnsupportedModelError("the tokenizer has no tokenizer.json, which text in whole characters needs")
-    if torch.cuda.is_available():
-        model.to("cuda")
+    model.to(device)
     return LoadedModel(model, tokenizer, _stop_token_ids(model, tokenizer), _context_length(model, settings))
 
 

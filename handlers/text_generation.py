@@ -66,7 +66,8 @@ class TextGenerationHandler:
         self._model_name = context.model_name
         self._model_version = str(context.manifest["model"]["modelVersion"])
         settings = HandlerSettings.from_model_config(context.model_yaml_config)
-        loaded = load_model(directory / "model", settings)
+        gpu = context.system_properties["gpu_id"]  # TorchServe's choice, None where the model is to run on the CPU
+        loaded = load_model(directory / "model", settings, "cpu" if gpu is None else f"cuda:{gpu}")
         torch.set_num_threads(settings.threads or choose_num_threads(loaded.model))
         self._tokenizer = loaded.tokenizer
         self._engine = Engine(
