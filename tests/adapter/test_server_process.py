@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -15,6 +14,8 @@ from adapter.run_directory import RunDirectory, RunDirectoryError, read_properti
 from adapter.server_process import CONFIG_FILE, StartFailed, TorchServeProcess
 from tests.adapter.throwaway_archive import ANSWERS, FAILS_TO_IMPORT, REFUSES, write_archive
 from tests.free_ports import torchserve_properties
+from tests.processes import processes_of
+from tests.waiting import wait_until
 
 STARTER = """
 import sys, time
@@ -28,23 +29,6 @@ with TorchServeProcess([Path(sys.argv[1])], Path(sys.argv[2]), properties) as to
     print("ready", flush=True)
     time.sleep(600)
 """
-
-
-def processes_of(run_directory: Path) -> list[psutil.Process]:
-    """All that TorchServe started there: they share the temporary directory."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("TEMP") == str(run_directory / "tmp"):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    while not condition():
-        time.sleep(0.1)
 
 
 @pytest.mark.torchserve
@@ -140,7 +124,7 @@ def test_nothing_is_left_behind_whenever_the_starter_ends(
         starter.wait()
 
     # The launcher that outlives a killed starter needs a moment.
-    wait_for(lambda: not processes_of(tmp_path / "run"))
+    wait_until(lambda: not processes_of(tmp_path / "run"))
 
 
 @pytest.mark.torchserve
@@ -151,7 +135,7 @@ def test_a_java_that_dies_takes_its_worker_with_it(tmp_path: Path) -> None:
         torchserve.wait_until_ready()
         java = [process for process in processes_of(tmp_path / "run") if process.name() == "java"]
         java[0].kill()
-        wait_for(lambda: not torchserve.is_running())
+        wait_until(lambda: not torchserve.is_running())
 
         assert processes_of(tmp_path / "run") == []
         with pytest.raises(StartFailed, match="TorchServe ended"):

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 import requests
 
@@ -17,6 +16,8 @@ from adapter.archive import PROJECT
 from adapter.run_directory import read_properties
 from adapter.server_process import CONFIG_FILE
 from tests.free_ports import torchserve_properties
+from tests.processes import processes_of
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.torchserve
 
@@ -44,18 +45,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     for process in started:
         process.kill()
         process.communicate()
-    assert not processes_in(tmp_path / "run")
-
-
-def processes_in(run_directory: Path) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("TEMP") == str(run_directory / "tmp"):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
+    wait_until(lambda: not processes_of(tmp_path / "run"))
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:
@@ -81,7 +71,7 @@ def test_serves_until_it_is_told_to_stop(serve: Serve, tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 0
     assert process.communicate()[1] == ""
-    assert processes_in(tmp_path / "run") == []
+    assert processes_of(tmp_path / "run") == []
 
 
 @pytest.mark.parametrize("stage", ["packing", "starting TorchServe", "loading tiny"])
@@ -94,13 +84,13 @@ def test_an_interrupt_in_the_middle_of_the_start_leaves_nothing_behind(
 
     assert process.wait() == 128 + signal.SIGINT
     assert process.communicate()[1] == ""
-    assert processes_in(tmp_path / "run") == []
+    assert processes_of(tmp_path / "run") == []
 
 
 def test_a_torchserve_that_dies_while_serving_is_said(serve: Serve, tmp_path: Path) -> None:
     process = serve()
     read_until(process, "curl")
-    next(process for process in processes_in(tmp_path / "run") if process.name() == "java").kill()
+    next(process for process in processes_of(tmp_path / "run") if process.name() == "java").kill()
 
     assert process.wait() == 1
     assert re.fullmatch(r"torchbridge: TorchServe ended\. See .*\n", process.communicate()[1])
