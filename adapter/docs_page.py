@@ -1,33 +1,23 @@
-"""/docs as one page without scripts: FastAPI's own loads Swagger UI from the internet, which a server may not reach."""
+"""/docs with Swagger UI from the package fastapi-offline: FastAPI's own page loads it from the internet."""
 
-import json
-from html import escape
-from typing import Any
+from fastapi import FastAPI, Request
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
 
-_STYLE = (
-    "body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}pre{overflow:auto;background:#eee}"
-)
-
-
-def render_docs_page(document: dict[str, Any]) -> str:
-    info = document["info"]
-    operations = [
-        _section(f"{method.upper()} {path}", operation["summary"], operation)
-        for path, operations in document["paths"].items()
-        for method, operation in operations.items()
-    ]
-    schemas = [
-        _section(name, schema.get("description", ""), schema)
-        for name, schema in document["components"]["schemas"].items()
-    ]
-    title = escape(f"{info['title']} {info['version']}")
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
-        f'<h1>{title}</h1><p>{escape(info["summary"])} <a href="/openapi.json">openapi.json</a></p>'
-        f"<h2>Operations</h2>{''.join(operations)}<h2>Schemas</h2>{''.join(schemas)}</html>"
-    )
+_ASSETS = "/docs/assets"
 
 
-def _section(title: str, summary: str, content: dict[str, Any]) -> str:
-    source = escape(json.dumps(content, indent=2, ensure_ascii=False))
-    return f"<details><summary><b>{escape(title)}</b> {escape(summary)}</summary><pre>{source}</pre></details>"
+def install_docs(app: FastAPI) -> None:
+    app.mount(_ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]))
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> HTMLResponse:
+        root = request.scope.get("root_path", "")
+        return get_swagger_ui_html(
+            openapi_url=f"{root}/openapi.json",
+            title=app.title,
+            swagger_js_url=f"{root}{_ASSETS}/swagger-ui-bundle.js",
+            swagger_css_url=f"{root}{_ASSETS}/swagger-ui.css",
+            swagger_favicon_url=f"{root}{_ASSETS}/favicon.png",
+        )

@@ -5,10 +5,9 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse
 
 from adapter.departure import unless_caller_leaves
-from adapter.docs_page import render_docs_page
+from adapter.docs_page import install_docs
 from adapter.documented_api import EVENT_STREAM_ANSWER, PROBLEM_ANSWERS, DocumentedApi
 from adapter.event_stream_response import EventStreamResponse
 from adapter.inference_client import InferenceClient
@@ -48,6 +47,7 @@ def create_app(
     )
     app.add_middleware(RequestEnvelope, max_body_bytes=settings.max_body_bytes)
     install_problem_responses(app)
+    install_docs(app)
 
     @app.post("/generate", operation_id="generate", summary="Generate a text")
     async def generate(body: GenerationRequest, request: Request) -> GenerationResponse:
@@ -85,9 +85,5 @@ def create_app(
     async def readyz() -> Health:
         await registry.resolve()
         return Health()
-
-    @app.get("/docs", include_in_schema=False)
-    async def docs() -> HTMLResponse:
-        return HTMLResponse(render_docs_page(app.openapi()))
 
     return app
