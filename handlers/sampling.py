@@ -10,6 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+_COLDEST = 1e-5  # below it the likeliest token is all that is left, and float32 overflows
+_MOST_CANDIDATES = 1_024  # no less than the largest top_k of the contract
+
 
 @dataclass(frozen=True, slots=True)
 class SamplingParameters:
@@ -41,7 +44,7 @@ class Sampler:
                 [row for row, is_chosen in enumerate(chosen) if is_chosen], device=device, dtype=torch.long
             )
 
-        samples = [p.temperature > 0 for p in parameters]
+        samples = [p.temperature >= _COLDEST for p in parameters]
         filters = [p.top_p is not None or p.top_k is not None for p in parameters]
         self.penalises = any(p.repetition_penalty is not None for p in parameters)
         self._penalty = column([p.repetition_penalty or 1.0 for p in parameters])
@@ -65,9 +68,8 @@ class Sampler:
             probabilities = torch.softmax(logits[rows] / self._temperature[rows], dim=-1)
             tokens[rows] = pick(probabilities, uniforms[rows])
         if len(rows := self._filtered):
-            scaled, order = torch.sort(logits[rows] / self._temperature[rows], dim=-1, descending=True, stable=True)
-            probabilities = keep_likeliest(scaled, self._top_k[rows], self._top_p[rows])
-            tokens[rows] = order.gather(1, pick(probabilities, uniforms[rows])[:, None])[:, 0]
+            scaled = logits[rows] / self._temperature[rows]
+            tokens[rows] = pick_likely(scaled, self._top_k[rows], self._top_p[rows], uniforms[rows])
         return tokens
 
 
@@ -76,12 +78,27 @@ def penalise(logits: Tensor, penalty: Tensor) -> Tensor:
     return torch.where(logits > 0, logits / penalty, logits * penalty)
 
 
-def keep_likeliest(sorted_logits: Tensor, top_k: Tensor, top_p: Tensor) -> Tensor:
-    """Probabilities in the same order, 0 outside of the top k and then outside of the nucleus of mass top_p."""
-    ranks = torch.arange(sorted_logits.shape[1], device=sorted_logits.device)
-    probabilities = torch.softmax(sorted_logits.masked_fill(ranks >= top_k, float("-inf")), dim=-1)
-    mass_before = probabilities.cumsum(dim=-1) - probabilities
-    return probabilities.masked_fill(mass_before >= top_p, 0.0)
+def pick_likely(logits: Tensor, top_k: Tensor, top_p: Tensor, uniforms: Tensor) -> Tensor:
+    """Samples [batch] tokens among the top k, and among these from the nucleus of mass top_p (arXiv 1904.09751)."""
+    # Sorting a whole vocabulary for each token costs more than a small model's step, and is hardly ever needed.
+    likeliest, order = logits.topk(min(_MOST_CANDIDATES, logits.shape[1]))
+    ranks = torch.arange(likeliest.shape[1], device=logits.device)
+    likeliest = likeliest.masked_fill(ranks >= top_k, float("-inf"))
+    normaliser = torch.where(top_k.isinf(), logits.logsumexp(-1, keepdim=True), likeliest.logsumexp(-1, keepdim=True))
+    probabilities = (likeliest - normaliser).exp()
+    cumulative = probabilities.cumsum(dim=-1)
+    nucleus = probabilities.masked_fill(cumulative - probabilities >= top_p, 0.0)
+    tokens = order.gather(1, pick(nucleus, uniforms)[:, None])[:, 0]
+    is_cut = top_k.isinf() & (cumulative[:, -1:] < top_p)
+    if likeliest.shape[1] < logits.shape[1] and len(rows := is_cut[:, 0].nonzero()[:, 0]):
+        tokens[rows] = _pick_among_all(logits[rows], top_p[rows], uniforms[rows])
+    return tokens
+
+
+def _pick_among_all(logits: Tensor, top_p: Tensor, uniforms: Tensor) -> Tensor:
+    probabilities, order = logits.softmax(dim=-1).sort(dim=-1, descending=True, stable=True)
+    nucleus = probabilities.masked_fill(probabilities.cumsum(dim=-1) - probabilities >= top_p, 0.0)
+    return order.gather(1, pick(nucleus, uniforms)[:, None])[:, 0]
 
 
 def pick(probabilities: Tensor, uniforms: Tensor) -> Tensor:

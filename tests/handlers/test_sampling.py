@@ -13,8 +13,17 @@ def frequencies(parameters: SamplingParameters, logits: torch.Tensor, draws: int
     """How often each token is picked when the uniform numbers lie evenly over [0, 1)."""
     sampler = Sampler([parameters] * draws, CPU)
     uniforms = (torch.arange(draws) + 0.5) / draws
-    tokens = sampler(logits.expand(draws, -1), uniforms, NOTHING_SEEN.expand(draws, -1))
-    return torch.bincount(tokens, minlength=VOCABULARY) / draws
+    seen = torch.zeros(draws, logits.shape[1], dtype=torch.bool)
+    return torch.bincount(sampler(logits.expand(draws, -1), uniforms, seen), minlength=logits.shape[1]) / draws
+
+
+def expected_probabilities(logits: torch.Tensor, top_k: int | None, top_p: float | None) -> torch.Tensor:
+    warped = TemperatureLogitsWarper(0.7)(None, logits)
+    if top_k is not None:
+        warped = TopKLogitsWarper(top_k)(None, warped)
+    if top_p is not None:
+        warped = TopPLogitsWarper(top_p)(None, warped)
+    return warped.softmax(dim=-1)[0]
 
 
 @pytest.mark.parametrize(
@@ -22,17 +31,37 @@ def frequencies(parameters: SamplingParameters, logits: torch.Tensor, draws: int
 )
 def test_tokens_follow_the_distribution_that_transformers_samples_from(top_k: int | None, top_p: float | None) -> None:
     logits = torch.randn(1, VOCABULARY, generator=torch.Generator().manual_seed(1)) * 2
-    warped = TemperatureLogitsWarper(0.7)(None, logits)
-    if top_k is not None:
-        warped = TopKLogitsWarper(top_k)(None, warped)
-    if top_p is not None:
-        warped = TopPLogitsWarper(top_p)(None, warped)
-    expected = warped.softmax(dim=-1)[0]
+    expected = expected_probabilities(logits, top_k, top_p)
 
     picked = frequencies(SamplingParameters(temperature=0.7, top_k=top_k, top_p=top_p), logits, draws=20_000)
 
     assert torch.equal(picked[expected == 0], torch.zeros(int((expected == 0).sum())))
     torch.testing.assert_close(picked, expected, atol=2e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("spread", "top_k", "top_p"),
+    [(3.0, None, 0.9), (0.1, None, 0.9), (0.1, 1_000, 0.5)],
+    ids=["nucleus within the candidates", "nucleus beyond them", "top k of a flat distribution"],
+)
+def test_tokens_of_a_large_vocabulary_stay_in_the_set_that_transformers_samples_from(
+    spread: float, top_k: int | None, top_p: float
+) -> None:
+    logits = torch.randn(1, 5_000, generator=torch.Generator().manual_seed(4)) * spread
+    expected = expected_probabilities(logits, top_k, top_p)
+
+    picked = frequencies(SamplingParameters(temperature=0.7, top_k=top_k, top_p=top_p), logits, draws=4_000)
+
+    assert float(picked[expected == 0].sum()) < 1e-3  # the last token of a nucleus may differ by rounding
+    assert float((picked - expected).abs().sum()) < 0.5  # of 2; 4,000 draws cannot meet 5,000 probabilities exactly
+    torch.testing.assert_close(picked.cumsum(0), expected.cumsum(0), atol=2e-2, rtol=0)
+
+
+def test_temperature_near_0_takes_the_likeliest_token() -> None:
+    logits = torch.randn(3, VOCABULARY, generator=torch.Generator().manual_seed(2))
+    sampler = Sampler([SamplingParameters(temperature=1e-300, top_p=0.5)] * 3, CPU)
+
+    assert torch.equal(sampler(logits, torch.rand(3), NOTHING_SEEN.expand(3, -1)), logits.argmax(dim=-1))
 
 
 def test_temperature_0_takes_the_likeliest_token() -> None:
