@@ -100,7 +100,7 @@ def test_pauses_in_silence_and_goes_on_unchanged_when_called_again(
     run_ahead.submit("a", [1, 2], 30, GREEDY)
     wait_until_paused(engine)
 
-    assert engine.num_steps < 30
+    assert engine.num_steps <= 2
     run_ahead._silence = PATIENCE
     assert collect_all(run_ahead, "a") == reference(llama, [1, 2], 30)
 
