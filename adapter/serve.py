@@ -99,7 +99,7 @@ class RunningStack:
         decoder = EventDecoder()
         with requests.Session() as session:
             session.trust_env = False
-            request = {"prompt": SAMPLE_PROMPT, "max_length": 60, "seed": 1}
+            request = {"prompt": SAMPLE_PROMPT, "temperature": 0}
             response = session.post(f"{self.url}/generate/stream", json=request, timeout=_SAMPLE_TIMEOUT, stream=True)
             with response:
                 if response.status_code != requests.codes.ok:
