@@ -86,17 +86,16 @@ def pick_likely(logits: Tensor, top_k: Tensor, top_p: Tensor, uniforms: Tensor) 
     likeliest = likeliest.masked_fill(ranks >= top_k, float("-inf"))
     normaliser = torch.where(top_k.isinf(), logits.logsumexp(-1, keepdim=True), likeliest.logsumexp(-1, keepdim=True))
     probabilities = (likeliest - normaliser).exp()
-    cumulative = probabilities.cumsum(dim=-1)
-    nucleus = probabilities.masked_fill(cumulative - probabilities >= top_p, 0.0)
-    tokens = order.gather(1, pick(nucleus, uniforms)[:, None])[:, 0]
-    is_cut = top_k.isinf() & (cumulative[:, -1:] < top_p)
+    tokens = _pick_in_nucleus(probabilities, order, top_p, uniforms)
+    is_cut = top_k.isinf() & (probabilities.cumsum(dim=-1)[:, -1:] < top_p)
     if likeliest.shape[1] < logits.shape[1] and len(rows := is_cut[:, 0].nonzero()[:, 0]):
-        tokens[rows] = _pick_among_all(logits[rows], top_p[rows], uniforms[rows])
+        everything = logits[rows].softmax(dim=-1).sort(dim=-1, descending=True, stable=True)
+        tokens[rows] = _pick_in_nucleus(*everything, top_p[rows], uniforms[rows])
     return tokens
 
 
-def _pick_among_all(logits: Tensor, top_p: Tensor, uniforms: Tensor) -> Tensor:
-    probabilities, order = logits.softmax(dim=-1).sort(dim=-1, descending=True, stable=True)
+def _pick_in_nucleus(probabilities: Tensor, order: Tensor, top_p: Tensor, uniforms: Tensor) -> Tensor:
+    """`probabilities` are in descending order; `order` says whose they are."""
     nucleus = probabilities.masked_fill(probabilities.cumsum(dim=-1) - probabilities >= top_p, 0.0)
     return order.gather(1, pick(nucleus, uniforms)[:, None])[:, 0]
 

@@ -30,7 +30,7 @@ WAIT_SECONDS = 0.02
 
 class TextGenerationHandler:
     def __init__(self) -> None:
-        self._generations: dict[str, Generation] = {}  # by TorchServe's request request_id
+        self._generations: dict[str, Generation] = {}  # by TorchServe's request id
 
     def initialize(self, context: Any) -> None:
         """Loads the packed model. Raises when it cannot: TorchServe then restarts the worker."""

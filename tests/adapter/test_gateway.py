@@ -1,6 +1,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager
 
 import httpx
 import pytest
@@ -17,16 +18,6 @@ from tests.fakes import FakeInference, FakeKeys, FakeManagement, FakeTorchServe,
 START = StartEvent(id="request-1", model="tiny", model_version="1.0", prompt_tokens=3)
 FIRST = DeltaEvent(index=0, text="Hello")
 BODY = {"prompt": "Once"}
-
-
-@pytest.fixture
-def management() -> FakeManagement:
-    return FakeManagement()
-
-
-@pytest.fixture
-def inference() -> FakeInference:
-    return FakeInference()
 
 
 @pytest.fixture
@@ -338,19 +329,20 @@ async def test_events_arrive_before_the_answer_is_complete(address: str, inferen
     assert [event.type for event in EventDecoder().feed(first)] == ["start", "delta"]
 
 
+def gateway_over(torchserve: FakeTorchServe, management: FakeManagement) -> AbstractContextManager[str]:
+    """The address of a gateway that talks to `torchserve` over real sockets."""
+    settings = Settings(torchserve_url=torchserve.url)
+    inference = InferenceClient(settings, FakeKeys(torchserve))
+    return serving(create_app(settings, inference=inference, registry=ModelRegistry(management, default_model=None)))
+
+
 async def test_leaving_closes_the_connection_to_torchserve(management: FakeManagement) -> None:
     async def play(turn: Turn) -> None:
         await turn.send(*answer_to(turn.request, "Hello")[:2])
         await turn.wait_until_the_caller_leaves()
 
     async with FakeTorchServe(play) as torchserve:
-        settings = Settings(torchserve_url=torchserve.url)
-        app = create_app(
-            settings,
-            inference=InferenceClient(settings, FakeKeys(torchserve)),
-            registry=ModelRegistry(management, default_model=None),
-        )
-        with serving(app) as address:
+        with gateway_over(torchserve, management) as address:
             async with (
                 httpx.AsyncClient(base_url=address) as client,
                 client.stream("POST", "/generate/stream", json=BODY) as answer,
@@ -364,13 +356,7 @@ async def test_leaving_closes_the_connection_to_torchserve(management: FakeManag
 )
 async def test_a_callers_headers_never_reach_torchserve(management: FakeManagement, header: str) -> None:
     async with FakeTorchServe() as torchserve:
-        settings = Settings(torchserve_url=torchserve.url)
-        app = create_app(
-            settings,
-            inference=InferenceClient(settings, FakeKeys(torchserve)),
-            registry=ModelRegistry(management, default_model=None),
-        )
-        with serving(app) as address:
+        with gateway_over(torchserve, management) as address:
             async with httpx.AsyncClient(base_url=address) as client:
                 await client.post("/generate", json=BODY, headers={header: "hostile"})
         assert "hostile" not in torchserve.turns[0].http.headers.values()

@@ -13,16 +13,6 @@ REQUEST = GenerationRequest(prompt="Once")
 
 
 @pytest.fixture
-def management() -> FakeManagement:
-    return FakeManagement()
-
-
-@pytest.fixture
-def inference() -> FakeInference:
-    return FakeInference()
-
-
-@pytest.fixture
 def generator(management: FakeManagement, inference: FakeInference) -> TextGenerator:
     return TextGenerator(ModelRegistry(management, None), inference)
 

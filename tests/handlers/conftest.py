@@ -17,7 +17,6 @@ torch.set_num_threads(1)  # these models are too small to share
 
 VOCABULARY = 199
 CONTEXT_LENGTH = 128
-NO_STOP_TOKEN = VOCABULARY + 1
 
 CONFIGURATIONS: dict[str, Callable[[], PreTrainedConfig]] = {
     "llama": lambda: LlamaConfig(
