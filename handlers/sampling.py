@@ -45,7 +45,8 @@ class Sampler:
             )
 
         samples = [p.temperature >= _COLDEST for p in parameters]
-        filters = [p.top_p is not None or p.top_k is not None for p in parameters]
+        # A top_p of 1 keeps every token. Clients send it by default, and looking for its nucleus sorts the vocabulary.
+        filters = [p.top_p not in (None, 1.0) or p.top_k is not None for p in parameters]
         self.penalises = any(p.repetition_penalty is not None for p in parameters)
         self._penalty = column([p.repetition_penalty or 1.0 for p in parameters])
         self._temperature = column([p.temperature or 1.0 for p in parameters])

@@ -57,6 +57,18 @@ def test_tokens_of_a_large_vocabulary_stay_in_the_set_that_transformers_samples_
     torch.testing.assert_close(picked.cumsum(0), expected.cumsum(0), atol=2e-2, rtol=0)
 
 
+def test_top_p_of_1_samples_as_without_it() -> None:
+    logits = torch.randn(1, 5_000, generator=torch.Generator().manual_seed(5)).expand(200, -1)
+    uniforms = (torch.arange(200) + 0.5) / 200
+    seen = torch.zeros(200, 5_000, dtype=torch.bool)
+    with_it, without_it = (
+        Sampler([SamplingParameters(temperature=1.0, top_p=top_p)] * 200, CPU)(logits, uniforms, seen)
+        for top_p in (1.0, None)
+    )
+
+    assert torch.equal(with_it, without_it)
+
+
 def test_temperature_near_0_takes_the_likeliest_token() -> None:
     logits = torch.randn(3, VOCABULARY, generator=torch.Generator().manual_seed(2))
     sampler = Sampler([SamplingParameters(temperature=1e-300, top_p=0.5)] * 3, CPU)
