@@ -16,9 +16,10 @@ def handle(data, context):
     sys.exit(1)
 """
 FAILS_TO_IMPORT = "import a_module_that_is_not_there\n"
+ONE_WORKER = "minWorkers: 1\nmaxWorkers: 1\n"
 
 
-def write_archive(directory: Path, name: str, handler: str, version: str = "1.0") -> Path:
+def write_archive(directory: Path, name: str, handler: str, version: str = "1.0", *, config: str = ONE_WORKER) -> Path:
     archive = directory / f"{name}-{version}.mar"
     model = {"modelName": name, "modelVersion": version, "handler": "tiny_handler.py", "configFile": "config.yaml"}
     with zipfile.ZipFile(archive, "w") as mar:
@@ -30,5 +31,5 @@ def write_archive(directory: Path, name: str, handler: str, version: str = "1.0"
         }
         mar.writestr("MAR-INF/MANIFEST.json", json.dumps(manifest))
         mar.writestr("tiny_handler.py", handler)
-        mar.writestr("config.yaml", "minWorkers: 1\nmaxWorkers: 1\n")
+        mar.writestr("config.yaml", config)
     return archive
