@@ -1,6 +1,7 @@
 """Server-sent events to and from bytes: one codec for the handler, the gateway and Python callers.
 
 The format is https://html.spec.whatwg.org/multipage/server-sent-events.html, of which we use `data` and comments.
+ts-client/src/event-stream.ts reads it by the same rules, and tests/fixtures/event_stream holds both to them.
 """
 
 from collections.abc import Iterator
@@ -27,20 +28,23 @@ def encode_event(event: StreamEvent) -> bytes:
     return b"data: " + data + b"\n\n"
 
 
-class EventDecoder:
-    """Bytes in any pieces in, whole events out. An event that its blank line does not end is not an event."""
+class EventStreamDecoder:
+    """Bytes in any pieces in, the data of whole events out. An event that its blank line does not end is not an event.
 
-    def __init__(self) -> None:
+    Two things are refused that the format lets pass: an event without an end, which would fill the memory, and bytes
+    that are not UTF-8, whose replacements would pass for the model's own text.
+    """
+
+    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._max_event_bytes = max_event_bytes
         self._line = bytearray()
-        self._data: list[bytes] = []
+        self._data: list[str] = []
         self._size = 0
         self._after_carriage_return = False
+        self._encoding = "utf-8-sig"  # a byte order mark is no part of the first line
 
-    def feed(self, chunk: bytes) -> Iterator[StreamEvent]:
-        """The events that `chunk` completes.
-
-        Raises EventStreamError on an event of more than MAX_EVENT_BYTES or one that is not in the contract.
-        """
+    def feed(self, chunk: bytes) -> Iterator[str]:
+        """The data of each event that `chunk` completes, or EventStreamError."""
         if self._after_carriage_return and chunk.startswith(b"\n"):
             chunk = chunk[1:]
             self._after_carriage_return = False
@@ -50,27 +54,42 @@ class EventDecoder:
             self._after_carriage_return = line.endswith(b"\r")
             self._line += content
             self._size += len(content)
-            if self._size > MAX_EVENT_BYTES:
-                raise EventStreamError(f"an event has more than {MAX_EVENT_BYTES} bytes")
+            if self._size > self._max_event_bytes:
+                raise EventStreamError(f"an event has more than {self._max_event_bytes} bytes")
             if len(line) > len(content):
-                complete = bytes(self._line)
-                self._line.clear()
-                yield from self._end_line(complete)
+                yield from self._end_line()
 
-    def _end_line(self, line: bytes) -> Iterator[StreamEvent]:
+    def _end_line(self) -> Iterator[str]:
+        try:
+            line = self._line.decode(self._encoding)
+        except UnicodeDecodeError as error:
+            raise EventStreamError("a line is not UTF-8") from error
+        self._line.clear()
+        self._encoding = "utf-8"
         if line:
-            name, _, value = line.partition(b":")
-            if name == b"data":
-                self._data.append(value.removeprefix(b" "))
+            name, _, value = line.partition(":")
+            if name == "data":
+                self._data.append(value.removeprefix(" "))
             return
         self._size = 0
         if self._data:
-            data = b"\n".join(self._data)
+            data = "\n".join(self._data)
             self._data.clear()
-            yield _parse(data)
+            yield data
 
 
-def _parse(data: bytes) -> StreamEvent:
+class EventDecoder:
+    """Bytes in any pieces in, whole events of the contract out."""
+
+    def __init__(self) -> None:
+        self._decoder = EventStreamDecoder()
+
+    def feed(self, chunk: bytes) -> Iterator[StreamEvent]:
+        """The events that `chunk` completes, or EventStreamError."""
+        return map(_parse, self._decoder.feed(chunk))
+
+
+def _parse(data: str) -> StreamEvent:
     try:
         return STREAM_EVENT.validate_json(data)
     except ValidationError as error:

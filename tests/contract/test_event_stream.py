@@ -1,14 +1,48 @@
+"""ts-client/test/event-stream.test.ts reads the same fixtures."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
-from adapter import event_stream
-from adapter.event_stream import EventDecoder, EventStreamError, encode_event
+from adapter.event_stream import MAX_EVENT_BYTES, EventDecoder, EventStreamDecoder, EventStreamError, encode_event
 from adapter.schema import DeltaEvent, StreamEvent
 
-ODD_TEXT = "é漢👩‍👩‍👧\u2028\u2029\x85\x0b\x0c\x1c\r\n\ndata: x\n\n[DONE] \ufeff\x00 \\"
-EVENTS = [DeltaEvent(index=0, text="Hello"), DeltaEvent(index=1, text=ODD_TEXT), DeltaEvent(index=2, text="")]
-WIRE = b"".join(map(encode_event, EVENTS))
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "event_stream"
+
+
+class Expected(BaseModel, extra="forbid"):
+    """What a stream of bytes is to be read as: the data of its events, then a refusal if there is one."""
+
+    max_event_bytes: int = MAX_EVENT_BYTES
+    data: list[str]
+    refusal: str | None = None
+
+
+def read_fixture(name: str) -> tuple[bytes, Expected]:
+    wire = (FIXTURES / f"{name}.sse").read_bytes()
+    return wire, Expected.model_validate_json((FIXTURES / f"{name}.json").read_bytes())
+
+
+def cuts(wire: bytes) -> Iterator[list[bytes]]:
+    """The ways to cut `wire`: in two at every position, and into single bytes."""
+    for position in range(len(wire) + 1):
+        yield [wire[:position], wire[position:]]
+    yield [bytes([byte]) for byte in wire]
+
+
+def read_data(pieces: Iterable[bytes], max_event_bytes: int) -> tuple[list[str], str | None]:
+    decoder = EventStreamDecoder(max_event_bytes)
+    data: list[str] = []
+    try:
+        for piece in pieces:
+            data.extend(decoder.feed(piece))
+    except EventStreamError as refusal:
+        return data, str(refusal)
+    return data, None
 
 
 def decode(*chunks: bytes) -> list[StreamEvent]:
@@ -16,24 +50,24 @@ def decode(*chunks: bytes) -> list[StreamEvent]:
     return [event for chunk in chunks for event in decoder.feed(chunk)]
 
 
-@pytest.mark.parametrize("line_end", [b"\n", b"\r", b"\r\n"], ids=["LF", "CR", "CRLF"])
-def test_a_cut_at_any_position_changes_nothing(line_end: bytes) -> None:
-    wire = WIRE.replace(b"\n", line_end)
-    for position in range(len(wire) + 1):
-        assert decode(wire[:position], wire[position:]) == EVENTS, position
+@pytest.mark.parametrize("name", sorted(path.stem for path in FIXTURES.glob("*.sse")))
+def test_a_stream_is_read_the_same_wherever_its_bytes_are_cut(name: str) -> None:
+    wire, expected = read_fixture(name)
+    for pieces in cuts(wire):
+        assert read_data(pieces, expected.max_event_bytes) == (expected.data, expected.refusal), pieces
 
 
-@pytest.mark.parametrize("line_end", [b"\n", b"\r", b"\r\n"], ids=["LF", "CR", "CRLF"])
-def test_single_bytes_are_enough(line_end: bytes) -> None:
-    assert decode(*(bytes([byte]) for byte in WIRE.replace(b"\n", line_end))) == EVENTS
+def test_every_stream_of_the_fixtures_says_what_to_expect() -> None:
+    assert {path.stem for path in FIXTURES.glob("*.json")} == {path.stem for path in FIXTURES.glob("*.sse")}
 
 
-def test_two_cuts_anywhere_change_nothing() -> None:
-    wire = encode_event(DeltaEvent(index=0, text="é\u2028")).replace(b"\n", b"\r\n")
-    expected = decode(wire)
-    for first in range(len(wire)):
-        for second in range(first, len(wire)):
-            assert decode(wire[:first], wire[first:second], wire[second:]) == expected
+def test_events_are_encoded_to_the_bytes_that_the_other_side_is_tested_with() -> None:
+    wire, expected = read_fixture("encoded-events")
+    events = decode(wire)
+
+    assert b"".join(map(encode_event, events)) == wire
+    assert len(events) == len(expected.data)
+    assert {event.type for event in events} == {"start", "delta", "done", "error"}
 
 
 @settings(deadline=None)  # a busy machine is no failure
@@ -54,38 +88,9 @@ def test_an_event_is_one_line_whatever_a_client_takes_for_the_end_of_one(text: s
 def test_events_run_together_or_apart_are_the_same(texts: list[str], data: st.DataObject) -> None:
     events = [DeltaEvent(index=index, text=text) for index, text in enumerate(texts)]
     wire = b"".join(map(encode_event, events))
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(wire)), max_size=8)))
-    pieces = [wire[a:b] for a, b in zip([0, *cuts], [*cuts, len(wire)], strict=True)]
+    positions = sorted(data.draw(st.lists(st.integers(0, len(wire)), max_size=8)))
+    pieces = [wire[a:b] for a, b in zip([0, *positions], [*positions, len(wire)], strict=True)]
     assert decode(*pieces) == events
-
-
-def test_comments_and_other_fields_are_passed_over() -> None:
-    assert decode(b": ping\n\nevent: message\nid: 1\nretry: 5\n" + encode_event(EVENTS[0])) == [EVENTS[0]]
-
-
-def test_data_on_several_lines_is_one_event() -> None:
-    assert decode(b'data: {"type": "delta",\ndata:"index": 0, "text": "Hello"}\n\n') == [EVENTS[0]]
-
-
-def test_an_event_that_no_blank_line_ends_is_not_an_event() -> None:
-    assert decode(WIRE[:-1]) == EVENTS[:-1]
-
-
-def test_an_event_of_too_many_bytes_is_refused_before_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "MAX_EVENT_BYTES", 100)
-    with pytest.raises(EventStreamError, match="more than 100 bytes"):
-        decode(b"data: " + b"x" * 100)
-
-
-def test_an_event_of_too_many_lines_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "MAX_EVENT_BYTES", 100)
-    with pytest.raises(EventStreamError, match="more than 100 bytes"):
-        decode(b"data: x\n" * 20)
-
-
-def test_many_small_events_are_not_one_big_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "MAX_EVENT_BYTES", 100)
-    assert len(decode(encode_event(EVENTS[0]) * 50)) == 50
 
 
 @pytest.mark.parametrize("data", [b"[DONE]", b"{}", b"\xff", b'{"type": "ping"}', b'{"type": "delta"}'])

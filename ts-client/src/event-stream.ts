@@ -3,7 +3,15 @@ import { protocolError, StreamTruncatedError } from "./errors.js";
 import type { StreamEvent } from "./schema.gen.js";
 
 const KNOWN_TYPES: ReadonlySet<string> = new Set<StreamEvent["type"]>(["start", "delta", "done", "error"]);
+const MAX_EVENT_BYTES = 8 * 2 ** 20;
 const MILLISECONDS_TO_END = 1_000;
+const LINE_FEED = 10;
+const CARRIAGE_RETURN = 13;
+
+/** The bytes are not an event stream of ours. */
+export class EventStreamError extends Error {
+  override readonly name = "EventStreamError";
+}
 
 /**
  * The events of an answer, of which the last is a `done` or an `error`.
@@ -26,8 +34,8 @@ export async function* readEvents(response: Response): AsyncGenerator<StreamEven
         throw new StreamTruncatedError(text, { cause });
       });
       if (done) throw new StreamTruncatedError(text);
-      for (const data of decoder.decode(value)) {
-        const event = parseStreamEvent(data, response);
+      for (const data of decoder.feed(value)) {
+        const event = parseStreamEvent(data);
         if (event === undefined) continue;
         if (event.type === "delta") text += event.text;
         isEnded = event.type === "done" || event.type === "error";
@@ -35,6 +43,9 @@ export async function* readEvents(response: Response): AsyncGenerator<StreamEven
         if (isEnded) return;
       }
     }
+  } catch (error) {
+    if (!(error instanceof EventStreamError)) throw error;
+    throw protocolError(response, `the stream is not the gateway's: ${error.message}`);
   } finally {
     if (isEnded) await readToEnd(reader);
     else cancel(reader);
@@ -44,53 +55,88 @@ export async function* readEvents(response: Response): AsyncGenerator<StreamEven
 /**
  * Turns bytes, in any pieces, into the data of whole server-sent events. Other fields are dropped: ours have only data.
  *
- * https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
+ * https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation, except that two things
+ * are refused: an event without an end, which would fill the memory, and bytes that are not UTF-8, whose replacements
+ * would pass for the model's own text. adapter/event_stream.py reads by the same rules, and
+ * ../tests/fixtures/event_stream holds both to them.
  */
 export class EventStreamDecoder {
-  readonly #utf8 = new TextDecoder();
-  #line = "";
+  readonly #maxEventBytes: number;
+  readonly #utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  #line: Uint8Array[] = [];
   #data: string[] = [];
-  #endedInCarriageReturn = false;
+  #size = 0;
+  #isAfterCarriageReturn = false;
+  #isFirstLine = true;
 
-  /** The data of each event that `bytes` completes. What never gets its blank line is not an event. */
-  *decode(bytes: Uint8Array): Generator<string, void, undefined> {
-    const text = this.#utf8.decode(bytes, { stream: true });
-    let lineStart = 0;
-    // Only the new text is searched, so that a long line in many pieces takes linear time.
-    for (const { 0: lineEnd, index } of text.matchAll(/\r\n|\r|\n/g)) {
-      const isSecondHalf = index === 0 && lineEnd === "\n" && this.#endedInCarriageReturn;
-      const line = this.#line + text.slice(lineStart, index);
-      lineStart = index + lineEnd.length;
-      if (isSecondHalf) continue;
-      this.#line = "";
-      if (line !== "") {
-        this.#addField(line);
-      } else if (this.#data.length > 0) {
-        const data = this.#data.join("\n");
-        this.#data = [];
-        yield data;
-      }
-    }
-    this.#line += text.slice(lineStart);
-    if (text !== "") this.#endedInCarriageReturn = text.endsWith("\r");
+  constructor(maxEventBytes: number = MAX_EVENT_BYTES) {
+    this.#maxEventBytes = maxEventBytes;
   }
 
-  #addField(line: string): void {
+  /**
+   * The data of each event that `chunk` completes. What never gets its blank line is not an event.
+   *
+   * @throws EventStreamError
+   */
+  *feed(chunk: Uint8Array): Generator<string, void, undefined> {
+    let lineStart = 0;
+    for (let position = 0; position < chunk.length; position += 1) {
+      const byte = chunk[position];
+      const isSecondHalf = byte === LINE_FEED && this.#isAfterCarriageReturn;
+      this.#isAfterCarriageReturn = byte === CARRIAGE_RETURN;
+      if (byte !== LINE_FEED && byte !== CARRIAGE_RETURN) continue;
+      if (!isSecondHalf) {
+        this.#addToLine(chunk.subarray(lineStart, position));
+        yield* this.#endLine();
+      }
+      lineStart = position + 1;
+    }
+    this.#addToLine(chunk.subarray(lineStart));
+  }
+
+  #addToLine(piece: Uint8Array): void {
+    this.#size += piece.length;
+    if (this.#size > this.#maxEventBytes) {
+      throw new EventStreamError(`an event has more than ${this.#maxEventBytes} bytes`);
+    }
+    if (piece.length > 0) this.#line.push(piece);
+  }
+
+  *#endLine(): Generator<string, void, undefined> {
+    const line = this.#decodeLine();
+    this.#line = [];
+    this.#isFirstLine = false;
     if (line === "data") this.#data.push("");
     if (line.startsWith("data:")) this.#data.push(line.slice(line.startsWith("data: ") ? 6 : 5));
+    if (line !== "") return;
+    this.#size = 0;
+    if (this.#data.length > 0) {
+      const data = this.#data.join("\n");
+      this.#data = [];
+      yield data;
+    }
+  }
+
+  #decodeLine(): string {
+    try {
+      const text = this.#line.map((piece) => this.#utf8.decode(piece, { stream: true })).join("") + this.#utf8.decode();
+      return this.#isFirstLine && text.startsWith("\uFEFF") ? text.slice(1) : text;
+    } catch (cause) {
+      throw new EventStreamError("a line is not UTF-8", { cause });
+    }
   }
 }
 
 /**
  * The event that `data` holds, or undefined if it is of a type that this version does not know.
  *
- * @throws ApiError with the code `upstream_protocol` if it is not an event.
+ * @throws EventStreamError
  */
-export function parseStreamEvent(data: string, response: Response): StreamEvent | undefined {
+export function parseStreamEvent(data: string): StreamEvent | undefined {
   const event = parseJson(data);
   if (isStreamEvent(event)) return event;
   if (hasText(event, "type") && !KNOWN_TYPES.has(event.type)) return undefined;
-  throw protocolError(response, `the stream has an event that is not the gateway's: ${data.slice(0, 100)}`);
+  throw new EventStreamError(`not an event: ${data.slice(0, 100)}`);
 }
 
 /** Lets the server end its answer: a connection that is cut instead cannot serve the next request. */

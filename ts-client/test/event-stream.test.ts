@@ -1,35 +1,61 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { createParser } from "eventsource-parser";
 import { describe, expect, it } from "vitest";
+import { isStreamEvent, parseJson } from "../src/contract.js";
 import { ApiError, StreamTruncatedError } from "../src/errors.js";
-import { EventStreamDecoder, readEvents } from "../src/event-stream.js";
+import { EventStreamDecoder, EventStreamError, readEvents } from "../src/event-stream.js";
 import { collect, cuts, DELTAS, DONE, ERROR, encodeEvents, responseInPieces, START, WHOLE_STREAM } from "./wire.js";
+
+// tests/contract/test_event_stream.py reads the same fixtures.
+const FIXTURES = new URL("../../tests/fixtures/event_stream/", import.meta.url);
+const FIXTURE_NAMES = readdirSync(FIXTURES)
+  .filter((file) => file.endsWith(".sse"))
+  .map((file) => file.slice(0, -".sse".length));
+
+/** What a stream of bytes is to be read as: the data of its events, then a refusal if there is one. */
+interface Expected {
+  readonly max_event_bytes?: number;
+  readonly data: readonly string[];
+  readonly refusal?: string;
+}
+
+function readFixture(name: string): { wire: Uint8Array; expected: Expected } {
+  const wire = new Uint8Array(readFileSync(new URL(`${name}.sse`, FIXTURES)));
+  return { wire, expected: JSON.parse(readFileSync(new URL(`${name}.json`, FIXTURES), "utf8")) };
+}
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 function decode(pieces: Iterable<Uint8Array>): string[] {
   const decoder = new EventStreamDecoder();
-  return Array.from(pieces).flatMap((piece) => [...decoder.decode(piece)]);
+  return Array.from(pieces).flatMap((piece) => [...decoder.feed(piece)]);
+}
+
+function readData(pieces: Iterable<Uint8Array>, maxEventBytes: number | undefined): Expected {
+  const decoder = new EventStreamDecoder(maxEventBytes);
+  const data: string[] = [];
+  try {
+    for (const piece of pieces) for (const each of decoder.feed(piece)) data.push(each);
+  } catch (error) {
+    if (!(error instanceof EventStreamError)) throw error;
+    return { data, refusal: error.message };
+  }
+  return { data };
 }
 
 describe("EventStreamDecoder", () => {
-  it.each([
-    ["LF", "data: a\n\ndata: b\n\n", ["a", "b"]],
-    ["CR", "data: a\r\rdata: b\r\r", ["a", "b"]],
-    ["CRLF", "data: a\r\n\r\ndata: b\r\n\r\n", ["a", "b"]],
-    ["line endings of all kinds in one stream", "data: a\r\n\ndata: b\n\r\ndata: c\r\n\r", ["a", "b", "c"]],
-    ["data of several lines", "data: a\ndata\ndata:b\n\n", ["a\n\nb"]],
-    ["data of several lines that end in CRLF", "data: a\r\ndata: b\r\n\r\n", ["a\nb"]],
-    ["no space or two after the colon", "data:a\n\ndata:  b\n\n", ["a", " b"]],
-    ["empty data", "data:\n\n", [""]],
-    ["comments", ": ping\n\n:\n\ndata: a\n: ping\ndata: b\n\n", ["a\nb"]],
-    ["other fields and no field", "event: x\nid: 1\nretry: 5\ndatum: 1\n\ndata: a\nxyz\n\n", ["a"]],
-    ["a byte order mark at the start only", "\uFEFFdata: a\n\n\uFEFFdata: b\n\n", ["a"]],
-    ["characters of several bytes", "data: ü 世 👩‍🚀\n\n", ["ü 世 👩‍🚀"]],
-    ["separators that end a line elsewhere", "data: a\u2028b\u2029c\u0085d\n\n", ["a\u2028b\u2029c\u0085d"]],
-    ["an event without its blank line", "data: a\n\ndata: b\n", ["a"]],
-    ["an event without the end of its line", "data: a\n\ndata: b", ["a"]],
-  ])("reads %s, wherever the bytes are cut", (_, wire, expected) => {
-    for (const pieces of cuts(encode(wire))) expect(decode(pieces)).toEqual(expected);
+  it.each(FIXTURE_NAMES)("reads the same of %s wherever its bytes are cut", (name) => {
+    const { wire, expected } = readFixture(name);
+    const { max_event_bytes: maxEventBytes, ...data } = expected;
+    for (const pieces of cuts(wire)) expect(readData(pieces, maxEventBytes)).toEqual(data);
+  });
+
+  it("reads the events that the gateway's encoder writes", () => {
+    const events = decode([readFixture("encoded-events").wire]).map(parseJson);
+    expect(events.every(isStreamEvent)).toBe(true);
+    expect(new Set(events.map((event) => isStreamEvent(event) && event.type))).toEqual(
+      new Set(["start", "delta", "done", "error"]),
+    );
   });
 
   it("reads a line of one megabyte that comes byte by byte", () => {
@@ -37,7 +63,7 @@ describe("EventStreamDecoder", () => {
     const decoder = new EventStreamDecoder();
     const events: string[] = [];
     for (let position = 0; position < bytes.length; position += 1) {
-      events.push(...decoder.decode(bytes.subarray(position, position + 1)));
+      events.push(...decoder.feed(bytes.subarray(position, position + 1)));
     }
     expect(events.map((data) => data.length)).toEqual([2 ** 20]);
   });
@@ -116,6 +142,17 @@ describe("readEvents", () => {
     expect(error).toBeInstanceOf(ApiError);
     expect(error).toMatchObject({ code: "upstream_protocol", status: 200, retryable: false });
     expect(error).toHaveProperty("message", expect.stringContaining(data));
+  });
+
+  it("throws an ApiError after the events before it when bytes are not UTF-8", async () => {
+    const response = responseInPieces([encode(encodeEvents([START])), Uint8Array.of(0xff, 0x0a)]);
+    const events = readEvents(response);
+    expect(await events.next()).toEqual({ done: false, value: START });
+    await expect(events.next()).rejects.toMatchObject({
+      name: "ApiError",
+      code: "upstream_protocol",
+      detail: "the stream is not the gateway's: a line is not UTF-8",
+    });
   });
 
   it("throws a StreamTruncatedError with the text so far, wherever the stream ends before its last event", async () => {

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { onTestFinished } from "vitest";
+import { encodeEvents } from "./wire.js";
 
 export interface LocalServer {
   readonly url: string;
@@ -50,4 +51,21 @@ export function sendJson(
 ): void {
   response.writeHead(status, { "content-type": contentType });
   response.end(JSON.stringify(body));
+}
+
+export function startEventStream(response: ServerResponse, events: readonly object[]): void {
+  response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8" });
+  response.write(encodeEvents(events));
+}
+
+/** A server that leaves every stream open after these events, and the moment at which its client has gone. */
+export async function startEndlessStream(
+  events: readonly object[],
+): Promise<{ url: string; disconnected: Promise<void> }> {
+  const { promise: disconnected, resolve } = Promise.withResolvers<void>();
+  const { url } = await startServer((_, response) => {
+    response.on("close", resolve);
+    startEventStream(response, events);
+  });
+  return { url, disconnected };
 }
