@@ -6,17 +6,30 @@ from pathlib import Path
 from typing import Annotated, Self
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 
+from adapter.api_keys import ApiKeysError
 from adapter.archive import DEFAULT_MODEL_CONFIG, PROJECT, ArchiveError, build_archive
 from adapter.errors import TorchbridgeError
 from adapter.model_check import check_model
 from adapter.model_config import ModelConfigError
 from adapter.model_source import ModelSourceError, fetch_model
+from adapter.rate_limit import RateLimitError
 from adapter.serve import SAMPLE_PROMPT, RunningStack, Stopped, running_stack, stop_signals
 from adapter.server_process import CONFIG_FILE, DEFAULT_RUN_DIRECTORY, StartFailed
 
-_EXPECTED = (ArchiveError, ModelConfigError, ModelSourceError, StartFailed, TorchbridgeError, OSError)
+_EXPECTED = (
+    ApiKeysError,
+    ArchiveError,
+    ModelConfigError,
+    ModelSourceError,
+    OSError,
+    RateLimitError,
+    StartFailed,
+    TorchbridgeError,
+    ValidationError,  # of the settings
+)
 _MODEL_STORE = PROJECT / "model_store"
 
 # Tracebacks with local variables could show keys.
@@ -101,12 +114,17 @@ class _Stages:
 
 
 def _print_sample(stack: RunningStack) -> None:
-    _print(f"\n{SAMPLE_PROMPT}", end="")
-    for text in stack.sample():
-        _print(text, end="")
+    key = ""
+    if stack.needs_key:  # of which only the digests are here
+        key = " -H 'authorization: Bearer KEY'"
+    else:
+        _print(f"\n{SAMPLE_PROMPT}", end="")
+        for text in stack.sample():
+            _print(text, end="")
+        _print("\n")
     body = json.dumps({"prompt": SAMPLE_PROMPT})
-    _print(f"\n\nServing at {stack.url} until Ctrl-C. Try:")
-    _print(f"  curl -s {stack.url}/generate -H 'content-type: application/json' -d '{body}'")
+    _print(f"Serving at {stack.url} until Ctrl-C. Try:")
+    _print(f"  curl -s {stack.url}/generate{key} -H 'content-type: application/json' -d '{body}'")
 
 
 def _print(text: str, end: str = "\n") -> None:

@@ -1,22 +1,31 @@
-"""The HTTP API: each route parses, delegates and shapes the answer."""
+"""The gateway: its parts, put together."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 
-from adapter.departure import unless_caller_leaves
+from adapter.admission import Admission
+from adapter.api_keys import ApiKeys
+from adapter.authentication import Authentication
 from adapter.docs_page import install_docs
-from adapter.documented_api import EVENT_STREAM_ANSWER, PROBLEM_ANSWERS, DocumentedApi
-from adapter.event_stream_response import EventStreamResponse
+from adapter.documented_api import PROBLEM_ANSWERS, DocumentedApi
+from adapter.generation_routes import generation_routes
 from adapter.inference_client import InferenceClient
 from adapter.management_client import ManagementClient
 from adapter.model_registry import ModelRegistry
+from adapter.model_routes import model_routes
+from adapter.openai_api import openai_routes
+from adapter.operator_routes import operator_routes
 from adapter.problem_responses import install_problem_responses
+from adapter.rate_limit import RateLimiter
 from adapter.request_envelope import RequestEnvelope
-from adapter.schema import GenerationRequest, GenerationResponse, Health, Model, ModelList
+from adapter.response_cache import ResponseCache
+from adapter.response_store import response_store
+from adapter.retry_budget import RetryBudget
 from adapter.settings import Settings
+from adapter.shutdown import Shutdown
 from adapter.text_generator import TextGenerator
 from adapter.torchserve_keys import KeyFile
 
@@ -26,13 +35,24 @@ def create_app(
 ) -> FastAPI:
     """The gateway over one TorchServe; `inference` and `registry` replace the clients that `settings` describe."""
     keys = KeyFile(settings.key_file, settings.management_url)
-    inference = inference or InferenceClient(settings, keys)
     registry = registry or ModelRegistry(ManagementClient(settings.management_url, keys), settings.default_model)
-    generator = TextGenerator(registry, inference)
+    inference = inference or InferenceClient(settings, keys, registry.check_ready)
+    redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
+    cache = ResponseCache(response_store(redis_url, settings.cache_max_bytes, settings.cache_max_age))
+    shutdown = Shutdown()
+    generator = TextGenerator(
+        registry,
+        inference,
+        admission=Admission(settings.max_waiting_requests),
+        cache=cache,
+        rate_limiter=RateLimiter(settings.rate_limit),
+        retries=RetryBudget(),
+        max_live=settings.max_live_requests,
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with inference:
+        async with inference, cache:
             yield
 
     app = DocumentedApi(
@@ -45,45 +65,14 @@ def create_app(
         redirect_slashes=False,  # a wrong address is a Problem, never an empty 307
         responses=PROBLEM_ANSWERS,
     )
-    app.add_middleware(RequestEnvelope, max_body_bytes=settings.max_body_bytes)
+    app.state.settings = settings
+    app.state.shutdown = shutdown
+    app.add_middleware(Authentication, keys=ApiKeys.configured(settings.api_keys, settings.api_keys_file))
+    app.add_middleware(RequestEnvelope, max_body_bytes=settings.max_body_bytes, body_timeout=settings.body_timeout)
     install_problem_responses(app)
     install_docs(app)
-
-    @app.post("/generate", operation_id="generate", summary="Generate a text")
-    async def generate(body: GenerationRequest, request: Request) -> GenerationResponse:
-        state = request.state
-        return await unless_caller_leaves(
-            request.receive, generator.complete(body, state.request_id, state.received_at)
-        )
-
-    @app.post(
-        "/generate/stream",
-        operation_id="generateStream",
-        summary="Generate a text, and send it while it grows",
-        status_code=200,  # else FastAPI looks for a default in the class, whose constructor has none
-        response_class=EventStreamResponse,
-        responses=EVENT_STREAM_ANSWER,
-    )
-    async def generate_stream(body: GenerationRequest, request: Request) -> EventStreamResponse:
-        state = request.state
-        arrivals = generator.stream(body, state.request_id, state.received_at)
-        return EventStreamResponse(arrivals, state.request_id)
-
-    @app.get("/models", operation_id="listModels", summary="List the models and their versions")
-    async def list_models() -> ModelList:
-        return ModelList(models=await registry.models())
-
-    @app.get("/models/{name}", operation_id="getModel", summary="Describe one model")
-    async def get_model(name: str) -> Model:
-        return await registry.model(name)
-
-    @app.get("/livez", operation_id="livez", summary="Is the gateway running?")
-    async def livez() -> Health:
-        return Health()
-
-    @app.get("/readyz", operation_id="readyz", summary="Can the default model answer?")
-    async def readyz() -> Health:
-        await registry.resolve()
-        return Health()
-
+    app.include_router(generation_routes(generator, shutdown, settings))
+    app.include_router(model_routes(registry))
+    app.include_router(openai_routes(generator, registry, shutdown, settings))
+    app.include_router(operator_routes(generator, registry, shutdown))
     return app

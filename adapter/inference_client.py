@@ -1,8 +1,7 @@
 """TorchServe's inference API: one request in, its events out. Nothing that comes back is trusted."""
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from typing import Self
 from urllib.parse import quote
@@ -10,10 +9,10 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
+from adapter.call import Call
 from adapter.errors import (
     DeadlineExceeded,
     KeyRefused,
-    Overloaded,
     TorchbridgeError,
     UpstreamProtocol,
     UpstreamUnavailable,
@@ -29,22 +28,29 @@ from adapter.worker_answer import WorkerAnswer
 _CONNECT_TIMEOUT = 5.0  # seconds
 _KEY_REFRESH_AFTER = 1.0  # seconds
 _KEY_USABLE_FOR = 60.0  # seconds; a key that TorchServe refuses is read again in any case
+_FAILURE_TIMEOUT = 5.0  # seconds; a failure comes in one piece
 _MAX_FAILURE_BYTES = 2**16
 _EVENT_STREAM = "text/event-stream"
 _OK, _FIRST_FAILURE, _TOO_LARGE = 200, 400, 413
 
 _CUT = "The model's worker died in the middle of the answer."
-_SILENCE = "The model server has been silent for too long."
+
+
+CheckReady = Callable[[str, str], Awaitable[None]]
 
 
 class InferenceClient:
-    """It is open inside of `async with`."""
+    """It is open inside of `async with`.
 
-    def __init__(self, settings: Settings, keys: KeyFile) -> None:
+    `check_ready` gets a model and a version whose answer is late to begin, and raises where it will never come: a
+    request that waits in TorchServe's queue is as silent as one that nobody will ever take from there.
+    """
+
+    def __init__(self, settings: Settings, keys: KeyFile, check_ready: CheckReady) -> None:
         self._settings = settings
         self._keys = keys
+        self._check_ready = check_ready
         self._key = Refreshing(keys.inference_key, _KEY_REFRESH_AFTER)
-        self._num_live = 0
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -53,57 +59,53 @@ class InferenceClient:
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("user-agent", "accept-encoding"),
             auto_decompress=False,
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=self._settings.silence_timeout
-            ),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT),
         )
         return self
 
     async def __aexit__(self, *exception: object) -> None:
         await self._session.close()
 
-    async def stream(
-        self, request: GenerationRequest, request_id: str, received_at: float
-    ) -> AsyncGenerator[list[StreamEvent], None]:
+    async def stream(self, request: GenerationRequest, call: Call) -> AsyncGenerator[list[StreamEvent], None]:
         """The worker's events up to and with `done`, in lists of what came together; every other end is an exception.
 
         `request` names its model and version. Closing the generator closes the connection at once, and TorchServe
         then drops the request.
         """
-        if self._num_live >= self._settings.max_live_requests:
-            raise Overloaded("The gateway is at its limit of live requests.")
-        self._num_live += 1
+        worker_request = WorkerRequest.model_validate({**dict(request), "id": call.request_id})
+        answer = WorkerAnswer(worker_request, call.received_at)
+        response = await self._send(worker_request)
         try:
-            worker_request = WorkerRequest.model_validate({**dict(request), "id": request_id})
-            answer = WorkerAnswer(worker_request, sent_at=time.monotonic(), received_at=received_at)
-            response = await self._send(worker_request)
-            try:
-                async for chunk in response.content.iter_any():
-                    for events in answer.feed(chunk):
-                        yield events
-                        if isinstance(events[-1], DoneEvent):
-                            return
-            except aiohttp.SocketTimeoutError as error:
-                raise DeadlineExceeded(_SILENCE, cause="no event") from error
-            except aiohttp.ClientError as error:
-                raise WorkerDied(_CUT, cause=repr(error)) from error
-            finally:
-                response.close()
-            raise WorkerDied(_CUT, cause="the answer ended without a last event")
+            while chunk := await self._read(response):
+                for events in answer.feed(chunk):
+                    yield events
+                    if isinstance(events[-1], DoneEvent):
+                        return
         finally:
-            self._num_live -= 1
+            response.close()
+        raise WorkerDied(_CUT, cause="the answer ended without a last event")
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        try:
+            async with asyncio.timeout(self._settings.silence_timeout):
+                return await response.content.readany()
+        except TimeoutError as error:
+            raise DeadlineExceeded("The model server has been silent for too long.", cause="no event") from error
+        except aiohttp.ClientError as error:
+            raise WorkerDied(_CUT, cause=_reason(error)) from error
 
     async def _send(self, request: WorkerRequest) -> aiohttp.ClientResponse:
-        url = prediction_url(self._settings.torchserve_url, request.model or "", request.model_version or "")
+        model, version = request.model or "", request.model_version or ""
+        url = prediction_url(self._settings.torchserve_url, model, version)
         body = request.model_dump_json().encode()
         key = await self._key.get(_KEY_USABLE_FOR)
         try:
-            return await self._post(url, body, key)
+            return await self._post(url, body, key, model, version)
         except KeyRefused:
             await asyncio.to_thread(self._keys.renew, "inference", key)
-            return await self._post(url, body, await self._key.reload())
+            return await self._post(url, body, await self._key.reload(), model, version)
 
-    async def _post(self, url: URL, body: bytes, key: str) -> aiohttp.ClientResponse:
+    async def _post(self, url: URL, body: bytes, key: str, model: str, version: str) -> aiohttp.ClientResponse:
         """An answer that holds events, or an exception."""
         headers = {
             "authorization": f"Bearer {key}",
@@ -113,16 +115,32 @@ class InferenceClient:
             "connection": "keep-alive",
         }
         try:
-            response = await self._session.post(url, data=body, headers=headers, allow_redirects=False)
-        except aiohttp.SocketTimeoutError as error:
-            raise DeadlineExceeded(_SILENCE, cause="no answer") from error
+            response = await self._begin(url, body, headers, model, version)
         except aiohttp.ClientConnectionError as error:
-            raise UpstreamUnavailable("The model server cannot be reached.", cause=repr(error)) from error
+            raise UpstreamUnavailable("The model server cannot be reached.", cause=_reason(error)) from error
         except aiohttp.ClientError as error:
-            raise UpstreamProtocol("The model server's answer is not HTTP.", cause=repr(error)) from error
+            raise UpstreamProtocol("The model server's answer is not HTTP.", cause=_reason(error)) from error
         if response.status == _OK and "x-request-id" in response.headers and response.content_type == _EVENT_STREAM:
             return response
         raise await _failure(response)
+
+    async def _begin(
+        self, url: URL, body: bytes, headers: dict[str, str], model: str, version: str
+    ) -> aiohttp.ClientResponse:
+        posting = asyncio.ensure_future(self._session.post(url, data=body, headers=headers, allow_redirects=False))
+        try:
+            while not (await asyncio.wait({posting}, timeout=self._settings.silence_timeout))[0]:
+                await self._check_ready(model, version)
+            return posting.result()
+        except BaseException:
+            posting.cancel()
+            posting.add_done_callback(_close)
+            raise
+
+
+def _close(posting: asyncio.Future[aiohttp.ClientResponse]) -> None:
+    if not posting.cancelled() and posting.exception() is None:
+        posting.result().close()
 
 
 def prediction_url(torchserve_url: str, model: str, version: str) -> URL:
@@ -145,9 +163,15 @@ async def _failure(response: aiohttp.ClientResponse) -> TorchbridgeError:
 async def _read_failure(response: aiohttp.ClientResponse) -> bytes:
     body = b""
     # TorchServe resets the connection after a failure: what has arrived until then is what there is.
-    with suppress(aiohttp.ClientError):
-        async for chunk in response.content.iter_any():
-            body += chunk
-            if len(body) > _MAX_FAILURE_BYTES:
-                break
+    with suppress(aiohttp.ClientError, TimeoutError):
+        async with asyncio.timeout(_FAILURE_TIMEOUT):
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > _MAX_FAILURE_BYTES:
+                    break
     return body
+
+
+def _reason(error: aiohttp.ClientError) -> str:
+    # Not its repr: that of an answer that is no HTTP shows the request's headers, and the key among them.
+    return f"{type(error).__name__}: {error!s:.500}"

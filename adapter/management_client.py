@@ -25,6 +25,7 @@ class _Described(BaseModel):
 class WorkerDescription(_Described):
     id: str
     status: Literal["READY", "UNLOADING"]
+    start_time: str
     pid: int
 
 

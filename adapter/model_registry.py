@@ -1,14 +1,31 @@
 """What TorchServe serves right now, and which of it a request means. Read only."""
 
+from typing import NamedTuple
+
 from adapter.errors import InvalidRequest, ModelNotFound, ModelNotReady, TorchbridgeError, VersionNotFound
-from adapter.management_client import ManagementClient
+from adapter.management_client import ManagementClient, ModelDescription
 from adapter.refreshing import Refreshing
 from adapter.schema import FieldError, Model, ModelVersion
 
 _REFRESH_AFTER = 1.0  # seconds
 _USABLE_FOR = 10.0  # seconds that we go on without hearing from TorchServe's management API
 
-Models = dict[str, Model]
+
+class PinnedVersion(NamedTuple):
+    """One version of one model, and the workers that run it right now."""
+
+    model: str
+    version: str
+    slots: int  # requests that its workers generate at once
+    workers: frozenset[tuple[int, str]]  # process id and start: others may run another archive of the same version
+
+
+class _Served(NamedTuple):
+    model: Model
+    pinned: dict[str, PinnedVersion]  # by version
+
+
+Models = dict[str, _Served]
 
 
 class ModelRegistry:
@@ -18,13 +35,13 @@ class ModelRegistry:
         self._models = Refreshing(self._load, _REFRESH_AFTER)
 
     async def models(self) -> tuple[Model, ...]:
-        return tuple((await self._models.get(_USABLE_FOR)).values())
+        return tuple(served.model for served in (await self._models.get(_USABLE_FOR)).values())
 
     async def model(self, name: str) -> Model:
         models = await self._models.get(_USABLE_FOR)
-        return _find_model(models if name in models else await self._models.get(_REFRESH_AFTER), name)
+        return _find_model(models if name in models else await self._models.get(_REFRESH_AFTER), name).model
 
-    async def resolve(self, model: str | None = None, version: str | None = None) -> tuple[str, str]:
+    async def resolve(self, model: str | None = None, version: str | None = None) -> PinnedVersion:
         """The model and version that a request means, with at least one worker that is ready.
 
         Raises ModelNotFound, VersionNotFound, ModelNotReady, or InvalidRequest where a model has to be named.
@@ -36,18 +53,17 @@ class ModelRegistry:
             return self._resolve(await self._models.get(_REFRESH_AFTER), model, version)
 
     async def check_ready(self, name: str, version: str) -> None:
-        """Raises ModelNotReady where a description of the last second shows no ready worker."""
-        self._resolve(await self._models.get(_REFRESH_AFTER), name, version)
+        """Raises ModelNotReady, or that there is no such version, where a new description shows no ready worker."""
+        self._resolve(await self._models.get_newer(), name, version)
 
-    def _resolve(self, models: Models, name: str | None, version: str | None) -> tuple[str, str]:
-        model = _find_model(models, name or self._default_model or _only_name(models))
+    def _resolve(self, models: Models, name: str | None, version: str | None) -> PinnedVersion:
+        model, pinned = _find_model(models, name or self._default_model or _only_name(models))
         version = version or model.default_version
-        for candidate in model.versions:
-            if candidate.version == version:
-                if candidate.ready_workers:
-                    return model.name, version
-                raise ModelNotReady(f"Version {version} of model {model.name} has no worker that is ready yet.")
-        raise VersionNotFound(f"Model {model.name} has no version {version}. GET /models/{model.name} lists them.")
+        if version not in pinned:
+            raise VersionNotFound(f"Model {model.name} has no version {version}. GET /models/{model.name} lists them.")
+        if not pinned[version].workers:
+            raise ModelNotReady(f"Version {version} of model {model.name} has no worker that is ready yet.")
+        return pinned[version]
 
     def _load(self) -> Models:
         models = {}
@@ -58,24 +74,23 @@ class ModelRegistry:
                 continue  # unregistered since it was listed
         return models
 
-    def _describe(self, name: str) -> Model:
+    def _describe(self, name: str) -> _Served:
         default = self._management.default_version(name)
-        versions = sorted(self._management.describe(name), key=lambda description: description.model_version)
-        return Model(
-            name=name,
-            default_version=default,
-            versions=tuple(
-                ModelVersion(
-                    version=description.model_version,
-                    is_default=description.model_version == default,
-                    ready_workers=description.ready_workers,
-                )
-                for description in versions
-            ),
+        pinned = {description.model_version: _pin(description) for description in self._management.describe(name)}
+        versions = tuple(
+            ModelVersion(version=version, is_default=version == default, ready_workers=len(pinned[version].workers))
+            for version in sorted(pinned)
         )
+        return _Served(Model(name=name, default_version=default, versions=versions), pinned)
 
 
-def _find_model(models: Models, name: str) -> Model:
+def _pin(description: ModelDescription) -> PinnedVersion:
+    ready = frozenset((worker.pid, worker.start_time) for worker in description.workers if worker.status == "READY")
+    slots = description.batch_size * max(1, len(ready))
+    return PinnedVersion(description.model_name, description.model_version, slots, ready)
+
+
+def _find_model(models: Models, name: str) -> _Served:
     if name not in models:
         # A name from a path was never validated: as a literal, and cut, it can neither break a log line nor fill it.
         raise ModelNotFound(f"There is no model {name!r:.130}. GET /models lists them.")

@@ -37,6 +37,15 @@ class Refreshing(Generic[_Value]):
                 await asyncio.shield(self._refresh)
         return self._value
 
+    async def get_newer(self) -> _Value:
+        """The value from a load that began after this call; many who call at once share it."""
+        called_at = time.monotonic()
+        while self._loaded_at < called_at:
+            if self._refresh is None or self._refresh.done():
+                self._refresh = self._start()
+            await asyncio.shield(self._refresh)
+        return self._value
+
     async def reload(self) -> _Value:
         """The value from a load that starts now, whatever is already under way."""
         self._refresh = self._start()

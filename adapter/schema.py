@@ -7,11 +7,22 @@ It is also packed into every archive, so it knows nothing of HTTP servers, Torch
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetPydanticSchema,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+)
+from pydantic_core import core_schema
 
 MAX_PROMPT_CHARACTERS = 1_000_000
 MAX_LENGTH = 32_768
 MAX_STOP_STRINGS = 8
+MAX_BATCH_REQUESTS = 256
 MAX_SEED = 2**53 - 1  # the largest integer that a JavaScript number carries exactly
 
 # TorchServe takes any management request that contains "/token" for its token API
@@ -58,7 +69,20 @@ class GenerationRequest(Received):
     model_version: Name | None = Field(default=None, description="The model's default version when absent.")
 
 
-class WorkerRequest(GenerationRequest):
+class ChatMessage(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    role: str
+    content: str
+
+
+class ChatGenerationRequest(GenerationRequest):
+    """A conversation to go on with; `prompt` is the same as plain text, for a model without a chat template."""
+
+    messages: tuple[ChatMessage, ...] | None = Field(default=None, strict=False)
+
+
+class WorkerRequest(ChatGenerationRequest):
     """A generation request as the gateway hands it to the worker."""
 
     id: str
@@ -71,11 +95,12 @@ class GenerationResponse(Sent):
     id: str
     model: str
     model_version: str
+    model_digest: str = Field(description="Of the archive: no two archives with other contents have the same.")
     finish_reason: FinishReason
     prompt_tokens: int
     queue_time: float = Field(description="Seconds before prompt processing started.")
     time_to_first_token: float = Field(description="Seconds from the gateway's receipt to the first text.")
-    cached: bool = False
+    cached: bool = Field(default=False, description="Whether the model ran for another, equal request.")
 
 
 class ErrorCode(StrEnum):
@@ -88,6 +113,8 @@ class ErrorCode(StrEnum):
     MODEL_NOT_FOUND = "model_not_found"
     VERSION_NOT_FOUND = "version_not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    REQUEST_TIMEOUT = "request_timeout"
+    CONFLICT = "conflict"
     PAYLOAD_TOO_LARGE = "payload_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     RATE_LIMITED = "rate_limited"
@@ -123,6 +150,8 @@ ERROR_CATALOGUE: dict[ErrorCode, ErrorKind] = {
     ErrorCode.MODEL_NOT_FOUND: ErrorKind(404, "There is no such model"),
     ErrorCode.VERSION_NOT_FOUND: ErrorKind(404, "There is no such model version"),
     ErrorCode.METHOD_NOT_ALLOWED: ErrorKind(405, "This address does not take this method"),
+    ErrorCode.REQUEST_TIMEOUT: ErrorKind(408, "The request took too long to arrive", retryable=True, retry_after=1),
+    ErrorCode.CONFLICT: ErrorKind(409, "That already exists"),
     ErrorCode.PAYLOAD_TOO_LARGE: ErrorKind(413, "The request body is too large"),
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: ErrorKind(415, "The request body must be JSON"),
     ErrorCode.RATE_LIMITED: ErrorKind(429, "Too many requests with this API key", retryable=True, retry_after=1),
@@ -170,6 +199,7 @@ class StartEvent(Sent):
     id: str
     model: str
     model_version: str
+    model_digest: str
     prompt_tokens: int
 
 
@@ -191,6 +221,40 @@ class ErrorEvent(Sent):
 
 StreamEvent = Annotated[StartEvent | DeltaEvent | DoneEvent | ErrorEvent, Field(discriminator="type")]
 STREAM_EVENT: TypeAdapter[StreamEvent] = TypeAdapter(StreamEvent)
+
+
+class InvalidItem(NamedTuple):
+    """One request of a batch that is not valid: the others do not suffer from it."""
+
+    error: ValidationError
+
+
+def _or_invalid(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return validate(value)
+    except ValidationError as error:
+        return InvalidItem(error)
+
+
+# For the document a GenerationRequest and nothing else.
+BatchItem = Annotated[
+    GenerationRequest | InvalidItem,
+    GetPydanticSchema(
+        lambda _, handler: core_schema.no_info_wrap_validator_function(
+            _or_invalid, handler.generate_schema(GenerationRequest)
+        )
+    ),
+]
+
+
+class BatchRequest(Received):
+    requests: tuple[BatchItem, ...] = Field(min_length=1, max_length=MAX_BATCH_REQUESTS, strict=False)
+
+
+class BatchResponse(Sent):
+    results: tuple[GenerationResponse | Problem, ...] = Field(
+        description="One for each request, in the same order: an answer, or why there is none."
+    )
 
 
 class ModelVersion(Sent):

@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
-import requests
 import uvicorn
 
 from adapter.archive import build_archive
-from adapter.event_stream import EventDecoder
-from adapter.gateway import create_app
+from adapter.client import ConnectionFailed, GatewayClient, StreamTruncated
+from adapter.errors import TorchbridgeError
+from adapter.gateway_server import GatewayServer
 from adapter.model_source import fetch_model
 from adapter.ports import bind, check_torchserve_ports
 from adapter.run_directory import read_properties
-from adapter.schema import DeltaEvent, ErrorEvent
+from adapter.schema import DeltaEvent
 from adapter.server_process import CONFIG_FILE, DEFAULT_RUN_DIRECTORY, StartFailed, TorchServeProcess
 from adapter.settings import Settings
 
@@ -26,8 +26,6 @@ VERSION = "1.0"
 SAMPLE_PROMPT = "Once upon a time"
 
 _SECONDS_BETWEEN_LOOKS = 0.5
-_GRACE_SECONDS = 5  # for the answers that are being written when the stop comes
-_SAMPLE_TIMEOUT = (5, 120)  # seconds to connect, without a byte
 
 
 class Stopped(BaseException):
@@ -74,8 +72,6 @@ def running_stack(
         name = Path(model).resolve().name
         archive = build_archive(directory, name, VERSION, model_store)
         with TorchServeProcess([archive], run_directory, config=config) as torchserve:
-            torchserve.start()
-            torchserve.wait_until_ready(report)
             settings = Settings(
                 port=listener.getsockname()[1],
                 torchserve_url=torchserve.properties["inference_address"],
@@ -83,33 +79,29 @@ def running_stack(
                 key_file=torchserve.keys.path,
                 default_model=name,
             )
+            server = GatewayServer(settings)  # before the long start: settings that are wrong show here
+            torchserve.start()
+            torchserve.wait_until_ready(report)
             report("starting the gateway")
-            with _gateway(settings, listener) as gateway:
+            with _running(server, listener) as gateway:
                 yield RunningStack(settings, torchserve, gateway)
 
 
 class RunningStack:
     def __init__(self, settings: Settings, torchserve: TorchServeProcess, gateway: threading.Thread) -> None:
         self.url = f"http://{settings.host}:{settings.port}"
+        self.needs_key = settings.api_keys is not None or settings.api_keys_file is not None
         self._torchserve = torchserve
         self._gateway = gateway
 
     def sample(self) -> Iterator[str]:
         """One answer of the model, piece by piece, by the way that every caller's takes."""
-        decoder = EventDecoder()
-        with requests.Session() as session:
-            session.trust_env = False
-            request = {"prompt": SAMPLE_PROMPT, "temperature": 0}
-            response = session.post(f"{self.url}/generate/stream", json=request, timeout=_SAMPLE_TIMEOUT, stream=True)
-            with response:
-                if response.status_code != requests.codes.ok:
-                    raise StartFailed(f"The gateway answers {response.status_code}: {response.json().get('detail')}")
-                for chunk in response.iter_content(None):
-                    for event in decoder.feed(chunk):
-                        if isinstance(event, DeltaEvent):
-                            yield event.text
-                        elif isinstance(event, ErrorEvent):
-                            raise StartFailed(f"The sample answer broke off: {event.problem.detail}")
+        client = GatewayClient(self.url, trust_env=False)  # a proxy has no business within this machine
+        try:
+            with client.stream_text(prompt=SAMPLE_PROMPT, temperature=0) as events:
+                yield from (event.text for event in events if isinstance(event, DeltaEvent))
+        except (TorchbridgeError, ConnectionFailed, StreamTruncated) as error:
+            raise StartFailed(f"The gateway did not give a whole sample answer: {error}") from error
 
     def wait(self) -> NoReturn:
         """Returns by an exception only: Stopped, or StartFailed when a part of the stack is gone."""
@@ -122,11 +114,7 @@ class RunningStack:
 
 
 @contextlib.contextmanager
-def _gateway(settings: Settings, listener: socket.socket) -> Iterator[threading.Thread]:
-    config = uvicorn.Config(
-        create_app(settings), log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS
-    )
-    server = uvicorn.Server(config)
+def _running(server: uvicorn.Server, listener: socket.socket) -> Iterator[threading.Thread]:
     # In a thread uvicorn leaves the signals to us.
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="gateway", daemon=True)
     thread.start()

@@ -3,17 +3,19 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, PositiveFloat, PositiveInt, StringConstraints
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, StringConstraints
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from adapter.schema import Name
+from adapter.schema import MAX_BATCH_REQUESTS, Name
 
 # Nothing after the port: a path would come in front of the model's name, and credentials do not belong here.
 Origin = Annotated[str, StringConstraints(pattern=r"^https?://[^/?#@\s]+\Z")]
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="TORCHBRIDGE_", frozen=True, regex_engine="python-re")
+    model_config = SettingsConfigDict(
+        env_prefix="TORCHBRIDGE_", frozen=True, regex_engine="python-re", hide_input_in_errors=True
+    )
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65_535)
@@ -22,9 +24,28 @@ class Settings(BaseSettings):
     management_url: Origin = "http://127.0.0.1:8081"
     key_file: Path = Field(default=Path(".torchbridge/key_file.json"), description="Written by TorchServe.")
 
+    api_keys: SecretStr | None = Field(default=None, description="`name:key` or `key`, between commas. None: no key.")
+    api_keys_file: Path | None = Field(default=None, description="The same on lines; may change while it is served.")
+    rate_limit: str | None = Field(default=None, description='Generations of one API key, such as "60/minute".')
+
     default_model: Name | None = Field(default=None, description="None: the only model there is.")
     max_body_bytes: PositiveInt = Field(
         default=4 * 2**20, description="JSON escapes may triple them on the way to TorchServe."
     )
-    max_live_requests: PositiveInt = Field(default=256, description="More than these are refused as overloaded.")
-    silence_timeout: PositiveFloat = Field(default=60, description="Seconds without any event that end a request.")
+    max_batch_requests: PositiveInt = Field(default=32, le=MAX_BATCH_REQUESTS, description="In one call.")
+
+    # As many requests run as the model's worker has slots (batchSize in model-config.yaml).
+    max_waiting_requests: PositiveInt = Field(default=128, description="For one version. One more is overloaded.")
+    max_live_requests: PositiveInt = Field(default=1_024, description="All that wait, run or are read from the cache.")
+
+    cache_max_bytes: PositiveInt = Field(default=64 * 2**20, description="Of answers that this process keeps.")
+    cache_max_age: NonNegativeInt = Field(default=3_600, description="Seconds. At 0 nothing is kept.")
+    redis_url: SecretStr | None = Field(default=None, description="Where gateways share answers, instead of alone.")
+
+    # Seconds.
+    request_timeout: PositiveFloat = Field(default=600, description="Callers may ask for less: X-Request-Timeout.")
+    first_token_timeout: PositiveFloat = Field(default=300, description="And for less: X-First-Token-Timeout.")
+    body_timeout: PositiveFloat = Field(default=30, description="For the whole body of a request to arrive.")
+    silence_timeout: PositiveFloat = Field(default=60, description="Without an event from a running worker.")
+    heartbeat_interval: PositiveFloat = Field(default=15, description="Between comments in a stream without events.")
+    shutdown_grace: PositiveFloat = Field(default=10, description="For the answers that are being written.")

@@ -3,28 +3,34 @@
 import time
 from collections.abc import Iterator
 
-from adapter.errors import TorchbridgeError, UpstreamProtocol, from_problem
+from adapter.errors import ERROR_BY_CODE, TorchbridgeError, UpstreamProtocol, from_problem
 from adapter.event_stream import EventDecoder, EventStreamError
 from adapter.schema import (
+    ERROR_CATALOGUE,
     DeltaEvent,
     DoneEvent,
+    ErrorCode,
     ErrorEvent,
     GenerationResponse,
+    Problem,
     StartEvent,
     StreamEvent,
     WorkerRequest,
 )
 
+# A worker can know these, and nothing of keys, routes, other versions or the way that its answer takes.
+CALLERS_FAULTS = frozenset({ErrorCode.INVALID_REQUEST, ErrorCode.PROMPT_TOO_LONG})
+WORKERS_FAULTS = frozenset({ErrorCode.GENERATION_FAILED, ErrorCode.OUT_OF_MEMORY, ErrorCode.DEADLINE_EXCEEDED})
+
 
 class WorkerAnswer:
     """One answer: `start`, deltas in order, then `done` as the last. It also takes the times that only we can take.
 
-    `sent_at` is when the request went to the worker, `received_at` when it came to us: time.monotonic().
+    `received_at` is when the request came to us: time.monotonic().
     """
 
-    def __init__(self, request: WorkerRequest, *, sent_at: float, received_at: float) -> None:
+    def __init__(self, request: WorkerRequest, received_at: float) -> None:
         self._request = request
-        self._sent_at = sent_at
         self._received_at = received_at
         self._decoder = EventDecoder()
         self._started_at: float | None = None
@@ -61,7 +67,7 @@ class WorkerAnswer:
             case DoneEvent() if has_started and self._is_ours(event.response):
                 return DoneEvent(response=event.response.model_copy(update=self._times()))
             case ErrorEvent():
-                raise from_problem(event.problem)
+                raise _failure(event.problem)
             case _:
                 raise _no_sense(f"unexpected: {event.type}, after {self._num_deltas} deltas")
         return event
@@ -73,9 +79,19 @@ class WorkerAnswer:
     def _times(self) -> dict[str, float]:
         now = time.monotonic()
         return {
-            "queue_time": (self._started_at or now) - self._sent_at,
+            "queue_time": (self._started_at or now) - self._received_at,
             "time_to_first_token": (self._first_text_at or now) - self._received_at,
         }
+
+
+def _failure(problem: Problem) -> TorchbridgeError:
+    """Only about the caller's own request are the worker's words for the caller; the others may say where it runs."""
+    if problem.code in CALLERS_FAULTS:
+        return from_problem(problem)
+    cause = f"the worker says {problem.code}: {problem.detail!r:.500}"
+    if problem.code in WORKERS_FAULTS:
+        return ERROR_BY_CODE[problem.code](f"{ERROR_CATALOGUE[problem.code].title}.", cause=cause)
+    return _no_sense(cause)
 
 
 def _no_sense(cause: str) -> UpstreamProtocol:

@@ -110,6 +110,7 @@ class TextGeneration(Generation):
                 id=self.id,
                 model=self._start.model,
                 model_version=self._start.model_version,
+                model_digest=self._start.model_digest,
                 finish_reason=reason,
                 prompt_tokens=self._start.prompt_tokens,
                 queue_time=0.0,  # the gateway knows it: only it saw the request before TorchServe's queue

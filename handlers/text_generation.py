@@ -3,6 +3,7 @@
 The module defines one class and no other: TorchServe takes it by its being the only one (ts/model_loader.py).
 """
 
+import hashlib
 import logging
 from collections.abc import Collection
 from pathlib import Path
@@ -20,7 +21,7 @@ from handlers.run_ahead import Failure, RunAhead
 from handlers.sampling import SamplingParameters
 from handlers.self_check import check_engine
 from handlers.settings import HandlerSettings
-from handlers.tokenization import encode_prompt
+from handlers.tokenization import ChatTemplateError, encode_request, stop_strings
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,8 @@ class TextGenerationHandler:
         directory = Path(context.system_properties["model_dir"])
         self._model_name = context.model_name
         self._model_version = str(context.manifest["model"]["modelVersion"])
+        # The manifest has the SHA-256 of every other file of the archive (adapter/archive.py).
+        self._model_digest = hashlib.sha256((directory / "MAR-INF" / "MANIFEST.json").read_bytes()).hexdigest()
         settings = HandlerSettings.from_model_config(context.model_yaml_config)
         gpu = context.system_properties["gpu_id"]  # TorchServe's choice, None where the model is to run on the CPU
         loaded = load_model(directory / "model", settings, "cpu" if gpu is None else f"cuda:{gpu}")
@@ -123,17 +126,23 @@ class TextGenerationHandler:
         except ValidationError as error:
             logger.warning("request %s is not in the contract: %s", request_id, error.errors(include_input=False))
             return self._refuse(request_id, 0, ErrorCode.INVALID_REQUEST, "The request is not valid.")
-        prompt = encode_prompt(self._tokenizer, request.prompt)
+        try:
+            prompt = encode_request(self._tokenizer, request)
+        except ChatTemplateError as error:
+            logger.warning("request %s: %r", request_id, error.__cause__)
+            return self._refuse(request.id, 0, ErrorCode.INVALID_REQUEST, str(error))
         most = self._engine.context_length - 1
         if not prompt:
             return self._refuse(request.id, 0, ErrorCode.INVALID_REQUEST, "The prompt has no tokens.")
         if len(prompt) > most:
-            detail = f"The prompt has {len(prompt)} tokens; this model takes at most {most}."
+            # LangChain knows the failure by "exceeds the context window".
+            detail = f"The prompt of {len(prompt)} tokens exceeds the context window: this model takes at most {most}."
             return self._refuse(request.id, len(prompt), ErrorCode.PROMPT_TOO_LONG, detail)
         parameters = SamplingParameters(
             request.temperature, request.top_p, request.top_k, request.repetition_penalty, request.seed
         )
         self._run_ahead.submit(request_id, prompt, request.max_length, parameters)
+        request = request.model_copy(update={"stop": stop_strings(self._tokenizer, request)})
         return TextGeneration(self._start_event(request.id, len(prompt)), request, self._tokenizer)
 
     def _refuse(self, request_id: str, prompt_tokens: int, code: ErrorCode, detail: str) -> Generation:
@@ -143,7 +152,11 @@ class TextGenerationHandler:
 
     def _start_event(self, request_id: str, prompt_tokens: int) -> StartEvent:
         return StartEvent(
-            id=request_id, model=self._model_name, model_version=self._model_version, prompt_tokens=prompt_tokens
+            id=request_id,
+            model=self._model_name,
+            model_version=self._model_version,
+            model_digest=self._model_digest,
+            prompt_tokens=prompt_tokens,
         )
 
     def _fail(self, ids: Collection[str], error: Exception) -> None:

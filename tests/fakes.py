@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
@@ -15,8 +14,11 @@ import uvicorn
 from aiohttp import web
 from fastapi import FastAPI
 
+from adapter.call import Call
 from adapter.errors import ModelNotFound
 from adapter.event_stream import CONTENT_TYPE, encode_event
+from adapter.gateway_server import server_config
+from adapter.ports import bind
 from adapter.schema import (
     DeltaEvent,
     DoneEvent,
@@ -33,10 +35,17 @@ NO_WORKER_OR_QUEUE_FULL = (
     "If this is a sequence inference, please check if it is closed, or expired; or exceeds maxSequenceJobQueueSize"
 )
 
+MODEL_DIGEST = "8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4"
+
 
 def answer_to(request: WorkerRequest, *texts: str) -> list[StreamEvent]:
     """The events of a worker that generates `texts`."""
-    pinned = {"id": request.id, "model": request.model, "model_version": request.model_version}
+    pinned = {
+        "id": request.id,
+        "model": request.model,
+        "model_version": request.model_version,
+        "model_digest": MODEL_DIGEST,
+    }
     response = GenerationResponse(
         text="".join(texts),
         tokens_generated=len(texts),
@@ -160,6 +169,7 @@ class FakeManagement:
 
     served: dict[str, dict[str, int]] = field(default_factory=lambda: {"tiny": {"1.0": 1}})
     failure: Exception | None = None
+    slots: int = 64
     num_listings: int = 0
 
     def model_names(self) -> list[str]:
@@ -170,7 +180,15 @@ class FakeManagement:
 
     def describe(self, name: str) -> list[SimpleNamespace]:
         versions = self._versions(name)
-        return [SimpleNamespace(model_version=version, ready_workers=ready) for version, ready in versions.items()]
+        return [
+            SimpleNamespace(
+                model_name=name,
+                model_version=version,
+                batch_size=self.slots,
+                workers=[SimpleNamespace(pid=pid, start_time="", status="READY") for pid in range(ready)],
+            )
+            for version, ready in versions.items()
+        ]
 
     def default_version(self, name: str) -> str:
         return next(iter(self._versions(name)))
@@ -188,6 +206,7 @@ class FakeInference:
     script: list[StreamEvent | list[StreamEvent] | Exception | Callable[[], Awaitable[None]]] | None = None
     requests: list[GenerationRequest] = field(default_factory=list)
     is_closed: asyncio.Event = field(default_factory=asyncio.Event)
+    num_closed: int = 0
 
     async def __aenter__(self) -> Self:
         return self
@@ -195,11 +214,9 @@ class FakeInference:
     async def __aexit__(self, *exception: object) -> None:
         pass
 
-    async def stream(
-        self, request: GenerationRequest, request_id: str, _received_at: float
-    ) -> AsyncGenerator[list[StreamEvent], None]:
+    async def stream(self, request: GenerationRequest, call: Call) -> AsyncGenerator[list[StreamEvent], None]:
         self.requests.append(request)
-        pinned = WorkerRequest.model_validate({**dict(request), "id": request_id})
+        pinned = WorkerRequest.model_validate({**dict(request), "id": call.request_id})
         try:
             for step in answer_to(pinned, "Hello", " world") if self.script is None else self.script:
                 if isinstance(step, Exception):
@@ -209,6 +226,7 @@ class FakeInference:
                 else:
                     yield step if isinstance(step, list) else [step]
         finally:
+            self.num_closed += 1
             self.is_closed.set()
 
 
@@ -223,8 +241,8 @@ async def wait_for(condition: Callable[[], object], seconds: float = 30) -> None
 @contextmanager
 def serving(app: FastAPI) -> Iterator[str]:
     """The address of a uvicorn that serves `app` from a thread of its own."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
+    listener = bind("127.0.0.1", 0, "the gateway", "")
+    server = uvicorn.Server(server_config(app, log_config=None, timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

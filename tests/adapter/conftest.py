@@ -1,8 +1,14 @@
-"""What stands in for TorchServe in the tests of the gateway's parts."""
+"""What stands in for TorchServe in the tests of the gateway's parts, and the gateway over it."""
 
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
 import pytest
 
-from tests.fakes import FakeInference, FakeManagement
+from adapter.gateway import create_app
+from adapter.model_registry import ModelRegistry
+from adapter.settings import Settings
+from tests.fakes import FakeInference, FakeManagement, serving
 
 
 @pytest.fixture
@@ -13,3 +19,18 @@ def management() -> FakeManagement:
 @pytest.fixture
 def inference() -> FakeInference:
     return FakeInference()
+
+
+@pytest.fixture
+async def client(inference: FakeInference, management: FakeManagement) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app(
+        Settings(max_body_bytes=1_000), inference=inference, registry=ModelRegistry(management, default_model=None)
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        yield client
+
+
+@pytest.fixture
+def address(inference: FakeInference, management: FakeManagement) -> Iterator[str]:
+    with serving(create_app(Settings(), inference=inference, registry=ModelRegistry(management, None))) as address:
+        yield address

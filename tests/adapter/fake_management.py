@@ -10,13 +10,14 @@ from pathlib import Path
 from threading import Lock, Thread
 from urllib.parse import parse_qs, urlsplit
 
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "torchserve"
-PAGES = {None: "models_first_page", "1": "models_second_page", "2": "models_last_page"}
-DESCRIPTIONS = {"/models/beta/all": "describe_all", "/models/beta": "describe_default"}
+from tests.recorded_answer import FIXTURES, RecordedAnswer
+
+PAGES = {None: "list_first_page", "1": "list_second_page", "2": "list_last_page"}
+DESCRIPTIONS = {"/models/plain/all": "describe_all", "/models/plain": "describe_default"}
 
 
-class FakeManagement:
-    """Serves the models alpha (1.0) and beta (1.0, the default, and 2.0)."""
+class FakeManagementServer:
+    """Serves the models continuous (1.0) and plain (1.0, the default, and 2.0, which has no worker)."""
 
     def __init__(self, key_file: Path) -> None:
         self.key_file = key_file
@@ -60,23 +61,21 @@ class FakeManagement:
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         if "/token" in target:
             if authorization != f"Bearer {self.api_key}":
-                return 400, _fixture("invalid_key")
+                return _recorded("renew_with_wrong_key")
             self.renew(query["type"])
-            return 200, b"\n"
+            return _recorded("renew")
         if not self.accepts("management", authorization):
-            return 400, _fixture("invalid_key")
+            return _recorded("key_wrong")
         if url.path == "/models":
-            return 200, _fixture(PAGES[query.get("next_page_token")])
-        if url.path in DESCRIPTIONS:
-            return 200, _fixture(DESCRIPTIONS[url.path])
-        return 404, _fixture("model_not_found")
+            return _recorded(PAGES[query.get("next_page_token")])
+        return _recorded(DESCRIPTIONS.get(url.path, "model_not_found"))
 
     def _new_key(self) -> tuple[str, datetime]:
         return secrets.token_urlsafe(6), datetime.now(UTC) + self.lifetime
 
 
 @contextmanager
-def serving(fake: FakeManagement) -> Iterator[FakeManagement]:
+def serving(fake: FakeManagementServer) -> Iterator[FakeManagementServer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             status, body = fake.answer(self.path, self.headers.get("authorization"))
@@ -99,5 +98,6 @@ def serving(fake: FakeManagement) -> Iterator[FakeManagement]:
             thread.join()
 
 
-def _fixture(name: str) -> bytes:
-    return (FIXTURES / f"{name}.json").read_bytes()
+def _recorded(name: str) -> tuple[int, bytes]:
+    answer = RecordedAnswer.read(FIXTURES / "management" / f"{name}.json")
+    return answer.status, answer.body

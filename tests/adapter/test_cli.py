@@ -20,6 +20,7 @@ class FakeStack:
     """A stack that is up, until `end` says how it ends."""
 
     url = "http://127.0.0.1:8000"
+    needs_key = False
 
     def __init__(self, end: Callable[[], NoReturn]) -> None:
         self.wait = end
@@ -109,6 +110,18 @@ def test_a_stop_in_the_middle_of_the_start_is_no_success(
     monkeypatch.setattr(cli, "running_stack", interrupted)
 
     assert run(monkeypatch, "serve") == 128 + signal_number
+
+
+def test_serve_with_keys_makes_no_sample_and_says_where_a_key_goes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(FakeStack, "needs_key", True)
+    monkeypatch.setattr(cli, "running_stack", fake_start)
+
+    assert run(monkeypatch, "serve") == 0
+    output = capsys.readouterr().out
+    assert "was a fox" not in output
+    assert "-H 'authorization: Bearer KEY'" in output
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@ import asyncio
 import pytest
 
 from adapter.departure import unless_caller_leaves
-from adapter.errors import Cancelled
+from adapter.errors import Cancelled, ShuttingDown
+from adapter.shutdown import Shutdown
 
 
 class Caller:
@@ -16,7 +17,7 @@ class Caller:
 
 
 async def test_gives_the_result_to_a_caller_who_waits() -> None:
-    assert await unless_caller_leaves(Caller().receive, asyncio.sleep(0, "result")) == "result"
+    assert await unless_caller_leaves(Caller().receive, Shutdown(), asyncio.sleep(0, "result")) == "result"
 
 
 async def test_a_failure_passes() -> None:
@@ -24,7 +25,7 @@ async def test_a_failure_passes() -> None:
         raise LookupError("no")
 
     with pytest.raises(LookupError):
-        await unless_caller_leaves(Caller().receive, fail())
+        await unless_caller_leaves(Caller().receive, Shutdown(), fail())
 
 
 async def test_work_for_a_caller_who_leaves_is_cancelled() -> None:
@@ -38,7 +39,7 @@ async def test_work_for_a_caller_who_leaves_is_cancelled() -> None:
             is_cancelled.set()
 
     with pytest.raises(Cancelled):
-        await unless_caller_leaves(caller.receive, work())
+        await unless_caller_leaves(caller.receive, Shutdown(), work())
     assert is_cancelled.is_set()
 
 
@@ -52,7 +53,7 @@ async def test_work_is_cancelled_with_the_one_who_waits_for_it() -> None:
         finally:
             is_cancelled.set()
 
-    waiting = asyncio.create_task(unless_caller_leaves(Caller().receive, work()))
+    waiting = asyncio.create_task(unless_caller_leaves(Caller().receive, Shutdown(), work()))
     await has_begun.wait()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -61,5 +62,26 @@ async def test_work_is_cancelled_with_the_one_who_waits_for_it() -> None:
 
 
 async def test_no_task_is_left_behind() -> None:
-    await unless_caller_leaves(Caller().receive, asyncio.sleep(0))
+    await unless_caller_leaves(Caller().receive, Shutdown(), asyncio.sleep(0))
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_work_that_outlasts_the_shutdown_is_cancelled() -> None:
+    shutdown, is_cancelled = Shutdown(), asyncio.Event()
+
+    async def work() -> None:
+        shutdown.begin(grace=0)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            is_cancelled.set()
+
+    with pytest.raises(ShuttingDown):
+        await unless_caller_leaves(Caller().receive, shutdown, work())
+    assert is_cancelled.is_set()
+
+
+async def test_work_that_ends_within_the_grace_of_a_shutdown_gives_its_result() -> None:
+    shutdown = Shutdown()
+    shutdown.begin(grace=60)
+    assert await unless_caller_leaves(Caller().receive, shutdown, asyncio.sleep(0, "result")) == "result"

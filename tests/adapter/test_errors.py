@@ -3,9 +3,17 @@ import re
 import pytest
 
 from adapter import errors
-from adapter.errors import TorchbridgeError, from_problem, from_torchserve
+from adapter.errors import (
+    Conflict,
+    TorchbridgeError,
+    UpstreamProtocol,
+    VersionNotFound,
+    from_problem,
+    from_torchserve,
+)
 from adapter.schema import ErrorCode, FieldError
 from tests.fakes import KEY_REFUSED, NO_WORKER_OR_QUEUE_FULL
+from tests.recorded_answer import recorded_answers
 
 LEAK = re.compile(r"/tmp|/home|Traceback|org\.pytorch|java|W-9\d|Exception|:\d{4}|\.sock")
 
@@ -19,7 +27,7 @@ ROWS = [
     pytest.param(404, "Model not found: X", errors.ModelNotFound, id="unknown model"),
     pytest.param(404, "Model version: 9.9 does not exist for model: X", errors.VersionNotFound, id="unknown version"),
     pytest.param(404, "Requested resource is not found, please", errors.UpstreamProtocol, id="wrong path"),
-    pytest.param(405, "Requested method is not allowed, please", errors.UpstreamProtocol, id="wrong method"),
+    pytest.param(405, "Requested method is not allowed, please", errors.MethodNotAllowed, id="wrong method"),
     pytest.param(503, "Prediction failed", errors.GenerationFailed, id="handler raised"),
     pytest.param(503, "Invalid model predict output", errors.GenerationFailed, id="handler returned no list"),
     pytest.param(503, "number of batch response mismatched", errors.GenerationFailed, id="handler returned too few"),
@@ -28,6 +36,20 @@ ROWS = [
     pytest.param(507, "Worker died.", errors.WorkerDied, id="worker was killed"),
     pytest.param(418, "I am a teapot", errors.UpstreamProtocol, id="unknown status"),
 ]
+
+
+def test_the_words_of_one_status_mean_nothing_with_another() -> None:
+    assert type(from_torchserve(500, envelope(500, "Model version 1.0 is already registered"))) is UpstreamProtocol
+    assert type(from_torchserve(409, envelope(409, "Model version 1.0 is already registered"))) is Conflict
+    assert type(from_torchserve(404, envelope(404, "Model version 1.0 does not exist for model"))) is VersionNotFound
+
+
+def test_every_row_of_the_table_has_a_recorded_answer() -> None:
+    answers = [(answer.status, from_torchserve(answer.status, answer.body)) for _, answer in recorded_answers()]
+    for status, _, error, detail in errors._TRANSLATIONS:
+        assert any((status, error, detail) == (seen, type(failure), failure.detail) for seen, failure in answers), (
+            detail
+        )
 
 
 @pytest.mark.parametrize(("status", "message", "error"), ROWS)
@@ -94,3 +116,15 @@ def test_the_catalogues_delay_holds_where_an_error_has_none_of_its_own() -> None
 
 def test_a_refused_key_is_no_fault_of_the_caller() -> None:
     assert errors.KeyRefused("x").to_problem().code is ErrorCode.UPSTREAM_UNAVAILABLE
+
+
+def test_an_error_of_our_own_knows_what_the_catalogue_says_of_it() -> None:
+    error = errors.Overloaded("full")
+    assert (error.status, error.retryable, error.request_id) == (503, True, None)
+
+
+def test_an_error_that_was_received_knows_what_it_was_sent_with() -> None:
+    problem = errors.Overloaded("full").to_problem("request-1").model_copy(update={"status": 529, "retryable": False})
+    error = from_problem(problem)
+    assert (error.status, error.retryable, error.request_id) == (529, False, "request-1")
+    assert error.problem == problem

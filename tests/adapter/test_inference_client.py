@@ -7,10 +7,12 @@ from urllib.parse import quote
 
 import pytest
 
+from adapter.call import Call
 from adapter.errors import (
     DeadlineExceeded,
     GenerationFailed,
     ModelNotFound,
+    ModelNotReady,
     Overloaded,
     PayloadTooLarge,
     PromptTooLong,
@@ -20,11 +22,15 @@ from adapter.errors import (
     WorkerDied,
 )
 from adapter.inference_client import InferenceClient, prediction_url
-from adapter.schema import ErrorCode, ErrorEvent, GenerationRequest, Problem, StreamEvent
+from adapter.schema import ErrorCode, ErrorEvent, GenerationRequest, Problem, StreamEvent, WorkerRequest
 from adapter.settings import Settings
 from tests.fakes import NO_WORKER_OR_QUEUE_FULL, FakeKeys, FakeTorchServe, Turn, answer_to, wait_for
 
 REQUEST = GenerationRequest(prompt="Once", model="tiny", model_version="1.0", stop=("\n",), seed=7)
+
+
+async def is_ready(_model: str, _version: str) -> None:
+    """As ModelRegistry.check_ready of a model that is."""
 
 
 @pytest.fixture
@@ -40,12 +46,12 @@ def keys(torchserve: FakeTorchServe) -> FakeKeys:
 
 @pytest.fixture
 async def inference(torchserve: FakeTorchServe, keys: FakeKeys) -> AsyncIterator[InferenceClient]:
-    async with InferenceClient(Settings(torchserve_url=torchserve.url), keys) as inference:
+    async with InferenceClient(Settings(torchserve_url=torchserve.url), keys, is_ready) as inference:
         yield inference
 
 
 async def run(inference: InferenceClient, request: GenerationRequest = REQUEST) -> list[StreamEvent]:
-    arrivals = inference.stream(request, "request-1", time.monotonic())
+    arrivals = inference.stream(request, Call("request-1", time.monotonic()))
     return [event async for events in arrivals for event in events]
 
 
@@ -64,7 +70,7 @@ async def test_the_worker_gets_every_parameter_and_the_request_id(
     inference: InferenceClient, torchserve: FakeTorchServe
 ) -> None:
     await run(inference)
-    assert torchserve.turns[0].request.model_dump() == {**REQUEST.model_dump(), "id": "request-1"}
+    assert torchserve.turns[0].request == WorkerRequest(**dict(REQUEST), id="request-1")
 
 
 async def test_only_known_headers_reach_torchserve(inference: InferenceClient, torchserve: FakeTorchServe) -> None:
@@ -120,7 +126,7 @@ async def test_leaving_the_stream_closes_the_connection(inference: InferenceClie
         await turn.wait_until_the_caller_leaves()
 
     torchserve.play = play
-    async with aclosing(inference.stream(REQUEST, "request-1", time.monotonic())) as events:
+    async with aclosing(inference.stream(REQUEST, Call("request-1", time.monotonic()))) as events:
         await anext(events)
     await asyncio.wait_for(torchserve.turns[0].caller_left.wait(), 30)
 
@@ -173,10 +179,24 @@ async def test_an_event_that_is_cut_short_is_a_dead_worker(
     assert isinstance(await failure_of(inference), WorkerDied)
 
 
-async def test_silence_before_the_first_event_has_a_deadline(torchserve: FakeTorchServe, keys: FakeKeys) -> None:
+async def test_silence_before_the_first_event_lasts_as_long_as_the_model_is_ready(
+    torchserve: FakeTorchServe, keys: FakeKeys
+) -> None:
+    looks = 0
+
+    async def check_ready(model: str, version: str) -> None:
+        nonlocal looks
+        assert (model, version) == ("tiny", "1.0")
+        looks += 1
+        if looks == 3:
+            raise ModelNotReady("the worker is gone")
+
     torchserve.play = Turn.wait_until_the_caller_leaves
-    async with InferenceClient(Settings(torchserve_url=torchserve.url, silence_timeout=0.1), keys) as inference:
-        assert isinstance(await failure_of(inference), DeadlineExceeded)
+    settings = Settings(torchserve_url=torchserve.url, silence_timeout=0.02)
+    async with InferenceClient(settings, keys, check_ready) as inference:
+        assert isinstance(await failure_of(inference), ModelNotReady)
+    assert looks == 3
+    await asyncio.wait_for(torchserve.turns[0].caller_left.wait(), 30)
 
 
 async def test_silence_between_events_has_a_deadline(torchserve: FakeTorchServe, keys: FakeKeys) -> None:
@@ -185,14 +205,16 @@ async def test_silence_between_events_has_a_deadline(torchserve: FakeTorchServe,
         await turn.wait_until_the_caller_leaves()
 
     torchserve.play = play
-    async with InferenceClient(Settings(torchserve_url=torchserve.url, silence_timeout=0.1), keys) as inference:
+    async with InferenceClient(
+        Settings(torchserve_url=torchserve.url, silence_timeout=0.1), keys, is_ready
+    ) as inference:
         assert isinstance(await failure_of(inference), DeadlineExceeded)
 
 
 async def test_a_torchserve_that_is_not_there_is_unavailable(keys: FakeKeys) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    async with InferenceClient(Settings(torchserve_url=url), keys) as inference:
+    async with InferenceClient(Settings(torchserve_url=url), keys, is_ready) as inference:
         assert isinstance(await failure_of(inference), UpstreamUnavailable)
 
 
@@ -305,18 +327,3 @@ async def test_a_workers_error_event_is_raised_as_what_it_stands_for(
     failure = await failure_of(inference)
     assert isinstance(failure, PromptTooLong)
     assert failure.detail == "The prompt has 900 tokens, the context 512."
-
-
-async def test_more_live_requests_than_the_limit_are_refused(torchserve: FakeTorchServe, keys: FakeKeys) -> None:
-    torchserve.play = Turn.wait_until_the_caller_leaves
-    async with InferenceClient(Settings(torchserve_url=torchserve.url, max_live_requests=1), keys) as inference:
-        first = asyncio.create_task(run(inference))
-        await torchserve.wait_for_turn()
-        assert isinstance(await failure_of(inference), Overloaded)
-        first.cancel()
-
-
-async def test_a_request_that_has_ended_makes_room_for_the_next(torchserve: FakeTorchServe, keys: FakeKeys) -> None:
-    async with InferenceClient(Settings(torchserve_url=torchserve.url, max_live_requests=1), keys) as inference:
-        await run(inference)
-        assert (await run(inference))[-1].type == "done"

@@ -9,51 +9,51 @@ from adapter.errors import ModelNotFound, UpstreamProtocol, UpstreamUnavailable
 from adapter.management_client import ManagementClient
 from adapter.torchserve_keys import KeyFile
 from tests.adapter import fake_management
-from tests.adapter.fake_management import FakeManagement, serving
+from tests.adapter.fake_management import FakeManagementServer, serving
 
 
 @pytest.fixture
-def torchserve(tmp_path: Path) -> Iterator[FakeManagement]:
-    with serving(FakeManagement(tmp_path / "key_file.json")) as fake:
+def torchserve(tmp_path: Path) -> Iterator[FakeManagementServer]:
+    with serving(FakeManagementServer(tmp_path / "key_file.json")) as fake:
         yield fake
 
 
 @pytest.fixture
-def client(torchserve: FakeManagement) -> ManagementClient:
+def client(torchserve: FakeManagementServer) -> ManagementClient:
     return ManagementClient(torchserve.url, KeyFile(torchserve.key_file, torchserve.url))
 
 
 def test_lists_the_models_of_all_pages(client: ManagementClient) -> None:
-    assert client.model_names() == ["alpha", "beta"]
+    assert client.model_names() == ["continuous", "plain"]
 
 
 def test_describes_every_version(client: ManagementClient) -> None:
-    first, second = client.describe("beta")
+    first, second = client.describe("plain")
 
     assert (first.model_version, second.model_version) == ("1.0", "2.0")
-    assert first.ready_workers == 1
-    assert first.job_queue_status.remaining_capacity == 100
+    assert (first.ready_workers, second.ready_workers) == (1, 0)
+    assert second.job_queue_status.remaining_capacity == 100
 
 
 def test_a_worker_that_loads_is_not_ready(client: ManagementClient) -> None:
-    description = client.describe("beta")[0]
+    description = client.describe("plain")[0]
     loading = description.workers[0].model_copy(update={"status": "UNLOADING"})
 
     assert description.model_copy(update={"workers": (loading,)}).ready_workers == 0
 
 
 def test_knows_the_default_version(client: ManagementClient) -> None:
-    assert client.default_version("beta") == "1.0"
+    assert client.default_version("plain") == "1.0"
 
 
 def test_an_unknown_model_is_a_typed_error(client: ManagementClient) -> None:
     with pytest.raises(ModelNotFound):
-        client.describe("gamma")
+        client.describe("absent")
 
 
-@pytest.mark.parametrize("name", ["../models", "a/b", "a?customized=true", "", "token", "beta\n", "%2e%2e"])
+@pytest.mark.parametrize("name", ["../models", "a/b", "a?customized=true", "", "token", "plain\n", "%2e%2e"])
 def test_a_name_that_could_mean_another_address_is_never_sent(
-    client: ManagementClient, torchserve: FakeManagement, name: str
+    client: ManagementClient, torchserve: FakeManagementServer, name: str
 ) -> None:
     with pytest.raises(ModelNotFound):
         client.describe(name)
@@ -62,18 +62,18 @@ def test_a_name_that_could_mean_another_address_is_never_sent(
 
 
 def test_a_refused_key_is_renewed_and_the_request_repeated(
-    client: ManagementClient, torchserve: FakeManagement, monkeypatch: pytest.MonkeyPatch
+    client: ManagementClient, torchserve: FakeManagementServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The file says that the key lives on, but TorchServe says otherwise.
     accepts, stale = torchserve.accepts, f"Bearer {torchserve.key('management')}"
     monkeypatch.setattr(torchserve, "accepts", lambda kind, key: key != stale and accepts(kind, key))
 
-    assert client.default_version("beta") == "1.0"
-    assert torchserve.requests == ["/models/beta", "/token?type=management", "/models/beta"]
+    assert client.default_version("plain") == "1.0"
+    assert torchserve.requests == ["/models/plain", "/token?type=management", "/models/plain"]
 
 
 def test_a_key_that_is_refused_again_is_a_typed_error(
-    client: ManagementClient, torchserve: FakeManagement, monkeypatch: pytest.MonkeyPatch
+    client: ManagementClient, torchserve: FakeManagementServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torchserve, "accepts", lambda *_: False)
     with pytest.raises(UpstreamUnavailable):
@@ -83,12 +83,12 @@ def test_a_key_that_is_refused_again_is_a_typed_error(
 
 
 def test_an_answer_of_another_shape_is_a_typed_error(client: ManagementClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(fake_management.DESCRIPTIONS, "/models/beta", "models_first_page")
+    monkeypatch.setitem(fake_management.DESCRIPTIONS, "/models/plain", "list_first_page")
     with pytest.raises(UpstreamProtocol):
-        client.default_version("beta")
+        client.default_version("plain")
 
 
-def test_a_torchserve_that_is_gone_is_a_typed_error(torchserve: FakeManagement) -> None:
+def test_a_torchserve_that_is_gone_is_a_typed_error(torchserve: FakeManagementServer) -> None:
     client = ManagementClient("http://127.0.0.1:1", KeyFile(torchserve.key_file, torchserve.url))
     with pytest.raises(UpstreamUnavailable):
         client.model_names()
@@ -97,4 +97,4 @@ def test_a_torchserve_that_is_gone_is_a_typed_error(torchserve: FakeManagement) 
 def test_a_proxy_in_the_environment_is_not_used(client: ManagementClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
 
-    assert client.default_version("beta") == "1.0"
+    assert client.default_version("plain") == "1.0"

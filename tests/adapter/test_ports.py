@@ -66,3 +66,9 @@ def free_properties() -> dict[str, str]:
     grpc = ("grpc_inference_port", "grpc_management_port")
     any_port = dict.fromkeys(http, "http://127.0.0.1:0") | dict.fromkeys(grpc, "0")
     return read_properties(CONFIG_FILE) | any_port
+
+
+def test_what_is_accepted_sends_small_answers_at_once() -> None:
+    # asyncio sets TCP_NODELAY on what it accepts from a socket of this protocol (base_events._set_nodelay).
+    with bind("127.0.0.1", 0, "the gateway", "") as listener:
+        assert listener.proto == socket.IPPROTO_TCP

@@ -129,3 +129,16 @@ async def test_an_older_load_that_ends_late_does_not_undo_a_newer_one() -> None:
     await newer
     gates[0].set()
     assert await older == 1
+
+
+async def test_a_newer_value_comes_from_a_load_that_began_after_the_call(source: Source) -> None:
+    value = Refreshing(source.load, 60)
+    source.free.clear()
+    asking = asyncio.create_task(value.get(60))
+    await wait_for(lambda: source.num_loads)
+    newer = [asyncio.create_task(value.get_newer()) for _ in range(10)]
+    await asyncio.sleep(0)
+    source.free.set()
+    assert await asking == 1
+    assert await asyncio.gather(*newer) == [2] * 10
+    assert await value.get(60) == 2

@@ -18,7 +18,8 @@ def test_the_committed_document_is_what_the_code_says() -> None:
 
 
 def test_operation_ids_are_the_names_that_clients_use() -> None:
-    assert set(OPERATIONS) == {"generate", "generateStream", "listModels", "getModel", "livez", "readyz"}
+    generations = {"generate", "generateStream", "generateBatch"}
+    assert set(OPERATIONS) == generations | {"listModels", "getModel", "livez", "readyz", "metrics"}
 
 
 def test_every_reference_leads_somewhere() -> None:
@@ -36,10 +37,16 @@ def test_every_failure_is_a_problem_and_nothing_else(operation: dict[str, Any]) 
     }
 
 
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_no_parameter_may_be_null(operation: dict[str, Any]) -> None:
+    for parameter in operation.get("parameters", ()):
+        assert parameter["schema"]["type"] in {"number", "string"}
+
+
 def test_the_stream_is_documented_as_events() -> None:
-    assert OPERATIONS["generateStream"]["responses"]["200"]["content"] == {
-        "text/event-stream": {"schema": {"$ref": "#/components/schemas/StreamEvent"}}
-    }
+    [(media_type, content)] = OPERATIONS["generateStream"]["responses"]["200"]["content"].items()
+    assert media_type == "text/event-stream"
+    assert content["itemSchema"]["properties"]["data"]["contentSchema"] == {"$ref": "#/components/schemas/StreamEvent"}
 
 
 def test_an_event_is_told_by_its_type() -> None:

@@ -1,22 +1,31 @@
-from pathlib import Path
+import re
 
-from adapter.schema import ERROR_CATALOGUE
+import pytest
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+from adapter.error_table import README as README_FILE
+from adapter.error_table import with_error_table
+
+README = README_FILE.read_text(encoding="utf-8")
 
 
-def test_error_table_is_the_catalogue() -> None:
-    table = [line for line in README.splitlines() if line.startswith("| `") and line.count("|") == 5]
+def test_the_error_table_is_the_catalogue() -> None:
+    assert with_error_table(README) == README, "run `make generate`"
 
-    assert table == [
-        f"| `{code}` | {kind.status} | {'yes' if kind.retryable else 'no'} | {kind.title} |"
-        for code, kind in ERROR_CATALOGUE.items()
-    ]
+
+def test_a_stale_error_table_is_replaced_and_nothing_else() -> None:
+    stale = README.replace("| `overloaded` | 503 |", "| `overloaded` | 500 |").replace("| `cancelled` | 499 |", "")
+
+    assert stale != README
+    assert with_error_table(stale) == README
+
+
+def test_a_document_without_a_place_for_the_table_is_refused() -> None:
+    with pytest.raises(ValueError, match="unpack"):
+        with_error_table("# Torchbridge\n")
 
 
 def test_files_that_it_names_are_there() -> None:
-    root = Path(__file__).parents[2]
-    named = {word.strip("`") for word in README.replace("(", " ").replace(")", " ").split() if ".py" in word}
-    named = {word.rstrip(".,;:`") for word in named}
+    named = set(re.findall(r"[\w./-]+\.py\b", README))
 
-    assert {name for name in named if not (root / name).is_file()} == set()
+    assert named
+    assert {name for name in named if not (README_FILE.parent / name).is_file()} == set()

@@ -38,12 +38,16 @@ def torchserve(archives: list[Path], tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="session")
-def gateway_url(torchserve: TorchServeProcess) -> Iterator[str]:
-    settings = Settings(
+def gateway_settings(torchserve: TorchServeProcess) -> Settings:
+    return Settings(
         torchserve_url=torchserve.properties["inference_address"],
         management_url=torchserve.properties["management_address"],
         key_file=torchserve.keys.path,
         default_model="tiny",
     )
-    with serving(create_app(settings)) as url:
+
+
+@pytest.fixture(scope="session")
+def gateway_url(gateway_settings: Settings) -> Iterator[str]:
+    with serving(create_app(gateway_settings)) as url:
         yield url

@@ -17,8 +17,10 @@ def post(url: str, **body: Any) -> requests.Response:
 
 
 @contextmanager
-def stream(url: str, **body: Any) -> Iterator[tuple[requests.Response, Iterator[StreamEvent]]]:
-    with requests.post(f"{url}/generate/stream", json=body, timeout=TIMEOUT, stream=True) as response:
+def stream(
+    url: str, headers: dict[str, str] | None = None, **body: Any
+) -> Iterator[tuple[requests.Response, Iterator[StreamEvent]]]:
+    with requests.post(f"{url}/generate/stream", json=body, headers=headers, timeout=TIMEOUT, stream=True) as response:
         decoder = EventDecoder()
         yield response, (event for chunk in response.iter_content(None) for event in decoder.feed(chunk))
 

@@ -3,6 +3,8 @@
 import json
 import re
 import shlex
+import subprocess
+import sys
 
 import pytest
 import requests
@@ -41,3 +43,24 @@ def test_streaming_curl_line_shows_start_deltas_and_done(gateway_url: str) -> No
 
     assert (start.type, {delta.type for delta in deltas}, done.type) == ("start", {"delta"}, "done")
     assert len(deltas) > 1
+
+
+def run_python(importing: str, gateway_url: str) -> str:
+    [snippet] = [
+        code for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if f"import {importing}" in code
+    ]
+    program = snippet.replace("http://localhost:8000", gateway_url)
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=TIMEOUT).stdout
+
+
+def test_python_snippet_prints_the_text_and_what_it_took_and_then_a_stream(gateway_url: str) -> None:
+    text, streamed = re.fullmatch(
+        r"(.+) \d+ \d+\.\d+\S*\n(.+)", run_python("GatewayClient", gateway_url), re.DOTALL
+    ).groups()
+    assert text.strip()
+    assert streamed.strip()
+
+
+def test_openai_snippet_prints_an_answer(gateway_url: str) -> None:
+    assert run_python("OpenAI", gateway_url).strip()

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,10 @@ import requests
 
 from adapter.archive import PROJECT
 from adapter.run_directory import read_properties
+from adapter.schema import DoneEvent, ErrorCode, ErrorEvent
 from adapter.server_process import CONFIG_FILE
+from tests.end_to_end.endless_model import write_endless_model
+from tests.end_to_end.gateway_calls import stream
 from tests.free_ports import torchserve_properties
 from tests.processes import processes_of
 from tests.waiting import wait_until
@@ -71,6 +75,30 @@ def test_serves_until_it_is_told_to_stop(serve: Serve, tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 0
     assert process.communicate()[1] == ""
+    assert processes_of(tmp_path / "run") == []
+
+
+def test_a_stop_lets_short_answers_end_and_tells_long_ones(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHBRIDGE_SHUTDOWN_GRACE", "2")
+    write_endless_model(PROJECT / "models" / "tiny", tmp_path / "endless")
+    process = serve("--model", str(tmp_path / "endless"))
+    url = re.findall(r"http://127\.0\.0\.1:\d+", read_until(process, "curl"))[0]
+    with (
+        ThreadPoolExecutor(1) as pool,
+        stream(url, prompt="Once", max_length=30_000) as (_, events),
+        stream(url, prompt="Once", max_length=60) as (_, few_events),
+    ):
+        assert {next(events).type, next(few_events).type} == {"start"}
+        process.send_signal(signal.SIGTERM)
+        *_, last = pool.submit(list, events).result()
+        *_, last_of_few = few_events
+
+    assert isinstance(last_of_few, DoneEvent)
+    assert isinstance(last, ErrorEvent)
+    assert last.problem.code == ErrorCode.SHUTTING_DOWN
+    assert process.wait() == 0
     assert processes_of(tmp_path / "run") == []
 
 

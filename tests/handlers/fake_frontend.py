@@ -5,6 +5,7 @@ missing from the next call, and no call is made while nobody is live.
 """
 
 import json
+from pathlib import Path
 from typing import Any
 
 from ts.context import Context, RequestProcessor
@@ -27,12 +28,15 @@ class Client:
 
 
 class FakeFrontend:
-    def __init__(self, model_directory: str, *, slots: int = 8, **handler_settings: Any) -> None:
+    def __init__(self, model_directory: Path, *, slots: int = 8, **handler_settings: Any) -> None:
         self.handler = TextGenerationHandler()
+        manifest = {"model": {"modelVersion": "1.0"}}
+        (model_directory / "MAR-INF").mkdir()
+        (model_directory / "MAR-INF" / "MANIFEST.json").write_text(json.dumps(manifest))
         self._context = Context(
             "tiny",
-            model_directory,
-            {"model": {"modelVersion": "1.0"}},
+            str(model_directory),
+            manifest,
             slots,
             None,
             "0.12.0",

@@ -8,7 +8,7 @@ from adapter.event_stream import EventDecoder
 from adapter.schema import DoneEvent, ErrorCode, GenerationResponse, Problem, StartEvent, StreamEvent, WorkerRequest
 from handlers.generation import Generation, TextGeneration
 
-START = StartEvent(id="a", model="tiny", model_version="1.0", prompt_tokens=3)
+START = StartEvent(id="a", model="tiny", model_version="1.0", model_digest="1f", prompt_tokens=3)
 
 
 @pytest.fixture(scope="module")

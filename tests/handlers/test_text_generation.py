@@ -25,7 +25,7 @@ PROMPTS = [
 @pytest.fixture
 def frontend(tmp_path: Path) -> Iterator[FakeFrontend]:
     (tmp_path / "model").symlink_to(MODELS / "tiny")
-    frontend = FakeFrontend(str(tmp_path))
+    frontend = FakeFrontend(tmp_path)
     yield frontend
     frontend.handler._run_ahead.close()
 
@@ -50,7 +50,13 @@ def test_answer_is_start_then_deltas_then_done(frontend: FakeFrontend) -> None:
     frontend.run()
     start, *deltas, done = client.events
 
-    assert start == StartEvent(id="request-0", model="tiny", model_version="1.0", prompt_tokens=start.prompt_tokens)
+    assert start == StartEvent(
+        id="request-0",
+        model="tiny",
+        model_version="1.0",
+        model_digest=start.model_digest,
+        prompt_tokens=start.prompt_tokens,
+    )
     assert [type(delta) for delta in deltas] == [DeltaEvent] * len(deltas)
     assert [delta.index for delta in deltas] == list(range(len(deltas)))
     assert isinstance(done, DoneEvent)
@@ -96,7 +102,7 @@ def test_prompt_longer_than_the_context_is_a_typed_error_and_not_cut(frontend: F
 
     assert start.prompt_tokens > frontend.handler._engine.context_length
     assert error.problem.code == ErrorCode.PROMPT_TOO_LONG
-    assert str(start.prompt_tokens) in error.problem.detail
+    assert f"{start.prompt_tokens} tokens exceeds the context window" in error.problem.detail
 
 
 def test_longest_prompt_that_leaves_room_for_a_token_is_answered(frontend: FakeFrontend) -> None:
@@ -215,6 +221,6 @@ def test_deltas_hold_whole_characters(frontend: FakeFrontend) -> None:
 def test_model_that_cannot_be_loaded_is_said_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "model").mkdir()
     with pytest.raises(ValueError, match="Unrecognized model"):
-        FakeFrontend(str(tmp_path))
+        FakeFrontend(tmp_path)
 
     assert [record.message.startswith("torchbridge: cannot load the model: ") for record in caplog.records] == [True]

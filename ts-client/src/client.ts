@@ -1,8 +1,15 @@
-import { isGenerationResponse, isModelList } from "./contract.js";
+import { isBatchResponse, isGenerationResponse, isModelList } from "./contract.js";
 import { ApiError } from "./errors.js";
 import { readEvents } from "./event-stream.js";
 import { type FetchFunction, HttpExchange } from "./http.js";
-import type { ErrorEvent, GenerationRequest, GenerationResponse, ModelList, StreamEvent } from "./schema.gen.js";
+import type {
+  ErrorEvent,
+  GenerationRequest,
+  GenerationResponse,
+  ModelList,
+  Problem,
+  StreamEvent,
+} from "./schema.gen.js";
 
 export interface PythonClientOptions {
   /** Goes out as `authorization: Bearer …`. A key in code that a browser runs is public. */
@@ -70,6 +77,20 @@ export class PythonClient {
   }
 
   /**
+   * Generates many texts and waits for all of them: an answer for each request, in their order, or the problem that
+   * there was with it.
+   *
+   * @throws ApiError, ConnectionError, or the reason of the aborted signal.
+   */
+  async generateBatch(
+    requests: readonly GenerationRequest[],
+    { signal }: CallOptions = {},
+  ): Promise<(GenerationResponse | Problem)[]> {
+    const batch = await this.#requestJson("/generate/batch", this.#post({ requests }), isBatchResponse, signal);
+    return batch.results;
+  }
+
+  /**
    * The models that the gateway serves, and their versions.
    *
    * @throws ApiError, ConnectionError, or the reason of the aborted signal.
@@ -92,7 +113,7 @@ export class PythonClient {
     }
   }
 
-  #post(body: GenerationRequest, accept = "application/json"): RequestInit {
+  #post(body: object, accept = "application/json"): RequestInit {
     const headers = this.#headersWith(accept);
     headers.set("content-type", "application/json");
     return { method: "POST", headers, body: JSON.stringify(body) };

@@ -1,7 +1,7 @@
 // The way from JSON to the generated types. The guards look at no more than what this package itself relies on:
 // an answer that passes is the gateway's, and for the rest of it the gateway has its word.
 
-import type { GenerationResponse, ModelList, Problem, StreamEvent } from "./schema.gen.js";
+import type { BatchResponse, GenerationResponse, ModelList, Problem, StreamEvent } from "./schema.gen.js";
 
 /** The value that `text` stands for, or undefined if it is not JSON. */
 export function parseJson(text: string): unknown {
@@ -18,6 +18,12 @@ export function hasText<Key extends string>(value: unknown, key: Key): value is 
 
 export function isGenerationResponse(value: unknown): value is GenerationResponse {
   return hasText(value, "text");
+}
+
+export function isBatchResponse(value: unknown): value is BatchResponse {
+  if (typeof value !== "object" || value === null || !("results" in value) || !Array.isArray(value.results))
+    return false;
+  return value.results.every((result) => isGenerationResponse(result) || isProblem(result));
 }
 
 export function isModelList(value: unknown): value is ModelList {

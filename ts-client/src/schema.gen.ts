@@ -4,6 +4,13 @@ export type paths = Record<string, never>;
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        BatchRequest: {
+            requests: components["schemas"]["GenerationRequest"][];
+        };
+        BatchResponse: {
+            /** @description One for each request, in the same order: an answer, or why there is none. */
+            results: (components["schemas"]["GenerationResponse"] | components["schemas"]["Problem"])[];
+        };
         DeltaEvent: {
             /**
              * @default delta
@@ -23,7 +30,7 @@ export interface components {
             response: components["schemas"]["GenerationResponse"];
         };
         /** @enum {string} */
-        ErrorCode: "invalid_request" | "prompt_too_long" | "malformed_json" | "unauthorized" | "forbidden" | "not_found" | "model_not_found" | "version_not_found" | "method_not_allowed" | "payload_too_large" | "unsupported_media_type" | "rate_limited" | "cancelled" | "internal" | "worker_died" | "generation_failed" | "upstream_protocol" | "overloaded" | "model_not_ready" | "upstream_unavailable" | "shutting_down" | "out_of_memory" | "deadline_exceeded";
+        ErrorCode: "invalid_request" | "prompt_too_long" | "malformed_json" | "unauthorized" | "forbidden" | "not_found" | "model_not_found" | "version_not_found" | "method_not_allowed" | "request_timeout" | "conflict" | "payload_too_large" | "unsupported_media_type" | "rate_limited" | "cancelled" | "internal" | "worker_died" | "generation_failed" | "upstream_protocol" | "overloaded" | "model_not_ready" | "upstream_unavailable" | "shutting_down" | "out_of_memory" | "deadline_exceeded";
         ErrorEvent: {
             /**
              * @default error
@@ -75,6 +82,8 @@ export interface components {
             id: string;
             model: string;
             model_version: string;
+            /** @description Of the archive: no two archives with other contents have the same. */
+            model_digest: string;
             /** @enum {string} */
             finish_reason: "stop" | "length" | "stop_sequence";
             prompt_tokens: number;
@@ -82,7 +91,10 @@ export interface components {
             queue_time: number;
             /** @description Seconds from the gateway's receipt to the first text. */
             time_to_first_token: number;
-            /** @default false */
+            /**
+             * @description Whether the model ran for another, equal request.
+             * @default false
+             */
             cached: boolean;
         };
         Health: {
@@ -133,6 +145,7 @@ export interface components {
             id: string;
             model: string;
             model_version: string;
+            model_digest: string;
             prompt_tokens: number;
         };
         StreamEvent: components["schemas"]["StartEvent"] | components["schemas"]["DeltaEvent"] | components["schemas"]["DoneEvent"] | components["schemas"]["ErrorEvent"];
@@ -143,6 +156,8 @@ export interface components {
     headers: never;
     pathItems: never;
 }
+export type BatchRequest = components['schemas']['BatchRequest'];
+export type BatchResponse = components['schemas']['BatchResponse'];
 export type DeltaEvent = components['schemas']['DeltaEvent'];
 export type DoneEvent = components['schemas']['DoneEvent'];
 export type ErrorCode = components['schemas']['ErrorCode'];

@@ -1,5 +1,13 @@
 import { expect, expectTypeOf, it } from "vitest";
-import { hasText, isGenerationResponse, isModelList, isProblem, isStreamEvent, parseJson } from "../src/contract.js";
+import {
+  hasText,
+  isBatchResponse,
+  isGenerationResponse,
+  isModelList,
+  isProblem,
+  isStreamEvent,
+  parseJson,
+} from "../src/contract.js";
 import type { GenerationRequest, StreamEvent } from "../src/index.js";
 import { ERROR, PROBLEM, RESPONSE, WHOLE_STREAM } from "./wire.js";
 
@@ -15,10 +23,22 @@ it("asks for nothing but a prompt", () => {
 
 it("tells the bodies of the gateway from others", () => {
   expect(isGenerationResponse(RESPONSE)).toBe(true);
+  expect(isBatchResponse({ results: [RESPONSE, PROBLEM] })).toBe(true);
   expect(isModelList({ models: [] })).toBe(true);
   expect(isProblem(PROBLEM)).toBe(true);
-  for (const other of [undefined, null, 1, "text", [], {}, { text: 1 }, { models: {} }, { detail: "without a code" }]) {
-    for (const isExpected of [isGenerationResponse, isModelList, isProblem, isStreamEvent]) {
+  for (const other of [
+    undefined,
+    null,
+    1,
+    "text",
+    [],
+    {},
+    { text: 1 },
+    { models: {} },
+    { results: [1] },
+    { detail: "without a code" },
+  ]) {
+    for (const isExpected of [isBatchResponse, isGenerationResponse, isModelList, isProblem, isStreamEvent]) {
       expect(isExpected(other), `${isExpected.name}(${JSON.stringify(other)})`).toBe(false);
     }
   }

@@ -103,6 +103,8 @@ describe("ErrorCode", () => {
       case "model_not_found":
       case "version_not_found":
       case "method_not_allowed":
+      case "request_timeout":
+      case "conflict":
       case "payload_too_large":
       case "unsupported_media_type":
       case "rate_limited":

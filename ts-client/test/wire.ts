@@ -1,4 +1,6 @@
-import type { GenerationResponse, Problem, StreamEvent } from "../src/index.js";
+import type { GenerationRequest, GenerationResponse, Problem, StreamEvent } from "../src/index.js";
+
+export const REQUEST: GenerationRequest = { prompt: "Hello" };
 
 export const RESPONSE: GenerationResponse = {
   text: "Grüße, 世界 👩‍🚀!",
@@ -7,6 +9,7 @@ export const RESPONSE: GenerationResponse = {
   id: "4b1f",
   model: "tiny",
   model_version: "1.0",
+  model_digest: "9f86d0",
   finish_reason: "stop",
   prompt_tokens: 3,
   queue_time: 0.01,
@@ -26,7 +29,14 @@ export const PROBLEM: Problem = {
   errors: [],
 };
 
-export const START: StreamEvent = { type: "start", id: "4b1f", model: "tiny", model_version: "1.0", prompt_tokens: 3 };
+export const START: StreamEvent = {
+  type: "start",
+  id: "4b1f",
+  model: "tiny",
+  model_version: "1.0",
+  model_digest: "9f86d0",
+  prompt_tokens: 3,
+};
 export const DELTAS: readonly StreamEvent[] = [
   { type: "delta", index: 0, text: "Grüße, 世界" },
   { type: "delta", index: 1, text: " 👩‍🚀!" },
@@ -63,4 +73,12 @@ export async function collect<Item>(items: AsyncIterable<Item>): Promise<Item[]>
   const collected: Item[] = [];
   for await (const item of items) collected.push(item);
   return collected;
+}
+
+/** What `promise` fails with, or undefined if it does not. */
+export async function caught(promise: Promise<unknown>): Promise<unknown> {
+  return await promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
 }

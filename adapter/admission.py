@@ -1,0 +1,67 @@
+"""Who may run, who waits and who is sent away: one line for each model version, as long as its worker has slots."""
+
+import math
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from statistics import fmean
+
+from anyio import CapacityLimiter
+
+from adapter.errors import Overloaded
+
+_LONGEST_RETRY_AFTER = 60  # seconds; clients ignore more
+_MEASURED_STAYS = 64
+
+
+class Admission:
+    def __init__(self, max_waiting: int) -> None:
+        self._max_waiting = max_waiting
+        self._lines: dict[tuple[str, str], _Line] = {}
+
+    @asynccontextmanager
+    async def slot(self, model: str, version: str, slots: int) -> AsyncIterator[None]:
+        """Holds one of the version's `slots`, after a wait in order of arrival.
+
+        Raises Overloaded at once where as many as may wait do so already.
+        """
+        line = self._lines.setdefault((model, version), _Line())
+        line.slots.total_tokens = slots
+        if line.slots.available_tokens < 1 and line.num_waiting >= self._max_waiting:
+            raise Overloaded(
+                f"{line.num_waiting} requests are already waiting for this model.", retry_after=line.retry_after()
+            )
+        ticket = object()
+        await line.slots.acquire_on_behalf_of(ticket)
+        began_at = time.monotonic()
+        try:
+            yield
+        finally:
+            line.slots.release_on_behalf_of(ticket)
+            line.stays.append(time.monotonic() - began_at)
+
+    def num_waiting(self) -> int:
+        return sum(line.num_waiting for line in self._lines.values())
+
+    def retry_after(self, model: str, version: str) -> int | None:
+        """Seconds until those who wait now will have a slot, at the rate of late; None before it is known."""
+        line = self._lines.get((model, version))
+        return line.retry_after() if line else None
+
+
+class _Line:
+    def __init__(self) -> None:
+        self.slots = CapacityLimiter(1)
+        self.stays: deque[float] = deque(maxlen=_MEASURED_STAYS)  # seconds
+
+    @property
+    def num_waiting(self) -> int:
+        return self.slots.statistics().tasks_waiting
+
+    def retry_after(self) -> int | None:
+        if not self.stays:
+            return None
+        # Not the time between two ends, which would count the hours in which nobody came.
+        seconds_per_end = fmean(self.stays) / self.slots.total_tokens
+        return max(1, min(_LONGEST_RETRY_AFTER, math.ceil((self.num_waiting + 1) * seconds_per_end)))

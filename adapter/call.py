@@ -1,0 +1,33 @@
+"""What is true of one request besides its body: who asks, since when, until when. Times are time.monotonic()."""
+
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+_NEVER = float("inf")
+
+
+@dataclass
+class CacheOutcome:
+    """What the response cache did for a call; filled in before the first event."""
+
+    status: str = "fwd=bypass"  # the parameters of Cache-Status (RFC 9211)
+    age: int | None = None  # seconds since the answer was made, where it was made for an earlier call
+
+    def headers(self) -> dict[str, str]:
+        age = {} if self.age is None else {"age": str(self.age)}
+        return {"cache-status": f"torchbridge; {self.status}"} | age
+
+
+@dataclass(frozen=True)
+class Call:
+    request_id: str
+    received_at: float
+    deadline: float = _NEVER
+    first_text_deadline: float = _NEVER
+    caller: str = "anonymous"  # the name of an API key, never the key
+    may_use_cache: bool = True
+    cache: CacheOutcome = field(default_factory=CacheOutcome, compare=False)
+
+    def of_item(self, index: int) -> Self:
+        """The call for one request of a batch."""
+        return replace(self, request_id=f"{self.request_id}-{index}", cache=CacheOutcome())

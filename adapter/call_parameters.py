@@ -1,0 +1,38 @@
+"""The headers that say how a request is to be treated, as a Call."""
+
+from typing import Annotated
+
+from fastapi import Depends, Header, Request
+
+from adapter.call import Call
+
+_LONGEST = 86_400  # seconds
+
+Timeout = Annotated[
+    float | None,
+    Header(gt=0, le=_LONGEST, allow_inf_nan=False, description="Seconds; the gateway's own limit holds too."),
+]
+
+
+def _call(
+    request: Request,
+    x_request_timeout: Timeout = None,
+    x_first_token_timeout: Timeout = None,
+    cache_control: Annotated[
+        str | None, Header(description="`no-cache` or `no-store`: let the model run, whatever it has answered before.")
+    ] = None,
+) -> Call:
+    state, settings = request.state, request.app.state.settings
+    request.app.state.shutdown.check()
+    directives = {directive.strip().lower() for directive in (cache_control or "").split(",")}
+    return Call(
+        state.request_id,
+        state.received_at,
+        deadline=state.received_at + min(x_request_timeout or _LONGEST, settings.request_timeout),
+        first_text_deadline=state.received_at + min(x_first_token_timeout or _LONGEST, settings.first_token_timeout),
+        caller=state.caller,
+        may_use_cache=not directives & {"no-cache", "no-store"},
+    )
+
+
+CallParameters = Annotated[Call, Depends(_call)]

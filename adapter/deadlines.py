@@ -1,0 +1,37 @@
+"""Ends what takes longer than its caller, or the operator, will wait."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from adapter.call import Call
+from adapter.errors import DeadlineExceeded
+from adapter.schema import DeltaEvent, DoneEvent, StreamEvent
+
+
+async def within_deadlines(
+    arrivals: AsyncGenerator[list[StreamEvent], None], call: Call
+) -> AsyncGenerator[list[StreamEvent], None]:
+    """What arrives in time; then DeadlineExceeded, with `arrivals` closed."""
+    has_text = False
+    async with aclosing(arrivals):
+        while True:
+            # Around each wait and not around all: a timeout must not fire in whoever takes the events.
+            deadline = call.deadline if has_text else min(call.deadline, call.first_text_deadline)
+            try:
+                async with asyncio.timeout(None if deadline == float("inf") else deadline - time.monotonic()) as wait:
+                    events = await anext(arrivals, None)
+            except TimeoutError:
+                if not wait.expired():
+                    raise
+                raise _exceeded(call, deadline) from None
+            if events is None:
+                return
+            has_text = has_text or any(isinstance(event, DeltaEvent | DoneEvent) for event in events)
+            yield events
+
+
+def _exceeded(call: Call, deadline: float) -> DeadlineExceeded:
+    what = "The answer was not complete" if deadline == call.deadline else "There was no text"
+    return DeadlineExceeded(f"{what} within {deadline - call.received_at:.3g} seconds.")

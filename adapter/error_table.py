@@ -1,0 +1,29 @@
+"""Writes the catalogue of errors into README.md, between two marks: `python -m adapter.error_table`."""
+
+from pathlib import Path
+
+from adapter.schema import ERROR_CATALOGUE
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+
+_BEGIN = "<!-- `make generate` writes this table from adapter/schema.py -->\n\n"
+_END = "\n<!-- the end of the table -->\n"
+
+
+def with_error_table(document: str) -> str:
+    before, rest = document.split(_BEGIN)
+    _, after = rest.split(_END)
+    return before + _BEGIN + _error_table() + _END + after
+
+
+def _error_table() -> str:
+    rows = ["| code | status | retry | what it says |", "|---|---|---|---|"]
+    rows += [
+        f"| `{code}` | {kind.status} | {'yes' if kind.retryable else 'no'} | {kind.title} |"
+        for code, kind in ERROR_CATALOGUE.items()
+    ]
+    return "".join(f"{row}\n" for row in rows)
+
+
+if __name__ == "__main__":
+    README.write_text(with_error_table(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,63 @@
+"""What the gateway counts, for Prometheus. Labels hold names of models that exist, never what callers sent."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from adapter.schema import ErrorCode, GenerationResponse
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 600)
+_SECONDS_PER_TOKEN = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
+
+
+class Metrics:
+    """`num_live` and `num_waiting` are asked at each look."""
+
+    def __init__(self, num_live: Callable[[], int], num_waiting: Callable[[], int]) -> None:
+        self._registry = CollectorRegistry()
+        per_model = ("model", "model_version")
+
+        def counter(name: str, what: str, labels: tuple[str, ...] = per_model) -> Counter:
+            return Counter(f"torchbridge_{name}", what, labels, registry=self._registry)
+
+        def histogram(name: str, what: str, buckets: tuple[float, ...] = _SECONDS) -> Histogram:
+            return Histogram(f"torchbridge_{name}_seconds", what, per_model, buckets=buckets, registry=self._registry)
+
+        self._answers = counter("answers", "Whole answers.", (*per_model, "finish_reason", "cached"))
+        self._failures = counter("failures", "Generations that failed, by error code.", ("code",))
+        self._retries = counter("retries", "Attempts that were made again.", ())
+        self._prompt_tokens = counter("prompt_tokens", "Tokens of prompts that the model has read.")
+        self._generated_tokens = counter("generated_tokens", "Tokens that the model has generated.")
+        self._first_token = histogram("time_to_first_token", "From the request's arrival to the first text.")
+        self._queue = histogram("queue_time", "From the request's arrival to its start in the worker.")
+        self._generation = histogram("generation_time", "From the start in the worker to the last token.")
+        self._per_token = histogram("time_per_token", "Generation time over tokens.", _SECONDS_PER_TOKEN)
+        for name, what, count in (
+            ("live_requests", "Requests that wait, run or are read from the cache.", num_live),
+            ("waiting_requests", "Requests that wait for a slot.", num_waiting),
+        ):
+            Gauge(f"torchbridge_{name}", what, registry=self._registry).set_function(count)
+
+    def add_answer(self, response: GenerationResponse) -> None:
+        labels = (response.model, response.model_version)
+        self._answers.labels(*labels, response.finish_reason, str(response.cached).lower()).inc()
+        self._first_token.labels(*labels).observe(response.time_to_first_token)
+        if response.cached:
+            return
+        self._queue.labels(*labels).observe(response.queue_time)
+        self._generation.labels(*labels).observe(response.generation_time)
+        self._prompt_tokens.labels(*labels).inc(response.prompt_tokens)
+        self._generated_tokens.labels(*labels).inc(response.tokens_generated)
+        if response.tokens_generated:
+            self._per_token.labels(*labels).observe(response.generation_time / response.tokens_generated)
+
+    def add_failure(self, code: ErrorCode) -> None:
+        self._failures.labels(code).inc()
+
+    def add_retry(self) -> None:
+        self._retries.inc()
+
+    def render(self) -> bytes:
+        return generate_latest(self._registry)

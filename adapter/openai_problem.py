@@ -1,0 +1,42 @@
+"""A failure as OpenAI's clients read it: our problem details with their `error` object as one more member."""
+
+from typing import Self
+
+from starlette.types import Scope
+
+from adapter.schema import ErrorCode, Problem, Sent
+
+_TYPE_BY_STATUS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+_FIRST_SERVER_ERROR = 500
+_PARAM_BY_CODE = {ErrorCode.MODEL_NOT_FOUND: "model", ErrorCode.VERSION_NOT_FOUND: "model"}
+
+
+class OpenAIError(Sent):
+    message: str
+    type: str
+    param: str | None
+    code: ErrorCode
+
+
+class OpenAIProblem(Problem):
+    error: OpenAIError
+
+    @classmethod
+    def from_problem(cls, problem: Problem) -> Self:
+        error = OpenAIError(
+            message=problem.detail,
+            type=_type(problem.status),
+            param=problem.errors[0].field if problem.errors else _PARAM_BY_CODE.get(problem.code),
+            code=problem.code,
+        )
+        return cls(**dict(problem), error=error)
+
+
+def is_openai(scope: Scope) -> bool:
+    """Whether the caller speaks OpenAI's API, be there a route for the request or not."""
+    path: str = scope["path"]
+    return path.startswith("/v1/")
+
+
+def _type(status: int) -> str:
+    return _TYPE_BY_STATUS.get(status, "server_error" if status >= _FIRST_SERVER_ERROR else "invalid_request_error")

@@ -1,0 +1,82 @@
+"""One generation that any number of readers follow, each from its beginning and at its own pace."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from copy import copy
+
+from adapter.errors import ShuttingDown, TorchbridgeError
+from adapter.schema import DoneEvent, GenerationResponse, StreamEvent
+
+Arrivals = AsyncGenerator[list[StreamEvent], None]
+
+
+class SharedRun:
+    """Runs in a task of its own, until it ends or the last reader leaves; `keep` then gets a whole answer.
+
+    What has arrived stays as long as the run has readers, which is as much as the answer's own limit lets come.
+    """
+
+    def __init__(self, arrivals: Arrivals, keep: Callable[[GenerationResponse], Awaitable[None]]) -> None:
+        self._keep = keep
+        self._arrived: list[list[StreamEvent]] = []
+        self._news = asyncio.Event()
+        self._num_readers = 0
+        self._has_ended = False
+        self._error: Exception | None = None
+        self.task = asyncio.create_task(self._follow(arrivals))
+
+    @property
+    def can_be_joined(self) -> bool:
+        """Until its answer is kept: whoever comes then finds it there."""
+        return self._error is None and not self.task.done()
+
+    async def read(self) -> Arrivals:
+        self._num_readers += 1
+        try:
+            for position in itertools.count():
+                while position == len(self._arrived) and not self._has_ended:
+                    await self._news.wait()
+                if position == len(self._arrived):
+                    break
+                yield self._arrived[position]
+            if self._error is not None:
+                # One object that is raised in many tasks would gather the traceback of each. A bug's may.
+                raise copy(self._error) if isinstance(self._error, TorchbridgeError) else self._error
+        finally:
+            self._num_readers -= 1
+            if not self._num_readers and not self._has_ended:
+                await self.stop()
+
+    async def stop(self) -> None:
+        """What is being kept is kept; a run that has not ended is closed when this returns."""
+        if not self._has_ended:
+            self._end(ShuttingDown("The server is shutting down."))
+            self.task.cancel()
+        await asyncio.wait({self.task})
+
+    async def _follow(self, arrivals: Arrivals) -> None:
+        last = None
+        try:
+            async with aclosing(arrivals):
+                async for events in arrivals:
+                    if isinstance(events[-1], DoneEvent):
+                        # Its reader may leave at once, which must find nothing left to stop.
+                        last = events
+                        break
+                    self._arrived.append(events)
+                    self._news.set()
+                    self._news.clear()
+        except Exception as error:  # noqa: BLE001 - it is raised in each reader
+            self._end(error)
+            return
+        if last is not None:
+            self._arrived.append(last)
+        self._end()
+        if last is not None and isinstance(last[-1], DoneEvent):
+            await self._keep(last[-1].response)
+
+    def _end(self, error: Exception | None = None) -> None:
+        self._has_ended, self._error = True, error
+        self._news.set()

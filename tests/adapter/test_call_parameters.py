@@ -1,0 +1,46 @@
+import httpx
+import pytest
+
+from tests.adapter.gateway_calls import BODY, FIRST, START, events_of, wait_for_ever
+from tests.fakes import FakeInference
+
+
+@pytest.mark.parametrize("path", ["/generate", "/generate/stream"])
+async def test_a_request_that_outlasts_its_own_timeout_is_a_true_status(
+    client: httpx.AsyncClient, inference: FakeInference, path: str
+) -> None:
+    inference.script = [START, wait_for_ever]
+    answer = await client.post(path, json=BODY, headers={"x-request-timeout": "0.05"})
+    assert (answer.status_code, answer.json()["code"]) == (504, "deadline_exceeded")
+    assert inference.is_closed.is_set()
+
+
+async def test_a_stream_that_outlasts_its_timeout_ends_with_an_error(
+    client: httpx.AsyncClient, inference: FakeInference
+) -> None:
+    inference.script = [START, FIRST, wait_for_ever]
+    answer = await client.post("/generate/stream", json=BODY, headers={"x-request-timeout": "0.05"})
+    assert events_of(answer) == ["start", "delta", "error"]
+
+
+async def test_the_first_text_has_a_limit_of_its_own(client: httpx.AsyncClient, inference: FakeInference) -> None:
+    inference.script = [START, wait_for_ever]
+    answer = await client.post("/generate", json=BODY, headers={"x-first-token-timeout": "0.05"})
+    assert answer.json()["detail"] == "There was no text within 0.05 seconds."
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "1e999", "soon", "", "100000"])
+@pytest.mark.parametrize("header", ["x-request-timeout", "x-first-token-timeout"])
+async def test_a_timeout_that_is_none_is_refused(client: httpx.AsyncClient, header: str, value: str) -> None:
+    answer = await client.post("/generate", json=BODY, headers={header: value})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, header)
+
+
+@pytest.mark.parametrize("value", ["no-cache", "no-store", "max-age=0, No-Cache"])
+async def test_a_caller_may_ask_for_a_fresh_answer(
+    client: httpx.AsyncClient, inference: FakeInference, value: str
+) -> None:
+    for _ in range(2):
+        answer = await client.post("/generate", json=BODY | {"seed": 1}, headers={"cache-control": value})
+        assert answer.json()["cached"] is False
+    assert len(inference.requests) == 2

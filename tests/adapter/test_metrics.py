@@ -1,0 +1,56 @@
+import re
+
+import httpx
+import pytest
+
+from adapter.errors import GenerationFailed, WorkerDied
+from tests.adapter.gateway_calls import BODY, FIRST, START
+from tests.fakes import FakeInference
+
+MODEL = 'model="tiny",model_version="1.0"'
+
+
+async def count(client: httpx.AsyncClient, series: str) -> float | None:
+    lines = (await client.get("/metrics")).text.splitlines()
+    values = [line.rpartition(" ")[2] for line in lines if line.startswith(series + " ")]
+    return float(values[0]) if values else None
+
+
+@pytest.mark.parametrize("path", ["/generate", "/generate/stream"])
+async def test_an_answer_is_counted_once_with_its_tokens(client: httpx.AsyncClient, path: str) -> None:
+    await client.post(path, json=BODY)
+    assert await count(client, f'torchbridge_answers_total{{cached="false",finish_reason="stop",{MODEL}}}') == 1
+    assert await count(client, f"torchbridge_generated_tokens_total{{{MODEL}}}") == 2
+    assert await count(client, f"torchbridge_prompt_tokens_total{{{MODEL}}}") == 3
+    assert await count(client, f"torchbridge_time_to_first_token_seconds_count{{{MODEL}}}") == 1
+    assert await count(client, "torchbridge_live_requests") == 0
+
+
+@pytest.mark.parametrize("path", ["/generate", "/generate/stream"])
+async def test_an_answer_from_the_cache_costs_no_tokens(client: httpx.AsyncClient, path: str) -> None:
+    for _ in range(3):
+        await client.post(path, json=BODY | {"temperature": 0})
+    assert await count(client, f'torchbridge_answers_total{{cached="true",finish_reason="stop",{MODEL}}}') == 2
+    assert await count(client, f"torchbridge_generated_tokens_total{{{MODEL}}}") == 2
+
+
+@pytest.mark.parametrize("path", ["/generate", "/generate/stream"])
+@pytest.mark.parametrize("script", [[GenerationFailed("no")], [START, FIRST, GenerationFailed("no")]])
+async def test_a_failure_is_counted_by_its_code(
+    client: httpx.AsyncClient, inference: FakeInference, path: str, script: list[object]
+) -> None:
+    inference.script = script
+    await client.post(path, json=BODY)
+    assert await count(client, 'torchbridge_failures_total{code="generation_failed"}') == 1
+
+
+async def test_retries_are_counted(client: httpx.AsyncClient, inference: FakeInference) -> None:
+    inference.script = [WorkerDied("died")]
+    await client.post("/generate", json=BODY)
+    assert await count(client, "torchbridge_retries_total") == 2
+    assert await count(client, 'torchbridge_failures_total{code="worker_died"}') == 1
+
+
+async def test_what_callers_send_is_no_label(client: httpx.AsyncClient) -> None:
+    await client.post("/generate", json=BODY | {"model": "nobody"})
+    assert not re.search("nobody|Once", (await client.get("/metrics")).text)

@@ -1,0 +1,48 @@
+import httpx
+import pytest
+
+from adapter.errors import UpstreamUnavailable
+from tests.fakes import FakeManagement
+
+
+async def test_lists_the_models(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/models")).json() == {
+        "models": [
+            {
+                "name": "tiny",
+                "default_version": "1.0",
+                "versions": [{"version": "1.0", "is_default": True, "ready_workers": 1}],
+            }
+        ]
+    }
+
+
+async def test_describes_one_model(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/models/tiny")).json()["default_version"] == "1.0"
+
+
+@pytest.mark.parametrize("name", ["nobody", "%2E%2E", "a%0Ab", "token"])
+async def test_an_unknown_model_is_not_found(client: httpx.AsyncClient, name: str) -> None:
+    answer = await client.get(f"/models/{name}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "model_not_found")
+
+
+async def test_lives_without_torchserve(client: httpx.AsyncClient, management: FakeManagement) -> None:
+    management.failure = UpstreamUnavailable("down")
+    assert (await client.get("/livez")).json() == {"status": "ok"}
+
+
+async def test_is_ready_with_a_ready_worker(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_is_not_ready_while_no_worker_is(client: httpx.AsyncClient, management: FakeManagement) -> None:
+    management.served["tiny"]["1.0"] = 0
+    answer = await client.get("/readyz")
+    assert (answer.status_code, answer.json()["code"]) == (503, "model_not_ready")
+
+
+async def test_is_not_ready_without_torchserve(client: httpx.AsyncClient, management: FakeManagement) -> None:
+    management.failure = UpstreamUnavailable("down")
+    answer = await client.get("/readyz")
+    assert (answer.status_code, answer.json()["code"]) == (503, "upstream_unavailable")

@@ -1,0 +1,77 @@
+import { expect, expectTypeOf, it } from "vitest";
+import { ApiError, ConnectionError, type GenerationResponse, PythonClient } from "../src/index.js";
+import { closedUrl, readBody, sendJson, startServer } from "./local-server.js";
+import { caught, PROBLEM, REQUEST, RESPONSE } from "./wire.js";
+
+it("runs the snippet of the guide", async () => {
+  const prompt = "Once upon a time";
+  const bodies: string[] = [];
+  const server = await startServer(async (request, response) => {
+    bodies.push(`${request.method} ${request.url} ${await readBody(request)}`);
+    sendJson(response, 200, RESPONSE);
+  });
+
+  const client = new PythonClient(server.url);
+  const r = await client.generateText({ prompt, max_length: 100, temperature: 0.7 });
+
+  expect([r.text, r.tokens_generated, r.generation_time]).toEqual([RESPONSE.text, 2, 0.25]);
+  expect(bodies).toEqual(['POST /generate {"prompt":"Once upon a time","max_length":100,"temperature":0.7}']);
+  expectTypeOf(r).toEqualTypeOf<GenerationResponse>();
+});
+
+it("throws an ApiError that carries the problem", async () => {
+  const server = await startServer((_, response) => sendJson(response, 503, PROBLEM, "application/problem+json"));
+  const error = await caught(new PythonClient(server.url).generateText(REQUEST));
+  expect(error).toBeInstanceOf(ApiError);
+  expect(error).toMatchObject({ message: `API error: ${PROBLEM.detail}`, code: "overloaded", problem: PROBLEM });
+});
+
+it("throws an ApiError when a proxy answers in place of the gateway", async () => {
+  const server = await startServer((_, response) => {
+    response.writeHead(502, { "content-type": "text/html" });
+    response.end("<html><h1>502 Bad Gateway</h1></html>");
+  });
+  const error = await caught(new PythonClient(server.url).generateText(REQUEST));
+  expect(error).toMatchObject({
+    message: "API error: HTTP 502 Bad Gateway",
+    code: "upstream_protocol",
+    retryable: true,
+  });
+});
+
+it.each(["<html>Please log in</html>", '{"status": "ok"}'])(
+  "throws an ApiError when the answer is %s",
+  async (body) => {
+    const server = await startServer((_, response) => response.end(body));
+    const error = await caught(new PythonClient(server.url).generateText(REQUEST));
+    expect(error).toMatchObject({ name: "ApiError", code: "upstream_protocol", status: 200 });
+    expect(error).toHaveProperty("message", expect.stringContaining(body));
+  },
+);
+
+it("throws a ConnectionError with the address and the cause when nobody listens", async () => {
+  const url = await closedUrl();
+  const error = await caught(new PythonClient(url).generateText(REQUEST));
+  expect(error).toBeInstanceOf(ConnectionError);
+  expect(error).toMatchObject({ url: `${url}/generate`, cause: expect.any(TypeError) });
+  expect(error).toHaveProperty("message", expect.stringContaining(url));
+});
+
+it("throws a ConnectionError when the connection breaks within the answer", async () => {
+  const server = await startServer((_, response) => {
+    response.writeHead(200, { "content-length": 1_000 });
+    response.write('{"text":', () => response.destroy());
+  });
+  await expect(new PythonClient(server.url).generateText(REQUEST)).rejects.toBeInstanceOf(ConnectionError);
+});
+
+it("throws an ApiError with the status when the connection breaks within the body of a failure", async () => {
+  const server = await startServer((_, response) => {
+    response.writeHead(503, { "content-length": 1_000 });
+    response.write('{"detail":', () => response.destroy());
+  });
+  await expect(new PythonClient(server.url).generateText(REQUEST)).rejects.toMatchObject({
+    name: "ApiError",
+    status: 503,
+  });
+});
