@@ -9,15 +9,15 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from adapter.api_keys import ApiKeysError
-from adapter.archive import DEFAULT_MODEL_CONFIG, PROJECT, ArchiveError, build_archive
+from adapter.archives.archive import DEFAULT_MODEL_CONFIG, PROJECT, ArchiveError, build_archive
+from adapter.archives.model_check import check_model
+from adapter.archives.model_config import ModelConfigError
+from adapter.archives.model_source import ModelSourceError, fetch_model
 from adapter.errors import TorchbridgeError
-from adapter.model_check import check_model
-from adapter.model_config import ModelConfigError
-from adapter.model_source import ModelSourceError, fetch_model
-from adapter.rate_limit import RateLimitError
+from adapter.generation.rate_limit import RateLimitError
+from adapter.http.api_keys import ApiKeysError
 from adapter.serve import SAMPLE_PROMPT, RunningStack, Stopped, running_stack, stop_signals
-from adapter.server_process import CONFIG_FILE, DEFAULT_RUN_DIRECTORY, StartFailed
+from adapter.torchserve.server_process import CONFIG_FILE, DEFAULT_RUN_DIRECTORY, StartFailed
 
 _EXPECTED = (
     ApiKeysError,

@@ -6,28 +6,28 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from adapter.admission import Admission
-from adapter.api_keys import ApiKeys
-from adapter.authentication import Authentication
-from adapter.docs_page import install_docs
-from adapter.documented_api import PROBLEM_ANSWERS, DocumentedApi
-from adapter.generation_routes import generation_routes
-from adapter.inference_client import InferenceClient
-from adapter.management_client import ManagementClient
-from adapter.model_registry import ModelRegistry
-from adapter.model_routes import model_routes
-from adapter.openai_api import openai_routes
-from adapter.operator_routes import operator_routes
-from adapter.problem_responses import install_problem_responses
-from adapter.rate_limit import RateLimiter
-from adapter.request_envelope import RequestEnvelope
-from adapter.response_cache import ResponseCache
-from adapter.response_store import response_store
-from adapter.retry_budget import RetryBudget
+from adapter.generation.admission import Admission
+from adapter.generation.rate_limit import RateLimiter
+from adapter.generation.response_cache import ResponseCache
+from adapter.generation.response_store import response_store
+from adapter.generation.retry_budget import RetryBudget
+from adapter.generation.text_generator import TextGenerator
+from adapter.http.api_keys import ApiKeys
+from adapter.http.authentication import Authentication
+from adapter.http.docs_page import install_docs
+from adapter.http.documented_api import PROBLEM_ANSWERS, DocumentedApi
+from adapter.http.generation_routes import generation_routes
+from adapter.http.model_routes import model_routes
+from adapter.http.operator_routes import operator_routes
+from adapter.http.problem_responses import install_problem_responses
+from adapter.http.request_envelope import RequestEnvelope
+from adapter.http.shutdown import Shutdown
+from adapter.openai.routes import openai_routes
 from adapter.settings import Settings
-from adapter.shutdown import Shutdown
-from adapter.text_generator import TextGenerator
-from adapter.torchserve_keys import KeyFile
+from adapter.torchserve.inference_client import InferenceClient
+from adapter.torchserve.keys import KeyFile
+from adapter.torchserve.management_client import ManagementClient
+from adapter.torchserve.model_registry import ModelRegistry
 
 
 def create_app(

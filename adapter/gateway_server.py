@@ -8,7 +8,7 @@ from typing import Any
 import uvicorn
 
 from adapter.gateway import create_app
-from adapter.http_protocol import HttpProtocol
+from adapter.http.protocol import HttpProtocol
 from adapter.settings import Settings
 
 _LAST_WORDS_SECONDS = 5  # for telling those whose answers have not ended within the grace

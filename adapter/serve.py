@@ -11,16 +11,16 @@ from typing import NoReturn
 
 import uvicorn
 
-from adapter.archive import build_archive
+from adapter.archives.archive import build_archive
+from adapter.archives.model_source import fetch_model
 from adapter.client import ConnectionFailed, GatewayClient, StreamTruncated
 from adapter.errors import TorchbridgeError
 from adapter.gateway_server import GatewayServer
-from adapter.model_source import fetch_model
-from adapter.ports import bind, check_torchserve_ports
-from adapter.run_directory import read_properties
 from adapter.schema import DeltaEvent
-from adapter.server_process import CONFIG_FILE, DEFAULT_RUN_DIRECTORY, StartFailed, TorchServeProcess
 from adapter.settings import Settings
+from adapter.torchserve.ports import bind, check_torchserve_ports
+from adapter.torchserve.run_directory import read_properties
+from adapter.torchserve.server_process import CONFIG_FILE, DEFAULT_RUN_DIRECTORY, StartFailed, TorchServeProcess
 
 VERSION = "1.0"
 SAMPLE_PROMPT = "Once upon a time"

@@ -38,7 +38,7 @@ class TextGenerationHandler:
         try:
             self._load(context)
         except Exception as error:
-            # One line, for whoever waits for the worker (adapter/server_process.py); the traceback follows it.
+            # One line for whoever waits (adapter/torchserve/server_process.py); the traceback follows it.
             logger.error("torchbridge: cannot load the model: %s", " ".join(str(error).split()))  # noqa: TRY400
             raise
 
@@ -66,7 +66,7 @@ class TextGenerationHandler:
         directory = Path(context.system_properties["model_dir"])
         self._model_name = context.model_name
         self._model_version = str(context.manifest["model"]["modelVersion"])
-        # The manifest has the SHA-256 of every other file of the archive (adapter/archive.py).
+        # The manifest has the SHA-256 of every other file of the archive (adapter/archives/archive.py).
         self._model_digest = hashlib.sha256((directory / "MAR-INF" / "MANIFEST.json").read_bytes()).hexdigest()
         settings = HandlerSettings.from_model_config(context.model_yaml_config)
         gpu = context.system_properties["gpu_id"]  # TorchServe's choice, None where the model is to run on the CPU

@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerBase
 
 from adapter.schema import WorkerRequest
 
-_USERS_TURN = "\nUser:"  # in a conversation as plain text (adapter/openai_translation.py, plain_chat)
+_USERS_TURN = "\nUser:"  # in a conversation as plain text (adapter/openai/translation.py, plain_chat)
 _MAX_REASON_CHARACTERS = 200
 
 

@@ -18,7 +18,6 @@ from adapter.call import Call
 from adapter.errors import ModelNotFound
 from adapter.event_stream import CONTENT_TYPE, encode_event
 from adapter.gateway_server import server_config
-from adapter.ports import bind
 from adapter.schema import (
     DeltaEvent,
     DoneEvent,
@@ -28,6 +27,7 @@ from adapter.schema import (
     StreamEvent,
     WorkerRequest,
 )
+from adapter.torchserve.ports import bind
 
 KEY_REFUSED = "Token Authorization failed. Token either incorrect, expired, or not provided correctly"
 NO_WORKER_OR_QUEUE_FULL = (

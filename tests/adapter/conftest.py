@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from adapter.gateway import create_app
-from adapter.model_registry import ModelRegistry
 from adapter.settings import Settings
+from adapter.torchserve.model_registry import ModelRegistry
 from tests.fakes import FakeInference, FakeManagement, serving
 
 

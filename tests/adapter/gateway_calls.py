@@ -7,10 +7,10 @@ import httpx
 
 from adapter.event_stream import EventDecoder
 from adapter.gateway import create_app
-from adapter.inference_client import InferenceClient
-from adapter.model_registry import ModelRegistry
 from adapter.schema import DeltaEvent, StartEvent
 from adapter.settings import Settings
+from adapter.torchserve.inference_client import InferenceClient
+from adapter.torchserve.model_registry import ModelRegistry
 from tests.fakes import FakeKeys, FakeManagement, FakeTorchServe, serving
 
 START = StartEvent(id="request-1", model="tiny", model_version="1.0", model_digest="1f", prompt_tokens=3)

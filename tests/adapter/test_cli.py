@@ -10,10 +10,10 @@ from typing import NoReturn
 import pytest
 
 from adapter import cli
-from adapter.archive import PROJECT
+from adapter.archives.archive import PROJECT
 from adapter.errors import UpstreamUnavailable
 from adapter.serve import Stopped, stop_signals
-from adapter.server_process import StartFailed
+from adapter.torchserve.server_process import StartFailed
 
 
 class FakeStack:

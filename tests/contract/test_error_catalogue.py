@@ -7,7 +7,7 @@ import pytest
 
 from adapter.errors import ERROR_BY_CODE, from_problem
 from adapter.schema import ERROR_CATALOGUE, ErrorCode, Problem
-from adapter.worker_answer import CALLERS_FAULTS, WORKERS_FAULTS
+from adapter.torchserve.worker_answer import CALLERS_FAULTS, WORKERS_FAULTS
 
 ROOT = Path(__file__).parents[2]
 

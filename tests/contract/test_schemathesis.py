@@ -7,9 +7,9 @@ from pathlib import Path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapter.gateway import create_app
-from adapter.model_registry import ModelRegistry
 from adapter.schema import MAX_BATCH_REQUESTS
 from adapter.settings import Settings
+from adapter.torchserve.model_registry import ModelRegistry
 from tests.fakes import FakeInference, FakeManagement, serving
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from adapter.archive import PROJECT, build_archive
+from adapter.archives.archive import PROJECT, build_archive
 from adapter.gateway import create_app
-from adapter.server_process import TorchServeProcess
 from adapter.settings import Settings
+from adapter.torchserve.server_process import TorchServeProcess
 from tests.end_to_end.endless_model import MODEL_CONFIG, write_endless_model
 from tests.fakes import serving
 from tests.free_ports import torchserve_properties

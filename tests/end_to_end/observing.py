@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import psutil
 
-from adapter.management_client import ModelDescription
-from adapter.server_process import TorchServeProcess
+from adapter.torchserve.management_client import ModelDescription
+from adapter.torchserve.server_process import TorchServeProcess
 from tests.waiting import wait_until
 
 

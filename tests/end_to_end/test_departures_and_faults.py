@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from adapter.schema import DoneEvent, ErrorCode, ErrorEvent
-from adapter.server_process import TorchServeProcess
+from adapter.torchserve.server_process import TorchServeProcess
 from tests.end_to_end.gateway_calls import post, stream
 from tests.end_to_end.observing import cpu_seconds, describe, java, wait_until_idle
 from tests.waiting import wait_until

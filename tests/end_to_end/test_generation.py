@@ -10,9 +10,9 @@ import requests
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from adapter.archive import PROJECT
+from adapter.archives.archive import PROJECT
 from adapter.schema import DeltaEvent, DoneEvent, GenerationResponse, ModelList
-from adapter.server_process import TorchServeProcess
+from adapter.torchserve.server_process import TorchServeProcess
 from tests.end_to_end.gateway_calls import TIMEOUT, expect_problem, post, stream
 
 pytestmark = pytest.mark.torchserve

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from adapter.server_process import TorchServeProcess
-from adapter.torchserve_keys import KeyFile
-from tests.adapter.throwaway_archive import ANSWERS, write_archive
+from adapter.torchserve.keys import KeyFile
+from adapter.torchserve.server_process import TorchServeProcess
+from tests.adapter.archives.throwaway_archive import ANSWERS, write_archive
 from tests.free_ports import torchserve_properties
 
 pytestmark = pytest.mark.torchserve

@@ -11,11 +11,11 @@ import requests
 
 from adapter.call import Call
 from adapter.gateway import create_app
-from adapter.inference_client import InferenceClient
 from adapter.schema import BatchResponse, DeltaEvent, ErrorEvent, GenerationRequest, GenerationResponse, Problem
-from adapter.server_process import TorchServeProcess
 from adapter.settings import Settings
-from adapter.torchserve_keys import send_with_key
+from adapter.torchserve.inference_client import InferenceClient
+from adapter.torchserve.keys import send_with_key
+from adapter.torchserve.server_process import TorchServeProcess
 from tests.end_to_end.gateway_calls import TIMEOUT, expect_problem, post, stream
 from tests.end_to_end.observing import cpu_seconds, describe, num_waiting, wait_until_idle
 from tests.fakes import serving, wait_for

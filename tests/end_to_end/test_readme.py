@@ -9,7 +9,7 @@ import sys
 import pytest
 import requests
 
-from adapter.archive import PROJECT
+from adapter.archives.archive import PROJECT
 from adapter.event_stream import EventDecoder
 from adapter.schema import GenerationResponse
 from tests.end_to_end.gateway_calls import TIMEOUT

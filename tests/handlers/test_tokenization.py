@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from adapter.openai_schema import ChatCompletionRequest
-from adapter.openai_translation import from_chat
+from adapter.openai.schema import ChatCompletionRequest
+from adapter.openai.translation import from_chat
 from adapter.schema import WorkerRequest
 from handlers.tokenization import ChatTemplateError, Detokenizer, encode_prompt, encode_request, stop_strings
 

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from adapter.errors import TorchbridgeError
-from adapter.server_process import TorchServeProcess
-from tests.adapter.throwaway_archive import FAILS_TO_IMPORT, ONE_WORKER, write_archive
+from adapter.torchserve.server_process import TorchServeProcess
+from tests.adapter.archives.throwaway_archive import FAILS_TO_IMPORT, ONE_WORKER, write_archive
 from tests.free_ports import torchserve_properties
 from tests.recorded_answer import FIXTURES
 from tests.recording.recorder import Recorder

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from adapter.server_process import TorchServeProcess
+from adapter.torchserve.server_process import TorchServeProcess
 from tests.recorded_answer import FIXTURES, Ended, RecordedAnswer
 
 PATIENCE = 60.0  # seconds without a first byte that are a silence: a worker may have to come back before it

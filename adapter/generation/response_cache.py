@@ -1,0 +1,126 @@
+"""Deterministic requests that equal an earlier one, or one that runs right now, get its answer."""
+
+import hashlib
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import NamedTuple, Self
+
+from cachetools import LRUCache
+from pydantic import ValidationError
+
+from adapter.call import Call
+from adapter.generation.response_store import ResponseStore
+from adapter.generation.reused_answer import StoredAnswer, readdressed
+from adapter.generation.shared_run import Arrivals, SharedRun
+from adapter.schema import GenerationRequest, GenerationResponse, StartEvent
+from adapter.torchserve.model_registry import PinnedVersion
+
+_REMEMBERED_DIGESTS = 256
+
+
+class _Question(NamedTuple):
+    pinned: PinnedVersion
+    digest: str  # of the caller and of all that was asked
+
+
+class ResponseCache:
+    """It is open inside of `async with`. Without a store every request runs.
+
+    An answer is kept under the archive that gave it, which only the worker knows: until these very workers have named
+    theirs, in the answer to whatever request, nothing is found.
+    """
+
+    def __init__(self, store: ResponseStore | None = None) -> None:
+        self._store = store
+        self._archives: LRUCache[PinnedVersion, str] = LRUCache(_REMEMBERED_DIGESTS)
+        self._runs: dict[_Question, SharedRun] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        for run in list(self._runs.values()):
+            await run.stop()
+        if self._store is not None:
+            await self._store.aclose()
+
+    def stream(
+        self, pinned: PinnedVersion, request: GenerationRequest, call: Call, run: Callable[[], Arrivals]
+    ) -> Arrivals:
+        """What `run` gives, or what it would give; `call.cache` says which before the first event.
+
+        `request` names its model and version.
+        """
+        if self._store is None or not _is_deterministic(request):
+            call.cache.status = "fwd=bypass"
+        elif not call.may_use_cache:
+            call.cache.status = "fwd=request"
+        else:
+            return self._answer(self._store, _question(pinned, request, call), call, run)
+        return run() if self._store is None or pinned in self._archives else self._learn(pinned, run())
+
+    async def _answer(
+        self, store: ResponseStore, question: _Question, call: Call, run: Callable[[], Arrivals]
+    ) -> Arrivals:
+        if stored := await self._find(store, question):
+            call.cache.age = int(stored.age)
+            call.cache.status = f"hit; ttl={int(store.max_age) - call.cache.age}"
+            yield stored.events(call)
+            return
+        # From here to the first read nothing waits: no two start the same run, and nobody joins one that was left.
+        shared = self._runs.get(question)
+        if shared is not None and shared.can_be_joined:
+            call.cache.status = "fwd=miss; collapsed"
+            arrivals = readdressed(shared.read(), call)
+        else:
+            call.cache.status = "fwd=miss"
+            arrivals = self._start(store, question, run()).read()
+        async with aclosing(arrivals):
+            async for events in arrivals:
+                yield events
+
+    async def _find(self, store: ResponseStore, question: _Question) -> StoredAnswer | None:
+        archive = self._archives.get(question.pinned)
+        content = None if archive is None else await store.get(_key(question, archive))
+        if content is None:
+            return None
+        try:
+            stored = StoredAnswer.model_validate_json(content)
+        except ValidationError:
+            return None
+        of = (stored.response.model, stored.response.model_version, stored.response.model_digest)
+        is_right = of == (question.pinned.model, question.pinned.version, archive)
+        return stored if is_right and stored.age <= store.max_age else None
+
+    def _start(self, store: ResponseStore, question: _Question, arrivals: Arrivals) -> SharedRun:
+        async def keep(response: GenerationResponse) -> None:
+            await store.put(_key(question, response.model_digest), StoredAnswer.of(response))
+
+        shared = self._runs[question] = SharedRun(self._learn(question.pinned, arrivals), keep)
+        shared.task.add_done_callback(lambda _: self._forget(question, shared))
+        return shared
+
+    def _forget(self, question: _Question, shared: SharedRun) -> None:
+        if self._runs.get(question) is shared:
+            del self._runs[question]
+
+    async def _learn(self, pinned: PinnedVersion, arrivals: Arrivals) -> Arrivals:
+        async with aclosing(arrivals):
+            async for events in arrivals:
+                if isinstance(events[0], StartEvent):
+                    self._archives[pinned] = events[0].model_digest
+                yield events
+
+
+def _is_deterministic(request: GenerationRequest) -> bool:
+    return request.temperature == 0 or request.seed is not None
+
+
+def _question(pinned: PinnedVersion, request: GenerationRequest, call: Call) -> _Question:
+    # Callers share nothing: how fast an answer comes would tell one what another has asked.
+    content = f"{call.caller}\0{request.model_dump_json()}"
+    return _Question(pinned, hashlib.sha256(content.encode()).hexdigest())
+
+
+def _key(question: _Question, archive: str) -> str:
+    return hashlib.sha256(f"{question.digest}{archive}".encode()).hexdigest()

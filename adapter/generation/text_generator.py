@@ -1,0 +1,134 @@
+"""One generation, from a valid request to its events: who may run, on which version, for how long, and once more."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
+from functools import partial
+
+from adapter.call import Call
+from adapter.errors import (
+    ModelNotReady,
+    Overloaded,
+    TorchbridgeError,
+    UpstreamProtocol,
+    UpstreamUnavailable,
+    WorkerDied,
+)
+from adapter.generation.admission import Admission
+from adapter.generation.deadlines import within_deadlines
+from adapter.generation.metrics import Metrics
+from adapter.generation.rate_limit import RateLimiter
+from adapter.generation.response_cache import ResponseCache
+from adapter.generation.retry_budget import RetryBudget
+from adapter.schema import DeltaEvent, DoneEvent, ErrorCode, GenerationRequest, GenerationResponse, StreamEvent
+from adapter.torchserve.inference_client import InferenceClient
+from adapter.torchserve.model_registry import ModelRegistry, PinnedVersion
+
+_WORTH_A_RETRY = (WorkerDied, UpstreamUnavailable, ModelNotReady)
+
+_log = logging.getLogger(__name__)
+
+Arrivals = AsyncGenerator[list[StreamEvent], None]
+
+
+class TextGenerator:
+    """Knows nothing of HTTP. Arrivals are lists of events that came together, up to and with `done`; every other end is
+    an exception of adapter.errors.
+    """
+
+    def __init__(
+        self,
+        registry: ModelRegistry,
+        inference: InferenceClient,
+        *,
+        admission: Admission,
+        cache: ResponseCache,
+        rate_limiter: RateLimiter,
+        retries: RetryBudget,
+        max_live: int,
+    ) -> None:
+        self._registry = registry
+        self._inference = inference
+        self._admission = admission
+        self._cache = cache
+        self._rate_limiter = rate_limiter
+        self._max_live = max_live
+        self._num_live = 0
+        self._retries = retries
+        self.metrics = Metrics(lambda: self._num_live, admission.num_waiting)
+
+    async def stream(self, request: GenerationRequest, call: Call) -> Arrivals:
+        with self._live(call):
+            async with aclosing(self._attempt(request, call)) as arrivals:
+                async for events in arrivals:
+                    if isinstance(events[-1], DoneEvent):
+                        self.metrics.add_answer(events[-1].response)
+                    yield events
+
+    async def complete(self, request: GenerationRequest, call: Call) -> GenerationResponse:
+        """The whole answer. A failure that may pass, and that came before any text, is tried again."""
+        with self._live(call):
+            for num_retries in itertools.count():
+                has_text = False
+                try:
+                    async with aclosing(self._attempt(request, call)) as arrivals:
+                        async for events in arrivals:
+                            if isinstance(events[-1], DoneEvent):
+                                self.metrics.add_answer(events[-1].response)
+                                return events[-1].response
+                            has_text = has_text or isinstance(events[-1], DeltaEvent)
+                    raise UpstreamProtocol("The model server's answer has no end.")
+                except _WORTH_A_RETRY as error:
+                    delay = None if has_text else self._retries.delay(num_retries, call.deadline)
+                    if delay is None:
+                        raise
+                    _log.warning("%s will be tried again in %.2f s: %s", call.request_id, delay, error.detail)
+                self.metrics.add_retry()
+                await asyncio.sleep(delay)
+        raise AssertionError  # the count has no end
+
+    @contextmanager
+    def _live(self, call: Call) -> Iterator[None]:
+        self._num_live += 1
+        try:
+            self._rate_limiter.admit(call.caller)
+            if self._num_live > self._max_live:
+                raise Overloaded("The gateway is at its limit of live requests.")
+            self._retries.add_request()
+            yield
+        except TorchbridgeError as error:
+            self.metrics.add_failure(error.code)
+            raise
+        except (asyncio.CancelledError, GeneratorExit):
+            self.metrics.add_failure(ErrorCode.CANCELLED)
+            raise
+        finally:
+            self._num_live -= 1
+
+    def _attempt(self, request: GenerationRequest, call: Call) -> Arrivals:
+        return within_deadlines(self._pin(request, call), call)
+
+    async def _pin(self, request: GenerationRequest, call: Call) -> Arrivals:
+        pinned = await self._registry.resolve(request.model, request.model_version)
+        request = request.model_copy(update={"model": pinned.model, "model_version": pinned.version})
+        run = partial(self._run, pinned, request, call)
+        async with aclosing(self._cache.stream(pinned, request, call, run)) as arrivals:
+            async for events in arrivals:
+                yield events
+
+    async def _run(self, pinned: PinnedVersion, request: GenerationRequest, call: Call) -> Arrivals:
+        model, version, slots, _ = pinned
+        try:
+            async with (
+                self._admission.slot(model, version, slots),
+                aclosing(self._inference.stream(request, call)) as arrivals,
+            ):
+                async for events in arrivals:
+                    yield events
+        except Overloaded as error:
+            # TorchServe says the same of a full queue and of no worker (ApiUtils.java:456-477): a description tells.
+            await self._registry.check_ready(model, version)
+            error.retry_after = error.retry_after or self._admission.retry_after(model, version)
+            raise

@@ -1,0 +1,69 @@
+"""Who asks: the name of the caller's API key. Without a known key there is no way in but to the open addresses."""
+
+import re
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from adapter.errors import Unauthorized
+from adapter.http.api_keys import ApiKeys
+from adapter.http.problem_responses import problem_response
+
+ANONYMOUS = "anonymous"
+
+# As scope["path"] has them, which is also what the router goes by: a URL that is put together from the caller's Host
+# header is not (request.url).
+OPEN_PATHS = frozenset(
+    {
+        "/livez",
+        "/readyz",
+        "/health",
+        "/openapi.json",
+        "/docs",
+        "/docs/assets/favicon.png",
+        "/docs/assets/swagger-ui-bundle.js",
+        "/docs/assets/swagger-ui.css",
+    }
+)
+_OPEN_METHODS = frozenset({"GET", "HEAD"})
+
+_BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+
+
+class Authentication:
+    """Pure ASGI, inside RequestEnvelope; refuses before a byte of the body is read.
+
+    Gives the routes `request.state.caller`.
+    """
+
+    def __init__(self, app: ASGIApp, keys: ApiKeys | None) -> None:
+        self._app = app
+        self._keys = keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+        try:
+            state["caller"] = ANONYMOUS if self._keys is None or _is_open(scope) else _identify(scope, self._keys)
+        except Unauthorized as error:
+            response = problem_response(error, scope)
+            response.headers["www-authenticate"] = "Bearer"
+            await response(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _is_open(scope: Scope) -> bool:
+    return scope["path"] in OPEN_PATHS and scope.get("method") in _OPEN_METHODS
+
+
+def _identify(scope: Scope, keys: ApiKeys) -> str:
+    credentials = [value for name, value in scope["headers"] if name == b"authorization"]
+    bearer = _BEARER.fullmatch(credentials[0]) if len(credentials) == 1 else None
+    if bearer is None:
+        raise Unauthorized("This address needs an API key, in one header 'Authorization: Bearer KEY'.")
+    name = keys.name_of(bearer[1])
+    if name is None:
+        raise Unauthorized("This API key is not known here. It may have been replaced.")
+    return name

@@ -1,0 +1,62 @@
+"""A FastAPI that reads JSON strictly, and whose OpenAPI document tells what FastAPI does not know of our answers."""
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from adapter.http.json_body import JsonRoute
+from adapter.http.problem_responses import CONTENT_TYPE as PROBLEM_JSON
+from adapter.schema import STREAM_EVENT
+
+_SCHEMAS = "#/components/schemas/"
+
+# FastAPI documents every model under the route's own content type: these answers have another one.
+PROBLEM_ANSWERS: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "What went wrong.",
+        "content": {PROBLEM_JSON: {"schema": {"$ref": f"{_SCHEMAS}Problem"}}},
+    }
+}
+# As OpenAPI 3.2 has it, and FastAPI for its own event streams: each event is an object, whose data is a text.
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": f"{_SCHEMAS}StreamEvent"},
+        }
+    },
+    "required": ["data"],
+}
+EVENT_STREAM_ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "`start`, any number of `delta`, then exactly one `done` or `error`.",
+        "content": {"text/event-stream": {"itemSchema": _EVENT}},
+    }
+}
+
+
+class DocumentedApi(FastAPI):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.router.route_class = JsonRoute
+
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        event = STREAM_EVENT.json_schema(mode="serialization", ref_template=_SCHEMAS + "{model}")
+        schemas = document["components"]["schemas"] | event.pop("$defs") | {"StreamEvent": event}
+        document["components"]["schemas"] = dict(sorted(schemas.items()))
+        for path in document["paths"].values():
+            for operation in path.values():
+                for parameter in operation.get("parameters", ()):
+                    parameter["schema"] = _without_null(parameter["schema"])
+        return document
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A header or a part of an address is there or not; FastAPI makes of "not" a null, which none of them can be."""
+    match schema:
+        case {"anyOf": [present, {"type": "null"}], **rest}:
+            return {**rest, **present}
+    return schema

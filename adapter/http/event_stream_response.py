@@ -1,0 +1,124 @@
+"""Stream events as an HTTP answer that commits to a status as late as it can."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Protocol
+
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from adapter.call import Call
+from adapter.errors import Cancelled, Internal, TorchbridgeError
+from adapter.event_stream import CONTENT_TYPE, encode_event
+from adapter.http.departure import unless_caller_leaves
+from adapter.http.shutdown import Shutdown
+from adapter.schema import ErrorEvent, Problem, StartEvent, StreamEvent
+
+_HEADERS = {
+    "content-type": CONTENT_TYPE,
+    "cache-control": "no-cache, no-transform",  # a proxy that compresses also holds events back
+    "x-accel-buffering": "no",  # the same, for nginx
+}
+_HEARTBEAT = b": ping\n\n"
+
+_log = logging.getLogger(__name__)
+
+
+class Encoding(Protocol):
+    """How events become bytes: whole server-sent events, so that a comment may stand after each piece."""
+
+    def encode(self, events: list[StreamEvent]) -> bytes: ...
+
+    def encode_failure(self, problem: Problem) -> bytes: ...
+
+
+class NativeEncoding:
+    def encode(self, events: list[StreamEvent]) -> bytes:
+        return b"".join(map(encode_event, events))
+
+    def encode_failure(self, problem: Problem) -> bytes:
+        return encode_event(ErrorEvent(problem=problem))
+
+
+class EventStreamResponse(StreamingResponse):
+    """Sends nothing before the first text, so that until then a failure is a true status.
+
+    After that a failure is the one terminal `error` event, and after each `heartbeat` seconds without an event goes out
+    a comment, so that nobody on the way takes the connection for dead. `arrivals` is closed as soon as the caller
+    leaves; each of its lists is sent at once, as a write costs more than all else that is done for an event.
+    """
+
+    def __init__(
+        self,
+        arrivals: AsyncGenerator[list[StreamEvent], None],
+        call: Call,
+        shutdown: Shutdown,
+        *,
+        heartbeat: float,
+        encoding: Encoding | None = None,
+    ) -> None:
+        self._arrivals = arrivals
+        self._call = call
+        self._shutdown = shutdown
+        self._heartbeat = heartbeat
+        self._encoding = encoding or NativeEncoding()
+        self._is_committed = False
+        self._sent_at = 0.0
+        super().__init__((), headers=_HEADERS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del scope
+        try:
+            await unless_caller_leaves(receive, self._shutdown, self._send_arrivals(send))
+        except Exception as error:
+            if not self._is_committed:
+                raise
+            if isinstance(error, Cancelled):
+                return
+            problem = _typed(error, self._call.request_id).to_problem(self._call.request_id)
+            await self._send(send, self._encoding.encode_failure(problem))
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send_arrivals(self, send: Send) -> None:
+        held_back = b""
+        beating = asyncio.create_task(self._beat(send))
+        try:
+            async with aclosing(self._arrivals):
+                async for events in self._arrivals:
+                    piece = held_back + self._encoding.encode(events)
+                    if isinstance(events[-1], StartEvent):
+                        held_back = piece
+                        continue
+                    held_back = b""
+                    await self._send(send, piece)
+        finally:
+            beating.cancel()
+
+    async def _send(self, send: Send, piece: bytes) -> None:
+        if not self._is_committed:
+            self._is_committed = True
+            self.headers.update(self._call.cache.headers())
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        self._sent_at = time.monotonic()
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+
+    async def _beat(self, send: Send) -> None:
+        while True:
+            silent_for = time.monotonic() - self._sent_at
+            if not self._is_committed:
+                await asyncio.sleep(self._heartbeat)
+            elif silent_for < self._heartbeat:
+                await asyncio.sleep(self._heartbeat - silent_for)
+            else:
+                await self._send(send, _HEARTBEAT)
+
+
+def _typed(error: Exception, request_id: str) -> TorchbridgeError:
+    if isinstance(error, TorchbridgeError):
+        _log.warning("%s %s in mid-stream: %s (%s)", request_id, error.code, error.detail, error.cause)
+        return error
+    _log.error("%s failed in mid-stream", request_id, exc_info=error)
+    return Internal("The gateway failed on this request.", cause=type(error).__name__)

@@ -1,0 +1,34 @@
+"""What whoever runs the gateway asks: does it live, can it answer, what has it done?"""
+
+from fastapi import APIRouter, Response
+
+from adapter.generation.metrics import CONTENT_TYPE
+from adapter.generation.text_generator import TextGenerator
+from adapter.http.shutdown import Shutdown
+from adapter.schema import Health
+from adapter.torchserve.model_registry import ModelRegistry
+
+
+class MetricsResponse(Response):
+    media_type = CONTENT_TYPE
+
+
+def operator_routes(generator: TextGenerator, registry: ModelRegistry, shutdown: Shutdown) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/livez", operation_id="livez", summary="Is the gateway running?")
+    async def livez() -> Health:
+        return Health()
+
+    @router.get("/health", include_in_schema=False)  # its name in vLLM and TGI, and so in the tools made for them
+    @router.get("/readyz", operation_id="readyz", summary="Can the default model answer?")
+    async def readyz() -> Health:
+        shutdown.check()
+        await registry.resolve()
+        return Health()
+
+    @router.get("/metrics", operation_id="metrics", summary="What Prometheus reads", response_class=MetricsResponse)
+    async def metrics() -> MetricsResponse:
+        return MetricsResponse(generator.metrics.render())
+
+    return router

@@ -1,0 +1,76 @@
+"""uvicorn's HTTP/1.1, but for two things: the head of a request has a deadline, and a refusal is a Problem like all."""
+
+import asyncio
+import logging
+import uuid
+from typing import ClassVar
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from adapter.errors import InvalidRequest, RequestTimeout, TorchbridgeError
+from adapter.http.problem_responses import CONTENT_TYPE
+
+_log = logging.getLogger(__name__)
+
+
+class HttpProtocol(H11Protocol):
+    head_timeout: ClassVar[float] = 10  # seconds, from the connection or the first byte of a further request
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._start_head_timer()
+
+    def data_received(self, data: bytes) -> None:
+        if self._head_timer is None and self.conn.their_state is h11.IDLE:
+            self._start_head_timer()
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._stop_head_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_head_timer()
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn calls for all that h11 does not take."""
+        self._refuse(InvalidRequest("The request is not valid HTTP/1.1.", cause=msg))
+
+    def _start_head_timer(self) -> None:
+        self._head_timer = self.loop.call_later(self.head_timeout, self._end_wait_for_head)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _end_wait_for_head(self) -> None:
+        unread, _ = self.conn.trailing_data
+        if unread:
+            self._refuse(RequestTimeout(f"The request's head took more than {self.head_timeout:g} seconds to arrive."))
+        else:
+            self.transport.close()
+
+    def _refuse(self, error: TorchbridgeError) -> None:
+        self._stop_head_timer()
+        request_id = uuid.uuid4().hex
+        _log.info("%s %s: %s (%s)", request_id, error.code, error.detail, error.cause)
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:  # else an answer has begun: it can only be cut
+            problem = error.to_problem(request_id)
+            body = problem.model_dump_json().encode()
+            headers = {
+                "content-type": CONTENT_TYPE,
+                "content-length": str(len(body)),
+                "connection": "close",
+                "cache-control": "no-store",
+                "x-content-type-options": "nosniff",
+                "x-request-id": request_id,
+            }
+            for event in (
+                h11.Response(status_code=problem.status, headers=list(headers.items())),
+                h11.Data(data=body),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()

@@ -1,0 +1,105 @@
+"""What every request and answer has, whatever its route: an id, limits, safe headers, one log line."""
+
+import asyncio
+import logging
+import re
+import time
+import uuid
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from adapter.errors import Internal, InvalidRequest, NotFound, TorchbridgeError
+from adapter.http.limited_body import LimitedBody
+from adapter.http.problem_responses import problem_response
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_MAX_HEADERS = 100
+_MAX_HEAD_BYTES = 16 * 2**10
+_MAX_LINE_BYTES = 8 * 2**10  # of the head: the address, or one header
+
+_log = logging.getLogger(__name__)
+
+
+class RequestEnvelope:
+    """Pure ASGI: Starlette's BaseHTTPMiddleware hides the caller's departure from the route.
+
+    Gives the routes `request.state.request_id` and `request.state.received_at` (seconds, monotonic).
+    """
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int, body_timeout: float) -> None:
+        """`body_timeout` is in seconds, for the whole body."""
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+        self._body_timeout = body_timeout
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        received_at = time.monotonic()
+        headers = Headers(scope=scope)
+        request_id = _request_id(headers.getlist("x-request-id"))
+        scope.setdefault("state", {}).update(request_id=request_id, received_at=received_at)
+        deadline = asyncio.get_running_loop().time() + self._body_timeout
+        body = LimitedBody(receive, headers, self._max_body_bytes, deadline)
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                added = _headers(message, request_id, is_last=not body.is_complete)
+                message = {**message, "headers": [*message["headers"], *added]}
+            elif not body.is_complete and not message.get("more_body", False):
+                await send({**message, "more_body": True})
+                await body.discard()
+                message = {"type": "http.response.body"}
+            await send(message)
+
+        try:
+            _check_head(scope, headers)
+            await self._app(scope, body.receive, send_with_headers)
+        except Exception as error:
+            if not isinstance(error, TorchbridgeError):
+                _log.exception("%s failed", request_id)
+            if status:
+                raise  # the answer has begun: all that is left is to cut it
+            await problem_response(_typed(error), scope)(scope, receive, send_with_headers)
+        finally:
+            path = scope["raw_path"].decode("ascii", "backslashreplace")
+            _log.info("%s %s %s %d %.3f s", request_id, scope["method"], path, status, time.monotonic() - received_at)
+
+
+def _request_id(received: list[str]) -> str:
+    if len(received) == 1 and _REQUEST_ID.fullmatch(received[0]):
+        return received[0]
+    return uuid.uuid4().hex
+
+
+def _check_head(scope: Scope, headers: Headers) -> None:
+    """Refuses what uvicorn lets through: a head of any size if it comes in one piece, two lengths for one body."""
+    lines = [len(scope["raw_path"]) + len(scope["query_string"])]
+    lines += [len(name) + len(value) for name, value in headers.raw]
+    if len(headers.raw) > _MAX_HEADERS or sum(lines) > _MAX_HEAD_BYTES or max(lines) > _MAX_LINE_BYTES:
+        raise InvalidRequest("The request's address or headers are too long, or too many.")
+    if "transfer-encoding" in headers and "content-length" in headers:
+        raise InvalidRequest("The request has a Content-Length and a Transfer-Encoding: it must have one of them.")
+    if scope["path"].endswith("\n"):  # "$" in Starlette's patterns also matches before it
+        raise NotFound("There is nothing at this address. See /docs for what there is.")
+
+
+def _headers(message: Message, request_id: str, *, is_last: bool) -> list[tuple[bytes, bytes]]:
+    headers = [(b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]
+    if all(name != b"cache-control" for name, _ in message["headers"]):
+        headers.append((b"cache-control", b"no-store"))
+    if is_last:
+        # Else uvicorn reads what is left of the body, of any length, for as long as it comes.
+        headers.append((b"connection", b"close"))
+    return headers
+
+
+def _typed(error: Exception) -> TorchbridgeError:
+    if isinstance(error, TorchbridgeError):
+        return error
+    return Internal("The gateway failed on this request.", cause=type(error).__name__)

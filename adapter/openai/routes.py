@@ -1,0 +1,62 @@
+"""What OpenAI's clients call: /v1, translated to and from our own requests and answers."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from adapter.call import Call
+from adapter.generation.text_generator import TextGenerator
+from adapter.http.call_parameters import CallParameters
+from adapter.http.departure import unless_caller_leaves
+from adapter.http.event_stream_response import EventStreamResponse
+from adapter.http.json_body import JsonRoute
+from adapter.http.shutdown import Shutdown
+from adapter.openai.answers import CHAT, TEXT, Chunks, Kind, completion
+from adapter.openai.schema import ChatCompletionRequest, CompletionRequest, OpenAIRequest
+from adapter.openai.translation import from_chat, from_completion, model_and_version
+from adapter.schema import GenerationRequest
+from adapter.settings import Settings
+from adapter.torchserve.model_registry import ModelRegistry
+
+
+def openai_routes(
+    generator: TextGenerator, registry: ModelRegistry, shutdown: Shutdown, settings: Settings
+) -> APIRouter:
+    # Not in our document: OpenAI's own describes them, and our TypeScript client does not call them.
+    router = APIRouter(prefix="/v1", include_in_schema=False, route_class=JsonRoute)
+
+    @router.post("/completions")
+    async def create_completion(body: CompletionRequest, call: CallParameters, http: Request) -> Response:
+        return await answer(TEXT, body, from_completion(body), call, http)
+
+    @router.post("/chat/completions")
+    async def create_chat_completion(body: ChatCompletionRequest, call: CallParameters, http: Request) -> Response:
+        return await answer(CHAT, body, from_chat(body), call, http)
+
+    @router.get("/models")
+    async def list_models() -> dict[str, Any]:
+        return {"object": "list", "data": [_model(model.name) for model in await registry.models()]}
+
+    @router.get("/models/{model_id:path}")
+    async def retrieve_model(model_id: str) -> dict[str, Any]:
+        await registry.resolve(*model_and_version(model_id))
+        return _model(model_id)
+
+    async def answer(
+        kind: Kind, body: OpenAIRequest, request: GenerationRequest, call: Call, http: Request
+    ) -> Response:
+        if body.stream:
+            encoding = Chunks(kind, include_usage=body.stream_options.include_usage)
+            arrivals = generator.stream(request, call)
+            return EventStreamResponse(
+                arrivals, call, shutdown, heartbeat=settings.heartbeat_interval, encoding=encoding
+            )
+        response = await unless_caller_leaves(http.receive, shutdown, generator.complete(request, call))
+        return JSONResponse(completion(kind, response), headers=call.cache.headers())
+
+    return router
+
+
+def _model(model_id: str) -> dict[str, Any]:
+    return {"id": model_id, "object": "model", "created": 0, "owned_by": "torchbridge"}  # archives have no date

@@ -1,0 +1,177 @@
+"""TorchServe's inference API: one request in, its events out. Nothing that comes back is trusted."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
+from typing import Self
+from urllib.parse import quote
+
+import aiohttp
+from yarl import URL
+
+from adapter.call import Call
+from adapter.errors import (
+    DeadlineExceeded,
+    KeyRefused,
+    TorchbridgeError,
+    UpstreamProtocol,
+    UpstreamUnavailable,
+    WorkerDied,
+    from_torchserve,
+)
+from adapter.schema import DoneEvent, GenerationRequest, StreamEvent, WorkerRequest
+from adapter.settings import Settings
+from adapter.torchserve.keys import KeyFile
+from adapter.torchserve.refreshing import Refreshing
+from adapter.torchserve.worker_answer import WorkerAnswer
+
+_CONNECT_TIMEOUT = 5.0  # seconds
+_KEY_REFRESH_AFTER = 1.0  # seconds
+_KEY_USABLE_FOR = 60.0  # seconds; a key that TorchServe refuses is read again in any case
+_FAILURE_TIMEOUT = 5.0  # seconds; a failure comes in one piece
+_MAX_FAILURE_BYTES = 2**16
+_EVENT_STREAM = "text/event-stream"
+_OK, _FIRST_FAILURE, _TOO_LARGE = 200, 400, 413
+
+_CUT = "The model's worker died in the middle of the answer."
+
+
+CheckReady = Callable[[str, str], Awaitable[None]]
+
+
+class InferenceClient:
+    """It is open inside of `async with`.
+
+    `check_ready` gets a model and a version whose answer is late to begin, and raises where it will never come: a
+    request that waits in TorchServe's queue is as silent as one that nobody will ever take from there.
+    """
+
+    def __init__(self, settings: Settings, keys: KeyFile, check_ready: CheckReady) -> None:
+        self._settings = settings
+        self._keys = keys
+        self._check_ready = check_ready
+        self._key = Refreshing(keys.inference_key, _KEY_REFRESH_AFTER)
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            # One request per connection: an unasked-for answer on a kept one would pass for the next request's.
+            connector=aiohttp.TCPConnector(limit=0, force_close=True),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("user-agent", "accept-encoding"),
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT),
+        )
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self._session.close()
+
+    async def stream(self, request: GenerationRequest, call: Call) -> AsyncGenerator[list[StreamEvent], None]:
+        """The worker's events up to and with `done`, in lists of what came together; every other end is an exception.
+
+        `request` names its model and version. Closing the generator closes the connection at once, and TorchServe
+        then drops the request.
+        """
+        worker_request = WorkerRequest.model_validate({**dict(request), "id": call.request_id})
+        answer = WorkerAnswer(worker_request, call.received_at)
+        response = await self._send(worker_request)
+        try:
+            while chunk := await self._read(response):
+                for events in answer.feed(chunk):
+                    yield events
+                    if isinstance(events[-1], DoneEvent):
+                        return
+        finally:
+            response.close()
+        raise WorkerDied(_CUT, cause="the answer ended without a last event")
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        try:
+            async with asyncio.timeout(self._settings.silence_timeout):
+                return await response.content.readany()
+        except TimeoutError as error:
+            raise DeadlineExceeded("The model server has been silent for too long.", cause="no event") from error
+        except aiohttp.ClientError as error:
+            raise WorkerDied(_CUT, cause=_reason(error)) from error
+
+    async def _send(self, request: WorkerRequest) -> aiohttp.ClientResponse:
+        model, version = request.model or "", request.model_version or ""
+        url = prediction_url(self._settings.torchserve_url, model, version)
+        body = request.model_dump_json().encode()
+        key = await self._key.get(_KEY_USABLE_FOR)
+        try:
+            return await self._post(url, body, key, model, version)
+        except KeyRefused:
+            await asyncio.to_thread(self._keys.renew, "inference", key)
+            return await self._post(url, body, await self._key.reload(), model, version)
+
+    async def _post(self, url: URL, body: bytes, key: str, model: str, version: str) -> aiohttp.ClientResponse:
+        """An answer that holds events, or an exception."""
+        headers = {
+            "authorization": f"Bearer {key}",
+            "content-type": "application/json",
+            "accept": _EVENT_STREAM,
+            # Asked to close, TorchServe would end even a good answer with a reset (SO_LINGER 0, ModelServer.java:334).
+            "connection": "keep-alive",
+        }
+        try:
+            response = await self._begin(url, body, headers, model, version)
+        except aiohttp.ClientConnectionError as error:
+            raise UpstreamUnavailable("The model server cannot be reached.", cause=_reason(error)) from error
+        except aiohttp.ClientError as error:
+            raise UpstreamProtocol("The model server's answer is not HTTP.", cause=_reason(error)) from error
+        if response.status == _OK and "x-request-id" in response.headers and response.content_type == _EVENT_STREAM:
+            return response
+        raise await _failure(response)
+
+    async def _begin(
+        self, url: URL, body: bytes, headers: dict[str, str], model: str, version: str
+    ) -> aiohttp.ClientResponse:
+        posting = asyncio.ensure_future(self._session.post(url, data=body, headers=headers, allow_redirects=False))
+        try:
+            while not (await asyncio.wait({posting}, timeout=self._settings.silence_timeout))[0]:
+                await self._check_ready(model, version)
+            return posting.result()
+        except BaseException:
+            posting.cancel()
+            posting.add_done_callback(_close)
+            raise
+
+
+def _close(posting: asyncio.Future[aiohttp.ClientResponse]) -> None:
+    if not posting.cancelled() and posting.exception() is None:
+        posting.result().close()
+
+
+def prediction_url(torchserve_url: str, model: str, version: str) -> URL:
+    # Quoted and then taken as it is: no name can leave /predictions, whatever was let through before.
+    return URL(f"{torchserve_url}/predictions/{quote(model, safe='')}/{quote(version, safe='')}", encoded=True)
+
+
+async def _failure(response: aiohttp.ClientResponse) -> TorchbridgeError:
+    try:
+        body = await _read_failure(response)
+    finally:
+        response.close()
+    # TorchServe gives each answer an id, but for the 413 of its HTTP library (ServerInitializer.java:63).
+    if response.status < _FIRST_FAILURE or ("x-request-id" not in response.headers and response.status != _TOO_LARGE):
+        cause = f"{response.status} {response.content_type} of {len(body)} bytes"
+        return UpstreamProtocol("The model server's answer is not one of its own.", cause=cause)
+    return from_torchserve(response.status, body)
+
+
+async def _read_failure(response: aiohttp.ClientResponse) -> bytes:
+    body = b""
+    # TorchServe resets the connection after a failure: what has arrived until then is what there is.
+    with suppress(aiohttp.ClientError, TimeoutError):
+        async with asyncio.timeout(_FAILURE_TIMEOUT):
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > _MAX_FAILURE_BYTES:
+                    break
+    return body
+
+
+def _reason(error: aiohttp.ClientError) -> str:
+    # Not its repr: that of an answer that is no HTTP shows the request's headers, and the key among them.
+    return f"{type(error).__name__}: {error!s:.500}"

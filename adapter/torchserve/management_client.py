@@ -1,0 +1,119 @@
+"""TorchServe's management API, read side: which models and versions there are, and whether their workers are ready."""
+
+import re
+from typing import Literal, TypeVar
+
+import requests
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic.alias_generators import to_camel
+
+from adapter.errors import KeyRefused, ModelNotFound, UpstreamProtocol, from_torchserve
+from adapter.schema import NAME_PATTERN
+from adapter.torchserve.keys import KeyFile, send_with_key
+
+_MAX_PAGES = 1_000
+
+_Answer = TypeVar("_Answer")
+
+
+class _Described(BaseModel):
+    """The fields that we use of an answer; TorchServe sends more."""
+
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True, protected_namespaces=())
+
+
+class WorkerDescription(_Described):
+    id: str
+    status: Literal["READY", "UNLOADING"]
+    start_time: str
+    pid: int
+
+
+class JobQueue(_Described):
+    remaining_capacity: int
+    pending_requests: int
+
+
+class ModelDescription(_Described):
+    model_name: str
+    model_version: str
+    min_workers: int
+    max_workers: int
+    batch_size: int
+    response_timeout: int
+    workers: tuple[WorkerDescription, ...]
+    job_queue_status: JobQueue
+
+    @property
+    def ready_workers(self) -> int:
+        return sum(worker.status == "READY" for worker in self.workers)
+
+
+class _ListedModel(_Described):
+    model_name: str
+
+
+class _ModelPage(_Described):
+    models: tuple[_ListedModel, ...]
+    next_page_token: str | None = None
+
+
+_DESCRIPTIONS = TypeAdapter(list[ModelDescription])
+_MODEL_PAGE = TypeAdapter(_ModelPage)
+
+
+class ManagementClient:
+    """One TorchServe's management API. Every failure is one of adapter.errors. Safe to share between threads."""
+
+    def __init__(self, url: str, keys: KeyFile) -> None:
+        self._url = url.rstrip("/")
+        self._keys = keys
+
+    def model_names(self) -> list[str]:
+        names: list[str] = []
+        page = None
+        for _ in range(_MAX_PAGES):
+            answer = self._get("/models", _MODEL_PAGE, {"limit": "100"} | ({"next_page_token": page} if page else {}))
+            names += (model.model_name for model in answer.models)
+            page = answer.next_page_token
+            if page is None:
+                return names
+        raise UpstreamProtocol("TorchServe's list of models has no end.", cause=f"more than {_MAX_PAGES} pages")
+
+    def describe(self, name: str) -> list[ModelDescription]:
+        """Every version of the model."""
+        return self._get(f"{_path(name)}/all", _DESCRIPTIONS)
+
+    def default_version(self, name: str) -> str:
+        """The version that answers where none is asked for: no description says so, but asking without one shows it."""
+        versions = [description.model_version for description in self._get(_path(name), _DESCRIPTIONS)]
+        if len(versions) != 1:
+            raise UpstreamProtocol("TorchServe did not name one default version.", cause=f"{name}: {versions}")
+        return versions[0]
+
+    def _get(self, path: str, answer: TypeAdapter[_Answer], query: dict[str, str] | None = None) -> _Answer:
+        key = self._keys.management_key()
+        try:
+            content = self._send("GET", path, key, query)
+        except KeyRefused:
+            self._keys.renew("management", refused=key)
+            content = self._send("GET", path, self._keys.management_key(), query)
+        try:
+            return answer.validate_json(content)
+        except ValidationError as error:
+            reason = error.errors(include_input=False, include_url=False)[0]
+            cause = f"GET {path}: {reason['msg']} at {reason['loc']}"
+            raise UpstreamProtocol("TorchServe's answer is not what its API promises.", cause=cause) from None
+
+    def _send(self, method: str, path: str, key: str, query: dict[str, str] | None) -> bytes:
+        response = send_with_key(method, self._url + path, key, query)
+        if response.status_code != requests.codes.ok:
+            raise from_torchserve(response.status_code, response.content)
+        return response.content
+
+
+def _path(name: str) -> str:
+    # A name outside the rule could leave /models (a dot segment) or look like the token API (schema.NAME_PATTERN).
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise ModelNotFound("There is no model of this name.", cause=f"{name!r} cannot be a name")
+    return f"/models/{name}"

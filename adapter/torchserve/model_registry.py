@@ -1,0 +1,106 @@
+"""What TorchServe serves right now, and which of it a request means. Read only."""
+
+from typing import NamedTuple
+
+from adapter.errors import InvalidRequest, ModelNotFound, ModelNotReady, TorchbridgeError, VersionNotFound
+from adapter.schema import FieldError, Model, ModelVersion
+from adapter.torchserve.management_client import ManagementClient, ModelDescription
+from adapter.torchserve.refreshing import Refreshing
+
+_REFRESH_AFTER = 1.0  # seconds
+_USABLE_FOR = 10.0  # seconds that we go on without hearing from TorchServe's management API
+
+
+class PinnedVersion(NamedTuple):
+    """One version of one model, and the workers that run it right now."""
+
+    model: str
+    version: str
+    slots: int  # requests that its workers generate at once
+    workers: frozenset[tuple[int, str]]  # process id and start: others may run another archive of the same version
+
+
+class _Served(NamedTuple):
+    model: Model
+    pinned: dict[str, PinnedVersion]  # by version
+
+
+Models = dict[str, _Served]
+
+
+class ModelRegistry:
+    def __init__(self, management: ManagementClient, default_model: str | None) -> None:
+        self._management = management
+        self._default_model = default_model
+        self._models = Refreshing(self._load, _REFRESH_AFTER)
+
+    async def models(self) -> tuple[Model, ...]:
+        return tuple(served.model for served in (await self._models.get(_USABLE_FOR)).values())
+
+    async def model(self, name: str) -> Model:
+        models = await self._models.get(_USABLE_FOR)
+        return _find_model(models if name in models else await self._models.get(_REFRESH_AFTER), name).model
+
+    async def resolve(self, model: str | None = None, version: str | None = None) -> PinnedVersion:
+        """The model and version that a request means, with at least one worker that is ready.
+
+        Raises ModelNotFound, VersionNotFound, ModelNotReady, or InvalidRequest where a model has to be named.
+        """
+        try:
+            return self._resolve(await self._models.get(_USABLE_FOR), model, version)
+        except TorchbridgeError:
+            # What is refused must be refused by today's facts.
+            return self._resolve(await self._models.get(_REFRESH_AFTER), model, version)
+
+    async def check_ready(self, name: str, version: str) -> None:
+        """Raises ModelNotReady, or that there is no such version, where a new description shows no ready worker."""
+        self._resolve(await self._models.get_newer(), name, version)
+
+    def _resolve(self, models: Models, name: str | None, version: str | None) -> PinnedVersion:
+        model, pinned = _find_model(models, name or self._default_model or _only_name(models))
+        version = version or model.default_version
+        if version not in pinned:
+            raise VersionNotFound(f"Model {model.name} has no version {version}. GET /models/{model.name} lists them.")
+        if not pinned[version].workers:
+            raise ModelNotReady(f"Version {version} of model {model.name} has no worker that is ready yet.")
+        return pinned[version]
+
+    def _load(self) -> Models:
+        models = {}
+        for name in self._management.model_names():
+            try:
+                models[name] = self._describe(name)
+            except ModelNotFound:
+                continue  # unregistered since it was listed
+        return models
+
+    def _describe(self, name: str) -> _Served:
+        default = self._management.default_version(name)
+        pinned = {description.model_version: _pin(description) for description in self._management.describe(name)}
+        versions = tuple(
+            ModelVersion(version=version, is_default=version == default, ready_workers=len(pinned[version].workers))
+            for version in sorted(pinned)
+        )
+        return _Served(Model(name=name, default_version=default, versions=versions), pinned)
+
+
+def _pin(description: ModelDescription) -> PinnedVersion:
+    ready = frozenset((worker.pid, worker.start_time) for worker in description.workers if worker.status == "READY")
+    slots = description.batch_size * max(1, len(ready))
+    return PinnedVersion(description.model_name, description.model_version, slots, ready)
+
+
+def _find_model(models: Models, name: str) -> _Served:
+    if name not in models:
+        # A name from a path was never validated: as a literal, and cut, it can neither break a log line nor fill it.
+        raise ModelNotFound(f"There is no model {name!r:.130}. GET /models lists them.")
+    return models[name]
+
+
+def _only_name(models: Models) -> str:
+    if not models:
+        raise ModelNotReady("No model is registered yet.")
+    if len(models) > 1:
+        detail = f"There are several models, and no default: name one of {', '.join(sorted(models))}."
+        raise InvalidRequest(detail, errors=(FieldError(field="model", message=detail),))
+    return next(iter(models))

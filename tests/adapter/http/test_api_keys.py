@@ -1,0 +1,257 @@
+"""A known key has a name, an unknown one has none, and no key is ever shown."""
+
+import ast
+import hashlib
+import logging
+import os
+import re
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from adapter.http import api_keys
+from adapter.http.api_keys import ApiKeys, ApiKeysError
+
+FIRST, SECOND = "first-key-0123456789", "second-key-012345678"
+UNNAMED_FIRST, UNNAMED_SECOND = (f"key-{hashlib.sha256(key.encode()).hexdigest()[:8]}" for key in (FIRST, SECOND))
+ADAPTER = Path(api_keys.__file__).parent
+
+
+def keys_of(text: str) -> ApiKeys:
+    return ApiKeys(SecretStr(text))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    file = tmp_path / "keys.txt"
+    file.touch(0o600)
+    file.write_text(FIRST)
+    return file
+
+
+@pytest.fixture
+def _looks_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_keys, "_SECONDS_BETWEEN_LOOKS", 0)
+
+
+# What is a key
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        pytest.param(f"web:{FIRST},batch:{SECOND}", ("web", "batch"), id="named"),
+        pytest.param(f"{FIRST},{SECOND}", (UNNAMED_FIRST, UNNAMED_SECOND), id="unnamed"),
+        pytest.param(f" web:{FIRST} , {SECOND},", ("web", UNNAMED_SECOND), id="spaces and a last comma"),
+        pytest.param(
+            f"\ufeff# ours, mine\r\nweb:{FIRST}\r\n\r\n  # old\r\n{SECOND}", ("web", UNNAMED_SECOND), id="a file's"
+        ),
+        pytest.param(f"web:{FIRST}\nweb:{SECOND}\n", ("web", "web"), id="two of one name, for a rotation"),
+    ],
+)
+def test_a_key_has_its_name(file: Path, text: str, names: tuple[str, str]) -> None:
+    file.write_text(text, encoding="utf-8", newline="")
+    keys = ApiKeys(file)
+
+    assert (keys.name_of(FIRST.encode()), keys.name_of(SECOND.encode())) == names
+
+
+def test_a_key_without_a_name_keeps_its_own_wherever_it_stands() -> None:
+    names = {keys_of(text).name_of(SECOND.encode()) for text in (SECOND, f"{FIRST},{SECOND}", f"{SECOND},{FIRST}")}
+    assert names == {UNNAMED_SECOND}
+
+
+@pytest.mark.parametrize(
+    "presented", [b"", b"first-key", FIRST.encode() + b"0", FIRST.upper().encode(), b"web", b"\xff" * 20, b"x" * 8_192]
+)
+def test_what_is_no_key_has_no_name(presented: bytes) -> None:
+    assert keys_of(f"web:{FIRST}").name_of(presented) is None
+
+
+@pytest.mark.parametrize(
+    "key", ["a" * 16, "A+/b.~_-0123456789==", "x" * 8_192], ids=["shortest", "base64 and more", "long"]
+)
+def test_takes_every_key_that_a_bearer_header_can_carry(key: str) -> None:
+    assert keys_of(f"web:{key}").name_of(key.encode()) == "web"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "none is given"),
+        (" , \n# nothing\n", "none is given"),
+        ("a" * 15, "API key 1 has fewer than 16"),
+        (f"{FIRST},web:canary", "API key 2 has fewer than 16"),
+        (f"{FIRST},web:", "API key 2 has fewer than 16"),
+        ("canary 0123456789abcdef", "API key 1 must be letters"),
+        ("canary-0123456789äöü", "API key 1 must be letters"),
+        ("canary=0123456789abcdef", "API key 1 must be letters"),
+        (f":{FIRST}", "name of API key 1"),
+        (f"a b:{FIRST}", "name of API key 1"),
+        (f"canary:canary:{FIRST}", "name of API key 1"),
+        (f"{'n' * 65}:{FIRST}", "name of API key 1"),
+    ],
+)
+@pytest.mark.parametrize("is_file", [False, True], ids=["in the environment", "in a file"])
+def test_refuses_to_start_with_what_is_no_key_and_does_not_repeat_it(
+    *, file: Path, text: str, message: str, is_file: bool
+) -> None:
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ApiKeysError, match=message) as caught:
+        ApiKeys(file if is_file else SecretStr(text))
+
+    assert "canary" not in str(traceback.format_exception(caught.value))
+
+
+def test_refuses_to_start_without_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ApiKeysError, match=r"keys\.txt cannot be read: No such file"):
+        ApiKeys(tmp_path / "keys.txt")
+
+
+def test_a_file_that_is_not_text_is_no_key(file: Path) -> None:
+    file.write_bytes(b"\xff" * 20)
+    with pytest.raises(ApiKeysError, match="API key 1 must be letters"):
+        ApiKeys(file)
+
+
+def test_no_setting_is_no_keys() -> None:
+    assert ApiKeys.configured(None, None) is None
+
+
+@pytest.mark.parametrize("is_file", [False, True], ids=["in the environment", "in a file"])
+def test_either_setting_is_keys(file: Path, *, is_file: bool) -> None:
+    keys = ApiKeys.configured(None, file) if is_file else ApiKeys.configured(SecretStr(FIRST), None)
+    assert keys is not None
+    assert keys.name_of(FIRST.encode()) == UNNAMED_FIRST
+
+
+def test_an_empty_setting_does_not_open_the_door() -> None:
+    with pytest.raises(ApiKeysError):
+        ApiKeys.configured(SecretStr(""), None)
+
+
+def test_both_settings_are_one_too_many(file: Path) -> None:
+    with pytest.raises(ApiKeysError, match="keep one"):
+        ApiKeys.configured(SecretStr(FIRST), file)
+
+
+# Reload
+
+
+def rewrite(file: Path, text: str) -> None:
+    file.write_text(text)
+
+
+def replace(file: Path, text: str) -> None:
+    other = file.with_name("other")
+    other.write_text(text)
+    other.rename(file)
+
+
+def rewrite_in_the_past(file: Path, text: str) -> None:
+    status = file.stat()
+    file.write_text(text)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.usefixtures("_looks_every_time")
+@pytest.mark.parametrize("change", [rewrite, replace, rewrite_in_the_past])
+def test_a_changed_file_brings_new_keys_and_ends_the_old_ones(file: Path, change: Callable[[Path, str], None]) -> None:
+    keys = ApiKeys(file)
+    change(file, SECOND)
+
+    assert (keys.name_of(FIRST.encode()), keys.name_of(SECOND.encode())) == (None, UNNAMED_SECOND)
+
+
+@pytest.mark.usefixtures("_looks_every_time")
+@pytest.mark.parametrize("content", ["short", f"{SECOND},short", None], ids=["wrong", "half wrong", "missing"])
+def test_a_file_that_cannot_be_used_leaves_the_keys_as_they_were(
+    file: Path, content: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = ApiKeys(file)
+    file.unlink() if content is None else file.write_text(content)
+
+    assert [keys.name_of(FIRST.encode()), keys.name_of(SECOND.encode())] == [UNNAMED_FIRST, None]
+    assert [message.partition(":")[0] for message in caplog.messages] == ["the API keys stay as they were"]
+
+
+@pytest.mark.usefixtures("_looks_every_time")
+def test_a_file_that_comes_back_is_read_again(file: Path) -> None:
+    keys = ApiKeys(file)
+    file.unlink()
+    keys.name_of(FIRST.encode())
+    file.write_text(SECOND)
+
+    assert keys.name_of(SECOND.encode()) == UNNAMED_SECOND
+
+
+@pytest.mark.usefixtures("_looks_every_time")
+def test_an_emptied_file_refuses_everybody(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    keys = ApiKeys(file)
+    file.write_text("# none\n")
+
+    assert keys.name_of(FIRST.encode()) is keys.name_of(b"") is None
+    assert caplog.messages == ["the API keys were read again: 0 of them"]
+
+
+def test_a_file_is_looked_at_once_a_second(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter((100.0, 100.9, 101.0, 101.5, 102.1))
+    looks: list[Path] = []
+    monkeypatch.setattr(api_keys.time, "monotonic", lambda: next(times))
+    monkeypatch.setattr(api_keys, "_version", looks.append)
+    keys = ApiKeys(file)
+    for _ in range(4):
+        keys.name_of(FIRST.encode())
+
+    assert looks == [file] * 3  # the first one at the start
+
+
+@pytest.mark.parametrize(("mode", "warnings"), [(0o600, 0), (0o640, 1), (0o604, 1)])
+def test_a_file_that_others_can_read_is_warned_of(
+    file: Path, mode: int, warnings: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    file.chmod(mode)
+    ApiKeys(file)
+
+    assert len(caplog.messages) == warnings
+
+
+# Secrecy
+
+
+@pytest.mark.usefixtures("_looks_every_time")
+def test_no_key_is_shown(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    file.chmod(0o644)
+    keys = ApiKeys(file)
+    keys.name_of(SECOND.encode())
+    for text in (SECOND, f"{SECOND}:{FIRST}:{SECOND}", f"{FIRST}ä", ""):
+        file.write_text(text, encoding="utf-8")
+        keys.name_of(FIRST.encode())
+    shown = f"{keys!r} {vars(keys)!r} {caplog.text}"
+
+    assert [key for key in (FIRST, SECOND) if key in shown] == []
+
+
+@pytest.mark.parametrize("module", ["api_keys", "authentication"])
+def test_what_came_from_a_key_is_compared_by_compare_digest_only(module: str) -> None:
+    compared = [
+        ast.unparse(side)
+        for node in ast.walk(ast.parse((ADAPTER / f"{module}.py").read_text()))
+        if isinstance(node, ast.Compare) and not isinstance(node.ops[0], ast.Is | ast.IsNot)
+        for side in (node.left, *node.comparators)
+    ]
+    secret = re.compile(r"(?<!len\()(digest|presented|key|credentials|bearer\[)")
+
+    assert compared
+    assert [side for side in compared if secret.search(side)] == []
+
+
+def test_every_key_is_compared_with() -> None:
+    [loop] = [node for node in ast.walk(ast.parse((ADAPTER / "api_keys.py").read_text())) if isinstance(node, ast.For)]
+
+    assert "hmac.compare_digest(key.digest, digest)" in ast.unparse(loop)
+    assert not any(isinstance(node, ast.Break | ast.Return | ast.Continue) for node in ast.walk(loop))

@@ -1,0 +1,135 @@
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from adapter.call import CacheOutcome, Call
+from adapter.errors import GenerationFailed, ShuttingDown
+from adapter.event_stream import EventDecoder
+from adapter.http.event_stream_response import EventStreamResponse
+from adapter.http.shutdown import Shutdown
+from adapter.schema import DeltaEvent, ErrorEvent, StreamEvent
+from tests.adapter.gateway_calls import FIRST, START
+
+
+class Server:
+    """The ASGI server's side: keeps what is sent, and its caller never leaves."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, object]] = []
+        self.has_new = asyncio.Event()
+
+    async def receive(self) -> dict[str, str]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(self, message: dict[str, object]) -> None:
+        self.sent.append(message)
+        self.has_new.set()
+
+    async def wait_for_body(self, piece: bytes) -> None:
+        while piece not in self.body:
+            self.has_new.clear()
+            await self.has_new.wait()
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(message.get("body", b"") for message in self.sent)
+
+    @property
+    def events(self) -> list[StreamEvent]:
+        return list(EventDecoder().feed(self.body))
+
+
+async def arrive(*steps: list[StreamEvent] | asyncio.Event) -> AsyncGenerator[list[StreamEvent], None]:
+    for step in steps:
+        if isinstance(step, list):
+            yield step
+        else:
+            await step.wait()
+
+
+def respond(
+    server: Server,
+    arrivals: AsyncGenerator[list[StreamEvent], None],
+    *,
+    shutdown: Shutdown | None = None,
+    heartbeat: float = 60,
+    cache: CacheOutcome | None = None,
+) -> asyncio.Task[None]:
+    call = Call("request-1", time.monotonic(), cache=cache or CacheOutcome())
+    response = EventStreamResponse(arrivals, call, shutdown or Shutdown(), heartbeat=heartbeat)
+    return asyncio.create_task(response({}, server.receive, server.send))
+
+
+async def test_a_silent_stream_beats() -> None:
+    server, go_on = Server(), asyncio.Event()
+    response = respond(server, arrive([START], [FIRST], go_on), heartbeat=0.01)
+    await server.wait_for_body(b": ping\n\n: ping\n\n")
+    go_on.set()
+    await response
+    assert [event.type for event in server.events] == ["start", "delta"]
+    assert server.sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
+
+
+async def test_nothing_beats_before_the_first_text() -> None:
+    server, go_on = Server(), asyncio.Event()
+    response = respond(server, arrive([START], go_on, [FIRST]), heartbeat=0.001)
+    await asyncio.sleep(0.05)
+    assert not server.sent
+    go_on.set()
+    await response
+    assert server.sent[0]["status"] == 200
+
+
+async def test_a_stream_that_has_ended_does_not_beat() -> None:
+    server = Server()
+    await respond(server, arrive([START], [FIRST]), heartbeat=0.001)
+    num_sent = len(server.sent)
+    await asyncio.sleep(0.02)
+    assert len(server.sent) == num_sent
+
+
+async def test_a_shutdown_ends_a_stream_with_an_event() -> None:
+    server, shutdown = Server(), Shutdown()
+    response = respond(server, arrive([START], [FIRST], asyncio.Event()), shutdown=shutdown)
+    await server.wait_for_body(b"Hello")
+    shutdown.begin(grace=0)
+    await response
+    last = server.events[-1]
+    assert isinstance(last, ErrorEvent)
+    assert (last.problem.code, last.problem.request_id) == ("shutting_down", "request-1")
+    assert server.sent[-1]["more_body"] is False
+
+
+async def test_a_shutdown_before_the_first_text_is_a_true_status() -> None:
+    server, shutdown = Server(), Shutdown()
+    response = respond(server, arrive([START], asyncio.Event()), shutdown=shutdown)
+    shutdown.begin(grace=0)
+    with pytest.raises(ShuttingDown):
+        await response
+    assert not server.sent
+
+
+async def test_a_failure_after_text_is_the_last_event() -> None:
+    async def fail() -> AsyncGenerator[list[StreamEvent], None]:
+        yield [START, FIRST]
+        raise GenerationFailed("no")
+
+    server = Server()
+    await respond(server, fail())
+    assert [event.type for event in server.events] == ["start", "delta", "error"]
+
+
+async def test_what_the_cache_did_is_in_the_headers() -> None:
+    server, outcome = Server(), CacheOutcome()
+
+    async def hit() -> AsyncGenerator[list[StreamEvent], None]:
+        outcome.status, outcome.age = "hit; ttl=50", 10
+        yield [START, DeltaEvent(index=0, text="Hello")]
+
+    await respond(server, hit(), cache=outcome)
+    headers = dict(server.sent[0]["headers"])
+    assert headers[b"cache-status"] == b"torchbridge; hit; ttl=50"
+    assert headers[b"age"] == b"10"

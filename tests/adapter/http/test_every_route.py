@@ -1,0 +1,87 @@
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from fastapi.routing import RouteContext, iter_route_contexts
+
+from adapter.gateway import create_app
+from adapter.http.json_body import JsonRoute
+from adapter.schema import Problem
+from adapter.settings import Settings
+from adapter.torchserve.model_registry import ModelRegistry
+from tests.adapter.http.raw_http import raw_answer
+from tests.fakes import FakeInference, FakeManagement, serving
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY")
+ROUTES = list(iter_route_contexts(create_app(Settings()).routes))
+TAKEN = {
+    path: set().union(*(route.methods for route in ROUTES if route.path == path))
+    for path in {route.path for route in ROUTES}
+}
+SAFE = {"GET", "HEAD"}
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    registry = ModelRegistry(FakeManagement(), default_model=None)
+    with serving(create_app(Settings(), inference=FakeInference(), registry=registry)) as address:
+        yield address
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.methods - SAFE], ids=lambda route: route.path)
+def test_every_body_is_read_strictly(route: RouteContext) -> None:
+    assert isinstance(route.original_route, JsonRoute)
+
+
+def ask(address: str, path: str, method: str) -> httpx.Response:
+    parameters = {"name": "swagger-ui.css" if "assets" in path else "tiny", "model_id": "tiny"}
+    answer = httpx.request(method, address + path.replace(":path", "").format(**parameters), timeout=30)
+    assert (answer.headers["x-content-type-options"], answer.headers["cache-control"]) == ("nosniff", "no-store")
+    assert answer.headers["x-request-id"]
+    return answer
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("path", sorted(TAKEN))
+def test_every_method_has_its_typed_answer(address: str, path: str, method: str) -> None:
+    answer = ask(address, path, method)
+    if method in TAKEN[path] & SAFE:
+        assert answer.status_code == 200
+        return
+    status, code = (415, "unsupported_media_type") if method in TAKEN[path] else (405, "method_not_allowed")
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    if status == 405:
+        assert set(answer.headers["allow"].split(", ")) == TAKEN[path]
+    if method == "HEAD":
+        assert not answer.content
+    else:
+        assert Problem.model_validate_json(answer.content).code == code
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/nothing", "/generate/nothing", "/generate/", "/models/", "/livez/", "/livez%2F", "//livez"),
+        *("/models/a/b", "/models/a%2Fb", "/models/..%2F..%2Flivez", "/docs/assets", "/docs/assets/..%2Fredoc.html"),
+        *("/LIVEZ", "/livez%00", "/livez%0a", "/livez;x", "/livez%C3%28", "/%ff", "/v1", "/v1/", "/./livez"),
+    ],
+)
+def test_an_unknown_address_is_a_problem(address: str, path: str) -> None:
+    answer, body = raw_answer(address, f"GET {path} HTTP/1.1\r\nHost: gateway\r\n\r\n".encode())
+    assert (answer.status, Problem.model_validate_json(body).code) == (404, "not_found")
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("target", ["http://evil/livez", "http://evil@gateway/livez", "@evil/livez", "*", "evil:443"])
+def test_a_target_that_names_a_host_leads_nowhere(address: str, target: str) -> None:
+    answer, body = raw_answer(address, f"GET {target} HTTP/1.1\r\nHost: gateway\r\n\r\n".encode())
+    assert (answer.status, Problem.model_validate_json(body).code) == (404, "not_found")
+
+
+@pytest.mark.parametrize("host", ["evil/livez?", "evil#@gateway", "a" * 300, "gateway\tx", "[::1", "é", ""])
+@pytest.mark.parametrize(("path", "status"), [("/livez", 200), ("/models", 200), ("/nothing", 404), ("/generate", 405)])
+def test_the_host_changes_nothing(address: str, path: str, status: int, host: str) -> None:
+    answer, body = raw_answer(address, f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    assert answer.status == status
+    assert b"evil" not in body + str(answer.headers).encode()

@@ -1,0 +1,86 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapter.errors import MalformedJson
+from adapter.http.json_body import read_json
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda members: st.lists(members) | st.dictionaries(st.text(), members),
+    max_leaves=20,
+)
+
+
+@given(JSON, st.booleans())
+def test_reads_what_any_reader_reads(value: Any, is_ascii: bool) -> None:
+    assert read_json(json.dumps(value, ensure_ascii=is_ascii).encode()) == value
+
+
+@pytest.mark.parametrize(("literal", "number"), [(b"5.0", 5), (b"1e2", 100), (b"-0.0", 0), (b"5.5", 5.5)])
+def test_a_whole_number_is_an_integer_however_it_is_written(literal: bytes, number: float) -> None:
+    read = read_json(literal)
+    assert (read, type(read)) == (number, type(number))
+
+
+def test_a_number_beyond_all_doubles_is_left_to_the_schema() -> None:
+    assert read_json(b"[1e999, -1e999]") == [float("inf"), float("-inf")]
+
+
+@pytest.mark.parametrize("name", [b'"a"', b'"\\u0061"', '"é"'.encode()])
+def test_a_name_may_not_come_twice(name: bytes) -> None:
+    with pytest.raises(MalformedJson, match="twice"):
+        read_json(b'[{"x": {%s: 1, "b": 2, %s: 1}}]' % (name, name))
+
+
+def test_a_hostile_name_does_not_break_the_message() -> None:
+    name = json.dumps("\n\x1b\u2028" + "x" * 500)
+    with pytest.raises(MalformedJson) as caught:
+        read_json(f"{{{name}: 1, {name}: 2}}".encode())
+    assert caught.value.detail.isprintable()
+    assert len(caught.value.detail) < 200
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":'])
+def test_nesting_has_an_end(opening: bytes) -> None:
+    closing = {b"[": b"]", b'{"a":': b"}"}[opening]
+    read_json(opening * 32 + b"1" + closing * 32)
+    for depth in (33, 150, 100_000):
+        with pytest.raises(MalformedJson):
+            read_json(opening * depth + b"1" + closing * depth)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b'{"a": ', id="cut short"),
+        pytest.param(b"{} {}", id="two values"),
+        pytest.param(b"\xff\xfe{\x00}\x00", id="UTF-16"),
+        pytest.param(b'{"a": "\xe9"}', id="Latin-1"),
+        pytest.param(b'{"a": "\xed\xa0\x80"}', id="surrogate in UTF-8"),
+        pytest.param(b"\xef\xbb\xbf{}", id="byte order mark"),
+        pytest.param(b'["\\ud800"]', id="lone surrogate"),
+        pytest.param(b'{"\\udc00": 1}', id="lone surrogate in a name"),
+        pytest.param(b"[NaN]", id="NaN"),
+        pytest.param(b"[-Infinity]", id="infinity"),
+        pytest.param(b"9" * 5_000, id="digits"),
+        pytest.param(b"[01]", id="leading zero"),
+        pytest.param(b"[1,]", id="trailing comma"),
+        pytest.param(b'["\n"]', id="control character"),
+        pytest.param(b"{'a': 1}", id="single quotes"),
+        pytest.param(b"// a\n1", id="comment"),
+    ],
+)
+def test_refuses_what_is_not_json(body: bytes) -> None:
+    with pytest.raises(MalformedJson):
+        read_json(body)
+
+
+def test_an_error_says_where_and_never_what() -> None:
+    with pytest.raises(MalformedJson) as caught:
+        read_json(b'{"prompt": "my secret" "secret"}')
+    assert "line 1 column 24" in caught.value.detail
+    assert "secret" not in caught.value.detail

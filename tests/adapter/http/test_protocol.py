@@ -1,0 +1,103 @@
+"""What uvicorn answers or waits for by itself, before a request reaches the application."""
+
+import asyncio
+import socket
+from http.client import HTTPResponse
+from urllib.parse import urlsplit
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from adapter.http.protocol import HttpProtocol
+from adapter.schema import Problem
+from tests.adapter.http.raw_http import raw_answer
+from tests.fakes import FakeInference, serving
+
+REFUSED = {
+    "no HTTP at all": b"hello\r\n\r\n",
+    "no host": b"GET /livez HTTP/1.1\r\n\r\n",
+    "a length that is none": b"POST /generate HTTP/1.1\r\nhost: a\r\ncontent-length: +5\r\n\r\n",
+    "two lengths": b"POST /generate HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n",
+    "an unknown encoding": b"POST /generate HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\r\n",
+    "a zero byte in a header": b"GET /livez HTTP/1.1\r\nhost: a\r\nx: \0\r\n\r\n",
+}
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To be asked for before `address`."""
+    monkeypatch.setattr(HttpProtocol, "head_timeout", 0.1)
+
+
+def connect(address: str) -> socket.socket:
+    url = urlsplit(address)
+    return socket.create_connection((url.hostname, url.port), timeout=30)
+
+
+@pytest.mark.parametrize("request_bytes", REFUSED.values(), ids=REFUSED)
+def test_what_is_not_http_is_a_problem(address: str, request_bytes: bytes) -> None:
+    answer, body = raw_answer(address, request_bytes)
+    problem = Problem.model_validate_json(body)
+    assert (answer.status, problem.code) == (422, "invalid_request")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["x-request-id"] == problem.request_id
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_head_that_does_not_end_is_ended(address: str) -> None:
+    with connect(address) as connection:
+        connection.sendall(b"GET /livez HTTP/1.1\r\nhost: a\r\nx-slow: ")
+        answer = HTTPResponse(connection)
+        answer.begin()
+        problem = Problem.model_validate_json(answer.read())
+        assert (answer.status, problem.code) == (408, "request_timeout")
+        assert connection.recv(1) == b""
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_connection_on_which_nothing_comes_is_closed(address: str) -> None:
+    with connect(address) as connection:
+        assert connection.recv(1) == b""
+
+
+@pytest.mark.usefixtures("impatient")
+def test_the_head_of_a_further_request_has_the_same_deadline(address: str) -> None:
+    with connect(address) as connection:
+        connection.sendall(b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n")
+        first = HTTPResponse(connection)
+        first.begin()
+        assert first.read() == b'{"status":"ok"}'
+        connection.sendall(b"GET /livez HTTP/1.1\r\n")
+        second = HTTPResponse(connection)
+        second.begin()
+        assert second.status == 408
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_request_that_is_whole_has_no_such_deadline(address: str, inference: FakeInference) -> None:
+    async def take_longer_than_a_head_may() -> None:
+        await asyncio.sleep(0.3)
+        inference.script = None
+
+    body = b'{"prompt": "Once"}'
+    inference.script = [take_longer_than_a_head_may]
+    head = b"POST /generate HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    answer, _ = raw_answer(address, head % len(body) + body)
+    assert answer.status == 502  # of a script without an end: it was not cut
+
+
+def test_what_a_proxy_would_say_of_the_caller_is_not_believed() -> None:
+    seen = {}
+
+    async def application(scope: Scope, _receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return
+        seen.update(scope)
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    with serving(application) as address:
+        raw_answer(
+            address, b"GET / HTTP/1.1\r\nhost: a\r\nx-forwarded-for: 1.2.3.4\r\nx-forwarded-proto: https\r\n\r\n"
+        )
+    assert (seen["client"][0], seen["scheme"]) == ("127.0.0.1", "http")

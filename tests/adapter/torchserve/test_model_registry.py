@@ -1,0 +1,139 @@
+import pytest
+
+from adapter.errors import InvalidRequest, ModelNotFound, ModelNotReady, UpstreamUnavailable, VersionNotFound
+from adapter.torchserve.model_registry import ModelRegistry
+from tests.fakes import FakeManagement, wait_for
+
+
+@pytest.fixture
+def management() -> FakeManagement:
+    return FakeManagement({"story": {"2.0": 1, "1.0": 1, "3.0": 0}, "chat": {"1.0": 2}})
+
+
+@pytest.fixture
+def registry(management: FakeManagement) -> ModelRegistry:
+    return ModelRegistry(management, default_model="story")
+
+
+async def test_lists_models_with_versions_default_and_ready_workers(registry: ModelRegistry) -> None:
+    story = (await registry.models())[0]
+    assert (story.name, story.default_version) == ("story", "2.0")
+    assert [(v.version, v.is_default, v.ready_workers) for v in story.versions] == [
+        ("1.0", False, 1),
+        ("2.0", True, 1),
+        ("3.0", False, 0),
+    ]
+
+
+async def test_a_request_that_names_nothing_means_the_default_of_the_default(registry: ModelRegistry) -> None:
+    assert (await registry.resolve())[:2] == ("story", "2.0")
+
+
+async def test_a_request_that_names_both_gets_both(registry: ModelRegistry) -> None:
+    assert (await registry.resolve("story", "1.0"))[:2] == ("story", "1.0")
+
+
+async def test_a_request_that_names_a_model_gets_its_default_version(registry: ModelRegistry) -> None:
+    assert (await registry.resolve("chat"))[:2] == ("chat", "1.0")
+
+
+async def test_an_unknown_model_is_not_found(registry: ModelRegistry) -> None:
+    with pytest.raises(ModelNotFound):
+        await registry.resolve("nobody")
+
+
+async def test_an_unknown_model_cannot_be_described(registry: ModelRegistry) -> None:
+    with pytest.raises(ModelNotFound):
+        await registry.model("nobody")
+
+
+async def test_a_hostile_name_can_neither_break_a_log_line_nor_fill_it(registry: ModelRegistry) -> None:
+    with pytest.raises(ModelNotFound) as failure:
+        await registry.model("a\r\n\u2028b" + "x" * 10_000)
+    assert failure.value.detail.isprintable()
+    assert len(failure.value.detail) < 200
+
+
+async def test_an_unknown_version_is_not_found(registry: ModelRegistry) -> None:
+    with pytest.raises(VersionNotFound):
+        await registry.resolve("story", "9.9")
+
+
+async def test_a_version_without_a_ready_worker_is_not_ready(registry: ModelRegistry) -> None:
+    with pytest.raises(ModelNotReady):
+        await registry.resolve("story", "3.0")
+
+
+async def test_no_model_at_all_is_not_ready() -> None:
+    with pytest.raises(ModelNotReady):
+        await ModelRegistry(FakeManagement({}), None).resolve()
+
+
+async def test_the_only_model_needs_no_name() -> None:
+    assert (await ModelRegistry(FakeManagement(), None).resolve())[:2] == ("tiny", "1.0")
+
+
+async def test_one_of_several_models_must_be_named(management: FakeManagement) -> None:
+    with pytest.raises(InvalidRequest, match="chat, story"):
+        await ModelRegistry(management, None).resolve()
+
+
+async def test_a_model_that_vanishes_while_it_is_described_is_left_out(management: FakeManagement) -> None:
+    management.served["chat"] = {}
+    registry = ModelRegistry(management, None)
+    assert [model.name for model in await registry.models()] == ["story"]
+
+
+async def test_a_request_does_not_wait_for_a_refresh(registry: ModelRegistry, management: FakeManagement) -> None:
+    await registry.resolve()
+    registry._models._loaded_at -= 5
+    management.served = {}
+    assert (await registry.resolve())[:2] == ("story", "2.0")
+
+
+async def test_a_refusal_rests_on_a_fresh_description(registry: ModelRegistry, management: FakeManagement) -> None:
+    await registry.resolve()
+    registry._models._loaded_at -= 5
+    management.served["new"] = {"1.0": 1}
+    assert (await registry.resolve("new"))[:2] == ("new", "1.0")
+
+
+async def test_a_short_silence_of_the_management_api_fails_no_request(
+    registry: ModelRegistry, management: FakeManagement
+) -> None:
+    await registry.resolve()
+    registry._models._loaded_at -= 5
+    management.failure = UpstreamUnavailable("down")
+    assert (await registry.resolve())[:2] == ("story", "2.0")
+    await wait_for(registry._models._refresh.done)
+
+
+async def test_a_long_silence_of_the_management_api_is_reported(
+    registry: ModelRegistry, management: FakeManagement
+) -> None:
+    await registry.resolve()
+    registry._models._loaded_at -= 60
+    management.failure = UpstreamUnavailable("down")
+    with pytest.raises(UpstreamUnavailable):
+        await registry.resolve()
+
+
+async def test_a_version_whose_workers_are_gone_is_found_out(
+    registry: ModelRegistry, management: FakeManagement
+) -> None:
+    await registry.resolve()
+    registry._models._loaded_at -= 5
+    management.served["story"]["2.0"] = 0
+    with pytest.raises(ModelNotReady):
+        await registry.check_ready("story", "2.0")
+
+
+async def test_a_version_has_as_many_slots_as_its_ready_workers(management: FakeManagement) -> None:
+    management.slots = 8
+    assert (await ModelRegistry(management, None).resolve("chat")).slots == 16
+
+
+async def test_another_worker_makes_another_pin(management: FakeManagement) -> None:
+    before = await ModelRegistry(management, None).resolve("story")
+    management.served["story"]["2.0"] = 2
+    assert (await ModelRegistry(management, None).resolve("story")).workers != before.workers

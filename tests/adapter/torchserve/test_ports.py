@@ -1,0 +1,74 @@
+"""A port that is in use is said in one line before anything is started."""
+
+import socket
+
+import pytest
+
+from adapter.torchserve.ports import PortInUse, bind, check_torchserve_ports
+from adapter.torchserve.run_directory import read_properties
+from adapter.torchserve.server_process import CONFIG_FILE
+
+
+@pytest.fixture
+def used_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_says_which_port_is_in_use_what_for_and_what_to_do(used_port: int) -> None:
+    with pytest.raises(PortInUse, match=rf"Port {used_port} .*the gateway.*in use.*or choose another"):
+        bind("127.0.0.1", used_port, "the gateway", "choose another one with --port")
+
+
+@pytest.mark.parametrize("key", ["inference_address", "management_address", "metrics_address"])
+def test_checks_torchserves_http_ports(used_port: int, key: str) -> None:
+    properties = free_properties() | {key: f"http://127.0.0.1:{used_port}"}
+    with pytest.raises(PortInUse, match=f"change {key} in config.properties"):
+        check_torchserve_ports(properties)
+
+
+@pytest.mark.parametrize("key", ["grpc_inference_port", "grpc_management_port"])
+def test_checks_torchserves_grpc_ports(used_port: int, key: str) -> None:
+    with pytest.raises(PortInUse, match=f"change {key} in config.properties"):
+        check_torchserve_ports(free_properties() | {key: str(used_port)})
+
+
+def test_free_ports_pass() -> None:
+    check_torchserve_ports(free_properties())
+
+
+def test_a_port_that_was_just_left_is_free() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            server.accept()[0].close()
+
+    bind("127.0.0.1", port, "a test", "do nothing").close()
+
+
+def test_torchserve_listens_on_this_machine_only() -> None:
+    properties = read_properties(CONFIG_FILE)
+    addresses = [value for key, value in properties.items() if key.endswith("_address")]
+
+    assert len(addresses) == 5
+    assert {address.removeprefix("http://").partition(":")[0] for address in addresses} == {"127.0.0.1"}
+
+
+def test_torchserve_asks_for_keys_and_takes_no_url() -> None:
+    properties = read_properties(CONFIG_FILE)
+
+    assert properties["disable_token_authorization"] == "false"
+    assert properties["allowed_urls"] == "none"
+
+
+def free_properties() -> dict[str, str]:
+    http = ("inference_address", "management_address", "metrics_address")
+    grpc = ("grpc_inference_port", "grpc_management_port")
+    any_port = dict.fromkeys(http, "http://127.0.0.1:0") | dict.fromkeys(grpc, "0")
+    return read_properties(CONFIG_FILE) | any_port
+
+
+def test_what_is_accepted_sends_small_answers_at_once() -> None:
+    # asyncio sets TCP_NODELAY on what it accepts from a socket of this protocol (base_events._set_nodelay).
+    with bind("127.0.0.1", 0, "the gateway", "") as listener:
+        assert listener.proto == socket.IPPROTO_TCP

