@@ -17,10 +17,13 @@ async def within_deadlines(
     has_text = False
     async with aclosing(arrivals):
         while True:
-            # Around each wait and not around all: a timeout must not fire in whoever takes the events.
             deadline = call.deadline if has_text else min(call.deadline, call.first_text_deadline)
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:  # a timeout would not fire where the next events need no wait
+                raise _exceeded(call, deadline)
+            # Around each wait and not around all: a timeout must not fire in whoever takes the events.
             try:
-                async with asyncio.timeout(None if deadline == float("inf") else deadline - time.monotonic()) as wait:
+                async with asyncio.timeout(None if remaining == float("inf") else remaining) as wait:
                     events = await anext(arrivals, None)
             except TimeoutError:
                 if not wait.expired():

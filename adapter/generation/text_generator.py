@@ -9,11 +9,13 @@ from functools import partial
 
 from adapter.call import Call
 from adapter.errors import (
+    ModelNotFound,
     ModelNotReady,
     Overloaded,
     TorchbridgeError,
     UpstreamProtocol,
     UpstreamUnavailable,
+    VersionNotFound,
     WorkerDied,
 )
 from adapter.generation.admission import Admission
@@ -27,6 +29,7 @@ from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.model_registry import ModelRegistry, PinnedVersion
 
 _WORTH_A_RETRY = (WorkerDied, UpstreamUnavailable, ModelNotReady)
+_NO_END = "The model server's answer has no end."
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +68,12 @@ class TextGenerator:
                 async for events in arrivals:
                     if isinstance(events[-1], DoneEvent):
                         self.metrics.add_answer(events[-1].response)
+                        break
                     yield events
+                else:
+                    raise UpstreamProtocol(_NO_END)
+        # Whoever takes the end may leave with it, or be slow: nothing is held any longer, and nothing is cancelled.
+        yield events
 
     async def complete(self, request: GenerationRequest, call: Call) -> GenerationResponse:
         """The whole answer. A failure that may pass, and that came before any text, is tried again."""
@@ -79,9 +87,10 @@ class TextGenerator:
                                 self.metrics.add_answer(events[-1].response)
                                 return events[-1].response
                             has_text = has_text or isinstance(events[-1], DeltaEvent)
-                    raise UpstreamProtocol("The model server's answer has no end.")
+                    raise UpstreamProtocol(_NO_END)
                 except _WORTH_A_RETRY as error:
-                    delay = None if has_text else self._retries.delay(num_retries, call.deadline)
+                    deadline = min(call.deadline, call.first_text_deadline)
+                    delay = None if has_text else self._retries.delay(num_retries, deadline)
                     if delay is None:
                         raise
                     _log.warning("%s will be tried again in %.2f s: %s", call.request_id, delay, error.detail)
@@ -93,42 +102,59 @@ class TextGenerator:
     def _live(self, call: Call) -> Iterator[None]:
         self._num_live += 1
         try:
-            self._rate_limiter.admit(call.caller)
-            if self._num_live > self._max_live:
-                raise Overloaded("The gateway is at its limit of live requests.")
-            self._retries.add_request()
+            self._admit(call)
             yield
-        except TorchbridgeError as error:
-            self.metrics.add_failure(error.code)
-            raise
-        except (asyncio.CancelledError, GeneratorExit):
-            self.metrics.add_failure(ErrorCode.CANCELLED)
+        except BaseException as error:
+            self.metrics.add_failure(_code(error))
             raise
         finally:
             self._num_live -= 1
+
+    def _admit(self, call: Call) -> None:
+        self._rate_limiter.admit(call.caller)
+        if self._num_live > self._max_live:
+            raise Overloaded("The gateway is at its limit of live requests.")
+        self._retries.add_request()
 
     def _attempt(self, request: GenerationRequest, call: Call) -> Arrivals:
         return within_deadlines(self._pin(request, call), call)
 
     async def _pin(self, request: GenerationRequest, call: Call) -> Arrivals:
         pinned = await self._registry.resolve(request.model, request.model_version)
+        while True:
+            try:
+                async with aclosing(self._run_or_reuse(pinned, request, call)) as arrivals:
+                    async for events in arrivals:
+                        yield events
+            except (ModelNotFound, VersionNotFound):
+                # Before any event. It was there when we last looked, and another one may be the default by now.
+                gone, pinned = pinned, await self._registry.resolve_anew(request.model, request.model_version)
+                if pinned == gone:
+                    raise
+            else:
+                return
+
+    def _run_or_reuse(self, pinned: PinnedVersion, request: GenerationRequest, call: Call) -> Arrivals:
         request = request.model_copy(update={"model": pinned.model, "model_version": pinned.version})
-        run = partial(self._run, pinned, request, call)
-        async with aclosing(self._cache.stream(pinned, request, call, run)) as arrivals:
-            async for events in arrivals:
-                yield events
+        return self._cache.stream(pinned, request, call, partial(self._run, pinned, request, call))
 
     async def _run(self, pinned: PinnedVersion, request: GenerationRequest, call: Call) -> Arrivals:
         model, version, slots, _ = pinned
-        try:
-            async with (
-                self._admission.slot(model, version, slots),
-                aclosing(self._inference.stream(request, call)) as arrivals,
-            ):
+        async with (
+            self._admission.slot(model, version, slots),
+            aclosing(self._inference.stream(request, call)) as arrivals,
+        ):
+            try:
                 async for events in arrivals:
                     yield events
-        except Overloaded as error:
-            # TorchServe says the same of a full queue and of no worker (ApiUtils.java:456-477): a description tells.
-            await self._registry.check_ready(model, version)
-            error.retry_after = error.retry_after or self._admission.retry_after(model, version)
-            raise
+            except Overloaded as error:
+                # TorchServe says it of a full queue and of no worker (ApiUtils.java:456-477): a description tells.
+                await self._registry.check_ready(model, version)
+                error.retry_after = self._admission.retry_after(model, version)
+                raise
+
+
+def _code(error: BaseException) -> ErrorCode:
+    if isinstance(error, TorchbridgeError):
+        return error.code
+    return ErrorCode.INTERNAL if isinstance(error, Exception) else ErrorCode.CANCELLED

@@ -1,5 +1,6 @@
 """What TorchServe serves right now, and which of it a request means. Read only."""
 
+from contextlib import suppress
 from typing import NamedTuple
 
 from adapter.errors import InvalidRequest, ModelNotFound, ModelNotReady, TorchbridgeError, VersionNotFound
@@ -46,15 +47,19 @@ class ModelRegistry:
 
         Raises ModelNotFound, VersionNotFound, ModelNotReady, or InvalidRequest where a model has to be named.
         """
-        try:
-            return self._resolve(await self._models.get(_USABLE_FOR), model, version)
-        except TorchbridgeError:
-            # What is refused must be refused by today's facts.
-            return self._resolve(await self._models.get(_REFRESH_AFTER), model, version)
+        models = await self._models.get(_USABLE_FOR)
+        with suppress(TorchbridgeError):
+            return self._resolve(models, model, version)
+        # What is refused must be refused by today's facts.
+        return self._resolve(await self._models.get(_REFRESH_AFTER), model, version)
+
+    async def resolve_anew(self, model: str | None = None, version: str | None = None) -> PinnedVersion:
+        """As `resolve`, by a description that is asked for after this call."""
+        return self._resolve(await self._models.get_newer(), model, version)
 
     async def check_ready(self, name: str, version: str) -> None:
         """Raises ModelNotReady, or that there is no such version, where a new description shows no ready worker."""
-        self._resolve(await self._models.get_newer(), name, version)
+        await self.resolve_anew(name, version)
 
     def _resolve(self, models: Models, name: str | None, version: str | None) -> PinnedVersion:
         model, pinned = _find_model(models, name or self._default_model or _only_name(models))

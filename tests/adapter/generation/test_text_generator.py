@@ -1,5 +1,6 @@
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import pytest
@@ -14,6 +15,7 @@ from adapter.errors import (
     TorchbridgeError,
     UpstreamProtocol,
     UpstreamUnavailable,
+    VersionNotFound,
     WorkerDied,
 )
 from adapter.generation.admission import Admission
@@ -21,7 +23,7 @@ from adapter.generation.rate_limit import RateLimiter
 from adapter.generation.response_cache import ResponseCache
 from adapter.generation.retry_budget import RetryBudget
 from adapter.generation.text_generator import TextGenerator
-from adapter.schema import DeltaEvent, GenerationRequest, GenerationResponse, StartEvent
+from adapter.schema import DeltaEvent, DoneEvent, GenerationRequest, GenerationResponse, StartEvent
 from adapter.torchserve.model_registry import ModelRegistry
 from tests.fakes import FakeInference, FakeManagement, wait_for
 
@@ -36,7 +38,12 @@ def call(**limits: float) -> Call:
 
 
 def make_generator(
-    management: FakeManagement, inference: FakeInference, *, max_waiting: int = 8, max_live: int = 8
+    management: FakeManagement,
+    inference: FakeInference,
+    *,
+    max_waiting: int = 8,
+    max_live: int = 8,
+    retry_delay: float = 0.001,
 ) -> TextGenerator:
     return TextGenerator(
         ModelRegistry(management, None),
@@ -44,7 +51,7 @@ def make_generator(
         admission=Admission(max_waiting),
         cache=ResponseCache(),
         rate_limiter=RateLimiter(None),
-        retries=RetryBudget(first_delay=0.001),
+        retries=RetryBudget(first_delay=retry_delay),
         max_live=max_live,
     )
 
@@ -56,6 +63,11 @@ def generator(management: FakeManagement, inference: FakeInference) -> TextGener
 
 async def wait_for_ever() -> None:
     await asyncio.Event().wait()
+
+
+async def take_all(arrivals: AsyncIterator[object]) -> None:
+    async for _ in arrivals:
+        pass
 
 
 async def test_pins_the_model_and_version(generator: TextGenerator, inference: FakeInference) -> None:
@@ -95,6 +107,48 @@ async def test_an_answer_without_an_end_makes_no_sense(generator: TextGenerator,
     inference.script = []
     with pytest.raises(UpstreamProtocol):
         await generator.complete(REQUEST, call())
+
+
+async def test_a_stream_without_an_end_makes_no_sense(generator: TextGenerator, inference: FakeInference) -> None:
+    inference.script = [START, FIRST]
+    with pytest.raises(UpstreamProtocol):
+        await take_all(generator.stream(REQUEST, call()))
+
+
+async def test_a_version_that_has_just_gone_makes_way_for_the_new_default(
+    generator: TextGenerator, inference: FakeInference, management: FakeManagement
+) -> None:
+    async def be_replaced() -> None:
+        management.served["tiny"] = {"2.0": 1}
+        inference.script = None
+        raise VersionNotFound("gone")
+
+    await generator.complete(REQUEST, call())
+    inference.script = [be_replaced]
+    assert (await generator.complete(REQUEST, call())).model_version == "2.0"
+    assert [request.model_version for request in inference.requests] == ["1.0", "1.0", "2.0"]
+
+
+async def test_a_version_that_was_asked_for_and_has_just_gone_is_not_replaced(
+    generator: TextGenerator, inference: FakeInference, management: FakeManagement
+) -> None:
+    async def be_replaced() -> None:
+        management.served["tiny"] = {"2.0": 1}
+        raise VersionNotFound("gone")
+
+    inference.script = [be_replaced]
+    with pytest.raises(VersionNotFound, match=r"GET /models/tiny lists them"):
+        await generator.complete(REQUEST.model_copy(update={"model_version": "1.0"}), call())
+    assert len(inference.requests) == 1
+
+
+async def test_a_version_that_only_its_description_knows_is_not_found(
+    generator: TextGenerator, inference: FakeInference
+) -> None:
+    inference.script = [VersionNotFound("gone")]
+    with pytest.raises(VersionNotFound, match="gone"):
+        await generator.complete(REQUEST, call())
+    assert len(inference.requests) == 1
 
 
 async def test_leaving_the_stream_closes_the_one_below(generator: TextGenerator, inference: FakeInference) -> None:
@@ -143,6 +197,60 @@ async def test_only_as_many_as_the_worker_has_slots_reach_it(
         task.cancel()
 
 
+async def test_one_too_many_in_the_line_is_refused_without_asking_torchserve(
+    management: FakeManagement, inference: FakeInference
+) -> None:
+    management.slots = 1
+    generator = make_generator(management, inference, max_waiting=1)
+    inference.script = [wait_for_ever]
+    inside = [asyncio.create_task(generator.complete(REQUEST, call())) for _ in range(2)]
+    await wait_for(generator._admission.num_waiting)
+    management.failure = UpstreamUnavailable("no management")
+    num_listings = management.num_listings
+    with pytest.raises(Overloaded):
+        await generator.complete(REQUEST, call())
+    assert management.num_listings == num_listings
+    for task in inside:
+        task.cancel()
+
+
+async def test_who_has_the_last_event_holds_nothing_any_more(
+    generator: TextGenerator, inference: FakeInference
+) -> None:
+    async with aclosing(generator.stream(REQUEST, call())) as arrivals:
+        async for events in arrivals:
+            if isinstance(events[-1], DoneEvent):
+                break
+        assert inference.is_closed.is_set()
+        assert generator._num_live == 0
+
+
+# What is counted
+
+
+async def test_a_stream_that_is_left_with_its_last_event_is_an_answer(generator: TextGenerator) -> None:
+    async with aclosing(generator.stream(REQUEST, call())) as arrivals:
+        async for events in arrivals:
+            if isinstance(events[-1], DoneEvent):
+                break
+    assert b"torchbridge_answers_total{" in generator.metrics.render()
+    assert b"torchbridge_failures_total{" not in generator.metrics.render()
+
+
+async def test_a_stream_that_is_left_before_is_cancelled(generator: TextGenerator) -> None:
+    async with aclosing(generator.stream(REQUEST, call())) as arrivals:
+        await anext(arrivals)
+    assert b'torchbridge_failures_total{code="cancelled"} 1.0' in generator.metrics.render()
+    assert b"torchbridge_answers_total{" not in generator.metrics.render()
+
+
+async def test_a_bug_is_an_internal_failure(generator: TextGenerator, inference: FakeInference) -> None:
+    inference.script = [LookupError("a bug")]
+    with pytest.raises(LookupError):
+        await generator.complete(REQUEST, call())
+    assert b'torchbridge_failures_total{code="internal"} 1.0' in generator.metrics.render()
+
+
 # Deadlines
 
 
@@ -187,6 +295,19 @@ async def test_the_limit_of_the_first_text_does_not_hold_for_the_others(
         await generator.complete(REQUEST, limits)
 
 
+async def test_a_deadline_holds_for_who_takes_events_more_slowly_than_they_come(
+    generator: TextGenerator, inference: FakeInference
+) -> None:
+    inference.script = [START, *[DeltaEvent(index=index, text="x") for index in range(1_000)]]
+    limits = call(deadline=0.05)
+    arrivals = generator.stream(REQUEST, limits)
+    await anext(arrivals)
+    await asyncio.sleep(limits.deadline - time.monotonic() + 0.01)
+    with pytest.raises(DeadlineExceeded):
+        await anext(arrivals)
+    assert inference.is_closed.is_set()
+
+
 # Retries
 
 
@@ -219,6 +340,17 @@ async def test_nothing_is_tried_again_after_text(generator: TextGenerator, infer
     inference.script = [START, FIRST, WorkerDied("died")]
     with pytest.raises(WorkerDied):
         await generator.complete(REQUEST, call())
+    assert len(inference.requests) == 1
+
+
+@pytest.mark.parametrize("limit", ["deadline", "first_text_deadline"])
+async def test_a_retry_that_would_come_too_late_is_not_made(
+    management: FakeManagement, inference: FakeInference, limit: str
+) -> None:
+    generator = make_generator(management, inference, retry_delay=60)
+    inference.script = [WorkerDied("died")]
+    with pytest.raises(WorkerDied):
+        await generator.complete(REQUEST, call(**{limit: 30}))
     assert len(inference.requests) == 1
 
 

@@ -118,6 +118,23 @@ async def test_a_long_silence_of_the_management_api_is_reported(
         await registry.resolve()
 
 
+async def test_a_management_api_that_fails_is_asked_once_for_each_request(
+    registry: ModelRegistry, management: FakeManagement
+) -> None:
+    # Twice, and the second failure would hold the first: in an outage under load, an endless chain of them.
+    management.failure = UpstreamUnavailable("no answer")
+    with pytest.raises(UpstreamUnavailable) as failure:
+        await registry.resolve()
+    assert management.num_listings == 1
+    assert failure.value.__context__ is None
+
+
+async def test_to_resolve_anew_is_to_ask_again(registry: ModelRegistry, management: FakeManagement) -> None:
+    await registry.resolve("chat")
+    management.served["chat"] = {"2.0": 1}
+    assert (await registry.resolve_anew("chat"))[:2] == ("chat", "2.0")
+
+
 async def test_a_version_whose_workers_are_gone_is_found_out(
     registry: ModelRegistry, management: FakeManagement
 ) -> None:
