@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+ANONYMOUS = "anonymous"
+
 _NEVER = float("inf")
 
 
@@ -24,7 +26,7 @@ class Call:
     received_at: float
     deadline: float = _NEVER
     first_text_deadline: float = _NEVER
-    caller: str = "anonymous"  # the name of an API key, never the key
+    caller: str = ANONYMOUS  # the name of an API key, never the key
     may_use_cache: bool = True
     cache: CacheOutcome = field(default_factory=CacheOutcome, compare=False)
 

@@ -1,7 +1,10 @@
 """The command `torchbridge`: each command parses, calls the library and prints."""
 
 import json
+import logging
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -58,7 +61,9 @@ def pack(
 
 @app.command()
 def serve(
-    port: Annotated[int, typer.Option(help="The gateway's port.")] = 8000,
+    *,
+    host: Annotated[str | None, typer.Option(help="The gateway's address; else TORCHBRIDGE_HOST or loopback.")] = None,
+    port: Annotated[int | None, typer.Option(help="The gateway's port; else TORCHBRIDGE_PORT or 8000.")] = None,
     model_store: Annotated[Path, typer.Option(help="The directory of the archives.")] = _MODEL_STORE,
     model: Annotated[str, typer.Option(help="A directory or hub id.")] = str(PROJECT / "models" / "tiny"),
     run_directory: Annotated[Path, typer.Option(help="Logs, keys and unpacked archives.")] = DEFAULT_RUN_DIRECTORY,
@@ -70,14 +75,22 @@ def serve(
     try:
         with (
             stop_signals(),
+            ExitStack() as until_all_has_ended,
             stages,
             running_stack(
-                model, model_store, port, stages.report, run_directory=run_directory, config=torchserve_config
+                model,
+                model_store,
+                stages.report,
+                host=host,
+                port=port,
+                run_directory=run_directory,
+                config=torchserve_config,
             ) as stack,
         ):
             stages.end()
             _print_sample(stack)
             is_serving = True
+            until_all_has_ended.enter_context(_log_lines())
             try:
                 stack.wait()
             except Stopped:
@@ -85,6 +98,21 @@ def serve(
                 raise
     except Stopped as stopped:
         raise typer.Exit(0 if is_serving else 128 + stopped.signal_number) from None
+
+
+@contextmanager
+def _log_lines() -> Iterator[None]:
+    """Shows on the standard error what the gateway logs: a line for each request, and for each failure why."""
+    lines = logging.StreamHandler()
+    lines.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log = logging.getLogger("adapter")
+    log.addHandler(lines)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.setLevel(logging.NOTSET)
+        log.removeHandler(lines)
 
 
 class _Stages:
@@ -135,6 +163,16 @@ def main() -> None:
     try:
         app()
     except _EXPECTED as error:
-        cause = getattr(error, "cause", None)
-        typer.echo(f"torchbridge: {error}{f' ({cause})' if cause else ''}", err=True)
+        typer.echo(f"torchbridge: {_reason(error)}", err=True)
         sys.exit(1)
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case ValidationError():
+            details = error.errors(include_url=False, include_input=False)
+            return "; ".join(f"TORCHBRIDGE_{detail['loc'][0]}".upper() + f": {detail['msg']}" for detail in details)
+        case TorchbridgeError(cause=str(cause)):
+            return f"{error} ({cause})"
+        case _:
+            return str(error)

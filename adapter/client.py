@@ -44,7 +44,8 @@ class GatewayClient:
     """Safe to share between threads. Each call has a connection of its own: one that is kept may turn out to be closed.
 
     `api_key` goes out as `Authorization: Bearer …`, `headers` with every request. The timeouts are in seconds;
-    `silence_timeout` is how long the gateway may send nothing. `trust_env` takes proxies and certificates from the
+    `silence_timeout` is how long the gateway may send nothing: a little more than the longest answer takes, so that it
+    is the gateway who says that it took too long. `trust_env` takes proxies and certificates from the
     environment, but never a password from .netrc.
     """
 
@@ -55,7 +56,7 @@ class GatewayClient:
         api_key: str | None = None,
         headers: Mapping[str, str] | None = None,
         connect_timeout: float = 5,
-        silence_timeout: float = 300,
+        silence_timeout: float = 660,
         trust_env: bool = True,
     ) -> None:
         if api_key is not None and not re.fullmatch(r"[!-~]+", api_key):

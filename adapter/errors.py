@@ -171,6 +171,13 @@ ERROR_BY_CODE: dict[ErrorCode, type[TorchbridgeError]] = {
 }
 
 
+def typed(error: Exception) -> TorchbridgeError:
+    """`error` itself, or for a bug what its caller may know of it."""
+    if isinstance(error, TorchbridgeError):
+        return error
+    return Internal("The gateway failed on this request.", cause=type(error).__name__)
+
+
 def from_problem(problem: Problem) -> TorchbridgeError:
     """The exception that stands for what a worker sent the gateway, or the gateway its caller."""
     return ERROR_BY_CODE[problem.code].of(problem)

@@ -1,13 +1,14 @@
 """The whole stack on this machine: archive, TorchServe and gateway, from the start to the stop."""
 
 import contextlib
+import ipaddress
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import uvicorn
 
@@ -58,14 +59,20 @@ def stop_signals() -> Iterator[None]:
 def running_stack(
     model: str,
     model_store: Path,
-    port: int,
     report: Callable[[str], None],
     *,
+    host: str | None = None,
+    port: int | None = None,
     run_directory: Path = DEFAULT_RUN_DIRECTORY,
     config: Path = CONFIG_FILE,
 ) -> Iterator["RunningStack"]:
-    """Packs `model` if that is not done yet and serves it. Inside the block it answers; after it nothing is left."""
-    with bind("127.0.0.1", port, "the gateway", "choose another one with --port") as listener:
+    """Packs `model` if that is not done yet and serves it. Inside the block it answers; after it nothing is left.
+
+    `host` and `port` come before those of the settings.
+    """
+    address: dict[str, Any] = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    listening = Settings(**address)  # before the long start: settings that are wrong show here
+    with bind(listening.host, listening.port, "the gateway", "choose another one with --port") as listener:
         check_torchserve_ports(read_properties(config))
         directory = fetch_model(model)
         report(f"packing {directory}")
@@ -73,23 +80,23 @@ def running_stack(
         archive = build_archive(directory, name, VERSION, model_store)
         with TorchServeProcess([archive], run_directory, config=config) as torchserve:
             settings = Settings(
-                port=listener.getsockname()[1],
+                **address,
                 torchserve_url=torchserve.properties["inference_address"],
                 management_url=torchserve.properties["management_address"],
                 key_file=torchserve.keys.path,
                 default_model=name,
             )
-            server = GatewayServer(settings)  # before the long start: settings that are wrong show here
+            server = GatewayServer(settings)  # still before it: here wrong keys and rates show
             torchserve.start()
             torchserve.wait_until_ready(report)
             report("starting the gateway")
             with _running(server, listener) as gateway:
-                yield RunningStack(settings, torchserve, gateway)
+                yield RunningStack(url_of(listener), settings, torchserve, gateway)
 
 
 class RunningStack:
-    def __init__(self, settings: Settings, torchserve: TorchServeProcess, gateway: threading.Thread) -> None:
-        self.url = f"http://{settings.host}:{settings.port}"
+    def __init__(self, url: str, settings: Settings, torchserve: TorchServeProcess, gateway: threading.Thread) -> None:
+        self.url = url
         self.needs_key = settings.api_keys is not None or settings.api_keys_file is not None
         self._torchserve = torchserve
         self._gateway = gateway
@@ -111,6 +118,15 @@ class RunningStack:
             if not self._gateway.is_alive():
                 raise StartFailed("The gateway ended.")
             time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def url_of(listener: socket.socket) -> str:
+    """Where the gateway can be called from this machine."""
+    host, port, *_ = listener.getsockname()
+    address = ipaddress.ip_address(host)
+    if address.is_unspecified:  # it listens at every address, but this is none to call
+        address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")  # noqa: PLR2004 - IPv4
+    return f"http://[{address}]:{port}" if address.version == 6 else f"http://{address}:{port}"  # noqa: PLR2004
 
 
 @contextlib.contextmanager

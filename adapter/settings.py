@@ -3,13 +3,30 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, StringConstraints
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, SecretStr, StringConstraints
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from redis.asyncio import BlockingConnectionPool
 
 from adapter.schema import MAX_BATCH_REQUESTS, Name
 
 # Nothing after the port: a path would come in front of the model's name, and credentials do not belong here.
 Origin = Annotated[str, StringConstraints(pattern=r"^https?://[^/?#@\s]+\Z")]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _check_redis_url(url: SecretStr) -> SecretStr:
+    try:
+        pool = BlockingConnectionPool.from_url(url.get_secret_value())
+        pool.connection_class(**pool.connection_kwargs)  # connects to nothing yet, but refuses unknown options
+    except (TypeError, ValueError):
+        # Their own words quote the address, and the password may be in what they quote.
+        form = "redis://[[user]:password@]host[:port][/database][?option=value]"
+        raise PydanticCustomError("redis_url", "Must be like {form}, with redis-py's options", {"form": form}) from None
+    return url
+
+
+RedisUrl = Annotated[SecretStr, AfterValidator(_check_redis_url)]
 
 
 class Settings(BaseSettings):
@@ -17,7 +34,7 @@ class Settings(BaseSettings):
         env_prefix="TORCHBRIDGE_", frozen=True, regex_engine="python-re", hide_input_in_errors=True
     )
 
-    host: str = "127.0.0.1"
+    host: str = Field(default="127.0.0.1", min_length=1)  # an empty one would be every address
     port: int = Field(default=8000, ge=0, le=65_535)
 
     torchserve_url: Origin = "http://127.0.0.1:8080"
@@ -40,12 +57,11 @@ class Settings(BaseSettings):
 
     cache_max_bytes: PositiveInt = Field(default=64 * 2**20, description="Of answers that this process keeps.")
     cache_max_age: NonNegativeInt = Field(default=3_600, description="Seconds. At 0 nothing is kept.")
-    redis_url: SecretStr | None = Field(default=None, description="Where gateways share answers, instead of alone.")
+    redis_url: RedisUrl | None = Field(default=None, description="Where gateways share answers, instead of alone.")
 
-    # Seconds.
-    request_timeout: PositiveFloat = Field(default=600, description="Callers may ask for less: X-Request-Timeout.")
-    first_token_timeout: PositiveFloat = Field(default=300, description="And for less: X-First-Token-Timeout.")
-    body_timeout: PositiveFloat = Field(default=30, description="For the whole body of a request to arrive.")
-    silence_timeout: PositiveFloat = Field(default=60, description="Without an event from a running worker.")
-    heartbeat_interval: PositiveFloat = Field(default=15, description="Between comments in a stream without events.")
-    shutdown_grace: PositiveFloat = Field(default=10, description="For the answers that are being written.")
+    request_timeout: Seconds = Field(default=600, description="Callers may ask for less: X-Request-Timeout.")
+    first_token_timeout: Seconds = Field(default=300, description="And for less: X-First-Token-Timeout.")
+    body_timeout: Seconds = Field(default=30, description="For the whole body of a request to arrive.")
+    silence_timeout: Seconds = Field(default=60, description="Without an event from a running worker.")
+    heartbeat_interval: Seconds = Field(default=15, description="Between comments in a stream without events.")
+    shutdown_grace: Seconds = Field(default=10, description="For the answers that are being written.")

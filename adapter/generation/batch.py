@@ -1,12 +1,15 @@
 """Many requests in one call: they run side by side, and each one fails alone."""
 
 import asyncio
+import logging
 
 from adapter.call import Call
-from adapter.errors import InvalidRequest, TorchbridgeError
+from adapter.errors import InvalidRequest, TorchbridgeError, typed
 from adapter.generation.text_generator import TextGenerator
 from adapter.invalid_fields import invalid_request
 from adapter.schema import BatchItem, BatchRequest, BatchResponse, FieldError, GenerationResponse, InvalidItem, Problem
+
+_log = logging.getLogger(__name__)
 
 
 async def complete_batch(generator: TextGenerator, batch: BatchRequest, call: Call, max_requests: int) -> BatchResponse:
@@ -30,5 +33,7 @@ async def _complete(generator: TextGenerator, item: BatchItem, call: Call) -> Ge
         if isinstance(item, InvalidItem):
             raise invalid_request(item.error.errors(include_url=False, include_input=False), whole="request")
         return await generator.complete(item, call)
-    except TorchbridgeError as error:
-        return error.to_problem(call.request_id)
+    except Exception as error:  # a bug, too, is the bad luck of one request
+        if not isinstance(error, TorchbridgeError):
+            _log.exception("%s failed", call.request_id)
+        return typed(error).to_problem(call.request_id)

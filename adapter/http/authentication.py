@@ -4,11 +4,10 @@ import re
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from adapter.call import ANONYMOUS
 from adapter.errors import Unauthorized
 from adapter.http.api_keys import ApiKeys
 from adapter.http.problem_responses import problem_response
-
-ANONYMOUS = "anonymous"
 
 # As scope["path"] has them, which is also what the router goes by: a URL that is put together from the caller's Host
 # header is not (request.url).

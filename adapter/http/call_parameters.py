@@ -28,11 +28,15 @@ def _call(
     return Call(
         state.request_id,
         state.received_at,
-        deadline=state.received_at + min(x_request_timeout or _LONGEST, settings.request_timeout),
-        first_text_deadline=state.received_at + min(x_first_token_timeout or _LONGEST, settings.first_token_timeout),
+        deadline=state.received_at + _shorter(x_request_timeout, settings.request_timeout),
+        first_text_deadline=state.received_at + _shorter(x_first_token_timeout, settings.first_token_timeout),
         caller=state.caller,
         may_use_cache=not directives & {"no-cache", "no-store"},
     )
+
+
+def _shorter(asked_for: float | None, allowed: float) -> float:
+    return allowed if asked_for is None else min(asked_for, allowed)
 
 
 CallParameters = Annotated[Call, Depends(_call)]

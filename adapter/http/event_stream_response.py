@@ -4,14 +4,14 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Protocol
 
 from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from adapter.call import Call
-from adapter.errors import Cancelled, Internal, TorchbridgeError
+from adapter.errors import Cancelled, TorchbridgeError, typed
 from adapter.event_stream import CONTENT_TYPE, encode_event
 from adapter.http.departure import unless_caller_leaves
 from adapter.http.shutdown import Shutdown
@@ -19,7 +19,7 @@ from adapter.schema import ErrorEvent, Problem, StartEvent, StreamEvent
 
 _HEADERS = {
     "content-type": CONTENT_TYPE,
-    "cache-control": "no-cache, no-transform",  # a proxy that compresses also holds events back
+    "cache-control": "no-store, no-transform",  # a proxy that compresses also holds events back
     "x-accel-buffering": "no",  # the same, for nginx
 }
 _HEARTBEAT = b": ping\n\n"
@@ -48,7 +48,8 @@ class EventStreamResponse(StreamingResponse):
 
     After that a failure is the one terminal `error` event, and after each `heartbeat` seconds without an event goes out
     a comment, so that nobody on the way takes the connection for dead. `arrivals` is closed as soon as the caller
-    leaves; each of its lists is sent at once, as a write costs more than all else that is done for an event.
+    leaves, and at the call's deadline if the caller does not read. Each of its lists is sent at once, as a write costs
+    more than all else that is done for an event.
     """
 
     def __init__(
@@ -72,14 +73,21 @@ class EventStreamResponse(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del scope
         try:
+            await self._send_all(receive, _while_read(send, self._call.deadline))
+        except Cancelled:
+            if not self._is_committed:
+                raise
+            # else there is nobody to tell: the answer is cut
+
+    async def _send_all(self, receive: Receive, send: Send) -> None:
+        try:
             await unless_caller_leaves(receive, self._shutdown, self._send_arrivals(send))
+        except Cancelled:
+            raise
         except Exception as error:
             if not self._is_committed:
                 raise
-            if isinstance(error, Cancelled):
-                return
-            problem = _typed(error, self._call.request_id).to_problem(self._call.request_id)
-            await self._send(send, self._encoding.encode_failure(problem))
+            await self._send(send, self._encoding.encode_failure(self._problem(error)))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _send_arrivals(self, send: Send) -> None:
@@ -106,19 +114,36 @@ class EventStreamResponse(StreamingResponse):
         await send({"type": "http.response.body", "body": piece, "more_body": True})
 
     async def _beat(self, send: Send) -> None:
-        while True:
-            silent_for = time.monotonic() - self._sent_at
-            if not self._is_committed:
-                await asyncio.sleep(self._heartbeat)
-            elif silent_for < self._heartbeat:
-                await asyncio.sleep(self._heartbeat - silent_for)
-            else:
-                await self._send(send, _HEARTBEAT)
+        with suppress(Cancelled):
+            while True:
+                silent_for = time.monotonic() - self._sent_at
+                if not self._is_committed:
+                    await asyncio.sleep(self._heartbeat)
+                elif silent_for < self._heartbeat:
+                    await asyncio.sleep(self._heartbeat - silent_for)
+                else:
+                    await self._send(send, _HEARTBEAT)
+
+    def _problem(self, error: Exception) -> Problem:
+        request_id = self._call.request_id
+        if isinstance(error, TorchbridgeError):
+            _log.warning("%s %s in mid-stream: %s (%s)", request_id, error.code, error.detail, error.cause)
+        else:
+            _log.error("%s failed in mid-stream", request_id, exc_info=error)
+        return typed(error).to_problem(request_id)
 
 
-def _typed(error: Exception, request_id: str) -> TorchbridgeError:
-    if isinstance(error, TorchbridgeError):
-        _log.warning("%s %s in mid-stream: %s (%s)", request_id, error.code, error.detail, error.cause)
-        return error
-    _log.error("%s failed in mid-stream", request_id, exc_info=error)
-    return Internal("The gateway failed on this request.", cause=type(error).__name__)
+def _while_read(send: Send, deadline: float) -> Send:
+    """`send`, which raises Cancelled where at `deadline` it still waits for the caller to read.
+
+    Without it a caller who reads nothing would keep the worker's slot: no other deadline is about the caller.
+    """
+
+    async def send_while_read(message: Message) -> None:
+        try:
+            async with asyncio.timeout(deadline - time.monotonic()):
+                await send(message)
+        except TimeoutError:
+            raise Cancelled("The caller did not read the answer in time.") from None
+
+    return send_while_read

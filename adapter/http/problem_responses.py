@@ -7,12 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from adapter.errors import (
-    Internal,
-    MethodNotAllowed,
-    NotFound,
-    TorchbridgeError,
-)
+from adapter.errors import Internal, MethodNotAllowed, NotFound, TorchbridgeError
 from adapter.http.openai_problem import OpenAIProblem, is_openai
 from adapter.invalid_fields import invalid_request
 

@@ -9,7 +9,7 @@ import uuid
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from adapter.errors import Internal, InvalidRequest, NotFound, TorchbridgeError
+from adapter.errors import InvalidRequest, NotFound, TorchbridgeError, typed
 from adapter.http.limited_body import LimitedBody
 from adapter.http.problem_responses import problem_response
 
@@ -65,10 +65,11 @@ class RequestEnvelope:
                 _log.exception("%s failed", request_id)
             if status:
                 raise  # the answer has begun: all that is left is to cut it
-            await problem_response(_typed(error), scope)(scope, receive, send_with_headers)
+            await problem_response(typed(error), scope)(scope, receive, send_with_headers)
         finally:
             path = scope["raw_path"].decode("ascii", "backslashreplace")
-            _log.info("%s %s %s %d %.3f s", request_id, scope["method"], path, status, time.monotonic() - received_at)
+            caller, seconds = scope["state"].get("caller", "-"), time.monotonic() - received_at
+            _log.info("%s %s %s %s %d %.3f s", request_id, caller, scope["method"], path, status, seconds)
 
 
 def _request_id(received: list[str]) -> str:
@@ -97,9 +98,3 @@ def _headers(message: Message, request_id: str, *, is_last: bool) -> list[tuple[
         # Else uvicorn reads what is left of the body, of any length, for as long as it comes.
         headers.append((b"connection", b"close"))
     return headers
-
-
-def _typed(error: Exception) -> TorchbridgeError:
-    if isinstance(error, TorchbridgeError):
-        return error
-    return Internal("The gateway failed on this request.", cause=type(error).__name__)

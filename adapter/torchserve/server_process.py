@@ -36,7 +36,7 @@ class StartFailed(RuntimeError):
 class TorchServeProcess:
     """Serves `archives`, which lie in one directory. A context manager: whatever happens inside, TorchServe is stopped.
 
-    `properties` override those of `config`. If this process is killed, TorchServe ends too (torchserve_launcher.py).
+    `properties` override those of `config`. If this process is killed, TorchServe ends too (launcher.py).
     """
 
     def __init__(

@@ -1,5 +1,6 @@
 """The command line: what it prints, its exit codes, and one line for every failure that can be expected."""
 
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from adapter import cli
 from adapter.archives.archive import PROJECT
 from adapter.errors import UpstreamUnavailable
 from adapter.serve import Stopped, stop_signals
+from adapter.torchserve.ports import bind
 from adapter.torchserve.server_process import StartFailed
 
 
@@ -35,7 +37,7 @@ def fail(error: BaseException) -> NoReturn:
 
 @contextmanager
 def fake_start(*arguments: object, **_: object) -> Iterator[FakeStack]:
-    report = arguments[3]
+    report = arguments[2]
     assert callable(report)
     report("starting TorchServe")
     yield FakeStack(lambda: fail(Stopped(signal.SIGTERM)))
@@ -139,6 +141,57 @@ def test_a_failure_to_serve_is_one_line(
 
     assert run(monkeypatch, "serve") == 1
     assert capsys.readouterr().err == line
+
+
+def test_settings_that_are_wrong_are_one_line_that_shows_no_password(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TORCHBRIDGE_REDIS_URL", "redis://:s3cret@host:s3cret")
+    monkeypatch.setenv("TORCHBRIDGE_CACHE_MAX_AGE", "-1")
+
+    assert run(monkeypatch, "serve") == 1
+    error = capsys.readouterr().err
+    assert error.startswith("torchbridge: TORCHBRIDGE_CACHE_MAX_AGE: ")
+    assert "; TORCHBRIDGE_REDIS_URL: Must be like " in error
+    assert "s3cret" not in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("by", ["options", "settings"])
+def test_serve_listens_where_it_is_told_to(
+    by: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with bind("127.0.0.2", 0, "somebody else", "") as taken:
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        options = ["--host", "127.0.0.2", "--port", port] if by == "options" else []
+        monkeypatch.setenv("TORCHBRIDGE_HOST", "nowhere.invalid" if options else "127.0.0.2")
+        monkeypatch.setenv("TORCHBRIDGE_PORT", "1" if options else port)
+
+        assert run(monkeypatch, "serve", *options) == 1
+    assert f"Port {port} of 127.0.0.2, for the gateway, cannot be used" in capsys.readouterr().err
+
+
+def test_serve_shows_what_the_gateway_logs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    log = logging.getLogger("adapter.http.request_envelope")
+
+    def end() -> NoReturn:
+        log.info("a request")
+        raise Stopped(signal.SIGTERM)
+
+    @contextmanager
+    def logging_start(*_: object, **__: object) -> Iterator[FakeStack]:
+        log.info("the sample's request, which nobody made")
+        try:
+            yield FakeStack(end)
+        finally:
+            log.info("one that was ended by the stop")
+
+    monkeypatch.setattr(cli, "running_stack", logging_start)
+
+    assert run(monkeypatch, "serve") == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(" INFO ")[2] for line in lines] == ["a request", "one that was ended by the stop"]
 
 
 def test_a_second_signal_does_not_disturb_the_stop() -> None:

@@ -1,3 +1,4 @@
+import inspect
 import json
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import pytest
 from adapter import errors
 from adapter.client import ConnectionFailed, GatewayClient, GenerationFields
 from adapter.schema import DoneEvent, GenerationRequest, GenerationResponse, Problem
+from adapter.settings import Settings
 from tests.adapter.fake_gateway import answers, fake_gateway
 from tests.adapter.wire import DELTAS, NEWER, NEWER_PROBLEM, PROBLEM, REQUEST, RESPONSE, START
 from tests.fakes import FakeInference
@@ -45,6 +47,11 @@ def test_sends_its_headers_with_every_request() -> None:
     assert exchange.target == "GET /models"
     assert (exchange.headers["x-tenant"], exchange.headers["accept"]) == ("a", "application/json")
     assert "content-type" not in exchange.headers
+
+
+def test_waits_for_as_long_as_the_gateway_works() -> None:
+    silence_timeout = inspect.signature(GatewayClient).parameters["silence_timeout"].default
+    assert silence_timeout > Settings().request_timeout
 
 
 def test_takes_an_address_with_or_without_slashes_at_its_end() -> None:

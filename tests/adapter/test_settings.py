@@ -28,6 +28,42 @@ def test_refuses_a_torchserve_address_that_is_more_than_an_origin(url: str) -> N
         Settings(torchserve_url=url)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("http://:s3cret@host", id="no scheme of Redis"),
+        pytest.param("redis://:s3cret@host:port", id="no port"),
+        pytest.param("redis://:s3cret@[::1", id="no host"),
+        pytest.param("redis://:s3cret@host?socket_timeout=s3cret", id="no number"),
+        pytest.param("redis://:s3cret@host?secret=s3cret", id="no such option"),
+        pytest.param("", id="nothing"),
+    ],
+)
+def test_refuses_what_is_no_address_of_a_redis_without_showing_it(url: str) -> None:
+    with pytest.raises(ValidationError, match="Must be like redis://") as refusal:
+        Settings(redis_url=url)
+    assert "s3cret" not in str(refusal.value)
+    assert refusal.value.__cause__ is None
+
+
+@pytest.mark.parametrize("url", ["redis://host", "rediss://user:s3cret@host:1/2?socket_timeout=3", "unix:///a.sock"])
+def test_takes_every_address_of_a_redis(url: str) -> None:
+    redis_url = Settings(redis_url=url).redis_url
+    assert redis_url is not None
+    assert redis_url.get_secret_value() == url
+    assert "s3cret" not in repr(redis_url)
+
+
+def test_refuses_an_empty_host_which_would_be_every_address() -> None:
+    with pytest.raises(ValidationError):
+        Settings(host="")
+
+
+def test_refuses_a_grace_without_an_end() -> None:
+    with pytest.raises(ValidationError):
+        Settings(shutdown_grace=float("inf"))
+
+
 @pytest.mark.parametrize("limit", ["max_body_bytes", "max_live_requests", "silence_timeout"])
 def test_refuses_a_limit_that_would_refuse_everything(limit: str) -> None:
     with pytest.raises(ValidationError):

@@ -51,7 +51,7 @@ def test_stream_is_start_then_several_deltas_then_done(gateway_url: str) -> None
         start, *deltas, done = events
 
     assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
-    assert response.headers["cache-control"] == "no-cache, no-transform"
+    assert response.headers["cache-control"] == "no-store, no-transform"
     assert response.headers["x-accel-buffering"] == "no"
     assert start.type == "start"
     assert start.id == response.headers["x-request-id"]

@@ -61,6 +61,19 @@ async def test_a_generation_that_fails_fails_alone(client: httpx.AsyncClient) ->
     assert (first.text, third.text) == ("Hello world", "Hello world")
 
 
+async def test_a_bug_fails_alone(address: str, inference: FakeInference) -> None:
+    async def fail_for_the_first() -> None:
+        if len(inference.requests) == 1:
+            raise LookupError
+        await wait_for_ever()
+
+    inference.script = [fail_for_the_first]
+    async with httpx.AsyncClient(base_url=address) as client:
+        headers = {"x-request-timeout": "0.5"}
+        answer = await client.post("/generate/batch", json=batch(BODY, BODY), headers=headers, timeout=30)
+    assert sorted(result["code"] for result in answer.json()["results"]) == ["deadline_exceeded", "internal"]
+
+
 @pytest.mark.parametrize("num_requests", [0, 33, 1_000])
 async def test_a_batch_that_is_empty_or_too_long_is_refused_as_a_whole(
     client: httpx.AsyncClient, inference: FakeInference, num_requests: int

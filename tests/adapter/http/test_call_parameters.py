@@ -1,6 +1,9 @@
 import httpx
 import pytest
 
+from adapter.gateway import create_app
+from adapter.http.call_parameters import CallParameters
+from adapter.settings import Settings
 from tests.adapter.gateway_calls import BODY, FIRST, START, events_of, wait_for_ever
 from tests.fakes import FakeInference
 
@@ -34,6 +37,20 @@ async def test_the_first_text_has_a_limit_of_its_own(client: httpx.AsyncClient, 
 async def test_a_timeout_that_is_none_is_refused(client: httpx.AsyncClient, header: str, value: str) -> None:
     answer = await client.post("/generate", json=BODY, headers={header: value})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, header)
+
+
+@pytest.mark.parametrize(("asked_for", "seconds"), [({}, 200_000), ({"x-request-timeout": "9"}, 9)], ids=str)
+async def test_the_operators_own_limit_may_be_longer_than_any_that_is_asked_for(
+    asked_for: dict[str, str], seconds: float
+) -> None:
+    app = create_app(Settings(request_timeout=200_000))
+
+    @app.get("/time")
+    async def time(call: CallParameters) -> float:
+        return call.deadline - call.received_at
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        assert (await client.get("/time", headers=asked_for)).json() == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize("value", ["no-cache", "no-store", "max-age=0, No-Cache"])

@@ -42,6 +42,15 @@ class Server:
         return list(EventDecoder().feed(self.body))
 
 
+class StalledServer(Server):
+    """Its caller reads only the beginning, so that a body waits until it is given up."""
+
+    async def send(self, message: dict[str, object]) -> None:
+        await super().send(message)
+        if b"Hello" in self.body:
+            await asyncio.Event().wait()
+
+
 async def arrive(*steps: list[StreamEvent] | asyncio.Event) -> AsyncGenerator[list[StreamEvent], None]:
     for step in steps:
         if isinstance(step, list):
@@ -57,8 +66,9 @@ def respond(
     shutdown: Shutdown | None = None,
     heartbeat: float = 60,
     cache: CacheOutcome | None = None,
+    deadline: float = float("inf"),
 ) -> asyncio.Task[None]:
-    call = Call("request-1", time.monotonic(), cache=cache or CacheOutcome())
+    call = Call("request-1", time.monotonic(), deadline, cache=cache or CacheOutcome())
     response = EventStreamResponse(arrivals, call, shutdown or Shutdown(), heartbeat=heartbeat)
     return asyncio.create_task(response({}, server.receive, server.send))
 
@@ -120,6 +130,41 @@ async def test_a_failure_after_text_is_the_last_event() -> None:
     server = Server()
     await respond(server, fail())
     assert [event.type for event in server.events] == ["start", "delta", "error"]
+
+
+@pytest.mark.parametrize("heartbeat", [0.001, 60], ids=["with a heartbeat", "without"])
+@pytest.mark.parametrize("is_last", [True, False], ids=["on the last text", "with more to come"])
+async def test_a_caller_who_does_not_read_ends_the_generation_at_the_deadline(
+    heartbeat: float, *, is_last: bool
+) -> None:
+    server, is_closed = StalledServer(), asyncio.Event()
+
+    async def texts() -> AsyncGenerator[list[StreamEvent], None]:
+        try:
+            yield [START, FIRST]
+            if not is_last:
+                yield [FIRST]
+        finally:
+            is_closed.set()
+
+    await respond(server, texts(), heartbeat=heartbeat, deadline=time.monotonic() + 0.02)
+    assert is_closed.is_set()
+    assert [event.type for event in server.events] == ["start", "delta"]
+    assert server.sent[-1]["more_body"] is True  # cut, so that nobody takes it for whole
+
+
+async def test_a_failure_that_a_caller_does_not_read_is_given_up_too() -> None:
+    server, go_on = StalledServer(), asyncio.Event()
+
+    async def fail() -> AsyncGenerator[list[StreamEvent], None]:
+        yield [START, FIRST.model_copy(update={"text": "Hi"})]
+        await go_on.wait()
+        raise GenerationFailed("Hello is not read")
+
+    response = respond(server, fail(), deadline=time.monotonic() - 1)
+    go_on.set()
+    await response
+    assert server.sent[-1]["more_body"] is True
 
 
 async def test_what_the_cache_did_is_in_the_headers() -> None:

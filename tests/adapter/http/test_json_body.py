@@ -53,6 +53,14 @@ def test_nesting_has_an_end(opening: bytes) -> None:
             read_json(opening * depth + b"1" + closing * depth)
 
 
+@pytest.mark.parametrize("opening", ["[", '[{"a": ['])
+def test_the_number_of_values_has_an_end(opening: str) -> None:
+    closing = {"[": "]", '[{"a": [': "]}]"}[opening]
+    read_json(f"{opening}{'0, ' * 19_990}0{closing}".encode())
+    with pytest.raises(MalformedJson, match="20000 values"):
+        read_json(f"{opening}{'0, ' * 20_000}0{closing}".encode())
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -19,6 +19,7 @@ CHUNK = b"40\r\n" + b" " * 64 + b"\r\n"
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     request = Request(scope, receive)
+    request.state.caller = "web"
     if scope["path"] == "/bug":
         raise LookupError("/home/secret")
     headers = {"cache-control": "max-age=1"} if scope["path"] == "/cached" else {}
@@ -64,7 +65,16 @@ async def test_logs_one_line_that_a_path_cannot_break(
 ) -> None:
     caplog.set_level(logging.INFO, "adapter")
     await client.get("/a%0Ab", headers={"x-request-id": "abc"})
-    assert [re.sub(r"[\d.]+ s$", "", message) for message in caplog.messages] == ["abc GET /a%0Ab 200 "]
+    assert [re.sub(r"[\d.]+ s$", "", message) for message in caplog.messages] == ["abc web GET /a%0Ab 200 "]
+
+
+async def test_the_line_of_a_refused_request_has_no_caller(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "adapter.http.request_envelope")
+    await client.get("/" + "a" * 8_192, headers={"x-request-id": "abc"})
+    (line,) = caplog.messages
+    assert line.startswith("abc - GET /aaa")
 
 
 @pytest.mark.parametrize(

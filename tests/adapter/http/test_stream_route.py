@@ -21,7 +21,7 @@ async def test_events_that_came_together_are_all_sent(client: httpx.AsyncClient,
 async def test_stream_headers_keep_proxies_from_holding_events_back(client: httpx.AsyncClient) -> None:
     headers = (await client.post("/generate/stream", json=BODY)).headers
     assert headers["content-type"] == "text/event-stream; charset=utf-8"
-    assert headers["cache-control"] == "no-cache, no-transform"
+    assert headers["cache-control"] == "no-store, no-transform"
     assert headers["x-accel-buffering"] == "no"
 
 
