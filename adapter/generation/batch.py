@@ -20,20 +20,25 @@ async def complete_batch(generator: TextGenerator, batch: BatchRequest, call: Ca
     if len(batch.requests) > max_requests:
         detail = f"A batch has at most {max_requests} requests, and this one has {len(batch.requests)}."
         raise InvalidRequest(detail, errors=(FieldError(field="requests", message=detail),))
-    async with asyncio.TaskGroup() as group:
-        running = [
-            group.create_task(_complete(generator, item, call.of_item(index)))
-            for index, item in enumerate(batch.requests)
-        ]
-    return BatchResponse(results=tuple(task.result() for task in running))
+    calls = [call.of_item(index) for index in range(len(batch.requests))]
+    answering = [_complete(generator, item, own) for item, own in zip(batch.requests, calls, strict=True)]
+    answers = await asyncio.gather(*answering, return_exceptions=True)
+    return BatchResponse(results=tuple(_result(answer, own) for answer, own in zip(answers, calls, strict=True)))
 
 
-async def _complete(generator: TextGenerator, item: BatchItem, call: Call) -> GenerationResponse | Problem:
-    try:
-        if isinstance(item, InvalidItem):
-            raise invalid_request(item.error.errors(include_url=False, include_input=False), whole="request")
-        return await generator.complete(item, call)
-    except Exception as error:  # a bug, too, is the bad luck of one request
-        if not isinstance(error, TorchbridgeError):
-            _log.exception("%s failed", call.request_id)
-        return typed(error).to_problem(call.request_id)
+async def _complete(generator: TextGenerator, item: BatchItem, call: Call) -> GenerationResponse:
+    if isinstance(item, InvalidItem):
+        raise invalid_request(item.error.errors(include_url=False, include_input=False), whole="request")
+    return await generator.complete(item, call)
+
+
+def _result(answer: GenerationResponse | BaseException, call: Call) -> GenerationResponse | Problem:
+    match answer:
+        case GenerationResponse():
+            return answer
+        case TorchbridgeError():
+            return answer.to_problem(call.request_id)
+        case Exception():  # a bug, too, is the bad luck of one request
+            _log.error("%s failed", call.request_id, exc_info=answer)
+            return typed(answer).to_problem(call.request_id)
+    raise answer
