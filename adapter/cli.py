@@ -12,10 +12,12 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from adapter.archives.archive import DEFAULT_MODEL_CONFIG, PROJECT, ArchiveError, build_archive
-from adapter.archives.model_check import check_model
+from adapter.archive_commands import commands
+from adapter.archives.archive import PROJECT, ArchiveError
 from adapter.archives.model_config import ModelConfigError
-from adapter.archives.model_source import ModelSourceError, fetch_model
+from adapter.archives.model_source import ModelSourceError
+from adapter.archives.signing_keys import SigningKeyError
+from adapter.archives.verification import VerificationError
 from adapter.errors import TorchbridgeError
 from adapter.generation.rate_limit import RateLimitError
 from adapter.http.api_keys import ApiKeysError
@@ -29,14 +31,16 @@ _EXPECTED = (
     ModelSourceError,
     OSError,
     RateLimitError,
+    SigningKeyError,
     StartFailed,
     TorchbridgeError,
     ValidationError,  # of the settings
+    VerificationError,
 )
-_MODEL_STORE = PROJECT / "model_store"
 
 # Tracebacks with local variables could show keys.
 app = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True, add_completion=False)
+app.add_typer(commands)
 
 
 @app.callback()
@@ -45,27 +49,18 @@ def torchbridge() -> None:
 
 
 @app.command()
-def pack(
-    model: Annotated[str, typer.Argument(metavar="DIR_OR_HUB_ID", help="A model in Hugging Face format.")],
-    name: Annotated[str, typer.Option(help="Its name in requests.")],
-    version: Annotated[str, typer.Option(help="Its version in requests.")],
-    output: Annotated[Path, typer.Option(help="The directory of the archive.")] = _MODEL_STORE,
-    config: Annotated[Path, typer.Option(help="Workers, slots, queue and timeouts.")] = DEFAULT_MODEL_CONFIG,
-) -> None:
-    """Check that a worker can serve MODEL and write OUTPUT/NAME-VERSION.mar, unless it already holds just this."""
-    directory = fetch_model(model)
-    with Console(stderr=True).status(f"checking {directory}"):
-        archive = build_archive(directory, name, version, output, config, check=check_model)
-    _print(str(archive))
-
-
-@app.command()
 def serve(
     *,
     host: Annotated[str | None, typer.Option(help="The gateway's address; else TORCHBRIDGE_HOST or loopback.")] = None,
-    port: Annotated[int | None, typer.Option(help="The gateway's port; else TORCHBRIDGE_PORT or 8000.")] = None,
-    model_store: Annotated[Path, typer.Option(help="The directory of the archives.")] = _MODEL_STORE,
-    model: Annotated[str, typer.Option(help="A directory or hub id.")] = str(PROJECT / "models" / "tiny"),
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="The gateway's port; else TORCHBRIDGE_PORT or 8000.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="A packed archive (.mar), a directory or a hub id.")] = str(
+        PROJECT / "models" / "tiny"
+    ),
+    model_store: Annotated[
+        Path | None, typer.Option(help="Where what is not packed yet is packed to; else RUN_DIRECTORY/model_store.")
+    ] = None,
     run_directory: Annotated[Path, typer.Option(help="Logs, keys and unpacked archives.")] = DEFAULT_RUN_DIRECTORY,
     torchserve_config: Annotated[Path, typer.Option(help="TorchServe's ports and limits.")] = CONFIG_FILE,
 ) -> None:
@@ -79,7 +74,7 @@ def serve(
             stages,
             running_stack(
                 model,
-                model_store,
+                model_store or run_directory / "model_store",
                 stages.report,
                 host=host,
                 port=port,
@@ -153,6 +148,7 @@ def _print_sample(stack: RunningStack) -> None:
     body = json.dumps({"prompt": SAMPLE_PROMPT})
     _print(f"Serving at {stack.url} until Ctrl-C. Try:")
     _print(f"  curl -s {stack.url}/generate{key} -H 'content-type: application/json' -d '{body}'")
+    _print(f"The API is described at {stack.url}/docs; for OpenAI's clients: OPENAI_BASE_URL={stack.url}/v1")
 
 
 def _print(text: str, end: str = "\n") -> None:
@@ -172,7 +168,7 @@ def _reason(error: Exception) -> str:
         case ValidationError():
             details = error.errors(include_url=False, include_input=False)
             return "; ".join(f"TORCHBRIDGE_{detail['loc'][0]}".upper() + f": {detail['msg']}" for detail in details)
-        case TorchbridgeError(cause=str(cause)):
-            return f"{error} ({cause})"
+        case TorchbridgeError():
+            return error.with_cause
         case _:
             return str(error)

@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 
 import uvicorn
 
-from adapter.archives.archive import build_archive
-from adapter.archives.model_source import fetch_model
+from adapter.archives.archive import build_archive, read_manifest
+from adapter.archives.model_source import fetch_model, package_url
 from adapter.client import ConnectionFailed, GatewayClient, StreamTruncated
 from adapter.errors import TorchbridgeError
 from adapter.gateway_server import GatewayServer
@@ -66,25 +66,22 @@ def running_stack(
     run_directory: Path = DEFAULT_RUN_DIRECTORY,
     config: Path = CONFIG_FILE,
 ) -> Iterator["RunningStack"]:
-    """Packs `model` if that is not done yet and serves it. Inside the block it answers; after it nothing is left.
+    """Serves `model`, after it has packed it into `model_store` unless it is an archive.
 
-    `host` and `port` come before those of the settings.
+    Inside the block it answers; after it nothing is left. `host` and `port` come before those of the settings.
     """
     address: dict[str, Any] = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     listening = Settings(**address)  # before the long start: settings that are wrong show here
     with bind(listening.host, listening.port, "the gateway", "choose another one with --port") as listener:
         check_torchserve_ports(read_properties(config))
-        directory = fetch_model(model)
-        report(f"packing {directory}")
-        name = Path(model).resolve().name
-        archive = build_archive(directory, name, VERSION, model_store)
+        archive = _archive_of(model, model_store, report)
         with TorchServeProcess([archive], run_directory, config=config) as torchserve:
             settings = Settings(
                 **address,
                 torchserve_url=torchserve.properties["inference_address"],
                 management_url=torchserve.properties["management_address"],
                 key_file=torchserve.keys.path,
-                default_model=name,
+                default_model=read_manifest(archive).model.name,
             )
             server = GatewayServer(settings)  # still before it: here wrong keys and rates show
             torchserve.start()
@@ -118,6 +115,15 @@ class RunningStack:
             if not self._gateway.is_alive():
                 raise StartFailed("The gateway ended.")
             time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def _archive_of(model: str, model_store: Path, report: Callable[[str], None]) -> Path:
+    if model.endswith(".mar"):
+        return Path(model)
+    directory = fetch_model(model)
+    report(f"packing {directory}")
+    name = Path(model).resolve().name
+    return build_archive(directory, name, VERSION, model_store, source=package_url(model, directory))
 
 
 def url_of(listener: socket.socket) -> str:

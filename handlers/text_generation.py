@@ -3,7 +3,6 @@
 The module defines one class and no other: TorchServe takes it by its being the only one (ts/model_loader.py).
 """
 
-import hashlib
 import logging
 from collections.abc import Collection
 from pathlib import Path
@@ -14,6 +13,7 @@ from pydantic import ValidationError
 
 from adapter.event_stream import CONTENT_TYPE
 from adapter.schema import ErrorCode, Problem, StartEvent, WorkerRequest
+from handlers.archive_integrity import check_unpacked_files
 from handlers.engine import Engine
 from handlers.generation import Generation, TextGeneration
 from handlers.model_loading import choose_num_threads, load_model
@@ -66,8 +66,7 @@ class TextGenerationHandler:
         directory = Path(context.system_properties["model_dir"])
         self._model_name = context.model_name
         self._model_version = str(context.manifest["model"]["modelVersion"])
-        # The manifest has the SHA-256 of every other file of the archive (adapter/archives/archive.py).
-        self._model_digest = hashlib.sha256((directory / "MAR-INF" / "MANIFEST.json").read_bytes()).hexdigest()
+        self._model_digest = check_unpacked_files(directory)
         settings = HandlerSettings.from_model_config(context.model_yaml_config)
         gpu = context.system_properties["gpu_id"]  # TorchServe's choice, None where the model is to run on the CPU
         loaded = load_model(directory / "model", settings, "cpu" if gpu is None else f"cuda:{gpu}")

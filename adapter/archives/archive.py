@@ -1,35 +1,37 @@
-"""Writes a model and the handler into a TorchServe archive (.mar): the same input always gives the same bytes.
+"""Packs a model and the handler into a TorchServe archive (.mar): the same input always gives the same bytes.
 
 torch-model-archiver itself re-compresses the weights, puts the time into the archive and deletes $TMPDIR/<model name>.
 """
 
-import hashlib
-import json
-import os
 import re
-import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
-from typing import BinaryIO
 
-from model_archiver.manifest_components.manifest import Manifest, RuntimeType  # type: ignore[import-untyped]
-from model_archiver.manifest_components.model import Model  # type: ignore[import-untyped]
 from pydantic import BaseModel, Field, ValidationError
 
+from adapter.archives.bill_of_materials import bill_of_materials
 from adapter.archives.model_config import check_model_config
+from adapter.archives.model_facts import read_model_facts
 from adapter.archives.model_source import served_files
+from adapter.archives.packed_code import packed_code
+from adapter.archives.progress import Reporter, no_progress
+from adapter.archives.record import (
+    BOM_ENTRY,
+    MANIFEST_ENTRY,
+    RECORD_ENTRY,
+    ArchiveRecord,
+    FileRecord,
+    ModelFacts,
+    Versions,
+)
+from adapter.archives.torchserve_manifest import MODEL_CONFIG_ENTRY, torchserve_manifest
+from adapter.archives.zip_writer import Source, record_of, size_of, write_zip
 from adapter.schema import NAME_PATTERN
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEFAULT_MODEL_CONFIG = PROJECT / "handlers" / "model-config.yaml"
-
-_HANDLER = "text_generation.py"
-_MANIFEST = "MAR-INF/MANIFEST.json"
-_MODEL_CONFIG = "model-config.yaml"
-_SHARED_WITH_HANDLER = ("adapter/__init__.py", "adapter/schema.py", "adapter/event_stream.py")
-_EARLIEST_DATE = (1980, 1, 1, 0, 0, 0)  # of the zip format
-_BLOCK_BYTES = 4 * 2**20
 
 
 class ArchiveError(ValueError):
@@ -42,10 +44,9 @@ class _ManifestModel(BaseModel):
 
 
 class ArchiveManifest(BaseModel):
-    """What an archive says of itself."""
+    """What TorchServe takes an archive for."""
 
     model: _ManifestModel
-    files: dict[str, str] = Field(default={}, description="SHA-256 by the name inside the archive.")
 
 
 def build_archive(
@@ -55,11 +56,14 @@ def build_archive(
     output_directory: Path,
     config_file: Path = DEFAULT_MODEL_CONFIG,
     *,
+    source: str | None = None,
     check: Callable[[Path, Path], None] = lambda _model_directory, _config_file: None,
+    progress: Reporter = no_progress,
 ) -> Path:
     """Writes NAME-VERSION.mar into `output_directory`, or leaves it alone if it already holds just this.
 
-    `check` is the last word before anything is written, on the model's directory and the configuration.
+    `source` is the package URL of a model from the hub. `check` is the last word before anything is written, on the
+    model's directory and the configuration.
     """
     for word, value in (("name", name), ("version", version)):
         if not re.fullmatch(NAME_PATTERN, value):
@@ -67,100 +71,69 @@ def build_archive(
                 f"{value!r} cannot be a {word}: letters, digits, . _ and -, and it must not start with token."
             )
     check_model_config(config_file)
-    sources = dict(sorted(_sources(model_directory, config_file)))
-    manifest = _manifest(name, version, {entry: _digest(path) for entry, path in sources.items()})
+    model_files = {f"model/{path.name}": path for path in served_files(model_directory)}
+    sources: dict[str, Source] = {
+        MANIFEST_ENTRY: torchserve_manifest(name, version),
+        MODEL_CONFIG_ENTRY: config_file,
+        **packed_code(),
+        **model_files,
+    }
+    with progress("reading", sum(map(size_of, sources.values()))) as advance:
+        files = {entry: record_of(content, advance) for entry, content in sources.items()}
+    model = read_model_facts({path: files[entry] for entry, path in model_files.items()}, source)
+    descriptions = _descriptions(name, version, model, files)
     archive = output_directory / f"{name}-{version}.mar"
     if archive.exists():
-        existing = _read_manifest_bytes(archive)
-        if existing == manifest:
+        if _read_entry(archive, RECORD_ENTRY) == descriptions[RECORD_ENTRY]:
             return archive
-        _refuse_other_identity(archive, existing, name, version)
+        _refuse_other_identity(archive, name, version)
     check(model_directory, config_file)
     output_directory.mkdir(parents=True, exist_ok=True)
-    _write(archive, manifest, sources)
+    files |= {entry: record_of(content) for entry, content in descriptions.items()}
+    with progress("writing", sum(file.size for file in files.values())) as advance:
+        write_zip(archive, sources | descriptions, files, advance)
     return archive
 
 
 def read_manifest(archive: Path) -> ArchiveManifest:
     try:
-        return ArchiveManifest.model_validate_json(_read_manifest_bytes(archive) or b"")
+        return ArchiveManifest.model_validate_json(_read_entry(archive, MANIFEST_ENTRY) or b"")
     except ValidationError as error:
         raise ArchiveError(f"{archive} is not a model archive.") from error
 
 
-def _sources(model_directory: Path, config_file: Path) -> Iterator[tuple[str, Path]]:
-    yield _MODEL_CONFIG, config_file
-    # TorchServe imports the handler by its base name from the archive's root (ts/model_loader.py, _load_handler_file).
-    yield _HANDLER, PROJECT / "handlers" / _HANDLER
-    for path in (PROJECT / "handlers").glob("*.py"):
-        if path.name != _HANDLER:
-            yield f"handlers/{path.name}", path
-    for entry in _SHARED_WITH_HANDLER:
-        yield entry, PROJECT / entry
-    for path in served_files(model_directory):
-        yield f"model/{path.name}", path
-
-
-def _manifest(name: str, version: str, digests: dict[str, str]) -> bytes:
-    model = Model(name, None, _HANDLER, model_version=version, config_file=_MODEL_CONFIG)
-    manifest = Manifest(RuntimeType.PYTHON.value, model).manifest_dict
-    # TorchServe ignores keys that it does not know.
-    fixed = manifest | {"createdOn": "01/01/1980 00:00:00", "files": digests}
-    return json.dumps(fixed, indent=2).encode()
-
-
-def _write(archive: Path, manifest: bytes, sources: dict[str, Path]) -> None:
-    """Writes to a temporary file first: an archive is whole or absent."""
-    descriptor, temporary_name = tempfile.mkstemp(prefix=f".{archive.name}.", dir=archive.parent)
-    temporary = Path(temporary_name)
+def read_record(archive: Path) -> ArchiveRecord:
+    """What the archive says of itself; whether it is so, `verify` finds out."""
+    content = _read_entry(archive, RECORD_ENTRY) or b""
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as mar:
-                mar.writestr(_entry(_MANIFEST, len(manifest)), manifest)
-                for name, path in sources.items():
-                    with path.open("rb") as source, mar.open(_entry(name, path.stat().st_size), "w") as target:
-                        for block in _blocks(source):
-                            target.write(block)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(archive)
-    finally:
-        temporary.unlink(missing_ok=True)
+        return ArchiveRecord.from_bytes(content)
+    except ValueError as error:
+        raise ArchiveError(f"{archive} is not an archive that torchbridge packed.") from error
 
 
-def _entry(name: str, size: int) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(name, _EARLIEST_DATE)
-    entry.external_attr = 0o100644 << 16
-    entry.create_system = 3  # Unix, also where it is written on another system
-    entry.file_size = size
-    return entry
+def _descriptions(name: str, version: str, model: ModelFacts, files: dict[str, FileRecord]) -> dict[str, Source]:
+    """The bill of materials and the record of an archive with these files."""
+    versions = Versions(**{package: metadata.version(package) for package in Versions.model_fields})
+    bill = bill_of_materials(name, version, model, versions, files)
+    files = files | {BOM_ENTRY: record_of(bill)}
+    record = ArchiveRecord(name=name, version=version, model=model, versions=versions, files=files)
+    return {BOM_ENTRY: bill, RECORD_ENTRY: record.to_bytes()}
 
 
-def _read_manifest_bytes(archive: Path) -> bytes | None:
+def _read_entry(archive: Path, name: str) -> bytes | None:
     try:
         with zipfile.ZipFile(archive) as mar:
-            return mar.read(_MANIFEST)
+            return mar.read(name)
     except (zipfile.BadZipFile, KeyError):
         return None
     except OSError as error:
         raise ArchiveError(f"{archive}: {error.strerror}") from error
 
 
-def _refuse_other_identity(archive: Path, manifest: bytes | None, name: str, version: str) -> None:
+def _refuse_other_identity(archive: Path, name: str, version: str) -> None:
     # a-1 of version 2 and a of version 1-2 have the same file name.
-    if manifest is None:
+    if _read_entry(archive, MANIFEST_ENTRY) is None:
         return
     model = read_manifest(archive).model
     if (model.name, model.version) != (name, version):
         raise ArchiveError(f"{archive} holds {model.name!r} of version {model.version!r}: choose another version.")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _blocks(source: BinaryIO) -> Iterator[bytes]:
-    while block := source.read(_BLOCK_BYTES):
-        yield block

@@ -1,10 +1,12 @@
 """What handlers/model-config.yaml may say. TorchServe drops a key or a value that it does not know without a word."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError, model_validator
+
+from adapter.handler_section import HandlerSection, Slots
 
 
 class ModelConfigError(ValueError):
@@ -19,7 +21,7 @@ class ModelConfig(BaseModel):
     minWorkers: PositiveInt  # noqa: N815 - TorchServe's names
     maxWorkers: PositiveInt  # noqa: N815
     continuousBatching: Literal[True]  # noqa: N815
-    batchSize: PositiveInt  # noqa: N815
+    batchSize: Slots  # noqa: N815
     maxBatchDelay: PositiveInt  # noqa: N815
     jobQueueSize: PositiveInt  # noqa: N815
     responseTimeout: PositiveInt  # noqa: N815
@@ -28,7 +30,7 @@ class ModelConfig(BaseModel):
     clientTimeoutInMills: PositiveInt | None = None  # noqa: N815
     deviceType: Literal["cpu", "gpu"] | None = None  # noqa: N815
     deviceIds: list[int] | None = None  # noqa: N815
-    handler: dict[str, Any] = {}
+    handler: HandlerSection = HandlerSection()
 
     @model_validator(mode="after")
     def _workers_are_in_order(self) -> "ModelConfig":

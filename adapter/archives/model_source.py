@@ -1,20 +1,17 @@
 """Where a model comes from, a directory or an id of the Hugging Face hub, and which of its files are served."""
 
 import json
+import re
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import snapshot_download
-from safetensors import SafetensorError, safe_open
 
-# Nothing that can run code: no pickles, no *.py.
-SERVED_FILES = (
-    "config.json",
-    "generation_config.json",
-    "model.safetensors",
-    "model-*.safetensors",
-    "model.safetensors.index.json",
+from adapter.archives.own_code import OwnCodeError, refuse_own_code
+from adapter.archives.safetensors_header import SafetensorsHeaderError, read_safetensors_header
+
+TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -24,6 +21,15 @@ SERVED_FILES = (
     "merges.txt",
     "chat_template.jinja",
     "*.model",
+)
+# Nothing that can run code: no pickles, no *.py.
+SERVED_FILES = (
+    "config.json",
+    "generation_config.json",
+    "model.safetensors",
+    "model-*.safetensors",
+    "model.safetensors.index.json",
+    *TOKENIZER_FILES,
 )
 _TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
@@ -46,6 +52,14 @@ def fetch_model(source: str) -> Path:
         raise ModelSourceError(f"{source} is neither a directory nor a model that the hub gives: {reason}") from error
 
 
+def package_url(source: str, directory: Path) -> str | None:
+    """Names the hub's model and commit that `fetch_model` gave `directory` for, or nothing for a directory.
+
+    A directory's own name proves nothing, so the same files from another place make the same archive.
+    """
+    return None if Path(source).is_dir() else f"pkg:huggingface/{source}@{directory.name}"
+
+
 def served_files(directory: Path) -> list[Path]:
     """The files of the model in `directory` that belong into an archive, in order.
 
@@ -54,15 +68,22 @@ def served_files(directory: Path) -> list[Path]:
     if not directory.is_dir():
         raise ModelSourceError(f"{directory} is not a directory.")
     files = sorted(path for path in directory.iterdir() if path.is_file())
-    for name in ("config.json", "tokenizer_config.json"):
+    for name in ("config.json", "generation_config.json", "tokenizer_config.json"):
         _refuse_own_code(directory / name, required=name == "config.json")
     weights = _weights(directory, files)
-    served = [path for path in files if path.suffix != ".safetensors" and _matches(path, SERVED_FILES)]
-    if not any(_matches(path, _TOKENIZERS) for path in served):
+    served = [path for path in files if path.suffix != ".safetensors" and matches(path, SERVED_FILES)]
+    if not any(matches(path, _TOKENIZERS) for path in served):
         raise ModelSourceError(f"{directory} has no tokenizer (tokenizer.json).")
     for path in weights:
         _check_safetensors(path)
+    for path in (*served, *weights):
+        if not re.fullmatch(r"\w[\w.-]*", path.name, re.ASCII):
+            raise ModelSourceError(f"{path} has a name that not every system reads alike.")
     return sorted([*served, *weights])
+
+
+def matches(path: Path, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(path.name, pattern) for pattern in patterns)
 
 
 def _weights(directory: Path, files: list[Path]) -> list[Path]:
@@ -78,7 +99,7 @@ def _weights(directory: Path, files: list[Path]) -> list[Path]:
         if missing:
             raise ModelSourceError(f"{directory} lacks {', '.join(missing)}, which {index.name} names.")
         return shards
-    pickles = [path.name for path in files if _matches(path, _PICKLES)]
+    pickles = [path.name for path in files if matches(path, _PICKLES)]
     reason = f"{', '.join(pickles)} could run code when loaded" if pickles else "there is no model.safetensors"
     raise ModelSourceError(f"{directory} has no safetensors weights: {reason}. save_pretrained() writes them.")
 
@@ -88,16 +109,20 @@ def _refuse_own_code(path: Path, *, required: bool) -> None:
         if required:
             raise ModelSourceError(f"{path.parent} is not a model in Hugging Face format: it has no {path.name}.")
         return
-    if "auto_map" in _read_json(path):
-        raise ModelSourceError(f"{path} has auto_map: the model needs code of its own, which is never run.")
+    _read_json(path)
+    try:
+        refuse_own_code(path.read_bytes())
+    except OwnCodeError as error:
+        raise ModelSourceError(f"{path} cannot be served: {error}, which is never run.") from error
 
 
 def _check_safetensors(path: Path) -> None:
+    size = path.stat().st_size
     try:
-        with safe_open(path, framework="numpy"):
-            pass
-    except (SafetensorError, OSError) as error:
-        hint = " It looks like a Git LFS pointer: run git lfs pull." if path.stat().st_size < 1_000 else ""  # noqa: PLR2004
+        with path.open("rb") as file:
+            read_safetensors_header(file, size)
+    except (SafetensorsHeaderError, OSError) as error:
+        hint = " It looks like a Git LFS pointer: run git lfs pull." if size < 1_000 else ""  # noqa: PLR2004
         raise ModelSourceError(f"{path} is not a safetensors file ({error}).{hint}") from error
 
 
@@ -109,7 +134,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ModelSourceError(f"{path} is not a JSON object.")
     return content
-
-
-def _matches(path: Path, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(path.name, pattern) for pattern in patterns)

@@ -11,7 +11,7 @@ from typing import NoReturn
 import pytest
 
 from adapter import cli
-from adapter.archives.archive import PROJECT
+from adapter.archives.archive import PROJECT, read_record
 from adapter.errors import UpstreamUnavailable
 from adapter.serve import Stopped, stop_signals
 from adapter.torchserve.ports import bind
@@ -50,14 +50,15 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return int(exit_.value.code or 0)
 
 
-def test_pack_prints_where_the_archive_is(
+def test_pack_prints_where_the_archive_is_and_its_digest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = str(PROJECT / "models" / "tiny")
 
     assert run(monkeypatch, "pack", model, "--name", "story", "--version", "2", "--output", str(tmp_path)) == 0
-    assert capsys.readouterr().out == f"{tmp_path / 'story-2.mar'}\n"
-    assert (tmp_path / "story-2.mar").is_file()
+    path, digest = capsys.readouterr().out.splitlines()
+    assert path == str(tmp_path / "story-2.mar")
+    assert digest == read_record(tmp_path / "story-2.mar").digest
 
 
 @pytest.mark.parametrize(
@@ -96,6 +97,8 @@ def test_serve_shows_the_stages_a_sample_the_address_and_a_command(
         "\nServing at http://127.0.0.1:8000 until Ctrl-C. Try:\n"
         "  curl -s http://127.0.0.1:8000/generate -H 'content-type: application/json'"
         ' -d \'{"prompt": "Once upon a time"}\'\n'
+        "The API is described at http://127.0.0.1:8000/docs; for OpenAI's clients:"
+        " OPENAI_BASE_URL=http://127.0.0.1:8000/v1\n"
         "\nstopping ...\n"
     )
 
@@ -170,6 +173,47 @@ def test_serve_listens_where_it_is_told_to(
 
         assert run(monkeypatch, "serve", *options) == 1
     assert f"Port {port} of 127.0.0.2, for the gateway, cannot be used" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("port", ["80100", "-1"])
+def test_a_port_that_is_none_is_refused(
+    port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "serve", "--port", port) == 2
+    assert "Invalid value for '--port'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "store"),
+    [
+        (["--run-directory", "run"], "run/model_store"),
+        (["--run-directory", "run", "--model-store", "store"], "store"),
+    ],
+)
+def test_serve_packs_into_its_run_directory_unless_it_is_told_where(
+    options: list[str], store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = []
+
+    @contextmanager
+    def noting_start(_: str, model_store: Path, *__: object, **___: object) -> Iterator[FakeStack]:
+        stores.append(model_store)
+        yield FakeStack(lambda: fail(Stopped(signal.SIGTERM)))
+
+    monkeypatch.setattr(cli, "running_stack", noting_start)
+
+    assert run(monkeypatch, "serve", *options) == 0
+    assert stores == [Path(store)]
+
+
+def test_an_archive_to_serve_that_is_not_there_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("adapter.serve.check_torchserve_ports", lambda _: None)
+    archive = tmp_path / "tiny-2.0.mar"
+
+    assert run(monkeypatch, "serve", "--port", "0", "--run-directory", str(tmp_path), "--model", str(archive)) == 1
+    assert capsys.readouterr().err == f"torchbridge: {archive}: No such file or directory\n"
 
 
 def test_serve_shows_what_the_gateway_logs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

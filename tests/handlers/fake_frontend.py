@@ -4,6 +4,7 @@ As FE/wlm/ContinuousBatching.java does it: a request's body comes with its first
 missing from the next call, and no call is made while nobody is live.
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,16 @@ from ts.context import Context, RequestProcessor
 from adapter.event_stream import EventDecoder
 from adapter.schema import StreamEvent
 from handlers.text_generation import TextGenerationHandler
+
+
+def write_record(directory: Path) -> None:
+    """Says of the files of the model that they are as they are now."""
+    files = {
+        f"model/{path.name}": {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        for path in (directory / "model").iterdir()
+    }
+    (directory / "MAR-INF").mkdir()
+    (directory / "MAR-INF" / "RECORD.json").write_text(json.dumps({"files": files}))
 
 
 class Client:
@@ -31,8 +42,7 @@ class FakeFrontend:
     def __init__(self, model_directory: Path, *, slots: int = 8, **handler_settings: Any) -> None:
         self.handler = TextGenerationHandler()
         manifest = {"model": {"modelVersion": "1.0"}}
-        (model_directory / "MAR-INF").mkdir()
-        (model_directory / "MAR-INF" / "MANIFEST.json").write_text(json.dumps(manifest))
+        write_record(model_directory)
         self._context = Context(
             "tiny",
             str(model_directory),

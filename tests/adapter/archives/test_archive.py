@@ -1,5 +1,6 @@
 """An archive holds what the worker needs and nothing else, and the same input always gives the same bytes."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -7,33 +8,15 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from importlib import metadata
 from pathlib import Path
 
-import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
-from adapter.archives.archive import DEFAULT_MODEL_CONFIG, PROJECT, ArchiveError, build_archive, read_manifest
-from adapter.archives.model_config import ModelConfigError
-from adapter.archives.model_source import ModelSourceError
-
-FILES = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    directory = tmp_path / "model"
-    directory.mkdir()
-    return write_model(directory, FILES)
-
-
-def write_model(directory: Path, names: list[str]) -> Path:
-    for name in names:
-        if name.endswith(".safetensors"):
-            save_file({"weight": np.arange(6, dtype=np.float32)}, directory / name)
-        else:
-            (directory / name).write_text("{}")
-    return directory
+from adapter.archives.archive import PROJECT, ArchiveError, build_archive, read_manifest, read_record
+from tests.adapter.archives.model_files import FILES
+from tests.adapter.archives.throwaway_archive import ANSWERS, write_archive
 
 
 def build(model: Path, output: Path, name: str = "tiny", version: str = "1.0") -> Path:
@@ -51,25 +34,27 @@ def test_holds_the_handler_the_contract_the_configuration_and_the_model(model: P
     }
     names = names_in(build(model, tmp_path / "store"))
 
-    assert names[0] == "MAR-INF/MANIFEST.json"
-    assert names[1:] == sorted(
+    assert names == sorted(
         {
+            "MAR-INF/MANIFEST.json",
+            "MAR-INF/RECORD.json",
+            "MAR-INF/bom.cdx.json",
             "text_generation.py",
             "model-config.yaml",
             "adapter/__init__.py",
             "adapter/schema.py",
             "adapter/event_stream.py",
+            "adapter/handler_section.py",
             *handlers,
             *(f"model/{name}" for name in FILES),
         }
     )
 
 
-def test_the_manifest_is_torchserves_with_a_digest_per_file(model: Path, tmp_path: Path) -> None:
+def test_the_manifest_is_torchserves(model: Path, tmp_path: Path) -> None:
     archive = build(model, tmp_path / "store")
     with zipfile.ZipFile(archive) as mar:
         manifest = json.loads(mar.read("MAR-INF/MANIFEST.json"))
-    files = manifest.pop("files")
 
     assert archive.name == "tiny-1.0.mar"
     assert manifest == {
@@ -83,25 +68,57 @@ def test_the_manifest_is_torchserves_with_a_digest_per_file(model: Path, tmp_pat
         },
         "archiverVersion": "0.12.0",
     }
-    assert list(files) == names_in(archive)[1:]
     assert read_manifest(archive).model.version == "1.0"
 
 
-def test_the_bytes_do_not_depend_on_times_rights_order_or_place(model: Path, tmp_path: Path) -> None:
-    first = build(model, tmp_path / "first").read_bytes()
-    (tmp_path / "elsewhere").mkdir()
-    copy = write_model(tmp_path / "elsewhere", FILES[::-1])
-    for path in copy.iterdir():
-        os.utime(path, (1, 1))
-        path.chmod(0o600)
-    umask = os.umask(0o077)
-    try:
-        second = build(copy, tmp_path / "second")
-    finally:
-        os.umask(umask)
+def test_the_record_has_every_other_file_and_what_the_model_is(model: Path, tmp_path: Path) -> None:
+    archive = build(model, tmp_path / "store")
+    record = read_record(archive)
+    with zipfile.ZipFile(archive) as mar:
+        contents = {name: mar.read(name) for name in mar.namelist()}
 
-    assert second.read_bytes() == first
-    assert second.stat().st_mode & 0o777 == 0o644
+    assert contents.pop("MAR-INF/RECORD.json") == record.to_bytes()
+    assert {name: (file.size, file.sha256) for name, file in record.files.items()} == {
+        name: (len(content), hashlib.sha256(content).hexdigest()) for name, content in contents.items()
+    }
+    assert (record.name, record.version) == ("tiny", "1.0")
+    assert (record.model.architecture, record.model.parameters) == ("LlamaForCausalLM", {"F32": 6})
+    assert record.versions.torch == metadata.version("torch")
+    assert record.model.source is None
+
+
+def test_a_model_from_the_hub_is_named_by_its_commit(model: Path, tmp_path: Path) -> None:
+    source = "pkg:huggingface/org/tiny@043235d6088ecd3dd5fb5ca3592b6913fd516027"
+    archive = build_archive(model, "tiny", "1.0", tmp_path / "store", source=source)
+    assert read_record(archive).model.source == source
+
+
+def test_what_torchbridge_did_not_pack_has_no_record(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="not an archive that torchbridge packed"):
+        read_record(write_archive(tmp_path, "throwaway", ANSWERS))
+    with pytest.raises(ArchiveError, match="No such file"):
+        read_record(tmp_path / "absent.mar")
+
+
+def test_progress_is_told_of_every_byte_read_and_written(model: Path, tmp_path: Path) -> None:
+    told: dict[str, list[int]] = {}
+    totals = {}
+
+    def report(what: str, total: int) -> AbstractContextManager[Callable[[int], object]]:
+        totals[what] = total
+        return nullcontext(told.setdefault(what, []).append)
+
+    build_archive(model, "tiny", "1.0", tmp_path / "store", progress=report)
+    assert sum(told["reading"]) == totals["reading"]
+    assert sum(told["writing"]) == totals["writing"]
+
+
+@pytest.mark.skipif(not shutil.which("unzip"), reason="there is no unzip on this machine")
+def test_unzip_reads_it(model: Path, tmp_path: Path) -> None:
+    archive = build(model, tmp_path / "store")
+    subprocess.run(["unzip", "-q", archive, "-d", tmp_path / "unpacked"], check=True)
+    for name, file in read_record(archive).files.items():
+        assert hashlib.sha256((tmp_path / "unpacked" / name).read_bytes()).hexdigest() == file.sha256
 
 
 def test_an_archive_that_holds_just_this_is_left_alone(model: Path, tmp_path: Path) -> None:
@@ -131,74 +148,6 @@ def test_an_archive_that_differs_is_written_anew(
         assert mar.read("model/tokenizer.json") == (model / "tokenizer.json").read_bytes()
 
 
-def test_everything_is_stored_and_readable_by_all(model: Path, tmp_path: Path) -> None:
-    with zipfile.ZipFile(build(model, tmp_path / "store")) as mar:
-        entries = mar.infolist()
-
-    assert {entry.compress_type for entry in entries} == {zipfile.ZIP_STORED}
-    assert {entry.external_attr >> 16 for entry in entries} == {0o100644}
-    assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
-    # Java's ZipInputStream refuses a stored entry whose sizes come after it (ZipUtils.java, unzip).
-    assert {entry.flag_bits & 0x08 for entry in entries} == {0}
-
-
-def test_other_files_stay_out(model: Path, tmp_path: Path) -> None:
-    write_model(model, ["README.md", "pytorch_model.bin", "modeling_tiny.py", "consolidated.safetensors", ".gitignore"])
-    (model / "nested").mkdir()
-    names = [name for name in names_in(build(model, tmp_path / "store")) if name.startswith("model/")]
-
-    assert names == [f"model/{name}" for name in FILES]
-
-
-def test_takes_the_shards_that_the_index_names(tmp_path: Path) -> None:
-    shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
-    write_model(tmp_path, ["config.json", "vocab.json", "merges.txt", *shards])
-    index = tmp_path / "model.safetensors.index.json"
-    index.write_text(json.dumps({"weight_map": {"a": shards[0], "b": shards[1]}}))
-    names = names_in(build(tmp_path, tmp_path / "store"))
-    assert [f"model/{name}" for name in (*shards, index.name)] == [name for name in names if "safetensors" in name]
-
-    (tmp_path / shards[1]).unlink()
-    with pytest.raises(ModelSourceError, match="lacks model-00002"):
-        build(tmp_path, tmp_path / "other")
-
-
-def _remove(name: str) -> Callable[[Path], object]:
-    return lambda model: (model / name).unlink()
-
-
-def _write(name: str, content: str) -> Callable[[Path], object]:
-    return lambda model: (model / name).write_text(content)
-
-
-def _only_pickles(model: Path) -> None:
-    (model / "model.safetensors").rename(model / "pytorch_model.bin")
-
-
-@pytest.mark.parametrize(
-    ("spoil", "reason"),
-    [
-        pytest.param(_only_pickles, "pytorch_model.bin could run code", id="pickles only"),
-        pytest.param(_remove("model.safetensors"), "no model.safetensors", id="no weights"),
-        pytest.param(_remove("config.json"), "has no config.json", id="no configuration"),
-        pytest.param(_remove("tokenizer.json"), "no tokenizer", id="no tokenizer"),
-        pytest.param(_write("config.json", '{"auto_map": {}}'), "code of its own", id="own model code"),
-        pytest.param(_write("tokenizer_config.json", '{"auto_map": {}}'), "code of its own", id="own tokenizer code"),
-        pytest.param(_write("config.json", "{"), "not JSON", id="broken configuration"),
-        pytest.param(_write("model.safetensors", "version https://git-lfs"), "git lfs pull", id="LFS pointer"),
-        pytest.param(shutil.rmtree, "not a directory", id="no directory"),
-    ],
-)
-def test_refuses_a_model_that_it_could_not_serve(
-    model: Path, tmp_path: Path, spoil: Callable[[Path], object], reason: str
-) -> None:
-    spoil(model)
-    with pytest.raises(ModelSourceError, match=reason):
-        build(model, tmp_path / "store")
-
-    assert not (tmp_path / "store").exists()
-
-
 @pytest.mark.parametrize("bad", ["", "token", "../x", "a b", "a/b", "a\n", "ä"])
 def test_refuses_a_name_or_version_that_cannot_be_a_url_segment(model: Path, tmp_path: Path, bad: str) -> None:
     with pytest.raises(ArchiveError, match="cannot be a name"):
@@ -211,39 +160,6 @@ def test_refuses_to_replace_another_model_of_the_same_file_name(model: Path, tmp
     build(model, tmp_path / "store", name="a-1", version="2")
     with pytest.raises(ArchiveError, match="holds 'a-1'"):
         build(model, tmp_path / "store", name="a", version="1-2")
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "minWorkers: [",
-        "minWorker: 1",
-        "- 1",
-        DEFAULT_MODEL_CONFIG.read_text().replace("minWorkers: 1", "minWorkers: 2"),
-    ],
-    ids=["not YAML", "an unknown key", "no mapping", "more workers at least than at most"],
-)
-def test_refuses_a_configuration_that_torchserve_would_silently_drop(model: Path, tmp_path: Path, content: str) -> None:
-    config = tmp_path / "model-config.yaml"
-    config.write_text(content)
-    with pytest.raises(ModelConfigError, match=r"model-config\.yaml"):
-        build_archive(model, "tiny", "1.0", tmp_path / "store", config)
-
-
-def test_nothing_half_written_is_left(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    archive = build(model, tmp_path / "store")
-    before = archive.read_bytes()
-    (model / "tokenizer.json").write_text('{"a": 1}')
-
-    def fail(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="No space left"):
-        build(model, tmp_path / "store")
-
-    assert list((tmp_path / "store").iterdir()) == [archive]
-    assert archive.read_bytes() == before
 
 
 def test_the_packed_handler_imports_from_the_archive_alone(model: Path, tmp_path: Path) -> None:

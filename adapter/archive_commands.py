@@ -1,0 +1,90 @@
+"""The commands of `torchbridge` that make archives and look at them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from adapter.archives.archive import DEFAULT_MODEL_CONFIG, PROJECT, build_archive, read_record
+from adapter.archives.inspection import as_json, as_tables
+from adapter.archives.model_check import check_model
+from adapter.archives.model_source import fetch_model, package_url
+from adapter.archives.progress import progress_bar
+from adapter.archives.signature import sign_file
+from adapter.archives.signing_keys import create_key_pair, load_private_key
+from adapter.archives.verification import verify_archive
+
+_MODEL_STORE = PROJECT / "model_store"
+
+Archive = Annotated[Path, typer.Argument(metavar="FILE.mar")]
+
+commands = typer.Typer()
+keys = typer.Typer(no_args_is_help=True, help="Key pairs that sign archives.")
+commands.add_typer(keys, name="keys")
+
+
+@commands.command()
+def pack(
+    model: Annotated[str, typer.Argument(metavar="DIR_OR_HUB_ID", help="A model in Hugging Face format.")],
+    *,
+    name: Annotated[str, typer.Option(help="Its name in requests.")],
+    version: Annotated[str, typer.Option(help="Its version in requests.")],
+    output: Annotated[Path, typer.Option(help="The directory of the archive.")] = _MODEL_STORE,
+    config: Annotated[Path, typer.Option(help="Workers, slots, queue and timeouts.")] = DEFAULT_MODEL_CONFIG,
+    sign: Annotated[Path | None, typer.Option(metavar="KEY", help="A private key: also write FILE.mar.sig.")] = None,
+) -> None:
+    """Check that a worker can serve MODEL and write OUTPUT/NAME-VERSION.mar, unless it already holds just this."""
+    key = load_private_key(sign) if sign else None
+    directory = fetch_model(model)
+    archive = build_archive(
+        directory,
+        name,
+        version,
+        output,
+        config,
+        source=package_url(model, directory),
+        check=_check_model,
+        progress=progress_bar,
+    )
+    _print(f"{archive}\n{read_record(archive).digest}")
+    if key:
+        _print(str(sign_file(archive, key)))
+
+
+@commands.command()
+def inspect(archive: Archive, *, json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Show what FILE.mar says of itself; whether it is so, `verify` finds out."""
+    record = read_record(archive)
+    if json:
+        _print(as_json(record))
+    else:
+        Console().print(as_tables(record))
+
+
+@commands.command()
+def verify(
+    archive: Archive,
+    key: Annotated[Path | None, typer.Option(metavar="PUB", help="The public key of who may sign it.")] = None,
+) -> None:
+    """Refuse FILE.mar unless it is whole, holds nothing that an archive may not, and is signed, where PUB is given."""
+    with Console(stderr=True).status(f"verifying {archive}"):
+        verified = verify_archive(archive, key)
+    trust = f"signed with {key}" if verified.is_signed else "not signed: its code is this installation's"
+    _print(f"{verified.record.name} {verified.record.version} is whole and {trust}\n{verified.sha256}  {archive}")
+
+
+@keys.command("new")
+def new_keys(name: Annotated[Path, typer.Argument(help="Where to write them, without a suffix.")]) -> None:
+    """Write NAME.key, which signs archives and stays secret, and NAME.pub, which verifies them."""
+    for path in create_key_pair(name):
+        _print(str(path))
+
+
+def _check_model(directory: Path, config: Path) -> None:
+    with Console(stderr=True).status(f"checking {directory}"):
+        check_model(directory, config)
+
+
+def _print(text: str) -> None:
+    print(text)  # noqa: T201 - the command line's voice

@@ -1,0 +1,96 @@
+"""What kinds of file an archive may hold, and what each of them may not have in it. What is not allowed is refused."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import yaml
+from pydantic import ValidationError
+
+from adapter.archives.model_config import ModelConfig
+from adapter.archives.model_source import SERVED_FILES, matches
+from adapter.archives.own_code import refuse_own_code
+from adapter.archives.packed_code import HANDLER
+from adapter.archives.record import BOM_ENTRY, MANIFEST_ENTRY, RECORD_ENTRY, ModelFacts
+from adapter.archives.safetensors_header import read_safetensors_header
+from adapter.archives.torchserve_manifest import MODEL_CONFIG_ENTRY
+from adapter.archives.zip_image import ZipEntry
+
+_NEEDED = (MANIFEST_ENTRY, RECORD_ENTRY, BOM_ENTRY, MODEL_CONFIG_ENTRY, HANDLER, "model/config.json")
+_CODE = re.compile(r"text_generation\.py|(handlers|adapter)/\w+\.py", re.ASCII)
+_CONFIGURATIONS = ("model/config.json", "model/generation_config.json", "model/tokenizer_config.json")
+_INDEX = "model/model.safetensors.index.json"
+_MAX_BYTES_IN_MEMORY = 2**26  # the largest tokenizer.json known has half of it
+
+
+class ContentError(ValueError):
+    """The archive holds what it may not, or lacks what it must have, and the message says which."""
+
+
+def is_code(name: str) -> bool:
+    return _CODE.fullmatch(name) is not None
+
+
+def check_names(names: Mapping[str, object]) -> None:
+    for name in _NEEDED:
+        if name not in names:
+            raise ContentError(f"{name}: it is missing")
+    for name in names:
+        if not (name in _NEEDED or is_code(name) or _is_of_model(Path(name))):
+            raise ContentError(f"{name}: an archive has no file of this name or kind")
+
+
+def _is_of_model(path: Path) -> bool:
+    return path.parent == Path("model") and (path.suffix == ".safetensors" or matches(path, SERVED_FILES))
+
+
+def check_contents(file: BinaryIO, entries: Mapping[str, ZipEntry], model: ModelFacts) -> None:
+    """Of the model, and of its configuration for TorchServe."""
+    parameters: Counter[str] = Counter()
+    for name, entry in entries.items():
+        try:
+            if name.endswith(".safetensors"):
+                file.seek(entry.content_offset)
+                parameters.update(read_safetensors_header(file, entry.size).parameters)
+            elif name == MODEL_CONFIG_ENTRY:
+                ModelConfig.model_validate(yaml.safe_load(read_whole(file, entry)))
+            elif name.startswith("model/") and not name.endswith(".model"):
+                _check_text(name, read_whole(file, entry))
+        except ValidationError as error:
+            raise ContentError(f"{name}: {error.errors(include_url=False)[0]['msg']}") from error
+        except (ValueError, RecursionError, yaml.YAMLError) as error:
+            raise ContentError(f"{name}: {error}") from error
+    _check_weights(file, entries)
+    if parameters != model.parameters:
+        raise ContentError(f"{RECORD_ENTRY}: its parameters are not those of the weights")
+
+
+def read_whole(file: BinaryIO, entry: ZipEntry) -> bytes:
+    if entry.size > _MAX_BYTES_IN_MEMORY:
+        raise ContentError(f"{entry.name}: it is larger than 64 MiB")
+    file.seek(entry.content_offset)
+    return file.read(entry.size)
+
+
+def _check_text(name: str, content: bytes) -> None:
+    if name in _CONFIGURATIONS:
+        refuse_own_code(content)
+    elif name.endswith(".json"):
+        json.loads(content)
+    else:
+        content.decode()
+
+
+def _check_weights(file: BinaryIO, entries: Mapping[str, ZipEntry]) -> None:
+    """The weights are one file, or those that the index names: no other that a loader might come across."""
+    weights = {name for name in entries if name.endswith(".safetensors")}
+    expected = {"model/model.safetensors"}
+    if _INDEX in entries and not weights & expected:
+        match json.loads(read_whole(file, entries[_INDEX])):
+            case {"weight_map": dict(shards)}:
+                expected = {f"model/{shard}" for shard in shards.values()}
+    for name in sorted(weights ^ expected):
+        raise ContentError(f"{name}: it is {'a stray file of weights' if name in weights else 'missing'}")

@@ -1,0 +1,48 @@
+"""Shows what an archive says of itself, to people as tables and to programs as JSON."""
+
+import json
+
+from rich.console import Group, RenderableType
+from rich.filesize import decimal
+from rich.table import Table
+from rich.text import Text
+
+from adapter.archives.record import ArchiveRecord
+
+_SHOWN_DIGITS = 16
+
+
+def as_json(record: ArchiveRecord) -> str:
+    return json.dumps({"digest": record.digest, **record.model_dump()}, indent=2)
+
+
+def as_tables(record: ArchiveRecord) -> RenderableType:
+    return Group(_facts(record), "", _files(record))
+
+
+def _facts(record: ArchiveRecord) -> Table:
+    model = record.model
+    facts = {
+        "name": record.name,
+        "version": record.version,
+        "digest": record.digest,
+        "architecture": model.architecture or "unknown",
+        "parameters": ", ".join(f"{count:,} {dtype}" for dtype, count in model.parameters.items()),
+        "tokenizer": model.tokenizer_sha256,
+        "source": model.source or "a directory",
+        "packed with": ", ".join(f"{package} {version}" for package, version in record.versions.model_dump().items()),
+    }
+    table = Table.grid(padding=(0, 2))
+    for name, value in facts.items():
+        table.add_row(name, Text(value, overflow="fold"))
+    return table
+
+
+def _files(record: ArchiveRecord) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("file", overflow="fold")
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("sha256 begins with", no_wrap=True)  # whole in the JSON: it does not fit beside names
+    for name, file in record.files.items():
+        table.add_row(Text(name), decimal(file.size), file.sha256[:_SHOWN_DIGITS])
+    return table

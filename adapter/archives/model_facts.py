@@ -1,0 +1,35 @@
+"""What a model's files say of it, read without torch."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from adapter.archives.model_source import TOKENIZER_FILES, matches
+from adapter.archives.record import FileRecord, ModelFacts, canonical_json
+from adapter.archives.safetensors_header import read_safetensors_header
+
+
+def read_model_facts(files: Mapping[Path, FileRecord], source: str | None) -> ModelFacts:
+    """Of the model that has these files, each with its record, and comes from the package URL `source`."""
+    parameters: Counter[str] = Counter()
+    for path, record in files.items():
+        if path.suffix == ".safetensors":
+            with path.open("rb") as file:
+                parameters.update(read_safetensors_header(file, record.size).parameters)
+    tokenizer = {path.name: record.sha256 for path, record in files.items() if matches(path, TOKENIZER_FILES)}
+    return ModelFacts(
+        architecture=_architecture(next(path for path in files if path.name == "config.json")),
+        parameters=dict(parameters),
+        tokenizer_sha256=hashlib.sha256(canonical_json(tokenizer)).hexdigest(),
+        source=source,
+    )
+
+
+def _architecture(config: Path) -> str | None:
+    match json.loads(config.read_bytes()):
+        case {"architectures": [str(name), *_]} if name.isidentifier() and name.isascii():
+            return name
+        case _:
+            return None

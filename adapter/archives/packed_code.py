@@ -1,0 +1,16 @@
+"""The code that an archive holds: all of handlers/, and what it shares with the gateway."""
+
+from pathlib import Path
+
+HANDLER = "text_generation.py"
+
+_PROJECT = Path(__file__).resolve().parents[2]
+_SHARED_WITH_HANDLER = ("__init__.py", "event_stream.py", "handler_section.py", "schema.py")
+
+
+def packed_code() -> dict[str, Path]:
+    """The files of this installation by their names in an archive."""
+    code = {f"handlers/{path.name}": path for path in (_PROJECT / "handlers").glob("*.py")}
+    # TorchServe imports the handler by its base name from the archive's root (ts/model_loader.py, _load_handler_file).
+    code[HANDLER] = code.pop(f"handlers/{HANDLER}")
+    return code | {f"adapter/{name}": _PROJECT / "adapter" / name for name in _SHARED_WITH_HANDLER}

@@ -1,0 +1,75 @@
+"""What an archive says of itself and of each file in it: canonical JSON, so that equal records have equal bytes.
+
+The record's SHA-256 stands for all that the archive holds. It is the `model_digest` of every answer.
+"""
+
+import hashlib
+import json
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
+
+from adapter.schema import Name
+
+MANIFEST_ENTRY = "MAR-INF/MANIFEST.json"
+RECORD_ENTRY = "MAR-INF/RECORD.json"
+BOM_ENTRY = "MAR-INF/bom.cdx.json"
+
+# What another's archive says is shown on terminals.
+Word = Annotated[str, Field(pattern=r"^[!-~]+\Z")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}\Z")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, regex_engine="python-re")
+
+
+class FileRecord(_Part):
+    size: NonNegativeInt
+    sha256: Sha256
+
+
+class ModelFacts(_Part):
+    """Read from config.json and the heads of the weight files."""
+
+    architecture: Word | None
+    parameters: dict[Word, NonNegativeInt] = Field(description="How many of each data type, as safetensors names it.")
+    tokenizer_sha256: Sha256 = Field(description="Of the canonical JSON of the tokenizer's files and their SHA-256.")
+    source: Word | None = Field(description="The package URL of the hub's model and commit; null for a directory.")
+
+
+class Versions(_Part):
+    """Of what the model was checked with."""
+
+    torch: Word
+    torchbridge: Word
+    transformers: Word
+
+
+class ArchiveRecord(_Part):
+    format: Literal[1] = 1
+    name: Name
+    version: Name
+    model: ModelFacts
+    versions: Versions
+    files: dict[Word, FileRecord] = Field(description="Every entry of the archive but the record, by its name.")
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """Raises ValueError, also where the same record could be written in another way."""
+        record = cls.model_validate_json(content)
+        if record.to_bytes() != content:
+            raise ValueError("the record is not in its canonical form")
+        return record
+
+    def to_bytes(self) -> bytes:
+        return canonical_json(self.model_dump())
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.to_bytes()).hexdigest()
+
+
+def canonical_json(value: object) -> bytes:
+    """As RFC 8785 writes it, with a line's end: all our numbers are integers and all our texts ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode() + b"\n"

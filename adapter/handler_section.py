@@ -1,0 +1,29 @@
+"""The `handler:` section of model-config.yaml: `torchbridge pack` checks it, the worker obeys it."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Slots = Annotated[int, Field(ge=1, le=1_024, description="Most requests that run at once: batchSize.")]
+
+
+class HandlerSection(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    context_length: int | None = Field(
+        default=None,
+        ge=2,
+        description="Most tokens of prompt and answer; the model's own limit, at most 4,096, if absent.",
+    )
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="auto is what the weights are stored in."
+    )
+    threads: int | None = Field(default=None, ge=1, description="Measured at load if absent.")
+    prefill_tokens: int = Field(default=64, ge=1, description="Most prompt tokens between two decode steps.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_as_absent(cls, section: Any) -> Any:
+        if isinstance(section, dict):
+            return {key: value for key, value in section.items() if value is not None}
+        return {} if section is None else section

@@ -1,0 +1,79 @@
+"""Which files of a model are served, and which models are not."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from adapter.archives import model_source
+from adapter.archives.model_source import ModelSourceError, fetch_model, package_url, served_files
+from tests.adapter.archives.model_files import FILES, write_weights
+
+COMMIT = "043235d6088ecd3dd5fb5ca3592b6913fd516027"
+
+
+def test_other_files_stay_out(model: Path) -> None:
+    for name in ("README.md", "pytorch_model.bin", "modeling_tiny.py", "consolidated.safetensors", ".gitignore"):
+        (model / name).touch()
+    (model / "nested").mkdir()
+    assert [path.name for path in served_files(model)] == list(FILES)
+
+
+def test_takes_the_shards_that_the_index_names(model: Path) -> None:
+    (model / "model.safetensors").unlink()
+    shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+    for shard in (*shards, "model-00003-of-00003.safetensors"):
+        write_weights(model / shard)
+    index = model / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": shards[0], "b": shards[1]}}))
+    assert [path.name for path in served_files(model) if "safetensors" in path.name] == [*shards, index.name]
+
+    (model / shards[1]).unlink()
+    with pytest.raises(ModelSourceError, match="lacks model-00002"):
+        served_files(model)
+
+
+def test_a_model_of_the_hub_is_named_by_its_commit_and_a_directory_is_not(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = model.rename(tmp_path / COMMIT)
+    monkeypatch.setattr(model_source, "snapshot_download", lambda *_, **__: str(snapshot))
+
+    assert package_url("org/tiny", fetch_model("org/tiny")) == f"pkg:huggingface/org/tiny@{COMMIT}"
+    assert package_url(str(snapshot), fetch_model(str(snapshot))) is None
+
+
+def _remove(name: str) -> Callable[[Path], object]:
+    return lambda model: (model / name).unlink()
+
+
+def _write(name: str, content: str) -> Callable[[Path], object]:
+    return lambda model: (model / name).write_text(content)
+
+
+def _only_pickles(model: Path) -> None:
+    (model / "model.safetensors").rename(model / "pytorch_model.bin")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        pytest.param(_only_pickles, "pytorch_model.bin could run code", id="pickles only"),
+        pytest.param(_remove("model.safetensors"), "no model.safetensors", id="no weights"),
+        pytest.param(_remove("config.json"), "has no config.json", id="no configuration"),
+        pytest.param(_remove("tokenizer.json"), "no tokenizer", id="no tokenizer"),
+        pytest.param(_write("config.json", '{"auto_map": {}}'), "code of its own", id="own model code"),
+        pytest.param(_write("tokenizer_config.json", '{"auto_map": {}}'), "code of its own", id="own tokenizer code"),
+        pytest.param(_write("config.json", "{"), "not JSON", id="broken configuration"),
+        pytest.param(_write("model.safetensors", "version https://git-lfs"), "git lfs pull", id="LFS pointer"),
+        pytest.param(_write("a b.model", ""), "not every system", id="a name with a space"),
+        pytest.param(_write("ä.model", ""), "not every system", id="a name that is not ASCII"),
+        pytest.param(shutil.rmtree, "not a directory", id="no directory"),
+    ],
+)
+def test_refuses_a_model_that_it_could_not_serve(model: Path, spoil: Callable[[Path], object], reason: str) -> None:
+    spoil(model)
+    with pytest.raises(ModelSourceError, match=reason):
+        served_files(model)
