@@ -34,7 +34,7 @@ class GenerationFields(TypedDict, total=False):
     top_p: float | None
     top_k: int | None
     repetition_penalty: float | None
-    stop: list[str]
+    stop: str | list[str]
     seed: int | None
     model: str | None
     model_version: str | None

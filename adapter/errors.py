@@ -36,6 +36,11 @@ class TorchbridgeError(Exception):
         self.errors = errors
         self._received = received
 
+    @property
+    def with_cause(self) -> str:
+        """For the log and the terminal; callers see `detail` only."""
+        return f"{self.detail} ({self.cause})" if self.cause else self.detail
+
     @classmethod
     def of(cls, problem: Problem) -> Self:
         return cls(problem.detail, retry_after=problem.retry_after, errors=problem.errors, received=problem)

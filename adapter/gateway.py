@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from adapter.generation.admission import Admission
 from adapter.generation.rate_limit import RateLimiter
@@ -14,6 +15,7 @@ from adapter.generation.retry_budget import RetryBudget
 from adapter.generation.text_generator import TextGenerator
 from adapter.http.api_keys import ApiKeys
 from adapter.http.authentication import Authentication
+from adapter.http.cross_origin import CROSS_ORIGIN
 from adapter.http.docs_page import install_docs
 from adapter.http.documented_api import PROBLEM_ANSWERS, DocumentedApi
 from adapter.http.generation_routes import generation_routes
@@ -68,6 +70,8 @@ def create_app(
     app.state.settings = settings
     app.state.shutdown = shutdown
     app.add_middleware(Authentication, keys=ApiKeys.configured(settings.api_keys, settings.api_keys_file))
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CROSS_ORIGIN)
     app.add_middleware(RequestEnvelope, max_body_bytes=settings.max_body_bytes, body_timeout=settings.body_timeout)
     install_problem_responses(app)
     install_docs(app)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetPydanticSchema,
@@ -48,7 +49,23 @@ class Sent(BaseModel):
     model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True, protected_namespaces=())
 
 
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+StopStrings = Annotated[
+    tuple[StopString, ...],
+    Field(max_length=MAX_STOP_STRINGS, strict=False),
+    BeforeValidator(
+        _as_list, json_schema_input_type=StopString | Annotated[list[StopString], Field(max_length=MAX_STOP_STRINGS)]
+    ),
+]
+
+
 class GenerationRequest(Received):
+    # Swagger UI sends it as it is where nobody changes it, so it must do something.
+    model_config = ConfigDict(json_schema_extra={"examples": [{"prompt": "Once upon a time", "max_length": 100}]})
+
     prompt: str = Field(min_length=1, max_length=MAX_PROMPT_CHARACTERS)
     max_length: int = Field(
         default=100, ge=1, le=MAX_LENGTH, description="Most tokens to generate, the prompt not counted."
@@ -61,9 +78,7 @@ class GenerationRequest(Received):
     repetition_penalty: float | None = Field(
         default=None, ge=0.1, le=10, description="Above 1 makes tokens that were already used less likely."
     )
-    stop: tuple[StopString, ...] = Field(
-        default=(), max_length=MAX_STOP_STRINGS, strict=False, description="Generation ends before any of these."
-    )
+    stop: StopStrings = Field(default=(), description="Generation ends before any of these.")
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED, description="The same seed gives the same answer.")
     model: Name | None = Field(default=None, description="The gateway's default model when absent.")
     model_version: Name | None = Field(default=None, description="The model's default version when absent.")
@@ -248,6 +263,12 @@ BatchItem = Annotated[
 
 
 class BatchRequest(Received):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"requests": [{"prompt": "Once upon a time", "max_length": 100}, {"prompt": "The fox"}]}]
+        }
+    )
+
     requests: tuple[BatchItem, ...] = Field(min_length=1, max_length=MAX_BATCH_REQUESTS, strict=False)
 
 

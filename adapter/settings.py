@@ -1,11 +1,12 @@
 """The gateway's settings: one frozen object, each default in sight, each changed by TORCHBRIDGE_<NAME>."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, SecretStr, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, PositiveInt, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from redis.asyncio import BlockingConnectionPool
 
 from adapter.schema import MAX_BATCH_REQUESTS, Name
@@ -29,6 +30,20 @@ def _check_redis_url(url: SecretStr) -> SecretStr:
 RedisUrl = Annotated[SecretStr, AfterValidator(_check_redis_url)]
 
 
+def _check_page_origin(origin: str) -> str:
+    # As browsers write it: any other would never be one's equal, and `*` would be every page there is.
+    if not re.fullmatch(r"https?://([a-z0-9._-]+|\[[0-9a-f:]+\])(:[0-9]+)?", origin):
+        raise PydanticCustomError("page_origin", "Must be origins such as https://app.example.com, between commas")
+    return origin
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+PageOrigin = Annotated[str, AfterValidator(_check_page_origin)]
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="TORCHBRIDGE_", frozen=True, regex_engine="python-re", hide_input_in_errors=True
@@ -43,6 +58,9 @@ class Settings(BaseSettings):
 
     api_keys: SecretStr | None = Field(default=None, description="`name:key` or `key`, between commas. None: no key.")
     api_keys_file: Path | None = Field(default=None, description="The same on lines; may change while it is served.")
+    cors_origins: Annotated[tuple[PageOrigin, ...], NoDecode, BeforeValidator(_split)] = Field(
+        default=(), description="Of pages that a browser lets call the gateway, between commas."
+    )
     rate_limit: str | None = Field(default=None, description='Generations of one API key, such as "60/minute".')
 
     default_model: Name | None = Field(default=None, description="None: the only model there is.")

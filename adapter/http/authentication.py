@@ -13,6 +13,7 @@ from adapter.http.problem_responses import problem_response
 # header is not (request.url).
 OPEN_PATHS = frozenset(
     {
+        "/",
         "/livez",
         "/readyz",
         "/health",

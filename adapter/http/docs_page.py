@@ -1,10 +1,13 @@
-"""/docs with Swagger UI from the package fastapi-offline: FastAPI's own page loads it from the internet."""
+"""/docs, to which / leads, with Swagger UI from the package fastapi-offline.
+
+FastAPI's own page loads it from the internet.
+"""
 
 from importlib.resources import files
 
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from adapter.errors import NotFound
 
@@ -14,6 +17,10 @@ _MEDIA_TYPES = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "te
 
 
 def install_docs(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    async def start_page(request: Request) -> RedirectResponse:
+        return RedirectResponse(f"{request.scope.get('root_path', '')}/docs")
+
     @app.get("/docs", include_in_schema=False)
     async def docs(request: Request) -> HTMLResponse:
         root = request.scope.get("root_path", "")

@@ -127,7 +127,7 @@ class EventStreamResponse(StreamingResponse):
     def _problem(self, error: Exception) -> Problem:
         request_id = self._call.request_id
         if isinstance(error, TorchbridgeError):
-            _log.warning("%s %s in mid-stream: %s (%s)", request_id, error.code, error.detail, error.cause)
+            _log.warning("%s %s in mid-stream: %s", request_id, error.code, error.with_cause)
         else:
             _log.error("%s failed in mid-stream", request_id, exc_info=error)
         return typed(error).to_problem(request_id)

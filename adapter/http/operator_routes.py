@@ -1,5 +1,7 @@
 """What whoever runs the gateway asks: does it live, can it answer, what has it done?"""
 
+from typing import Any
+
 from fastapi import APIRouter, Response
 
 from adapter.generation.metrics import CONTENT_TYPE
@@ -7,6 +9,8 @@ from adapter.generation.text_generator import TextGenerator
 from adapter.http.shutdown import Shutdown
 from adapter.schema import Health
 from adapter.torchserve.model_registry import ModelRegistry
+
+_NO_KEY: dict[str, Any] = {"security": []}
 
 
 class MetricsResponse(Response):
@@ -16,12 +20,12 @@ class MetricsResponse(Response):
 def operator_routes(generator: TextGenerator, registry: ModelRegistry, shutdown: Shutdown) -> APIRouter:
     router = APIRouter()
 
-    @router.get("/livez", operation_id="livez", summary="Is the gateway running?")
+    @router.get("/livez", operation_id="livez", summary="Is the gateway running?", openapi_extra=_NO_KEY)
     async def livez() -> Health:
         return Health()
 
     @router.get("/health", include_in_schema=False)  # its name in vLLM and TGI, and so in the tools made for them
-    @router.get("/readyz", operation_id="readyz", summary="Can the default model answer?")
+    @router.get("/readyz", operation_id="readyz", summary="Can the default model answer?", openapi_extra=_NO_KEY)
     async def readyz() -> Health:
         shutdown.check()
         await registry.resolve()

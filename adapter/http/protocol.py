@@ -55,7 +55,7 @@ class HttpProtocol(H11Protocol):
     def _refuse(self, error: TorchbridgeError) -> None:
         self._stop_head_timer()
         request_id = uuid.uuid4().hex
-        _log.info("%s %s: %s (%s)", request_id, error.code, error.detail, error.cause)
+        _log.info("%s %s: %s", request_id, error.code, error.with_cause)
         if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:  # else an answer has begun: it can only be cut
             problem = error.to_problem(request_id)
             body = problem.model_dump_json().encode()

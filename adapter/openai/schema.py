@@ -37,10 +37,6 @@ def _one_text(value: object) -> object:
     return "\n".join(texts)
 
 
-def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
 def _only(*neutral: object) -> BeforeValidator:
     """For a key that would change the answer, and that we do not have: only what asks for nothing of it is taken."""
 
@@ -72,7 +68,7 @@ class OpenAIRequest(_Lenient):
     top_p: float | None = None
     top_k: int | None = None  # this one and the next are vLLM's
     repetition_penalty: float | None = None
-    stop: Annotated[list[str], BeforeValidator(_as_list)] = []
+    stop: Any = ()  # GenerationRequest takes what OpenAI does: a text, or a list of them
     seed: int | None = None
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()

@@ -66,7 +66,7 @@ def _valid(kind: type[_Request], request: OpenAIRequest, names: dict[str, str], 
     try:
         return kind(**same, **fields)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_context=False, include_input=False)
+        details = error.errors(include_url=False, include_input=False)
         for detail in details:
             field, *rest = detail["loc"]
             detail["loc"] = (names.get(str(field), field), *rest)

@@ -1,5 +1,6 @@
 """What TorchServe serves right now, and which of it a request means. Read only."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -65,7 +66,7 @@ class ModelRegistry:
         model, pinned = _find_model(models, name or self._default_model or _only_name(models))
         version = version or model.default_version
         if version not in pinned:
-            raise VersionNotFound(f"Model {model.name} has no version {version}. GET /models/{model.name} lists them.")
+            raise VersionNotFound(f"Model {model.name} has no version {version}. {_registered(pinned)}")
         if not pinned[version].workers:
             raise ModelNotReady(f"Version {version} of model {model.name} has no worker that is ready yet.")
         return pinned[version]
@@ -98,8 +99,13 @@ def _pin(description: ModelDescription) -> PinnedVersion:
 def _find_model(models: Models, name: str) -> _Served:
     if name not in models:
         # A name from a path was never validated: as a literal, and cut, it can neither break a log line nor fill it.
-        raise ModelNotFound(f"There is no model {name!r:.130}. GET /models lists them.")
+        raise ModelNotFound(f"There is no model {name!r:.130}. {_registered(models)}")
     return models[name]
+
+
+def _registered(names: Iterable[str]) -> str:
+    # And not where to look: this is heard below /models and below /v1.
+    return f"Registered: {', '.join(sorted(names)) or 'none'}."
 
 
 def _only_name(models: Models) -> str:

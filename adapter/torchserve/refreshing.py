@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from adapter.errors import TorchbridgeError
+
 _Value = TypeVar("_Value")
 
 _log = logging.getLogger(__name__)
@@ -66,4 +68,4 @@ class Refreshing(Generic[_Value]):
 
 def _log_failure(refresh: asyncio.Task[None]) -> None:
     if not refresh.cancelled() and (error := refresh.exception()) is not None:
-        _log.warning("a refresh failed: %s (%s)", error, getattr(error, "cause", None))
+        _log.warning("a refresh failed: %s", error.with_cause if isinstance(error, TorchbridgeError) else error)

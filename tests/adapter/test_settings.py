@@ -68,3 +68,20 @@ def test_refuses_a_grace_without_an_end() -> None:
 def test_refuses_a_limit_that_would_refuse_everything(limit: str) -> None:
     with pytest.raises(ValidationError):
         Settings(**{limit: 0})
+
+
+def test_origins_of_pages_stand_between_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHBRIDGE_CORS_ORIGINS", "http://localhost:3000, https://app.example.com")
+    assert Settings().cors_origins == ("http://localhost:3000", "https://app.example.com")
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        *("*", "null", "localhost:3000", "http://localhost:3000/", "http://*.example.com", "HTTP://localhost"),
+        *("https://App.example.com", "http://u@h", "http://h:", "https://a.example https://b.example"),
+    ],
+)
+def test_refuses_what_no_browser_sends_as_an_origin(origins: str) -> None:
+    with pytest.raises(ValidationError, match=r"Must be origins such as https://app\.example\.com"):
+        Settings(cors_origins=f"http://localhost:3000,{origins}")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from adapter.openapi import render
+from adapter.schema import BatchRequest, GenerationRequest, InvalidItem
 
 COMMITTED = Path(__file__).parents[2] / "openapi.json"
 DOCUMENT: dict[str, Any] = json.loads(COMMITTED.read_text())
@@ -20,6 +21,22 @@ def test_the_committed_document_is_what_the_code_says() -> None:
 def test_operation_ids_are_the_names_that_clients_use() -> None:
     generations = {"generate", "generateStream", "generateBatch"}
     assert set(OPERATIONS) == generations | {"listModels", "getModel", "livez", "readyz", "metrics"}
+
+
+@pytest.mark.parametrize("request_type", [GenerationRequest, BatchRequest])
+def test_the_example_that_the_docs_page_fills_in_is_valid(request_type: type[GenerationRequest | BatchRequest]) -> None:
+    [example] = SCHEMAS[request_type.__name__]["examples"]
+    request = request_type.model_validate(example)
+    if isinstance(request, BatchRequest):
+        assert not any(isinstance(item, InvalidItem) for item in request.requests)
+
+
+def test_a_key_may_be_needed_but_for_what_tells_whether_the_gateway_is_there() -> None:
+    [scheme] = DOCUMENT["components"]["securitySchemes"]
+    assert DOCUMENT["components"]["securitySchemes"][scheme] == {"type": "http", "scheme": "bearer"}
+    assert DOCUMENT["security"] == [{scheme: []}, {}]
+    own = {name: operation["security"] for name, operation in OPERATIONS.items() if "security" in operation}
+    assert own == {"livez": [], "readyz": []}
 
 
 def test_every_reference_leads_somewhere() -> None:
@@ -66,6 +83,10 @@ def test_every_field_of_an_answer_is_required() -> None:
 
 def test_only_the_prompt_of_a_request_is_required() -> None:
     assert SCHEMAS["GenerationRequest"]["required"] == ["prompt"]
+
+
+def test_one_stop_string_needs_no_list() -> None:
+    assert [kind["type"] for kind in SCHEMAS["GenerationRequest"]["properties"]["stop"]["anyOf"]] == ["string", "array"]
 
 
 def test_what_only_the_worker_sees_is_not_in_the_document() -> None:

@@ -4,6 +4,19 @@ export type paths = Record<string, never>;
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * @example {
+         *       "requests": [
+         *         {
+         *           "max_length": 100,
+         *           "prompt": "Once upon a time"
+         *         },
+         *         {
+         *           "prompt": "The fox"
+         *         }
+         *       ]
+         *     }
+         */
         BatchRequest: {
             requests: components["schemas"]["GenerationRequest"][];
         };
@@ -44,6 +57,12 @@ export interface components {
             field: string;
             message: string;
         };
+        /**
+         * @example {
+         *       "max_length": 100,
+         *       "prompt": "Once upon a time"
+         *     }
+         */
         GenerationRequest: {
             prompt: string;
             /**
@@ -66,7 +85,7 @@ export interface components {
              * @description Generation ends before any of these.
              * @default []
              */
-            stop?: string[];
+            stop?: string | string[];
             /** @description The same seed gives the same answer. */
             seed?: number | null;
             /** @description The gateway's default model when absent. */

@@ -26,7 +26,7 @@ from tests.fakes import FakeInference, FakeManagement, serving, wait_for
 KEY, OTHER_KEY = "canary-0123456789-abc", "canary-9876543210-xyz"
 BEARER = {"authorization": f"Bearer {KEY}"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
-NOWHERE = ("/", "/nothing", "/generate/", "/livez/", "/LIVEZ", "/docs/", "/docs/assets/", "/docs/assets/redoc.js")
+NOWHERE = ("/nothing", "/generate/", "/livez/", "/LIVEZ", "/docs/", "/docs/assets/", "/docs/assets/redoc.js")
 
 
 class Inside:

@@ -46,7 +46,7 @@ def ask(address: str, path: str, method: str) -> httpx.Response:
 def test_every_method_has_its_typed_answer(address: str, path: str, method: str) -> None:
     answer = ask(address, path, method)
     if method in TAKEN[path] & SAFE:
-        assert answer.status_code == 200
+        assert answer.status_code == (307 if path == "/" else 200)
         return
     status, code = (415, "unsupported_media_type") if method in TAKEN[path] else (405, "method_not_allowed")
     assert answer.status_code == status
@@ -62,7 +62,7 @@ def test_every_method_has_its_typed_answer(address: str, path: str, method: str)
 @pytest.mark.parametrize(
     "path",
     [
-        *("/", "/nothing", "/generate/nothing", "/generate/", "/models/", "/livez/", "/livez%2F", "//livez"),
+        *("/nothing", "/generate/nothing", "/generate/", "/models/", "/livez/", "/livez%2F", "//livez"),
         *("/models/a/b", "/models/a%2Fb", "/models/..%2F..%2Flivez", "/docs/assets", "/docs/assets/..%2Fredoc.html"),
         *("/LIVEZ", "/livez%00", "/livez%0a", "/livez;x", "/livez%C3%28", "/%ff", "/v1", "/v1/", "/./livez"),
     ],

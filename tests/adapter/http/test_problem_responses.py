@@ -1,6 +1,7 @@
 import httpx
+import pytest
 
-from adapter.errors import GenerationFailed, ModelNotReady
+from adapter.errors import GenerationFailed, ModelNotReady, TorchbridgeError
 from tests.adapter.gateway_calls import BODY
 from tests.fakes import FakeInference
 
@@ -44,3 +45,23 @@ async def test_a_bug_is_a_problem_that_says_nothing_of_it(client: httpx.AsyncCli
     answer = await client.post("/generate", json=BODY)
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
     assert b"secret" not in answer.content
+
+
+@pytest.mark.parametrize(
+    ("error", "end"),
+    [
+        (GenerationFailed("It broke."), "generation_failed: It broke."),
+        (GenerationFailed("It broke.", cause="status 500"), "generation_failed: It broke. (status 500)"),
+    ],
+    ids=["without a cause", "with one"],
+)
+async def test_the_log_line_of_a_failure_ends_with_its_cause_if_there_is_one(
+    client: httpx.AsyncClient,
+    inference: FakeInference,
+    caplog: pytest.LogCaptureFixture,
+    error: TorchbridgeError,
+    end: str,
+) -> None:
+    inference.script = [error]
+    await client.post("/generate", json=BODY, headers={"x-request-id": "abc"})
+    assert f"abc {end}" in caplog.messages

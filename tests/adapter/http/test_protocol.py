@@ -44,7 +44,8 @@ def test_what_is_not_http_is_a_problem(address: str, request_bytes: bytes) -> No
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_head_that_does_not_end_is_ended(address: str) -> None:
+def test_a_head_that_does_not_end_is_ended(address: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     with connect(address) as connection:
         connection.sendall(b"GET /livez HTTP/1.1\r\nhost: a\r\nx-slow: ")
         answer = HTTPResponse(connection)
@@ -52,6 +53,7 @@ def test_a_head_that_does_not_end_is_ended(address: str) -> None:
         problem = Problem.model_validate_json(answer.read())
         assert (answer.status, problem.code) == (408, "request_timeout")
         assert connection.recv(1) == b""
+    assert f"{problem.request_id} {problem.code}: {problem.detail}" in caplog.messages
 
 
 @pytest.mark.usefixtures("impatient")

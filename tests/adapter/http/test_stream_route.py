@@ -18,6 +18,14 @@ async def test_events_that_came_together_are_all_sent(client: httpx.AsyncClient,
     assert events_of(await client.post("/generate/stream", json=BODY)) == ["start", "delta", "delta", "error"]
 
 
+async def test_a_failure_in_mid_stream_is_logged_without_a_cause_that_it_has_not(
+    client: httpx.AsyncClient, inference: FakeInference, caplog: pytest.LogCaptureFixture
+) -> None:
+    inference.script = [START, FIRST, WorkerDied("It died.")]
+    await client.post("/generate/stream", json=BODY, headers={"x-request-id": "abc"})
+    assert "abc worker_died in mid-stream: It died." in caplog.messages
+
+
 async def test_stream_headers_keep_proxies_from_holding_events_back(client: httpx.AsyncClient) -> None:
     headers = (await client.post("/generate/stream", json=BODY)).headers
     assert headers["content-type"] == "text/event-stream; charset=utf-8"

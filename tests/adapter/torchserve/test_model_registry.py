@@ -38,7 +38,7 @@ async def test_a_request_that_names_a_model_gets_its_default_version(registry: M
 
 
 async def test_an_unknown_model_is_not_found(registry: ModelRegistry) -> None:
-    with pytest.raises(ModelNotFound):
+    with pytest.raises(ModelNotFound, match=r"^There is no model 'nobody'\. Registered: chat, story\.$"):
         await registry.resolve("nobody")
 
 
