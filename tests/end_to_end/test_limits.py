@@ -95,6 +95,8 @@ async def test_a_full_queue_of_torchserve_is_overload_too(
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+    # It forgets who has left the queue when it comes to them, and is full until then.
+    await wait_for(lambda: num_waiting(torchserve) == 0)
 
 
 def test_a_model_without_workers_is_not_ready_and_not_overloaded(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from adapter.archives.archive import PROJECT
+from adapter.archives.archive import PROJECT, build_archive, read_record
 from adapter.schema import DoneEvent, ErrorCode, ErrorEvent
 from adapter.torchserve.run_directory import read_properties
 from adapter.torchserve.server_process import CONFIG_FILE
@@ -78,6 +78,14 @@ def test_serves_until_it_is_told_to_stop(serve: Serve, tmp_path: Path) -> None:
     assert processes_of(tmp_path / "run") == []
 
 
+def test_serves_an_archive_as_it_was_packed(serve: Serve, tmp_path: Path) -> None:
+    archive = build_archive(PROJECT / "models" / "tiny", "stories", "2.0", tmp_path)
+    url = re.findall(r"http://127\.0\.0\.1:\d+", read_until(serve("--model", str(archive)), "curl"))[0]
+    answer = requests.post(f"{url}/generate", json={"prompt": "Once", "max_length": 3}, timeout=60).json()
+    assert (answer["model"], answer["model_version"]) == ("stories", "2.0")
+    assert answer["model_digest"] == read_record(archive).digest
+
+
 def test_a_stop_lets_short_answers_end_and_tells_long_ones(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,7 +129,7 @@ def test_a_torchserve_that_dies_while_serving_is_said(serve: Serve, tmp_path: Pa
     next(process for process in processes_of(tmp_path / "run") if process.name() == "java").kill()
 
     assert process.wait() == 1
-    assert re.fullmatch(r"torchbridge: TorchServe ended\. See .*\n", process.communicate()[1])
+    assert re.search(r"^torchbridge: TorchServe ended\. See .*\n\Z", process.communicate()[1], re.MULTILINE)
 
 
 def test_a_port_in_use_is_one_line(serve: Serve) -> None:
