@@ -1,7 +1,13 @@
-"""What is true of one request besides its body: who asks, since when, until when. Times are time.monotonic()."""
+"""What is true of one request besides its body, and what comes back for it. Times are time.monotonic()."""
 
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Self, TypeAlias
+
+from adapter.schema import StreamEvent
+
+# Lists of events that came together, up to and with `done`; every other end is an exception of adapter.errors.
+Arrivals: TypeAlias = AsyncGenerator[list[StreamEvent], None]
 
 ANONYMOUS = "anonymous"
 

@@ -185,7 +185,7 @@ class FakeManagement:
                 model_name=name,
                 model_version=version,
                 batch_size=self.slots,
-                workers=[SimpleNamespace(pid=pid, start_time="", status="READY") for pid in range(ready)],
+                workers=[SimpleNamespace(pid=pid, start_time="", is_ready=True) for pid in range(ready)],
             )
             for version, ready in versions.items()
         ]

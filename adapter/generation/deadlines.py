@@ -2,17 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from adapter.call import Call
+from adapter.call import Arrivals, Call
 from adapter.errors import DeadlineExceeded
-from adapter.schema import DeltaEvent, DoneEvent, StreamEvent
+from adapter.schema import DeltaEvent, DoneEvent
 
 
-async def within_deadlines(
-    arrivals: AsyncGenerator[list[StreamEvent], None], call: Call
-) -> AsyncGenerator[list[StreamEvent], None]:
+async def within_deadlines(arrivals: Arrivals, call: Call) -> Arrivals:
     """What arrives in time; then DeadlineExceeded, with `arrivals` closed."""
     has_text = False
     async with aclosing(arrivals):

@@ -8,10 +8,10 @@ from typing import NamedTuple, Self
 from cachetools import LRUCache
 from pydantic import ValidationError
 
-from adapter.call import Call
+from adapter.call import Arrivals, Call
 from adapter.generation.response_store import ResponseStore
 from adapter.generation.reused_answer import StoredAnswer, readdressed
-from adapter.generation.shared_run import Arrivals, SharedRun
+from adapter.generation.shared_run import SharedRun
 from adapter.schema import GenerationRequest, GenerationResponse, StartEvent
 from adapter.torchserve.model_registry import PinnedVersion
 

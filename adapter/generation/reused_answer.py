@@ -1,12 +1,11 @@
 """What the model answered to an earlier, equal request, as the events of this one."""
 
 import time
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from pydantic import BaseModel
 
-from adapter.call import Call
+from adapter.call import Arrivals, Call
 from adapter.schema import DeltaEvent, DoneEvent, GenerationResponse, StartEvent, StreamEvent
 
 
@@ -35,9 +34,7 @@ class StoredAnswer(BaseModel):
         return [start, *deltas, DoneEvent(response=_readdressed(response, call, time.monotonic()))]
 
 
-async def readdressed(
-    arrivals: AsyncGenerator[list[StreamEvent], None], call: Call
-) -> AsyncGenerator[list[StreamEvent], None]:
+async def readdressed(arrivals: Arrivals, call: Call) -> Arrivals:
     """The events of a run that was started for another call."""
     first_text_at = None
     async with aclosing(arrivals):

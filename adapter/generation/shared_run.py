@@ -2,14 +2,13 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from copy import copy
 
+from adapter.call import Arrivals
 from adapter.errors import ShuttingDown, TorchbridgeError
 from adapter.schema import DoneEvent, GenerationResponse, StreamEvent
-
-Arrivals = AsyncGenerator[list[StreamEvent], None]
 
 
 class SharedRun:

@@ -3,11 +3,11 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 from functools import partial
 
-from adapter.call import Call
+from adapter.call import Arrivals, Call
 from adapter.errors import (
     ModelNotFound,
     ModelNotReady,
@@ -24,7 +24,7 @@ from adapter.generation.metrics import Metrics
 from adapter.generation.rate_limit import RateLimiter
 from adapter.generation.response_cache import ResponseCache
 from adapter.generation.retry_budget import RetryBudget
-from adapter.schema import DeltaEvent, DoneEvent, ErrorCode, GenerationRequest, GenerationResponse, StreamEvent
+from adapter.schema import DeltaEvent, DoneEvent, ErrorCode, GenerationRequest, GenerationResponse
 from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.model_registry import ModelRegistry, PinnedVersion
 
@@ -33,13 +33,9 @@ _NO_END = "The model server's answer has no end."
 
 _log = logging.getLogger(__name__)
 
-Arrivals = AsyncGenerator[list[StreamEvent], None]
-
 
 class TextGenerator:
-    """Knows nothing of HTTP. Arrivals are lists of events that came together, up to and with `done`; every other end is
-    an exception of adapter.errors.
-    """
+    """Knows nothing of HTTP."""
 
     def __init__(
         self,

@@ -44,17 +44,21 @@ class DocumentedApi(FastAPI):
         self.router.route_class = JsonRoute
 
     def openapi(self) -> dict[str, Any]:
-        document = super().openapi()
-        event = STREAM_EVENT.json_schema(mode="serialization", ref_template=_SCHEMAS + "{model}")
-        schemas = document["components"]["schemas"] | event.pop("$defs") | {"StreamEvent": event}
-        document["components"]["schemas"] = dict(sorted(schemas.items()))
-        document["components"]["securitySchemes"] = {_API_KEY: {"type": "http", "scheme": "bearer"}}
-        document["security"] = [{_API_KEY: []}, {}]  # a gateway without keys asks for none
-        for path in document["paths"].values():
-            for operation in path.values():
-                for parameter in operation.get("parameters", ()):
-                    parameter["schema"] = _without_null(parameter["schema"])
-        return document
+        if self.openapi_schema is None:
+            _complete(super().openapi())  # which it keeps
+        return super().openapi()
+
+
+def _complete(document: dict[str, Any]) -> None:
+    event = STREAM_EVENT.json_schema(mode="serialization", ref_template=_SCHEMAS + "{model}")
+    schemas = document["components"]["schemas"] | event.pop("$defs") | {"StreamEvent": event}
+    document["components"]["schemas"] = dict(sorted(schemas.items()))
+    document["components"]["securitySchemes"] = {_API_KEY: {"type": "http", "scheme": "bearer"}}
+    document["security"] = [{_API_KEY: []}, {}]  # a gateway without keys asks for none
+    for path in document["paths"].values():
+        for operation in path.values():
+            for parameter in operation.get("parameters", ()):
+                parameter["schema"] = _without_null(parameter["schema"])
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:

@@ -3,14 +3,13 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Protocol
 
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from adapter.call import Call
+from adapter.call import Arrivals, Call
 from adapter.errors import Cancelled, TorchbridgeError, typed
 from adapter.event_stream import CONTENT_TYPE, encode_event
 from adapter.http.departure import unless_caller_leaves
@@ -54,7 +53,7 @@ class EventStreamResponse(StreamingResponse):
 
     def __init__(
         self,
-        arrivals: AsyncGenerator[list[StreamEvent], None],
+        arrivals: Arrivals,
         call: Call,
         shutdown: Shutdown,
         *,

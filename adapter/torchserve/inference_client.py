@@ -1,7 +1,7 @@
 """TorchServe's inference API: one request in, its events out. Nothing that comes back is trusted."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Self
 from urllib.parse import quote
@@ -9,7 +9,7 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-from adapter.call import Call
+from adapter.call import Arrivals, Call
 from adapter.errors import (
     DeadlineExceeded,
     KeyRefused,
@@ -19,7 +19,7 @@ from adapter.errors import (
     WorkerDied,
     from_torchserve,
 )
-from adapter.schema import DoneEvent, GenerationRequest, StreamEvent, WorkerRequest
+from adapter.schema import DoneEvent, GenerationRequest, WorkerRequest
 from adapter.settings import Settings
 from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.refreshing import Refreshing
@@ -66,7 +66,7 @@ class InferenceClient:
     async def __aexit__(self, *exception: object) -> None:
         await self._session.close()
 
-    async def stream(self, request: GenerationRequest, call: Call) -> AsyncGenerator[list[StreamEvent], None]:
+    async def stream(self, request: GenerationRequest, call: Call) -> Arrivals:
         """The worker's events up to and with `done`, in lists of what came together; every other end is an exception.
 
         `request` names its model and version. Closing the generator closes the connection at once, and TorchServe
@@ -95,17 +95,15 @@ class InferenceClient:
             raise WorkerDied(_CUT, cause=_reason(error)) from error
 
     async def _send(self, request: WorkerRequest) -> aiohttp.ClientResponse:
-        model, version = request.model or "", request.model_version or ""
-        url = prediction_url(self._settings.torchserve_url, model, version)
         body = request.model_dump_json().encode()
         key = await self._key.get(_KEY_USABLE_FOR)
         try:
-            return await self._post(url, body, key, model, version)
+            return await self._post(request, body, key)
         except KeyRefused:
             await asyncio.to_thread(self._keys.renew, "inference", key)
-            return await self._post(url, body, await self._key.reload(), model, version)
+            return await self._post(request, body, await self._key.reload())
 
-    async def _post(self, url: URL, body: bytes, key: str, model: str, version: str) -> aiohttp.ClientResponse:
+    async def _post(self, request: WorkerRequest, body: bytes, key: str) -> aiohttp.ClientResponse:
         """An answer that holds events, or an exception."""
         headers = {
             "authorization": f"Bearer {key}",
@@ -115,7 +113,7 @@ class InferenceClient:
             "connection": "keep-alive",
         }
         try:
-            response = await self._begin(url, body, headers, model, version)
+            response = await self._begin(request, body, headers)
         except aiohttp.ClientConnectionError as error:
             raise UpstreamUnavailable("The model server cannot be reached.", cause=_reason(error)) from error
         except aiohttp.ClientError as error:
@@ -124,9 +122,9 @@ class InferenceClient:
             return response
         raise await _failure(response)
 
-    async def _begin(
-        self, url: URL, body: bytes, headers: dict[str, str], model: str, version: str
-    ) -> aiohttp.ClientResponse:
+    async def _begin(self, request: WorkerRequest, body: bytes, headers: dict[str, str]) -> aiohttp.ClientResponse:
+        model, version = request.model or "", request.model_version or ""
+        url = prediction_url(self._settings.torchserve_url, model, version)
         posting = asyncio.ensure_future(self._session.post(url, data=body, headers=headers, allow_redirects=False))
         try:
             while not (await asyncio.wait({posting}, timeout=self._settings.silence_timeout))[0]:

@@ -28,6 +28,10 @@ class WorkerDescription(_Described):
     start_time: str
     pid: int
 
+    @property
+    def is_ready(self) -> bool:
+        return self.status == "READY"
+
 
 class JobQueue(_Described):
     remaining_capacity: int
@@ -46,7 +50,7 @@ class ModelDescription(_Described):
 
     @property
     def ready_workers(self) -> int:
-        return sum(worker.status == "READY" for worker in self.workers)
+        return sum(worker.is_ready for worker in self.workers)
 
 
 class _ListedModel(_Described):

@@ -91,7 +91,7 @@ class ModelRegistry:
 
 
 def _pin(description: ModelDescription) -> PinnedVersion:
-    ready = frozenset((worker.pid, worker.start_time) for worker in description.workers if worker.status == "READY")
+    ready = frozenset((worker.pid, worker.start_time) for worker in description.workers if worker.is_ready)
     slots = description.batch_size * max(1, len(ready))
     return PinnedVersion(description.model_name, description.model_version, slots, ready)
 
