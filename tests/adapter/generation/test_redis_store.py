@@ -23,6 +23,12 @@ PINNED = PinnedVersion("tiny", "1.0", 4, frozenset({(11, "noon")}))
 ASKED = GenerationRequest(prompt="a secret prompt", temperature=0, model="tiny", model_version="1.0")
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A machine that runs other tests may stall for longer than a gateway would wait for Redis.
+    monkeypatch.setattr("adapter.generation.response_store._REDIS_PATIENCE", 1.0)
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RedisServer]:
     server = RedisServer(tmp_path, "secret")
