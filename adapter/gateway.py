@@ -7,12 +7,14 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from adapter.control.app import control_app
 from adapter.generation.admission import Admission
 from adapter.generation.rate_limit import RateLimiter
 from adapter.generation.response_cache import ResponseCache
 from adapter.generation.response_store import response_store
 from adapter.generation.retry_budget import RetryBudget
 from adapter.generation.text_generator import TextGenerator
+from adapter.generation.traffic import Traffic
 from adapter.http.api_keys import ApiKeys
 from adapter.http.authentication import Authentication
 from adapter.http.cross_origin import CROSS_ORIGIN
@@ -42,13 +44,15 @@ def create_app(
     redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
     cache = ResponseCache(response_store(redis_url, settings.cache_max_bytes, settings.cache_max_age))
     shutdown = Shutdown()
+    admission, traffic = Admission(settings.max_waiting_requests), Traffic()
     generator = TextGenerator(
         registry,
         inference,
-        admission=Admission(settings.max_waiting_requests),
+        admission=admission,
         cache=cache,
         rate_limiter=RateLimiter(settings.rate_limit),
         retries=RetryBudget(),
+        traffic=traffic,
         max_live=settings.max_live_requests,
     )
 
@@ -69,6 +73,7 @@ def create_app(
     )
     app.state.settings = settings
     app.state.shutdown = shutdown
+    app.state.control = control_app(registry, traffic, admission)
     app.add_middleware(Authentication, keys=ApiKeys.configured(settings.api_keys, settings.api_keys_file))
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CROSS_ORIGIN)

@@ -7,6 +7,7 @@ from typing import Any
 
 import uvicorn
 
+from adapter.control.app import TwoDoors
 from adapter.gateway import create_app
 from adapter.http.protocol import HttpProtocol
 from adapter.settings import Settings
@@ -33,7 +34,8 @@ class GatewayServer(uvicorn.Server):
         app = create_app(settings)
         self._begin_shutdown = partial(app.state.shutdown.begin, settings.shutdown_grace)
         longest = math.ceil(settings.shutdown_grace) + _LAST_WORDS_SECONDS
-        super().__init__(server_config(app, log_level="warning", timeout_graceful_shutdown=longest))
+        doors = TwoDoors(app, app.state.control)
+        super().__init__(server_config(doors, log_level="warning", timeout_graceful_shutdown=longest))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._begin_shutdown()

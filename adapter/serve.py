@@ -15,6 +15,8 @@ import uvicorn
 from adapter.archives.archive import build_archive, read_manifest
 from adapter.archives.model_source import fetch_model, package_url
 from adapter.client import ConnectionFailed, GatewayClient, StreamTruncated
+from adapter.control.app import listen
+from adapter.control.messages import control_socket
 from adapter.errors import TorchbridgeError
 from adapter.gateway_server import GatewayServer
 from adapter.schema import DeltaEvent
@@ -87,7 +89,7 @@ def running_stack(
             torchserve.start()
             torchserve.wait_until_ready(report)
             report("starting the gateway")
-            with _running(server, listener) as gateway:
+            with listen(control_socket(run_directory)) as control, _running(server, listener, control) as gateway:
                 yield RunningStack(url_of(listener), settings, torchserve, gateway)
 
 
@@ -136,9 +138,9 @@ def url_of(listener: socket.socket) -> str:
 
 
 @contextlib.contextmanager
-def _running(server: uvicorn.Server, listener: socket.socket) -> Iterator[threading.Thread]:
+def _running(server: uvicorn.Server, *listeners: socket.socket) -> Iterator[threading.Thread]:
     # In a thread uvicorn leaves the signals to us.
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="gateway", daemon=True)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": listeners}, name="gateway", daemon=True)
     thread.start()
     try:
         while not server.started:

@@ -44,6 +44,11 @@ class Admission:
     def num_waiting(self) -> int:
         return sum(line.num_waiting for line in self._lines.values())
 
+    def line(self, model: str, version: str) -> tuple[int, int]:
+        """How many of this version's requests wait for a slot, and how many hold one."""
+        line = self._lines.get((model, version))
+        return (line.num_waiting, int(line.slots.borrowed_tokens)) if line else (0, 0)
+
     def retry_after(self, model: str, version: str) -> int | None:
         """Seconds until those who wait now will have a slot, at the rate of late; None before it is known."""
         line = self._lines.get((model, version))

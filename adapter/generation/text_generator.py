@@ -24,6 +24,7 @@ from adapter.generation.metrics import Metrics
 from adapter.generation.rate_limit import RateLimiter
 from adapter.generation.response_cache import ResponseCache
 from adapter.generation.retry_budget import RetryBudget
+from adapter.generation.traffic import Traffic
 from adapter.schema import DeltaEvent, DoneEvent, ErrorCode, GenerationRequest, GenerationResponse
 from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.model_registry import ModelRegistry, PinnedVersion
@@ -46,6 +47,7 @@ class TextGenerator:
         cache: ResponseCache,
         rate_limiter: RateLimiter,
         retries: RetryBudget,
+        traffic: Traffic,
         max_live: int,
     ) -> None:
         self._registry = registry
@@ -56,6 +58,7 @@ class TextGenerator:
         self._max_live = max_live
         self._num_live = 0
         self._retries = retries
+        self._traffic = traffic
         self.metrics = Metrics(lambda: self._num_live, admission.num_waiting)
 
     async def stream(self, request: GenerationRequest, call: Call) -> Arrivals:
@@ -116,10 +119,10 @@ class TextGenerator:
         return within_deadlines(self._pin(request, call), call)
 
     async def _pin(self, request: GenerationRequest, call: Call) -> Arrivals:
-        pinned = await self._registry.resolve(request.model, request.model_version)
+        pinned = await self._traffic.passed(self._registry, request.model, request.model_version)
         while True:
             try:
-                async with aclosing(self._run_or_reuse(pinned, request, call)) as arrivals:
+                async with aclosing(self._run_counted(pinned, request, call)) as arrivals:
                     async for events in arrivals:
                         yield events
             except (ModelNotFound, VersionNotFound):
@@ -129,6 +132,12 @@ class TextGenerator:
                     raise
             else:
                 return
+
+    async def _run_counted(self, pinned: PinnedVersion, request: GenerationRequest, call: Call) -> Arrivals:
+        with self._traffic.live(pinned):
+            async with aclosing(self._run_or_reuse(pinned, request, call)) as arrivals:
+                async for events in arrivals:
+                    yield events
 
     def _run_or_reuse(self, pinned: PinnedVersion, request: GenerationRequest, call: Call) -> Arrivals:
         request = request.model_copy(update={"model": pinned.model, "model_version": pinned.version})

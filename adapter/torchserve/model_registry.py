@@ -39,6 +39,10 @@ class ModelRegistry:
     async def models(self) -> tuple[Model, ...]:
         return tuple(served.model for served in (await self._models.get(_USABLE_FOR)).values())
 
+    async def models_anew(self) -> tuple[Model, ...]:
+        """As TorchServe describes them after this call, and as every later request will find them."""
+        return tuple(served.model for served in (await self._models.get_newer()).values())
+
     async def model(self, name: str) -> Model:
         models = await self._models.get(_USABLE_FOR)
         return _find_model(models if name in models else await self._models.get(_REFRESH_AFTER), name).model

@@ -36,7 +36,7 @@ def test_the_gateway_listens_at_the_host_of_the_settings(
     monkeypatch.setenv("TORCHBRIDGE_HOST", host)
 
     model = str(PROJECT / "models" / "tiny")
-    with serve.running_stack(model, tmp_path, lambda _: None, port=0) as stack:
+    with serve.running_stack(model, tmp_path, lambda _: None, port=0, run_directory=tmp_path) as stack:
         assert stack.url.startswith(f"http://{url_host}:")
         assert httpx.get(f"{stack.url}/livez").json() == {"status": "ok"}
 
@@ -62,7 +62,7 @@ def test_an_archive_is_served_as_it_is_and_under_the_name_that_it_holds(
     renamed = archive.rename(tmp_path / "renamed.mar")
     content = renamed.read_bytes()
 
-    with serve.running_stack(str(renamed), tmp_path / "store", lambda _: None, port=0):
+    with serve.running_stack(str(renamed), tmp_path / "store", lambda _: None, port=0, run_directory=tmp_path):
         pass
 
     assert (served, default_models) == ([renamed], ["story"])

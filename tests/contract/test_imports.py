@@ -17,9 +17,9 @@ LAYERS = (
     {"archive_commands", "client", "torchserve"},
     {"generation"},
     {"http"},
-    {"openai"},
-    {"gateway"},
-    {"gateway_server", "openapi"},
+    {"control", "openai"},
+    {"gateway", "versions"},
+    {"gateway_server", "openapi", "version_commands"},
     {"serve"},
     {"cli"},
 )

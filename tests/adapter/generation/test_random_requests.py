@@ -18,6 +18,7 @@ from adapter.generation.response_cache import ResponseCache
 from adapter.generation.response_store import MemoryStore
 from adapter.generation.retry_budget import RetryBudget
 from adapter.generation.text_generator import TextGenerator
+from adapter.generation.traffic import Traffic
 from adapter.http.event_stream_response import EventStreamResponse
 from adapter.http.shutdown import Shutdown
 from adapter.schema import (
@@ -257,6 +258,7 @@ async def test_whatever_happens_to_them_requests_leave_nothing_behind() -> None:
     registry = ModelRegistry(management, None)
     registry._models._refresh_after = 0.01
     admission, cache = Admission(max_waiting=24), ResponseCache(MemoryStore(2**20, max_age=60))
+    traffic = Traffic()
     async with FakeTorchServe(play) as torchserve:
         settings = Settings(torchserve_url=torchserve.url, silence_timeout=0.1)
         inference = InferenceClient(settings, FakeKeys(torchserve), registry.check_ready)
@@ -267,6 +269,7 @@ async def test_whatever_happens_to_them_requests_leave_nothing_behind() -> None:
             cache=cache,
             rate_limiter=RateLimiter(None),
             retries=RetryBudget(first_delay=0.001),
+            traffic=traffic,
             max_live=70,
         )
         async with inference, cache, going_on(operate(torchserve, management)):
@@ -278,6 +281,8 @@ async def test_whatever_happens_to_them_requests_leave_nothing_behind() -> None:
         assert ends.total() == NUM_CALLERS * REQUESTS_OF_EACH
         assert {"answer", "batch", "DoneEvent", "ErrorEvent", "left", "cancelled", ErrorCode.OVERLOADED} <= set(ends)
         assert generator._num_live == admission.num_waiting() == 0
+        assert not traffic._live
+        assert not traffic._num_held
         assert all(line.slots.borrowed_tokens == 0 for line in admission._lines.values())
         metrics = generator.metrics
         counted = (sample for name in (metrics._answers, metrics._failures) for sample in name.collect()[0].samples)

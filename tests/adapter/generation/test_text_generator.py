@@ -23,6 +23,7 @@ from adapter.generation.rate_limit import RateLimiter
 from adapter.generation.response_cache import ResponseCache
 from adapter.generation.retry_budget import RetryBudget
 from adapter.generation.text_generator import TextGenerator
+from adapter.generation.traffic import Traffic
 from adapter.schema import DeltaEvent, DoneEvent, GenerationRequest, GenerationResponse, StartEvent
 from adapter.torchserve.model_registry import ModelRegistry
 from tests.fakes import FakeInference, FakeManagement, wait_for
@@ -44,6 +45,7 @@ def make_generator(
     max_waiting: int = 8,
     max_live: int = 8,
     retry_delay: float = 0.001,
+    traffic: Traffic | None = None,
 ) -> TextGenerator:
     return TextGenerator(
         ModelRegistry(management, None),
@@ -52,6 +54,7 @@ def make_generator(
         cache=ResponseCache(),
         rate_limiter=RateLimiter(None),
         retries=RetryBudget(first_delay=retry_delay),
+        traffic=traffic or Traffic(),
         max_live=max_live,
     )
 

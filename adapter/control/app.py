@@ -1,0 +1,82 @@
+"""The gateway's other door, for the command line on the same machine; nothing that comes over TCP gets here."""
+
+import socket
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from adapter.control.messages import HOLD_SECONDS, HoldRequest, ModelTraffic, TrafficReport, VersionTraffic
+from adapter.generation.admission import Admission
+from adapter.generation.traffic import Traffic
+from adapter.http.problem_responses import install_problem_responses
+from adapter.schema import Model, ModelVersion
+from adapter.torchserve.model_registry import ModelRegistry
+
+
+def control_app(registry: ModelRegistry, traffic: Traffic, admission: Admission) -> FastAPI:
+    app = FastAPI(openapi_url=None)
+    install_problem_responses(app)
+
+    def describe(model: Model, version: ModelVersion) -> VersionTraffic:
+        seen = traffic.of(model.name, version.version)
+        waiting, running = admission.line(model.name, version.version)
+        return VersionTraffic(
+            version=version.version,
+            is_default=version.is_default,
+            ready_workers=version.ready_workers,
+            live_requests=seen.num_live,
+            oldest_live_seconds=seen.oldest,
+            waiting_requests=waiting,
+            running_requests=running,
+            held_requests=seen.num_held,
+        )
+
+    @app.get("/traffic")
+    async def report() -> TrafficReport:
+        models = await registry.models_anew()
+        return TrafficReport(
+            models=tuple(
+                ModelTraffic(
+                    name=model.name,
+                    default_version=model.default_version,
+                    versions=tuple(describe(model, version) for version in model.versions),
+                )
+                for model in models
+            )
+        )
+
+    @app.put("/holds", status_code=204)
+    async def hold(request: HoldRequest) -> None:
+        if request.is_held:
+            traffic.hold(request.model, request.version, HOLD_SECONDS)
+        else:
+            traffic.release(request.model, request.version)
+
+    return app
+
+
+class TwoDoors:
+    """`public` for what comes over TCP, `control` for what comes through a Unix socket."""
+
+    def __init__(self, public: ASGIApp, control: ASGIApp) -> None:
+        self._public = public
+        self._control = control
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Of the socket, which no caller has a word in: (path, None) for a Unix socket (uvicorn, get_local_addr).
+        is_local = scope["type"] == "http" and (scope.get("server") or ("", 0))[1] is None
+        await (self._control if is_local else self._public)(scope, receive, send)
+
+
+def listen(path: Path) -> socket.socket:
+    """A socket that nobody but this user can open; a path that an ended gateway left is taken over."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(str(path))
+        path.chmod(0o600)
+    except OSError:
+        listener.close()
+        raise
+    return listener

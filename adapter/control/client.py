@@ -1,0 +1,73 @@
+"""Asks a running gateway on this machine, over its control socket."""
+
+import socket
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from adapter.control.messages import HoldRequest, TrafficReport
+from adapter.errors import UpstreamProtocol, from_problem
+from adapter.schema import Problem
+
+_TIMEOUT = 30  # seconds; TorchServe has to answer within it, too
+_FIRST_FAILURE = 400
+
+_Answer = TypeVar("_Answer", bound=BaseModel)
+
+
+class GatewayNotRunning(RuntimeError):
+    """No gateway listens at the control socket, or it stopped in the middle of an answer."""
+
+
+class ControlClient:
+    """Every failure is GatewayNotRunning or one of adapter.errors."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def traffic(self) -> TrafficReport:
+        """Once it is here, no later request is given to another default version than the one that it names."""
+        return self._parse(self._send("GET", "/traffic"), TrafficReport)
+
+    def hold(self, model: str, version: str) -> None:
+        """Keeps new requests from this version for HOLD_SECONDS."""
+        self._send("PUT", "/holds", HoldRequest(model=model, version=version, is_held=True))
+
+    def release(self, model: str, version: str) -> None:
+        self._send("PUT", "/holds", HoldRequest(model=model, version=version, is_held=False))
+
+    def _send(self, method: str, path: str, body: BaseModel | None = None) -> bytes:
+        headers = {"content-type": "application/json"} if body else {}
+        content = body.model_dump_json() if body else None
+        try:
+            with closing(_UnixConnection(self._path)) as connection:
+                connection.request(method, path, content, headers)
+                response = connection.getresponse()
+                status, answer = response.status, response.read()
+        except (OSError, HTTPException) as error:
+            directory = self._path.parent
+            raise GatewayNotRunning(f"No gateway runs in {directory}: torchbridge serve starts one.") from error
+        if status >= _FIRST_FAILURE:
+            raise from_problem(self._parse(answer, Problem))
+        return answer
+
+    def _parse(self, content: bytes, answer: type[_Answer]) -> _Answer:
+        try:
+            return answer.model_validate_json(content)
+        except ValidationError as error:
+            cause = f"{content[:100]!r}"
+            raise UpstreamProtocol("The gateway's answer is not one of its own.", cause=cause) from error
+
+
+class _UnixConnection(HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("gateway", timeout=_TIMEOUT)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))

@@ -1,0 +1,106 @@
+"""The control socket of a running gateway, through its real client and uvicorn."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from adapter.control.app import TwoDoors, listen
+from adapter.control.client import ControlClient, GatewayNotRunning
+from adapter.control.messages import control_socket
+from adapter.errors import UpstreamUnavailable
+from adapter.gateway import create_app
+from adapter.gateway_server import server_config
+from adapter.settings import Settings
+from adapter.torchserve.model_registry import ModelRegistry
+from adapter.torchserve.ports import bind
+from tests.fakes import FakeInference, FakeManagement
+
+
+@pytest.fixture
+def url(tmp_path: Path, management: FakeManagement, inference: FakeInference) -> Iterator[str]:
+    app = create_app(Settings(), inference=inference, registry=ModelRegistry(management, None))
+    with bind("127.0.0.1", 0, "the gateway", "") as tcp, listen(control_socket(tmp_path)) as control:
+        server = uvicorn.Server(
+            server_config(TwoDoors(app, app.state.control), log_config=None, timeout_graceful_shutdown=1)
+        )
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [tcp, control]})
+        thread.start()
+        while not server.started:
+            time.sleep(0.005)
+        yield f"http://127.0.0.1:{tcp.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def client(url: str, tmp_path: Path) -> ControlClient:
+    del url
+    return ControlClient(control_socket(tmp_path))
+
+
+def test_tells_what_runs_where(client: ControlClient) -> None:
+    report = client.traffic()
+    version = report.of("tiny", "1.0")
+    assert version is not None
+    assert (version.is_default, version.ready_workers, version.live_requests) == (True, 1, 0)
+    assert report.default_version("tiny") == "1.0"
+
+
+def test_after_an_answer_no_request_is_given_to_the_default_version_of_before(
+    client: ControlClient, url: str, management: FakeManagement
+) -> None:
+    assert httpx.post(f"{url}/generate", json={"prompt": "Once"}).json()["model_version"] == "1.0"
+    management.served = {"tiny": {"2.0": 1, "1.0": 1}}
+    assert client.traffic().default_version("tiny") == "2.0"
+    assert httpx.post(f"{url}/generate", json={"prompt": "Once"}).json()["model_version"] == "2.0"
+
+
+def test_a_hold_is_seen_by_requests_and_ends_with_the_release(client: ControlClient, url: str) -> None:
+    client.hold("tiny", "1.0")
+    answers: list[int] = []
+    asking = threading.Thread(
+        target=lambda: answers.append(httpx.post(f"{url}/generate", json={"prompt": "Once"}, timeout=60).status_code)
+    )
+    asking.start()
+    while not (held := client.traffic().of("tiny", "1.0")) or not held.held_requests:
+        time.sleep(0.01)
+    assert answers == []
+    client.release("tiny", "1.0")
+    asking.join()
+    assert answers == [200]
+
+
+@pytest.mark.parametrize("path", ["/traffic", "/holds", "/control/traffic"])
+def test_nothing_of_it_is_reached_over_tcp(url: str, path: str) -> None:
+    for host in ("gateway", "control.sock", ""):
+        assert httpx.get(url + path, headers={"host": host}).status_code == 404
+
+
+def test_only_its_user_can_open_the_socket(client: ControlClient, tmp_path: Path) -> None:
+    client.traffic()
+    assert control_socket(tmp_path).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_failure_of_torchserve_is_the_same_error_here(client: ControlClient, management: FakeManagement) -> None:
+    management.failure = UpstreamUnavailable("TorchServe does not answer.")
+    with pytest.raises(UpstreamUnavailable):
+        client.traffic()
+
+
+def test_without_a_gateway_it_says_so(tmp_path: Path) -> None:
+    with pytest.raises(GatewayNotRunning, match="torchbridge serve"):
+        ControlClient(control_socket(tmp_path)).traffic()
+
+
+def test_a_socket_that_an_ended_gateway_left_is_taken_over(tmp_path: Path) -> None:
+    path = control_socket(tmp_path)
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    with listen(path) as listener:
+        assert listener.getsockname() == str(path)
