@@ -1,21 +1,27 @@
 """The commands of `torchbridge` that make archives and look at them."""
 
+import asyncio
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from adapter.archives.archive import DEFAULT_MODEL_CONFIG, PROJECT, build_archive, read_record
+from adapter.archives.archive import DEFAULT_MODEL_CONFIG, PROJECT, ArchiveError, build_archive, read_record
 from adapter.archives.inspection import as_json, as_tables
 from adapter.archives.model_check import check_model
 from adapter.archives.model_source import fetch_model, package_url
+from adapter.archives.probes import read_probes
 from adapter.archives.progress import progress_bar
 from adapter.archives.signature import sign_file
 from adapter.archives.signing_keys import create_key_pair, load_private_key
 from adapter.archives.verification import verify_archive
+from adapter.probes import Probe, Probes
+from adapter.torchserve.archive_probe import probe_archive, served_alone
 
 _MODEL_STORE = PROJECT / "model_store"
+_SHOWN_CHARACTERS = 40
 
 Archive = Annotated[Path, typer.Argument(metavar="FILE.mar")]
 
@@ -74,6 +80,20 @@ def verify(
     _print(f"{verified.record.name} {verified.record.version} is whole and {trust}\n{verified.sha256}  {archive}")
 
 
+@commands.command()
+def probe(archive: Archive) -> None:
+    """Serve FILE.mar in a TorchServe of its own and compare its answers with those that `pack` recorded in it."""
+    probes = read_probes(archive)
+    if probes is None or not probes.probes:
+        raise ArchiveError(f"{archive} holds no probes to compare with: torchbridge pack records them.")
+    with ExitStack() as until_all_are_asked:
+        with Console(stderr=True).status(f"serving {archive}") as status:
+            process = until_all_are_asked.enter_context(served_alone(archive, status.update))
+        asyncio.run(probe_archive(archive, process, probes, _print_probe))
+    record = read_record(archive)
+    _print(f"{record.name} {record.version} answers as it did when it was packed: {len(probes.probes)} prompts")
+
+
 @keys.command("new")
 def new_keys(name: Annotated[Path, typer.Argument(help="Where to write them, without a suffix.")]) -> None:
     """Write NAME.key, which signs archives and stays secret, and NAME.pub, which verifies them."""
@@ -81,9 +101,18 @@ def new_keys(name: Annotated[Path, typer.Argument(help="Where to write them, wit
         _print(str(path))
 
 
-def _check_model(directory: Path, config: Path) -> None:
+def _check_model(directory: Path, config: Path) -> Probes:
     with Console(stderr=True).status(f"checking {directory}"):
-        check_model(directory, config)
+        return check_model(directory, config)
+
+
+def _print_probe(probe: Probe) -> None:
+    shown = f"{probe.answer[:_SHOWN_CHARACTERS]!r}{'...' if len(probe.answer) > _SHOWN_CHARACTERS else ''}"
+    _print(
+        f"{probe.prompt!r}: {len(probe.answer_tokens)} tokens, {shown}"
+        if probe.answer_tokens
+        else f"{probe.prompt!r}: no clear answer"
+    )
 
 
 def _print(text: str) -> None:

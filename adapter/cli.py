@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from adapter.archive_commands import commands
-from adapter.archives.archive import PROJECT, ArchiveError
+from adapter.archives.archive import ArchiveError
 from adapter.archives.model_config import ModelConfigError
 from adapter.archives.model_source import ModelSourceError
 from adapter.archives.signing_keys import SigningKeyError
@@ -22,7 +22,11 @@ from adapter.errors import TorchbridgeError
 from adapter.generation.rate_limit import RateLimitError
 from adapter.http.api_keys import ApiKeysError
 from adapter.serve import SAMPLE_PROMPT, RunningStack, Stopped, running_stack, stop_signals
+from adapter.torchserve.probing import ProbeMismatch
 from adapter.torchserve.server_process import CONFIG_FILE, DEFAULT_RUN_DIRECTORY, StartFailed
+from adapter.version_commands import Key, RunDirectoryOption, version_commands
+from adapter.versions.desired_state import DesiredState
+from adapter.versions.errors import ServerBusy, VersionError
 
 _EXPECTED = (
     ApiKeysError,
@@ -30,17 +34,22 @@ _EXPECTED = (
     ModelConfigError,
     ModelSourceError,
     OSError,
+    ProbeMismatch,
     RateLimitError,
     SigningKeyError,
     StartFailed,
     TorchbridgeError,
     ValidationError,  # of the settings
     VerificationError,
+    VersionError,
 )
+
+EXIT_BUSY = 5  # README, "The life of a version"
 
 # Tracebacks with local variables could show keys.
 app = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True, add_completion=False)
 app.add_typer(commands)
+app.add_typer(version_commands)
 
 
 @app.callback()
@@ -55,16 +64,23 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65_535, help="The gateway's port; else TORCHBRIDGE_PORT or 8000.")
     ] = None,
-    model: Annotated[str, typer.Option(help="A packed archive (.mar), a directory or a hub id.")] = str(
-        PROJECT / "models" / "tiny"
-    ),
-    model_store: Annotated[
-        Path | None, typer.Option(help="Where what is not packed yet is packed to; else RUN_DIRECTORY/model_store.")
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="A packed archive (.mar), a directory or a hub id; else the versions that were deployed last, if any, "
+            "or models/tiny."
+        ),
     ] = None,
-    run_directory: Annotated[Path, typer.Option(help="Logs, keys and unpacked archives.")] = DEFAULT_RUN_DIRECTORY,
+    models: Annotated[
+        Path | None, typer.Option(metavar="models.yaml", help="Serve the versions that this file names, instead.")
+    ] = None,
+    key: Key = None,
+    run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
     torchserve_config: Annotated[Path, typer.Option(help="TorchServe's ports and limits.")] = CONFIG_FILE,
 ) -> None:
     """Serve a model on this machine until Ctrl-C: TorchServe, its worker and the gateway."""
+    if model is not None and models is not None:
+        raise typer.BadParameter("takes the place of --model: give one of them", param_hint="--models")
     stages = _Stages()
     is_serving = False
     try:
@@ -73,9 +89,9 @@ def serve(
             ExitStack() as until_all_has_ended,
             stages,
             running_stack(
-                model,
-                model_store or run_directory / "model_store",
+                model if models is None else DesiredState.read(models),
                 stages.report,
+                key=key,
                 host=host,
                 port=port,
                 run_directory=run_directory,
@@ -134,6 +150,7 @@ class _Stages:
     def end(self) -> None:
         if self._spinner:
             self._spinner.stop()
+            self._spinner = None
 
 
 def _print_sample(stack: RunningStack) -> None:
@@ -160,7 +177,7 @@ def main() -> None:
         app()
     except _EXPECTED as error:
         typer.echo(f"torchbridge: {_reason(error)}", err=True)
-        sys.exit(1)
+        sys.exit(EXIT_BUSY if isinstance(error, ServerBusy) else 1)
 
 
 def _reason(error: Exception) -> str:

@@ -6,13 +6,14 @@ import signal
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 import uvicorn
 
-from adapter.archives.archive import build_archive, read_manifest
+from adapter.archives.archive import PROJECT, build_archive
 from adapter.archives.model_source import fetch_model, package_url
 from adapter.client import ConnectionFailed, GatewayClient, StreamTruncated
 from adapter.control.app import listen
@@ -24,11 +25,19 @@ from adapter.settings import Settings
 from adapter.torchserve.ports import bind, check_torchserve_ports
 from adapter.torchserve.run_directory import read_properties
 from adapter.torchserve.server_process import CONFIG_FILE, DEFAULT_RUN_DIRECTORY, StartFailed, TorchServeProcess
+from adapter.versions.desired_state import DesiredState, installed_state
+from adapter.versions.model_store import ModelStore
+from adapter.versions.restoration import default_archives, install, recorded_state, restore_others, state_of
+from adapter.versions.running_server import ServerFiles
+from adapter.versions.server_state import ServerState
 
+DEFAULT_MODEL = str(PROJECT / "models" / "tiny")
 VERSION = "1.0"
 SAMPLE_PROMPT = "Once upon a time"
 
 _SECONDS_BETWEEN_LOOKS = 0.5
+# TorchServe is started again unless it ends this often within this time (seconds).
+_MOST_CRASHES, _CRASH_WINDOW = 3, 600
 
 
 class Stopped(BaseException):
@@ -59,46 +68,62 @@ def stop_signals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def running_stack(
-    model: str,
-    model_store: Path,
+    model: str | DesiredState | None,
     report: Callable[[str], None],
     *,
+    key: Path | None = None,
     host: str | None = None,
     port: int | None = None,
     run_directory: Path = DEFAULT_RUN_DIRECTORY,
     config: Path = CONFIG_FILE,
 ) -> Iterator["RunningStack"]:
-    """Serves `model`, after it has packed it into `model_store` unless it is an archive.
+    """Serves `model`, packed first unless it is an archive; without one the versions that were served last.
 
-    Inside the block it answers; after it nothing is left. `host` and `port` come before those of the settings.
+    The archives of a desired state are verified, with `key` where there is one. Inside the block it answers; after it
+    nothing is left. `host` and `port` come before those of the settings.
     """
     address: dict[str, Any] = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     listening = Settings(**address)  # before the long start: settings that are wrong show here
+    files = ServerFiles(run_directory.resolve())
     with bind(listening.host, listening.port, "the gateway", "choose another one with --port") as listener:
         check_torchserve_ports(read_properties(config))
-        archive = _archive_of(model, model_store, report)
-        with TorchServeProcess([archive], run_directory, config=config) as torchserve:
+        state = _state_to_serve(model, files, key, report)
+        with TorchServeProcess(default_archives(state, files), run_directory, config=config) as torchserve:
             settings = Settings(
                 **address,
                 torchserve_url=torchserve.properties["inference_address"],
                 management_url=torchserve.properties["management_address"],
                 key_file=torchserve.keys.path,
-                default_model=read_manifest(archive).model.name,
+                default_model=next(iter(state.models)),
             )
             server = GatewayServer(settings)  # still before it: here wrong keys and rates show
             torchserve.start()
+            state.write(files.state)
             torchserve.wait_until_ready(report)
             report("starting the gateway")
             with listen(control_socket(run_directory)) as control, _running(server, listener, control) as gateway:
-                yield RunningStack(url_of(listener), settings, torchserve, gateway)
+                restore_others(run_directory, report)
+                yield RunningStack(url_of(listener), settings, torchserve, gateway, files=files, report=report)
 
 
 class RunningStack:
-    def __init__(self, url: str, settings: Settings, torchserve: TorchServeProcess, gateway: threading.Thread) -> None:
+    def __init__(
+        self,
+        url: str,
+        settings: Settings,
+        torchserve: TorchServeProcess,
+        gateway: threading.Thread,
+        *,
+        files: ServerFiles,
+        report: Callable[[str], None],
+    ) -> None:
         self.url = url
         self.needs_key = settings.api_keys is not None or settings.api_keys_file is not None
         self._torchserve = torchserve
         self._gateway = gateway
+        self._files = files
+        self._report = report
+        self._crashes: deque[float] = deque(maxlen=_MOST_CRASHES)
 
     def sample(self) -> Iterator[str]:
         """One answer of the model, piece by piece, by the way that every caller's takes."""
@@ -110,22 +135,44 @@ class RunningStack:
             raise StartFailed(f"The gateway did not give a whole sample answer: {error}") from error
 
     def wait(self) -> NoReturn:
-        """Returns by an exception only: Stopped, or StartFailed when a part of the stack is gone."""
+        """Returns by an exception only: Stopped, or StartFailed when a part of the stack cannot be had any more."""
         while True:
             if not self._torchserve.is_running():
-                raise StartFailed(f"TorchServe ended. See {self._torchserve.directory.logs}.")
+                self._start_again()
             if not self._gateway.is_alive():
                 raise StartFailed("The gateway ended.")
             time.sleep(_SECONDS_BETWEEN_LOOKS)
 
+    def _start_again(self) -> None:
+        """TorchServe with the versions and the defaults that it had, by our own record of them."""
+        now = time.monotonic()
+        if len(self._crashes) == _MOST_CRASHES and now - self._crashes[0] < _CRASH_WINDOW:
+            raise StartFailed(f"TorchServe ended, as it did before. See {self._torchserve.directory.logs}.")
+        self._crashes.append(now)
+        self._report("TorchServe ended: starting it again")
+        self._torchserve.stop()
+        state = ServerState.read(self._files.state) or ServerState()
+        self._torchserve.start(default_archives(state, self._files))
+        self._torchserve.wait_until_ready(self._report)
+        restore_others(self._files.run_directory, self._report)
+        self._report("TorchServe serves again")
 
-def _archive_of(model: str, model_store: Path, report: Callable[[str], None]) -> Path:
+
+def _state_to_serve(
+    model: str | DesiredState | None, files: ServerFiles, key: Path | None, report: Callable[[str], None]
+) -> ServerState:
+    if isinstance(model, DesiredState):
+        report("verifying the archives")
+        return installed_state(model, ModelStore(files.store), key)
+    if model is None and (recorded := recorded_state(files)) is not None:
+        return recorded
+    model = model or DEFAULT_MODEL
     if model.endswith(".mar"):
-        return Path(model)
+        return state_of(install(Path(model), files))
     directory = fetch_model(model)
     report(f"packing {directory}")
     name = Path(model).resolve().name
-    return build_archive(directory, name, VERSION, model_store, source=package_url(model, directory))
+    return state_of(build_archive(directory, name, VERSION, files.store, source=package_url(model, directory)))
 
 
 def url_of(listener: socket.socket) -> str:

@@ -17,6 +17,7 @@ from handlers.archive_integrity import check_unpacked_files
 from handlers.engine import Engine
 from handlers.generation import Generation, TextGeneration
 from handlers.model_loading import choose_num_threads, load_model
+from handlers.probe_check import check_probes
 from handlers.run_ahead import Failure, RunAhead
 from handlers.sampling import SamplingParameters
 from handlers.self_check import check_engine
@@ -80,6 +81,7 @@ class TextGenerationHandler:
             prefill_tokens=settings.prefill_tokens,
         )
         check_engine(self._engine, loaded.model)
+        check_probes(directory, loaded)
         self._run_ahead = RunAhead(self._engine)
         logger.info(
             "torchbridge: %s %s is loaded: %s, %d slots, context of %d tokens, %d threads",

@@ -28,6 +28,7 @@ from adapter.archives.record import (
 )
 from adapter.archives.torchserve_manifest import MODEL_CONFIG_ENTRY, torchserve_manifest
 from adapter.archives.zip_writer import Source, record_of, size_of, write_zip
+from adapter.probes import PROBES_ENTRY, Probes
 from adapter.schema import NAME_PATTERN
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -57,13 +58,13 @@ def build_archive(
     config_file: Path = DEFAULT_MODEL_CONFIG,
     *,
     source: str | None = None,
-    check: Callable[[Path, Path], None] = lambda _model_directory, _config_file: None,
+    check: Callable[[Path, Path], Probes | None] | None = None,
     progress: Reporter = no_progress,
 ) -> Path:
     """Writes NAME-VERSION.mar into `output_directory`, or leaves it alone if it already holds just this.
 
     `source` is the package URL of a model from the hub. `check` is the last word before anything is written, on the
-    model's directory and the configuration.
+    model's directory and the configuration; the probes that it answers are packed too.
     """
     for word, value in (("name", name), ("version", version)):
         if not re.fullmatch(NAME_PATTERN, value):
@@ -81,13 +82,17 @@ def build_archive(
     with progress("reading", sum(map(size_of, sources.values()))) as advance:
         files = {entry: record_of(content, advance) for entry, content in sources.items()}
     model = read_model_facts({path: files[entry] for entry, path in model_files.items()}, source)
-    descriptions = _descriptions(name, version, model, files)
     archive = output_directory / f"{name}-{version}.mar"
     if archive.exists():
-        if _read_entry(archive, RECORD_ENTRY) == descriptions[RECORD_ENTRY]:
+        held = _probes_record(archive)
+        expected = _descriptions(name, version, model, files | held)[RECORD_ENTRY]
+        if (held or check is None) and read_entry(archive, RECORD_ENTRY) == expected:
             return archive
         _refuse_other_identity(archive, name, version)
-    check(model_directory, config_file)
+    if check and (probes := check(model_directory, config_file)):
+        sources[PROBES_ENTRY] = probes.to_bytes()
+        files[PROBES_ENTRY] = record_of(sources[PROBES_ENTRY])
+    descriptions = _descriptions(name, version, model, files)
     output_directory.mkdir(parents=True, exist_ok=True)
     files |= {entry: record_of(content) for entry, content in descriptions.items()}
     with progress("writing", sum(file.size for file in files.values())) as advance:
@@ -97,18 +102,38 @@ def build_archive(
 
 def read_manifest(archive: Path) -> ArchiveManifest:
     try:
-        return ArchiveManifest.model_validate_json(_read_entry(archive, MANIFEST_ENTRY) or b"")
+        return ArchiveManifest.model_validate_json(read_entry(archive, MANIFEST_ENTRY) or b"")
     except ValidationError as error:
         raise ArchiveError(f"{archive} is not a model archive.") from error
 
 
 def read_record(archive: Path) -> ArchiveRecord:
     """What the archive says of itself; whether it is so, `verify` finds out."""
-    content = _read_entry(archive, RECORD_ENTRY) or b""
+    content = read_entry(archive, RECORD_ENTRY) or b""
     try:
         return ArchiveRecord.from_bytes(content)
     except ValueError as error:
         raise ArchiveError(f"{archive} is not an archive that torchbridge packed.") from error
+
+
+def read_entry(archive: Path, name: str) -> bytes | None:
+    """Nothing where the archive has no such entry, or is none."""
+    try:
+        with zipfile.ZipFile(archive) as mar:
+            return mar.read(name)
+    except (zipfile.BadZipFile, KeyError):
+        return None
+    except OSError as error:
+        raise ArchiveError(f"{archive}: {error.strerror}") from error
+
+
+def _probes_record(archive: Path) -> dict[str, FileRecord]:
+    """Of the probes that an earlier check has left in the archive: to make them again takes as long as the check."""
+    try:
+        files = read_record(archive).files
+    except ArchiveError:
+        return {}
+    return {name: file for name, file in files.items() if name == PROBES_ENTRY}
 
 
 def _descriptions(name: str, version: str, model: ModelFacts, files: dict[str, FileRecord]) -> dict[str, Source]:
@@ -120,19 +145,9 @@ def _descriptions(name: str, version: str, model: ModelFacts, files: dict[str, F
     return {BOM_ENTRY: bill, RECORD_ENTRY: record.to_bytes()}
 
 
-def _read_entry(archive: Path, name: str) -> bytes | None:
-    try:
-        with zipfile.ZipFile(archive) as mar:
-            return mar.read(name)
-    except (zipfile.BadZipFile, KeyError):
-        return None
-    except OSError as error:
-        raise ArchiveError(f"{archive}: {error.strerror}") from error
-
-
 def _refuse_other_identity(archive: Path, name: str, version: str) -> None:
     # a-1 of version 2 and a of version 1-2 have the same file name.
-    if _read_entry(archive, MANIFEST_ENTRY) is None:
+    if read_entry(archive, MANIFEST_ENTRY) is None:
         return
     model = read_manifest(archive).model
     if (model.name, model.version) != (name, version):

@@ -18,8 +18,10 @@ from adapter.archives.record import BOM_ENTRY, MANIFEST_ENTRY, RECORD_ENTRY, Mod
 from adapter.archives.safetensors_header import read_safetensors_header
 from adapter.archives.torchserve_manifest import MODEL_CONFIG_ENTRY
 from adapter.archives.zip_image import ZipEntry
+from adapter.probes import PROBES_ENTRY, Probes
 
 _NEEDED = (MANIFEST_ENTRY, RECORD_ENTRY, BOM_ENTRY, MODEL_CONFIG_ENTRY, HANDLER, "model/config.json")
+_OPTIONAL = (PROBES_ENTRY,)
 _CODE = re.compile(r"text_generation\.py|(handlers|adapter)/\w+\.py", re.ASCII)
 _CONFIGURATIONS = ("model/config.json", "model/generation_config.json", "model/tokenizer_config.json")
 _INDEX = "model/model.safetensors.index.json"
@@ -39,7 +41,7 @@ def check_names(names: Mapping[str, object]) -> None:
         if name not in names:
             raise ContentError(f"{name}: it is missing")
     for name in names:
-        if not (name in _NEEDED or is_code(name) or _is_of_model(Path(name))):
+        if not (name in _NEEDED + _OPTIONAL or is_code(name) or _is_of_model(Path(name))):
             raise ContentError(f"{name}: an archive has no file of this name or kind")
 
 
@@ -48,7 +50,7 @@ def _is_of_model(path: Path) -> bool:
 
 
 def check_contents(file: BinaryIO, entries: Mapping[str, ZipEntry], model: ModelFacts) -> None:
-    """Of the model, and of its configuration for TorchServe."""
+    """Of the model, its probes, and its configuration for TorchServe."""
     parameters: Counter[str] = Counter()
     for name, entry in entries.items():
         try:
@@ -57,6 +59,8 @@ def check_contents(file: BinaryIO, entries: Mapping[str, ZipEntry], model: Model
                 parameters.update(read_safetensors_header(file, entry.size).parameters)
             elif name == MODEL_CONFIG_ENTRY:
                 ModelConfig.model_validate(yaml.safe_load(read_whole(file, entry)))
+            elif name == PROBES_ENTRY:
+                Probes.from_bytes(read_whole(file, entry))
             elif name.startswith("model/") and not name.endswith(".model"):
                 _check_text(name, read_whole(file, entry))
         except ValidationError as error:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
 from adapter.handler_section import HandlerSection, Slots
 
@@ -18,8 +18,9 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    minWorkers: PositiveInt  # noqa: N815 - TorchServe's names
-    maxWorkers: PositiveInt  # noqa: N815
+    # With two, the idle one holds the lock that the other one needs for its next step (Model.java, pollInferJob).
+    minWorkers: Literal[1]  # noqa: N815 - TorchServe's names
+    maxWorkers: Literal[1]  # noqa: N815
     continuousBatching: Literal[True]  # noqa: N815
     batchSize: Slots  # noqa: N815
     maxBatchDelay: PositiveInt  # noqa: N815
@@ -31,13 +32,6 @@ class ModelConfig(BaseModel):
     deviceType: Literal["cpu", "gpu"] | None = None  # noqa: N815
     deviceIds: list[int] | None = None  # noqa: N815
     handler: HandlerSection = HandlerSection()
-
-    @model_validator(mode="after")
-    def _workers_are_in_order(self) -> "ModelConfig":
-        if self.maxWorkers < self.minWorkers:
-            msg = "maxWorkers is less than minWorkers"
-            raise ValueError(msg)
-        return self
 
 
 def check_model_config(path: Path) -> ModelConfig:

@@ -22,7 +22,7 @@ from adapter.errors import UpstreamUnavailable
 KeyKind = Literal["inference", "management"]
 
 _RENEW_BEFORE = timedelta(seconds=60)
-_TIMEOUT = (3, 30)  # seconds to connect, to answer
+_CONNECT_TIMEOUT, _ANSWER_TIMEOUT = 3, 30  # seconds
 _READ_ATTEMPTS = 20
 _SECONDS_BETWEEN_READS = 0.05
 
@@ -44,7 +44,9 @@ class _Keys(BaseModel):
         return self.inference if kind == "inference" else self.management
 
 
-def send_with_key(method: str, url: str, key: str, query: dict[str, str] | None = None) -> requests.Response:
+def send_with_key(
+    method: str, url: str, key: str, query: dict[str, str] | None = None, timeout: float | None = None
+) -> requests.Response:
     """One request to TorchServe's management address, on a connection of its own."""
     try:
         with requests.Session() as session:
@@ -54,7 +56,7 @@ def send_with_key(method: str, url: str, key: str, query: dict[str, str] | None 
                 url,
                 params=query,
                 headers={"Authorization": f"Bearer {key}"},
-                timeout=_TIMEOUT,
+                timeout=(_CONNECT_TIMEOUT, timeout or _ANSWER_TIMEOUT),
                 allow_redirects=False,
             )
     except requests.RequestException as error:

@@ -1,4 +1,4 @@
-"""TorchServe's management API, read side: which models and versions there are, and whether their workers are ready."""
+"""TorchServe's management API: which model versions there are, whether their workers are ready, and changes of that."""
 
 import re
 from typing import Literal, TypeVar
@@ -7,11 +7,13 @@ import requests
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
-from adapter.errors import KeyRefused, ModelNotFound, UpstreamProtocol, from_torchserve
+from adapter.errors import InvalidRequest, KeyRefused, ModelNotFound, UpstreamProtocol, from_torchserve
 from adapter.schema import NAME_PATTERN
 from adapter.torchserve.keys import KeyFile, send_with_key
 
+_ARCHIVE = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]*\.mar", re.ASCII)
 _MAX_PAGES = 1_000
+_CHANGE_TIMEOUT = 600  # seconds: TorchServe unpacks an archive, or waits for workers to end, before it answers
 
 _Answer = TypeVar("_Answer")
 
@@ -62,6 +64,9 @@ class _ModelPage(_Described):
     next_page_token: str | None = None
 
 
+# 202: it is done in the background.
+_SUCCESSES = (requests.codes.ok, requests.codes.accepted)
+
 _DESCRIPTIONS = TypeAdapter(list[ModelDescription])
 _MODEL_PAGE = TypeAdapter(_ModelPage)
 
@@ -95,13 +100,32 @@ class ManagementClient:
             raise UpstreamProtocol("TorchServe did not name one default version.", cause=f"{name}: {versions}")
         return versions[0]
 
+    def register(self, archive: str) -> None:
+        """Makes TorchServe unpack a file of its store and start workers; it does not wait until they are ready.
+
+        `archive` is a bare name: of an archive that came by a URL TorchServe deletes the file when it unregisters it
+        (ModelArchive.java, removeModel). In the query: of a JSON body it takes a nonsensical maxBatchDelay
+        (ModelManager.java:423).
+        """
+        if not _ARCHIVE.fullmatch(archive):
+            raise InvalidRequest("The archive's name is not one that can be registered.", cause=repr(archive))
+        self._change("POST", "/models", {"url": archive, "synchronous": "false"})
+
+    def set_default(self, name: str, version: str) -> None:
+        """From now on `version` is meant by who names none. TorchServe does not ask whether it has a worker."""
+        self._change("PUT", f"{_path(name, version)}/set-default")
+
+    def scale(self, name: str, version: str, workers: int) -> None:
+        """Starts workers, or kills some: what they generate, and with none left what is queued, is lost."""
+        count = str(workers)
+        self._change("PUT", _path(name, version), {"min_worker": count, "max_worker": count, "synchronous": "false"})
+
+    def unregister(self, name: str, version: str) -> None:
+        """Kills the version's workers: what they generate is lost, and what is queued never answered."""
+        self._change("DELETE", _path(name, version))
+
     def _get(self, path: str, answer: TypeAdapter[_Answer], query: dict[str, str] | None = None) -> _Answer:
-        key = self._keys.management_key()
-        try:
-            content = self._send("GET", path, key, query)
-        except KeyRefused:
-            self._keys.renew("management", refused=key)
-            content = self._send("GET", path, self._keys.management_key(), query)
+        content = self._send("GET", path, query)
         try:
             return answer.validate_json(content)
         except ValidationError as error:
@@ -109,15 +133,29 @@ class ManagementClient:
             cause = f"GET {path}: {reason['msg']} at {reason['loc']}"
             raise UpstreamProtocol("TorchServe's answer is not what its API promises.", cause=cause) from None
 
-    def _send(self, method: str, path: str, key: str, query: dict[str, str] | None) -> bytes:
-        response = send_with_key(method, self._url + path, key, query)
-        if response.status_code != requests.codes.ok:
+    def _change(self, method: str, path: str, query: dict[str, str] | None = None) -> None:
+        self._send(method, path, query, _CHANGE_TIMEOUT)
+
+    def _send(self, method: str, path: str, query: dict[str, str] | None, timeout: float | None = None) -> bytes:
+        key = self._keys.management_key()
+        try:
+            return self._send_once(method, path, key, query, timeout)
+        except KeyRefused:
+            self._keys.renew("management", refused=key)
+            return self._send_once(method, path, self._keys.management_key(), query, timeout)
+
+    def _send_once(
+        self, method: str, path: str, key: str, query: dict[str, str] | None, timeout: float | None
+    ) -> bytes:
+        response = send_with_key(method, self._url + path, key, query, timeout)
+        if response.status_code not in _SUCCESSES:
             raise from_torchserve(response.status_code, response.content)
         return response.content
 
 
-def _path(name: str) -> str:
+def _path(*names: str) -> str:
     # A name outside the rule could leave /models (a dot segment) or look like the token API (schema.NAME_PATTERN).
-    if not re.fullmatch(NAME_PATTERN, name):
-        raise ModelNotFound("There is no model of this name.", cause=f"{name!r} cannot be a name")
-    return f"/models/{name}"
+    for name in names:
+        if not re.fullmatch(NAME_PATTERN, name):
+            raise ModelNotFound("There is no model of this name.", cause=f"{name!r} cannot be a name")
+    return "/models/" + "/".join(names)

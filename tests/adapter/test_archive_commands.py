@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from adapter import cli
-from adapter.archives.archive import PROJECT
+from adapter.archives.archive import PROJECT, build_archive
+from adapter.archives.probes import read_probes
 
 TINY = str(PROJECT / "models" / "tiny")
 
@@ -30,6 +31,12 @@ def run(*arguments: str) -> int:
 def test_what_was_packed_and_signed_is_verified(signed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("verify", str(signed / "tiny-1.0.mar"), "--key", str(signed / "release.pub")) == 0
     assert "tiny 1.0 is whole and signed with" in capsys.readouterr().out
+
+
+def test_what_the_model_answered_is_packed_too(signed: Path) -> None:
+    probes = read_probes(signed / "tiny-1.0.mar")
+    assert probes is not None
+    assert "Once upon a time" in {probe.prompt for probe in probes.probes}
 
 
 def test_without_a_key_nobody_is_said_to_have_signed(signed: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,6 +81,15 @@ def test_what_torchbridge_did_not_pack_cannot_be_inspected(tmp_path: Path, capsy
     (tmp_path / "other.mar").write_bytes(b"no zip")
     assert run("inspect", str(tmp_path / "other.mar")) == 1
     assert "is not an archive that torchbridge packed" in capsys.readouterr().err
+
+
+def test_an_archive_without_probes_cannot_be_probed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    archive = build_archive(PROJECT / "models" / "tiny", "tiny", "1.0", tmp_path)
+    assert run("probe", str(archive)) == 1
+    assert (
+        capsys.readouterr().err
+        == f"torchbridge: {archive} holds no probes to compare with: torchbridge pack records them.\n"
+    )
 
 
 def test_a_key_pair_is_never_replaced(signed: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,7 +37,7 @@ def fail(error: BaseException) -> NoReturn:
 
 @contextmanager
 def fake_start(*arguments: object, **_: object) -> Iterator[FakeStack]:
-    report = arguments[2]
+    report = arguments[1]
     assert callable(report)
     report("starting TorchServe")
     yield FakeStack(lambda: fail(Stopped(signal.SIGTERM)))
@@ -181,29 +181,6 @@ def test_a_port_that_is_none_is_refused(
 ) -> None:
     assert run(monkeypatch, "serve", "--port", port) == 2
     assert "Invalid value for '--port'" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("options", "store"),
-    [
-        (["--run-directory", "run"], "run/model_store"),
-        (["--run-directory", "run", "--model-store", "store"], "store"),
-    ],
-)
-def test_serve_packs_into_its_run_directory_unless_it_is_told_where(
-    options: list[str], store: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stores = []
-
-    @contextmanager
-    def noting_start(_: str, model_store: Path, *__: object, **___: object) -> Iterator[FakeStack]:
-        stores.append(model_store)
-        yield FakeStack(lambda: fail(Stopped(signal.SIGTERM)))
-
-    monkeypatch.setattr(cli, "running_stack", noting_start)
-
-    assert run(monkeypatch, "serve", *options) == 0
-    assert stores == [Path(store)]
 
 
 def test_an_archive_to_serve_that_is_not_there_is_one_line(

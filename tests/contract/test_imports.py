@@ -11,11 +11,11 @@ HANDLERS = sorted((ROOT / "handlers").glob("*.py"))
 
 # Lowest first: a module or package of one layer imports from lower layers only.
 LAYERS = (
-    {"handler_section", "schema"},
+    {"handler_section", "probes", "schema"},
     {"call", "error_table", "errors", "event_stream", "settings"},
     {"archives", "gateway_answer", "invalid_fields"},
-    {"archive_commands", "client", "torchserve"},
-    {"generation"},
+    {"client", "torchserve"},
+    {"archive_commands", "generation"},
     {"http"},
     {"control", "openai"},
     {"gateway", "versions"},
@@ -67,10 +67,10 @@ def test_the_modules_of_a_package_do_not_import_each_other_in_a_circle() -> None
 
 @pytest.mark.parametrize("file", HANDLERS, ids=lambda file: file.stem)
 def test_handlers_use_only_the_contract(file: Path) -> None:
-    assert from_adapter(file) <= {"event_stream", "handler_section", "schema"}
+    assert from_adapter(file) <= {"event_stream", "handler_section", "probes", "schema"}
 
 
-@pytest.mark.parametrize("module", ["event_stream", "handler_section", "schema"])
+@pytest.mark.parametrize("module", ["event_stream", "handler_section", "probes", "schema"])
 def test_the_contract_needs_nothing_but_pydantic(module: str) -> None:
     packages = {name.split(".")[0] for name in imported(ROOT / "adapter" / f"{module}.py")}
     assert packages <= {"adapter", "collections", "enum", "pydantic", "pydantic_core", "typing"}

@@ -38,7 +38,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
     def start(*arguments: str) -> subprocess.Popen[str]:
         command = [str(Path(sys.executable).with_name("torchbridge")), "serve", "--port", "0"]
-        command += ["--model-store", str(tmp_path / "store"), "--run-directory", str(tmp_path / "run")]
+        command += ["--run-directory", str(tmp_path / "run")]
         command += ["--torchserve-config", str(config), *arguments]
         started.append(
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
@@ -123,13 +123,28 @@ def test_an_interrupt_in_the_middle_of_the_start_leaves_nothing_behind(
     assert processes_of(tmp_path / "run") == []
 
 
-def test_a_torchserve_that_dies_while_serving_is_said(serve: Serve, tmp_path: Path) -> None:
-    process = serve()
-    read_until(process, "curl")
-    next(process for process in processes_of(tmp_path / "run") if process.name() == "java").kill()
+def test_a_torchserve_that_dies_is_started_again_with_the_versions_and_the_default_that_it_had(
+    serve: Serve, tmp_path: Path
+) -> None:
+    tiny = PROJECT / "models" / "tiny"
+    first, second = (build_archive(tiny, "tiny", version, tmp_path / "packed") for version in ("1.0", "2.0"))
+    models = tmp_path / "models.yaml"
+    models.write_text(
+        "models:\n  tiny:\n    default: '2.0'\n    versions:\n"
+        f"      '1.0': {{archive: {first}}}\n      '2.0': {{archive: {second}}}\n"
+    )
+    process = serve("--models", str(models))
+    url = re.findall(r"http://127\.0\.0\.1:\d+", read_until(process, "curl"))[0]
+    java = next(process for process in processes_of(tmp_path / "run") if process.name() == "java")
+    java.kill()
+    read_until(process, "TorchServe serves again")
 
-    assert process.wait() == 1
-    assert re.search(r"^torchbridge: TorchServe ended\. See .*\n\Z", process.communicate()[1], re.MULTILINE)
+    assert not java.is_running()
+    answers = [
+        requests.post(f"{url}/generate", json={"prompt": "Once", "max_length": 3, **which}, timeout=60).json()
+        for which in ({}, {"model_version": "1.0"})
+    ]
+    assert [answer["model_version"] for answer in answers] == ["2.0", "1.0"]
 
 
 def test_a_port_in_use_is_one_line(serve: Serve) -> None:

@@ -45,6 +45,7 @@ def test_holds_the_handler_the_contract_the_configuration_and_the_model(model: P
             "adapter/schema.py",
             "adapter/event_stream.py",
             "adapter/handler_section.py",
+            "adapter/probes.py",
             *handlers,
             *(f"model/{name}" for name in FILES),
         }

@@ -12,9 +12,23 @@ from adapter.archives.model_source import ModelSourceError
 
 TINY = PROJECT / "models" / "tiny"
 
+# The kernels of a processor without AVX add up in another order.
+OLD_PROCESSOR = {
+    "ATEN_CPU_CAPABILITY": "default",
+    "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+    "ONEDNN_MAX_CPU_ISA": "SSE41",
+}
 
-def test_model_that_can_be_served_passes() -> None:
-    check_model(TINY, DEFAULT_MODEL_CONFIG)
+
+def test_model_that_can_be_served_is_recorded_alike_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = set()
+    for environment in ({"OMP_NUM_THREADS": "1"}, {"OMP_NUM_THREADS": "2"}, OLD_PROCESSOR):
+        with monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            recorded.add(check_model(TINY, DEFAULT_MODEL_CONFIG).to_bytes())
+
+    assert len(recorded) == 1
 
 
 def test_model_that_cannot_be_served_is_not_packed(tmp_path: Path) -> None:

@@ -27,7 +27,9 @@ def test_takes_our_own() -> None:
         pytest.param("minWorkers: [", "is not YAML", id="not YAML"),
         pytest.param("- 1", "file: Input should be", id="no mapping"),
         pytest.param(f"{DEFAULT}minWorker: 1", "minWorker: Extra", id="an unknown key"),
-        pytest.param(DEFAULT.replace("minWorkers: 1", "minWorkers: 2"), "maxWorkers is less", id="too few workers"),
+        pytest.param(
+            DEFAULT.replace("minWorkers: 1", "minWorkers: 2"), "minWorkers: Input should be 1", id="two workers"
+        ),
         pytest.param(DEFAULT.replace("batchSize: 64", "batchSize: 1025"), "batchSize", id="too many slots"),
         pytest.param(DEFAULT.replace("batchSize: 64", 'batchSize: "64"'), "batchSize", id="a number as a text"),
         pytest.param(DEFAULT.replace("continuousBatching: true", ""), "continuousBatching", id="a key less"),

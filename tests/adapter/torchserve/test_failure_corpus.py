@@ -106,7 +106,7 @@ async def test_junk_instead_of_events_has_one_code(name: str) -> None:
 @pytest.mark.parametrize("name", JUNK)
 async def test_junk_instead_of_a_description_has_one_code(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if JUNK[name].ended == "open":
-        monkeypatch.setattr(torchserve_keys, "_TIMEOUT", (3, 0.2))
+        monkeypatch.setattr(torchserve_keys, "_ANSWER_TIMEOUT", 0.2)
     failure = await management_failure(JUNK[name])
 
     assert failure.code is expected_codes.JUNK[name][1]

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from adapter.torchserve.ports import PortInUse, bind, check_torchserve_ports
+from adapter.torchserve.ports import PortInUse, bind, check_torchserve_ports, free_addresses
 from adapter.torchserve.run_directory import read_properties
 from adapter.torchserve.server_process import CONFIG_FILE
 
@@ -35,6 +35,13 @@ def test_checks_torchserves_grpc_ports(used_port: int, key: str) -> None:
 
 def test_free_ports_pass() -> None:
     check_torchserve_ports(free_properties())
+
+
+def test_chosen_addresses_are_free_and_no_two_are_the_same() -> None:
+    chosen = free_addresses()
+    check_torchserve_ports(read_properties(CONFIG_FILE) | chosen)
+
+    assert len({address.rpartition(":")[2] for address in chosen.values()}) == 5
 
 
 def test_a_port_that_was_just_left_is_free() -> None:

@@ -1,0 +1,164 @@
+"""The commands of `torchbridge` that change which versions a running server serves, and show them."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from adapter.torchserve.server_process import DEFAULT_RUN_DIRECTORY
+from adapter.versions import lifecycle
+from adapter.versions.deployment import DeploymentOptions
+from adapter.versions.deployment import deploy as deploy_archive
+from adapter.versions.desired_state import DesiredState
+from adapter.versions.plan import plan as plan_actions
+from adapter.versions.recovery import changing
+from adapter.versions.running_server import RunningServer, ServerFiles
+from adapter.versions.status import as_table, server_status
+from adapter.versions.stored_archives import as_table as stored_archives_table
+from adapter.versions.stored_archives import stored_archives
+
+RunDirectoryOption = Annotated[
+    Path,
+    typer.Option(envvar="TORCHBRIDGE_RUN_DIRECTORY", help="Of torchbridge serve: its keys, store, logs and record."),
+]
+Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Needed where several are served.")]
+Version = Annotated[str, typer.Argument(metavar="VERSION")]
+Key = Annotated[Path | None, typer.Option(metavar="PUB", help="The public key of who may sign archives.")]
+DrainTimeout = Annotated[float, typer.Option(min=0, help="Seconds for what runs on a version to end.")]
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+version_commands = typer.Typer()
+
+
+@version_commands.command()
+def deploy(
+    archive: Annotated[Path, typer.Argument(metavar="FILE.mar")],
+    *,
+    key: Key = None,
+    promote: Annotated[
+        bool, typer.Option(help="Make it the default version once it has shown that it answers.")
+    ] = True,
+    keep: Annotated[int, typer.Option(min=0, help="Earlier default versions that stay loaded for a rollback.")] = 2,
+    load_timeout: Annotated[float, typer.Option(min=1, help="Seconds for its workers to be ready.")] = 900,
+    drain_timeout: DrainTimeout = 600,
+    run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
+) -> None:
+    """Serve FILE.mar: verify, load, warm up, probe, switch over, and let what runs on the version before end."""
+    options = DeploymentOptions(key, promote, keep, load_timeout, drain_timeout)
+    with _changing(run_directory, f"deploy {archive.name}") as server:
+        record = deploy_archive(server, archive, options, _print)
+    _print(f"{record.name} {record.version} {'is the default' if promote else 'is deployed beside the default'}")
+
+
+@version_commands.command()
+def promote(
+    version: Version, *, model: Model = None, run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY
+) -> None:
+    """Make a deployed VERSION the default."""
+    with _changing(run_directory, f"promote {version}") as server:
+        name, _ = server.state.model(model)
+        lifecycle.promote(server, name, version)
+    _print(f"{name} {version} is the default")
+
+
+@version_commands.command()
+def rollback(
+    version: Annotated[str | None, typer.Argument(metavar="[VERSION]")] = None,
+    *,
+    model: Model = None,
+    run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
+) -> None:
+    """Make the version that was the default before, or VERSION, the default again. It is loaded: this takes no time."""
+    with _changing(run_directory, f"rollback {version or ''}") as server:
+        name, _ = server.state.model(model)
+        target = lifecycle.rollback(server, name, version)
+    _print(f"{name} {target} is the default")
+
+
+@version_commands.command()
+def retire(
+    version: Version,
+    *,
+    model: Model = None,
+    drain_timeout: DrainTimeout = 600,
+    run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
+) -> None:
+    """Let what runs on VERSION end, then unload it and delete its archive from the server's store."""
+    with _changing(run_directory, f"retire {version}") as server:
+        name, _ = server.state.model(model)
+        lifecycle.retire(server, name, version, drain_timeout)
+    _print(f"{name} {version} is retired")
+
+
+@version_commands.command()
+def scale(
+    version: Version,
+    *,
+    workers: Annotated[int, typer.Option(min=0, max=1)],
+    model: Model = None,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds, for a drain and for a load each.")] = 900,
+    run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
+) -> None:
+    """Unload a VERSION that is not the default, to free its memory (0), or load it again (1).
+
+    More than one worker is not to be had: TorchServe lets them wait for each other (README).
+    """
+    with _changing(run_directory, f"scale {version}") as server:
+        name, _ = server.state.model(model)
+        lifecycle.scale(server, name, version, workers, timeout=timeout, report=_print)
+    _print(f"{name} {version} is {'loaded' if workers else 'unloaded'}")
+
+
+@version_commands.command()
+def apply(
+    models: Annotated[Path, typer.Argument(metavar="models.yaml")],
+    *,
+    plan: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
+    key: Key = None,
+    run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
+) -> None:
+    """Bring the server to the state in models.yaml: deploy, scale, promote and retire what it takes."""
+    desired = DesiredState.read(models)
+    with _changing(run_directory, f"apply {models.name}") as server:
+        actions = plan_actions(server.state, desired)
+        for action in actions:
+            _print(action.description)
+            if not plan:
+                action.carry_out(server, DeploymentOptions(key), lambda line: _print(f"  {line}"))
+    if not actions:
+        _print("nothing to do")
+
+
+@version_commands.command()
+def status(*, json_: Json = False, run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY) -> None:
+    """Show each version: its role, workers, what runs and waits, its age and digest."""
+    statuses = server_status(RunningServer(run_directory))
+    if json_:
+        _print(json.dumps([each.model_dump(mode="json") for each in statuses], indent=2))
+    else:
+        Console().print(as_table(statuses))
+
+
+@version_commands.command("list")
+def list_archives(*, json_: Json = False, run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY) -> None:
+    """Show the archives in the server's store, also while it does not run."""
+    archives = stored_archives(ServerFiles(run_directory.resolve()))
+    if json_:
+        _print(json.dumps([each.model_dump() for each in archives], indent=2))
+    else:
+        Console().print(stored_archives_table(archives))
+
+
+@contextmanager
+def _changing(run_directory: Path, what: str) -> Iterator[RunningServer]:
+    server = RunningServer(run_directory)
+    with changing(server, what, _print):
+        yield server
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - the command line's voice

@@ -1,0 +1,130 @@
+"""The single changes that commands are made of. Each may be made again after it was half made."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from adapter.archives.archive import read_record
+from adapter.control.messages import HOLD_SECONDS, VersionTraffic
+from adapter.errors import ModelNotFound, UpstreamProtocol, VersionNotFound
+from adapter.versions.errors import DrainTimeout
+from adapter.versions.readiness import describe_version
+from adapter.versions.running_server import RunningServer
+from adapter.versions.server_state import ModelState, VersionState
+
+Report = Callable[[str], None]
+
+_SECONDS_BETWEEN_LOOKS = 0.25
+
+
+def switch(server: RunningServer, model: str, version: str) -> None:
+    """When this returns no request that begins is given to another default version.
+
+    The state is written last: what a crash leaves is one default or the other, and both have workers.
+    """
+    server.management.set_default(model, version)
+    default = server.gateway.traffic().default_version(model)
+    if default != version:
+        raise UpstreamProtocol("The gateway does not see the new default version.", cause=f"{model}: {default}")
+
+
+def record_default(server: RunningServer, model: str, version: str, archive: str) -> None:
+    """Writes down that `version` is deployed and the default."""
+    state = server.state
+    deployed = VersionState(archive=archive, digest=read_record(server.store.path(archive)).digest)
+    before = state.models.get(model)
+    if before is None:
+        changed = ModelState(default=version, versions={version: deployed})
+    else:
+        known = before if version in before.versions else before.with_version(version, deployed)
+        changed = known.with_default(version)
+    server.save(state.with_model(model, changed))
+
+
+def record_version(server: RunningServer, model: str, version: str, archive: str) -> None:
+    """Writes down that `version` is deployed, beside the default."""
+    state = server.state
+    deployed = VersionState(archive=archive, digest=read_record(server.store.path(archive)).digest)
+    before = state.models.get(model, ModelState(default=version, versions={}))
+    server.save(state.with_model(model, before.with_version(version, deployed)))
+
+
+def wait_until_left(server: RunningServer, model: str, version: str, since: float, timeout: float) -> bool:
+    """Whether all requests that had begun on this version at `since` (time.monotonic()) have ended in time."""
+    deadline = time.monotonic() + timeout
+    while True:
+        elapsed = time.monotonic() - since  # before the question, so that no older request passes for a younger one
+        traffic = server.gateway.traffic().of(model, version)
+        if traffic is None or traffic.oldest_live_seconds is None or traffic.oldest_live_seconds < elapsed:
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def hold_until_empty(server: RunningServer, model: str, version: str, timeout: float) -> None:
+    """When this returns nothing runs or waits on this version, and nothing new is let through for HOLD_SECONDS.
+
+    Raises DrainTimeout, after which all goes on as before.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        server.gateway.hold(model, version)
+        traffic = server.gateway.traffic().of(model, version)
+        if traffic is None or (_is_empty(traffic) and _queue_length(server, model, version) == 0):
+            server.gateway.hold(model, version)
+            return
+        if time.monotonic() >= deadline:
+            server.gateway.release(model, version)
+            raise DrainTimeout(
+                f"{traffic.live_requests} requests still run on {model} {version} after {timeout:g} seconds: "
+                "it stays as it is."
+            )
+        time.sleep(min(_SECONDS_BETWEEN_LOOKS, HOLD_SECONDS / 4))
+
+
+def remove(server: RunningServer, model: str, version: str, archive: str, timeout: float) -> None:
+    """Drains a version that is not the default, unregisters it and deletes its archive."""
+    hold_until_empty(server, model, version, timeout)
+    try:
+        unregister(server, model, version)
+        server.gateway.traffic()  # from here on the gateway knows that it is gone
+    finally:
+        server.gateway.release(model, version)
+    state = server.state
+    known = state.models.get(model)
+    if known is not None:
+        rest = known.without(version)
+        server.save(state.with_model(model, rest if rest.versions else None))
+    server.store.remove(archive)
+
+
+def withdraw(server: RunningServer, model: str, version: str, archive: str) -> None:
+    """Takes away what never became the default, as if it had not been there."""
+    server.store.clear_staging()
+    try:
+        unregister(server, model, version)
+    finally:
+        state = server.state.models.get(model)
+        if state is None or archive not in {each.archive for each in state.versions.values()}:
+            server.store.remove(archive)
+
+
+def is_registered(server: RunningServer, model: str, version: str) -> bool:
+    return describe_version(server.management, model, version) is not None
+
+
+def unregister(server: RunningServer, model: str, version: str) -> None:
+    if not is_registered(server, model, version):
+        return
+    with suppress(VersionNotFound, ModelNotFound):  # TorchServe may have done it between the two
+        server.management.unregister(model, version)
+
+
+def _is_empty(traffic: VersionTraffic) -> bool:
+    return not (traffic.live_requests or traffic.running_requests or traffic.waiting_requests)
+
+
+def _queue_length(server: RunningServer, model: str, version: str) -> int:
+    description = describe_version(server.management, model, version)
+    return description.job_queue_status.pending_requests if description else 0

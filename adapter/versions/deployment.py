@@ -1,0 +1,183 @@
+"""A new version, from an archive to the default: nothing changes for anybody until it has shown that it answers."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from adapter.archives.archive import read_record
+from adapter.archives.probes import read_probes
+from adapter.archives.record import ArchiveRecord
+from adapter.archives.verification import verify_archive
+from adapter.errors import ModelNotReady
+from adapter.torchserve.inference_client import InferenceClient
+from adapter.torchserve.probing import probe, warm_up
+from adapter.versions.changes import (
+    Report,
+    is_registered,
+    record_default,
+    record_version,
+    remove,
+    switch,
+    wait_until_left,
+    withdraw,
+)
+from adapter.versions.errors import ChangeRefused, DrainTimeout
+from adapter.versions.journal import Operation, Step
+from adapter.versions.readiness import describe_version, wait_until_ready
+from adapter.versions.running_server import RunningServer
+
+
+@dataclass(frozen=True)
+class DeploymentOptions:
+    """
+    key: the public key of who may sign archives; without one an archive's code must be this installation's.
+    promotes: whether the version becomes the default.
+    keep: how many earlier default versions stay loaded for a rollback.
+    load_timeout, drain_timeout: seconds.
+    """
+
+    key: Path | None = None
+    promotes: bool = True
+    keep: int = 2
+    load_timeout: float = 900
+    drain_timeout: float = 600
+
+
+def deploy(server: RunningServer, source: Path, options: DeploymentOptions, report: Report) -> ArchiveRecord:
+    """Returns when the version answers, is the default and nothing runs on the one before. Hold the server's lock.
+
+    A deployment that fails before the switch leaves nothing behind. Raises VersionError, VerificationError,
+    ProbeMismatch, OSError or one of adapter.errors.
+    """
+    record = read_record(source)
+    server.gateway.traffic()  # whom it could not reach it could not switch over
+    _refuse_other_content(server, record)
+    operation = Operation(
+        kind="deploy",
+        model=record.name,
+        version=record.version,
+        archive=f"{record.name}-{record.version}.mar",
+        promotes=options.promotes,
+        keep=options.keep,
+    )
+    if is_registered(server, record.name, record.version):
+        report(f"{record.name} {record.version} is already deployed")
+        if options.promotes and server.state.models[record.name].default != record.version:
+            server.journal.begin(operation)
+            finish(server, operation, report, options.drain_timeout)
+        return record
+    server.journal.begin(operation)
+    try:
+        _bring_up(server, operation, source, options, report)
+    except BaseException as error:
+        report("it did not come up: taking away what was there of it")
+        undo(server, operation, f"failed: {type(error).__name__}")
+        raise
+    if operation.promotes:
+        finish(server, operation, report, options.drain_timeout)
+    else:
+        server.journal.step(operation, Step.RECORD)
+        record_version(server, record.name, record.version, _archive(operation))
+        server.journal.end(operation, "done")
+    return record
+
+
+def undo(server: RunningServer, operation: Operation, outcome: str) -> None:
+    withdraw(server, operation.model, operation.version, _archive(operation))
+    server.journal.end(operation, outcome)
+
+
+def finish(server: RunningServer, operation: Operation, report: Report, drain_timeout: float) -> None:
+    """From the switch on; every part of it may be done again."""
+    model, version = operation.model, operation.version
+    step = partial(server.journal.step, operation)
+    before = server.state.models.get(model)
+    step(Step.PROMOTE)
+    report(f"making {version} the default version of {model}")
+    switch(server, model, version)
+    switched_at = time.monotonic()
+    step(Step.RECORD)
+    record_default(server, model, version, _archive(operation))
+    if before is not None and before.default != version:
+        step(Step.DRAIN)
+        report(f"waiting for what runs on {before.default}")
+        if not wait_until_left(server, model, before.default, switched_at, drain_timeout):
+            report(f"requests still run on {before.default} after {drain_timeout:g} seconds: they go on")
+    step(Step.RETIRE)
+    _retire_surplus(server, operation, report, drain_timeout)
+    server.journal.end(operation, "done")
+
+
+def _bring_up(
+    server: RunningServer, operation: Operation, source: Path, options: DeploymentOptions, report: Report
+) -> None:
+    model, version, archive = operation.model, operation.version, _archive(operation)
+    step = partial(server.journal.step, operation)
+    step(Step.COPY)
+    report(f"copying {source}")
+    staged = server.store.stage(source, archive)
+    step(Step.VERIFY)
+    report("verifying the copy")
+    verify_archive(staged, options.key)
+    probes = read_probes(staged)
+    if probes is None or not probes.probes:
+        raise ChangeRefused(f"{source} holds no probes to check the version with: torchbridge pack records them.")
+    server.store.install(staged)
+    step(Step.REGISTER)
+    report(f"registering {archive}")
+    log = server.log_of(model, version)
+    server.management.register(archive)
+    step(Step.LOAD)
+    report(f"loading {model} {version}")
+    wait_until_ready(server.management, model, version, log, timeout=options.load_timeout)
+    step(Step.WARM_UP)
+    report("warming up")
+    asyncio.run(_ask(server, lambda inference: warm_up(inference, model, version)))
+    step(Step.PROBE)
+    report(f"comparing {len(probes.probes)} answers with those recorded when it was packed")
+    asyncio.run(_ask(server, lambda inference: probe(inference, model, version, probes)))
+
+
+def _refuse_other_content(server: RunningServer, record: ArchiveRecord) -> None:
+    """One version, one content: what is cached, recorded or reported of it stays true."""
+    known = server.state.models.get(record.name)
+    deployed = known.versions.get(record.version) if known else None
+    if deployed is None:
+        if is_registered(server, record.name, record.version):
+            raise ChangeRefused(f"TorchServe has a {record.name} {record.version} that torchbridge did not deploy.")
+    elif deployed.digest != record.digest:
+        raise ChangeRefused(
+            f"{record.name} {record.version} is deployed with another content ({deployed.digest[:12]}, and not "
+            f"{record.digest[:12]}): choose another version."
+        )
+
+
+def _retire_surplus(server: RunningServer, operation: Operation, report: Report, drain_timeout: float) -> None:
+    if operation.keep is None:
+        return
+    state = server.state.models[operation.model]
+    for version in state.previous[operation.keep :]:
+        report(f"retiring {version}")
+        try:
+            remove(server, operation.model, version, state.versions[version].archive, drain_timeout)
+        except DrainTimeout as error:
+            report(str(error))
+
+
+async def _ask(server: RunningServer, ask: Callable[[InferenceClient], Awaitable[None]]) -> None:
+    """Past the gateway: the version is not for its callers yet, and what it may have cached proves nothing."""
+
+    async def check_ready(model: str, version: str) -> None:
+        description = await asyncio.to_thread(describe_version, server.management, model, version)
+        if description is None or not description.ready_workers:
+            raise ModelNotReady(f"{model} {version} has no worker that is ready any more.")
+
+    async with InferenceClient(server.settings, server.keys, check_ready) as inference:
+        await ask(inference)
+
+
+def _archive(operation: Operation) -> str:
+    return operation.archive or f"{operation.model}-{operation.version}.mar"

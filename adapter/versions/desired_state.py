@@ -1,0 +1,96 @@
+"""models.yaml: the versions that a server is to serve. What is not in it is not to be served."""
+
+from pathlib import Path
+from typing import Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from adapter.archives.archive import read_record
+from adapter.archives.record import ArchiveRecord
+from adapter.archives.verification import verify_archive
+from adapter.schema import Name
+from adapter.versions.errors import ChangeRefused
+from adapter.versions.model_store import ModelStore
+from adapter.versions.server_state import ModelState, ServerState, VersionState, Workers
+
+
+class _Desired(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, regex_engine="python-re")
+
+
+class DesiredVersion(_Desired):
+    archive: str = Field(min_length=1, description="The path of a .mar, from the file's directory.")
+    workers: Workers = 1
+
+
+class DesiredModel(_Desired):
+    default: Name
+    versions: dict[Name, DesiredVersion]
+
+    @model_validator(mode="after")
+    def _the_default_is_one_of_them(self) -> Self:
+        if self.default not in self.versions:
+            raise ValueError(f"the default, {self.default}, is none of the versions")
+        if not self.versions[self.default].workers:
+            raise ValueError(f"the default, {self.default}, has to have a worker")
+        return self
+
+    def default_first(self) -> list[tuple[str, DesiredVersion]]:
+        """TorchServe takes the first version of a model that it gets for the default."""
+        return sorted(self.versions.items(), key=lambda item: item[0] != self.default)
+
+
+class DesiredState(_Desired):
+    models: dict[Name, DesiredModel] = Field(min_length=1)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Raises ChangeRefused, or OSError."""
+        try:
+            state = cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        except yaml.YAMLError as error:
+            raise ChangeRefused(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        except ValidationError as error:
+            reasons = "; ".join(
+                f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}" for each in error.errors()
+            )
+            raise ChangeRefused(f'{path}: {reasons}. (Versions are texts: "1.0", in quotes.)') from error
+        return state.in_directory(path.parent)
+
+    def in_directory(self, directory: Path) -> Self:
+        models = {
+            name: model.model_copy(
+                update={
+                    "versions": {
+                        version: each.model_copy(update={"archive": str(directory / each.archive)})
+                        for version, each in model.versions.items()
+                    }
+                }
+            )
+            for name, model in self.models.items()
+        }
+        return self.model_copy(update={"models": models})
+
+
+def desired_record(model: str, version: str, desired: DesiredVersion) -> ArchiveRecord:
+    """Raises ChangeRefused where the archive is of another model or version, ArchiveError where it is none."""
+    record = read_record(Path(desired.archive))
+    if (record.name, record.version) != (model, version):
+        raise ChangeRefused(f"{desired.archive} holds {record.name} {record.version}, and not {model} {version}.")
+    return record
+
+
+def installed_state(desired: DesiredState, store: ModelStore, key: Path | None) -> ServerState:
+    """What a server that starts is to serve: each archive is verified and lies in the store."""
+    models = {}
+    for name, model in desired.models.items():
+        versions = {}
+        for version, each in model.versions.items():
+            record = desired_record(name, version, each)
+            staged = store.stage(Path(each.archive), f"{name}-{version}.mar")
+            verify_archive(staged, key)
+            store.install(staged)
+            versions[version] = VersionState(archive=staged.name, digest=record.digest, workers=each.workers)
+        models[name] = ModelState(default=model.default, versions=versions)
+    return ServerState(models=models, is_changed=True)

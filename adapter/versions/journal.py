@@ -1,0 +1,106 @@
+"""What a command is about to do, on the disk before it does it: one JSON object a line, synced.
+
+A command that was killed leaves an operation without an end. The next one finds it here and ends it (recovery.py).
+"""
+
+import os
+import uuid
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+
+from adapter.versions.durable import sync_directory
+
+_MOST_BYTES = 2**20  # then a new file begins; the one before is kept
+
+
+class Step(StrEnum):
+    """In their order. Up to PROBE the default version is the one of before, and all can be undone."""
+
+    COPY = "copy"
+    VERIFY = "verify"
+    REGISTER = "register"
+    LOAD = "load"
+    WARM_UP = "warm-up"
+    PROBE = "probe"
+    PROMOTE = "promote"
+    RECORD = "record"
+    DRAIN = "drain"
+    RETIRE = "retire"
+
+
+class Operation(BaseModel):
+    """One command's change of one version."""
+
+    id: str = Field(default_factory=lambda: uuid.uuid4().hex[:12])
+    kind: Literal["deploy", "promote", "rollback", "retire", "scale"]
+    model: str
+    version: str
+    archive: str | None = None
+    workers: int | None = None
+    promotes: bool = True
+    keep: int | None = None
+
+
+class _Line(BaseModel):
+    at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+    id: str
+    begin: Operation | None = None
+    step: Step | None = None
+    end: str | None = None
+
+
+class Unfinished(NamedTuple):
+    operation: Operation
+    step: Step | None
+
+
+class Journal:
+    """Hold the server's lock."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def begin(self, operation: Operation) -> None:
+        if self._path.exists() and self._path.stat().st_size > _MOST_BYTES:
+            self._path.replace(self._path.with_suffix(".1.jsonl"))
+        self._write(_Line(id=operation.id, begin=operation))
+
+    def step(self, operation: Operation, step: Step) -> None:
+        self._write(_Line(id=operation.id, step=step))
+
+    def end(self, operation: Operation, outcome: str) -> None:
+        self._write(_Line(id=operation.id, end=outcome))
+
+    def unfinished(self) -> Unfinished | None:
+        """The last operation, if it has no end, and the last step that it was about to take."""
+        found: Unfinished | None = None
+        for line in self._lines():
+            if line.begin is not None:
+                found = Unfinished(line.begin, None)
+            elif found is not None and line.id == found.operation.id:
+                found = None if line.end is not None else Unfinished(found.operation, line.step)
+        return found
+
+    def _lines(self) -> list[_Line]:
+        lines = []
+        for line in self._path.read_bytes().splitlines() if self._path.exists() else ():
+            try:
+                lines.append(_Line.model_validate_json(line))
+            except ValidationError:
+                continue  # it was being written when its writer was killed: what it says was never begun
+        return lines
+
+    def _write(self, line: _Line) -> None:
+        is_new = not self._path.exists()
+        with self._path.open("ab+") as file:
+            file.seek(-1 if file.tell() else 0, os.SEEK_END)
+            torn = file.read(1) not in {b"\n", b""}
+            file.write(b"\n" * torn + line.model_dump_json(exclude_none=True).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        if is_new:
+            sync_directory(self._path.parent)

@@ -1,0 +1,112 @@
+"""What is done to versions that are deployed: which is the default, how many workers it has, and its end."""
+
+from adapter.errors import ModelNotReady
+from adapter.versions.changes import Report, hold_until_empty, record_default, remove, switch
+from adapter.versions.errors import ChangeRefused, DrainTimeout, VersionError
+from adapter.versions.journal import Operation, Step
+from adapter.versions.readiness import describe_version, wait_until_ready
+from adapter.versions.running_server import RunningServer
+from adapter.versions.server_state import ModelState, VersionState
+
+
+def promote(server: RunningServer, model: str, version: str) -> None:
+    """Makes a deployed version the default. Hold the server's lock, as for all here.
+
+    Raises ChangeRefused, ModelNotReady or what TorchServe or the gateway refuse.
+    """
+    _change_default(server, Operation(kind="promote", model=model, version=version))
+
+
+def rollback(server: RunningServer, model: str, version: str | None = None) -> str:
+    """Makes the default what it was before, or `version`, and says which that is. Nothing is loaded."""
+    state = server.state.models[model]
+    if version is None and not state.previous:
+        raise ChangeRefused(f"Nothing to roll back to: {model} {state.default} has no version before it that is kept.")
+    target = version or state.previous[0]
+    _change_default(server, Operation(kind="rollback", model=model, version=target))
+    return target
+
+
+def retire(server: RunningServer, model: str, version: str, timeout: float) -> None:
+    """Lets what runs on a version end, then takes it away. Raises DrainTimeout after `timeout` seconds."""
+    state = server.state.models[model]
+    archive = _deployed(model, state, version).archive
+    if version == state.default and len(state.versions) > 1:
+        raise ChangeRefused(f"{version} is the default version of {model}: promote another one first.")
+    operation = Operation(kind="retire", model=model, version=version, archive=archive)
+    server.journal.begin(operation)
+    finish_retirement(server, operation, timeout)
+
+
+def scale(server: RunningServer, model: str, version: str, workers: int, *, timeout: float, report: Report) -> None:
+    """Unloads a version that is not the default (0 workers), once what runs on it has ended, or loads it again (1)."""
+    state = server.state.models[model]
+    deployed = _deployed(model, state, version)
+    if version == state.default and not workers:
+        raise ChangeRefused(f"{version} is the default version of {model}: without a worker nobody would be answered.")
+    operation = Operation(kind="scale", model=model, version=version, workers=workers)
+    server.journal.begin(operation)
+    try:
+        finish_scale(server, operation, timeout, report)
+    except VersionError as error:
+        server.management.scale(model, version, deployed.workers)
+        server.journal.end(operation, f"failed: {type(error).__name__}")
+        raise
+
+
+def finish_scale(server: RunningServer, operation: Operation, timeout: float, report: Report) -> None:
+    model, version, workers = operation.model, operation.version, 1 if operation.workers is None else operation.workers
+    description = describe_version(server.management, model, version)
+    is_fewer = description is not None and len(description.workers) > workers
+    log = server.log_of(model, version)
+    try:
+        if is_fewer:
+            report(f"waiting for what runs on {version}")
+            hold_until_empty(server, model, version, timeout)
+        server.management.scale(model, version, workers)
+        report(f"{'loading' if workers else 'unloading'} {version}")
+        wait_until_ready(server.management, model, version, log, timeout=timeout, workers=workers)
+    finally:
+        if is_fewer:
+            server.gateway.traffic()
+            server.gateway.release(model, version)
+    state = server.state
+    known = state.models[model]
+    scaled = known.versions[version].model_copy(update={"workers": workers})
+    server.save(state.with_model(model, known.with_version(version, scaled)))
+    server.journal.end(operation, "done")
+
+
+def finish_retirement(server: RunningServer, operation: Operation, timeout: float) -> None:
+    archive = operation.archive or f"{operation.model}-{operation.version}.mar"
+    try:
+        remove(server, operation.model, operation.version, archive, timeout)
+    except DrainTimeout:
+        server.journal.end(operation, "failed: DrainTimeout")
+        raise
+    server.journal.end(operation, "done")
+
+
+def _change_default(server: RunningServer, operation: Operation) -> None:
+    model, version = operation.model, operation.version
+    _deployed(model, server.state.models[model], version)
+    description = describe_version(server.management, model, version)
+    if description is None or not description.ready_workers:
+        raise ModelNotReady(f"{model} {version} has no worker that is ready: it would answer nobody.")
+    server.journal.begin(operation)
+    finish_change(server, operation)
+
+
+def finish_change(server: RunningServer, operation: Operation) -> None:
+    model, version = operation.model, operation.version
+    server.journal.step(operation, Step.PROMOTE)
+    switch(server, model, version)
+    server.journal.step(operation, Step.RECORD)
+    record_default(server, model, version, server.state.models[model].versions[version].archive)
+    server.journal.end(operation, "done")
+
+
+def _deployed(model: str, state: ModelState, version: str) -> VersionState:
+    if version not in state.versions:
+        raise ChangeRefused(f"{model} has no version {version}. Deployed: {', '.join(sorted(state.versions))}.")
+    return state.versions[version]

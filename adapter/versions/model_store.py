@@ -1,0 +1,49 @@
+"""The server's own archives: nobody else's hand is on them between their verification and their registration."""
+
+import os
+import shutil
+from pathlib import Path
+
+from adapter.archives.signature import signature_path
+from adapter.versions.durable import sync_directory
+
+_STAGING = ".incoming"
+
+
+class ModelStore:
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def path(self, archive: str) -> Path:
+        return self.directory / archive
+
+    def stage(self, source: Path, name: str) -> Path:
+        """A copy of the archive, and of its signature where it has one, which is not in the store yet."""
+        self.clear_staging()
+        staging = self.directory / _STAGING
+        staging.mkdir(parents=True)
+        staged = staging / name
+        _copy(source, staged)
+        if signature_path(source).exists():
+            _copy(signature_path(source), signature_path(staged))
+        return staged
+
+    def install(self, staged: Path) -> None:
+        for path in (signature_path(staged), staged):
+            if path.exists():
+                path.replace(self.directory / path.name)
+        self.clear_staging()
+        sync_directory(self.directory)
+
+    def remove(self, archive: str) -> None:
+        self.path(archive).unlink(missing_ok=True)
+        signature_path(self.path(archive)).unlink(missing_ok=True)
+
+    def clear_staging(self) -> None:
+        shutil.rmtree(self.directory / _STAGING, ignore_errors=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+    with target.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,95 @@
+"""One `torchbridge serve` on this machine, found by its run directory: what it is asked by, and what it is known by."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from adapter.control.client import ControlClient
+from adapter.control.messages import control_socket
+from adapter.settings import Settings
+from adapter.torchserve.keys import KeyFile
+from adapter.torchserve.management_client import ManagementClient
+from adapter.torchserve.run_directory import RunDirectory, read_properties
+from adapter.torchserve.worker_log import WorkerLog
+from adapter.versions.errors import ServerBusy, ServerNotRunning
+from adapter.versions.journal import Journal
+from adapter.versions.model_store import ModelStore
+from adapter.versions.server_state import ServerState
+
+
+@dataclass(frozen=True)
+class ServerFiles:
+    """Where a server keeps what outlives it."""
+
+    run_directory: Path
+
+    @property
+    def store(self) -> Path:
+        return self.run_directory / "model_store"
+
+    @property
+    def state(self) -> Path:
+        return self.run_directory / "versions.json"
+
+    @property
+    def journal(self) -> Path:
+        return self.run_directory / "journal.jsonl"
+
+    @property
+    def lock(self) -> Path:
+        return self.run_directory / "versions.lock"
+
+
+class RunningServer:
+    def __init__(self, run_directory: Path) -> None:
+        self.files = ServerFiles(run_directory.resolve())
+        directory = RunDirectory(run_directory)
+        if not directory.key_file.exists() or not directory.config.exists():
+            raise ServerNotRunning(f"No server runs in {directory.path}: torchbridge serve starts one.")
+        properties = read_properties(directory.config)
+        self.worker_log = directory.worker_log
+        self.keys = KeyFile(directory.key_file, properties["management_address"])
+        self.settings = Settings(
+            torchserve_url=properties["inference_address"],
+            management_url=properties["management_address"],
+            key_file=directory.key_file,
+        )
+        self.management = ManagementClient(self.settings.management_url, self.keys)
+        self.gateway = ControlClient(control_socket(run_directory))
+        self.store = ModelStore(self.files.store)
+        self.journal = Journal(self.files.journal)
+
+    @property
+    def state(self) -> ServerState:
+        state = ServerState.read(self.files.state)
+        if state is None:
+            raise ServerNotRunning(f"The server in {self.files.run_directory} is still starting: try again.")
+        return state
+
+    def save(self, state: ServerState) -> None:
+        state.write(self.files.state)
+
+    def log_of(self, model: str, version: str) -> WorkerLog:
+        """What the workers of this version say from now on."""
+        return WorkerLog(self.worker_log, model, version)
+
+    @contextlib.contextmanager
+    def locked(self, what: str) -> Iterator[Self]:
+        """Keeps other commands from changing this server. Raises ServerBusy, which says who does.
+
+        The lock ends with the process, however it ends.
+        """
+        with self.files.lock.open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise ServerBusy(f"Another command is changing this server: {file.read().strip()}.") from None
+            file.truncate(0)
+            file.write(f"{what} (process {os.getpid()})\n")
+            file.flush()
+            yield self

@@ -1,0 +1,85 @@
+"""Which versions a server serves, in our own words: TorchServe forgets them when it ends, and its snapshots lie."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from adapter.schema import Name
+from adapter.versions.durable import write_durably
+from adapter.versions.errors import ChangeRefused, VersionError
+
+# Of two workers of one version in continuous batching the idle one holds the lock that the other one needs for its
+# next step, until a further request comes (Model.java, pollInferJob: seen with 8 clients, all of them hung).
+Workers = Annotated[int, Field(ge=0, le=1)]
+
+
+class _State(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, regex_engine="python-re")
+
+
+class VersionState(_State):
+    archive: str = Field(description="The name of its file in the store.")
+    digest: str
+    workers: Workers = 1
+    deployed_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+
+
+class ModelState(_State):
+    default: Name
+    previous: tuple[Name, ...] = Field(default=(), description="What was the default before, the latest first.")
+    versions: dict[Name, VersionState]
+
+    def with_default(self, version: str) -> Self:
+        earlier = (self.default, *self.previous)
+        previous = tuple(dict.fromkeys(each for each in earlier if each != version))
+        return self.model_copy(update={"default": version, "previous": previous})
+
+    def with_version(self, version: str, state: VersionState) -> Self:
+        return self.model_copy(update={"versions": {**self.versions, version: state}})
+
+    def without(self, version: str) -> Self:
+        return self.model_copy(
+            update={
+                "previous": tuple(each for each in self.previous if each != version),
+                "versions": {name: state for name, state in self.versions.items() if name != version},
+            }
+        )
+
+
+class ServerState(_State):
+    """`is_changed`: by a command since `torchbridge serve` started with a model of its own choice."""
+
+    models: dict[Name, ModelState] = {}
+    is_changed: bool = False
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError as error:
+            raise VersionError(f"{path} is damaged: torchbridge serve --model writes it anew.") from error
+
+    def write(self, path: Path) -> None:
+        write_durably(path, self.model_dump_json(indent=2).encode() + b"\n")
+
+    def model(self, name: str | None) -> tuple[str, ModelState]:
+        """The named model, or the only one."""
+        if name is None and len(self.models) == 1:
+            return next(iter(self.models.items()))
+        known = ", ".join(sorted(self.models)) or "none"
+        if name is None:
+            raise ChangeRefused(f"There are several models: name one with --model ({known}).")
+        if name not in self.models:
+            raise ChangeRefused(f"There is no model {name!r} here. Served: {known}.")
+        return name, self.models[name]
+
+    def with_model(self, name: str, model: ModelState | None) -> Self:
+        """With this model in this state, or without it."""
+        models = {**self.models, name: model}
+        return self.model_copy(
+            update={"models": {each: state for each, state in models.items() if state is not None}, "is_changed": True}
+        )

@@ -1,0 +1,92 @@
+"""What a server serves right now, as TorchServe, the gateway and our own record of it say."""
+
+from datetime import UTC, datetime
+
+from pydantic import BaseModel
+from rich.table import Table
+
+from adapter.control.messages import ModelTraffic, TrafficReport, VersionTraffic
+from adapter.torchserve.management_client import ModelDescription
+from adapter.versions.readiness import describe_versions
+from adapter.versions.running_server import RunningServer
+from adapter.versions.server_state import ModelState
+
+_SHOWN_DIGITS = 12
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+class VersionStatus(BaseModel):
+    model: str
+    version: str
+    is_default: bool
+    is_previous: bool
+    is_draining: bool
+    workers: int
+    ready_workers: int
+    live_requests: int
+    waiting_requests: int
+    queued_in_torchserve: int
+    archive: str | None
+    digest: str | None
+    deployed_at: datetime | None
+
+
+def server_status(server: RunningServer) -> list[VersionStatus]:
+    report: TrafficReport = server.gateway.traffic()
+    state = server.state
+    return [
+        _status(model, version, descriptions.get(version.version), state.models.get(model.name))
+        for model in report.models
+        for descriptions in [describe_versions(server.management, model.name)]
+        for version in model.versions
+    ]
+
+
+def _status(
+    model: ModelTraffic, traffic: VersionTraffic, description: ModelDescription | None, state: ModelState | None
+) -> VersionStatus:
+    deployed = state.versions.get(traffic.version) if state else None
+    is_previous = state is not None and traffic.version in state.previous
+    return VersionStatus(
+        model=model.name,
+        version=traffic.version,
+        is_default=traffic.is_default,
+        is_previous=is_previous,
+        is_draining=traffic.held_requests > 0 or (is_previous and traffic.live_requests > 0),
+        workers=description.min_workers if description else 0,
+        ready_workers=description.ready_workers if description else 0,
+        live_requests=traffic.live_requests,
+        waiting_requests=traffic.waiting_requests + traffic.held_requests,
+        queued_in_torchserve=description.job_queue_status.pending_requests if description else 0,
+        archive=deployed.archive if deployed else None,
+        digest=deployed.digest if deployed else None,
+        deployed_at=deployed.deployed_at if deployed else None,
+    )
+
+
+def as_table(statuses: list[VersionStatus]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("model", "version", "role", "workers", "running", "waiting", "age", "digest"):
+        table.add_column(name, no_wrap=True)
+    now = datetime.now(UTC)
+    for each in statuses:
+        table.add_row(
+            each.model,
+            each.version,
+            _role(each),
+            f"{each.ready_workers} of {each.workers} ready",
+            str(each.live_requests),
+            str(each.waiting_requests + each.queued_in_torchserve),
+            _age((now - each.deployed_at).total_seconds()) if each.deployed_at else "",
+            (each.digest or "")[:_SHOWN_DIGITS],
+        )
+    return table
+
+
+def _role(status: VersionStatus) -> str:
+    role = "default" if status.is_default else "previous" if status.is_previous else "deployed"
+    return f"{role}, draining" if status.is_draining else role
+
+
+def _age(seconds: float) -> str:
+    return next((f"{int(seconds // size)} {unit}" for size, unit in _UNITS if seconds >= size), "now")

@@ -1,0 +1,54 @@
+"""The archives in a server's store, whether it runs or not."""
+
+from pydantic import BaseModel
+from rich.filesize import decimal
+from rich.table import Table
+
+from adapter.archives.archive import ArchiveError, read_record
+from adapter.versions.running_server import ServerFiles
+from adapter.versions.server_state import ServerState
+
+_SHOWN_DIGITS = 12
+
+
+class StoredArchive(BaseModel):
+    archive: str
+    model: str
+    version: str
+    size: int
+    digest: str
+    is_deployed: bool
+    is_default: bool
+
+
+def stored_archives(files: ServerFiles) -> list[StoredArchive]:
+    state = ServerState.read(files.state) or ServerState()
+    found = []
+    for path in sorted(files.store.glob("*.mar")):
+        try:
+            record = read_record(path)
+        except ArchiveError:
+            continue  # not one of ours: nothing is served from it
+        model = state.models.get(record.name)
+        found.append(
+            StoredArchive(
+                archive=path.name,
+                model=record.name,
+                version=record.version,
+                size=path.stat().st_size,
+                digest=record.digest,
+                is_deployed=model is not None and record.version in model.versions,
+                is_default=model is not None and record.version == model.default,
+            )
+        )
+    return found
+
+
+def as_table(archives: list[StoredArchive]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("archive", "size", "digest", "served as"):
+        table.add_column(name, no_wrap=True)
+    for each in archives:
+        role = "default" if each.is_default else "deployed" if each.is_deployed else ""
+        table.add_row(each.archive, decimal(each.size), each.digest[:_SHOWN_DIGITS], role)
+    return table

@@ -1,0 +1,88 @@
+"""`torchbridge probe` as a user runs it, on archives whose model answers as recorded and on others."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapter.archives.archive import PROJECT, build_archive
+from adapter.archives.model_check import check_model
+from adapter.probes import PROBES_ENTRY
+from tests.adapter.archives.repacking import Contents, repack
+from tests.processes import processes_of
+
+pytestmark = pytest.mark.torchserve
+
+
+@pytest.fixture
+def temporary(tmp_path: Path) -> Path:
+    directory = tmp_path / "t"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    return build_archive(PROJECT / "models" / "tiny", "tiny", "1.0", tmp_path, check=check_model)
+
+
+def run_probe(archive: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> subprocess.CompletedProcess[str]:
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    command = [str(Path(sys.executable).with_name("torchbridge")), "probe", str(archive)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=temporary)
+    assert processes_of(temporary) == []
+    return result
+
+
+def doctor(archive: Path, number: int, change: Callable[[dict[str, Any]], None]) -> None:
+    """By a hand that makes the archive's record true again."""
+
+    def edit(contents: Contents) -> None:
+        content = json.loads(contents[PROBES_ENTRY])
+        change(content["probes"][number])
+        contents[PROBES_ENTRY] = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
+    repack(archive, edit)
+
+
+def test_a_model_that_answers_as_recorded_passes_and_leaves_nothing_behind(
+    archive: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = run_probe(archive, temporary, monkeypatch)
+
+    assert (result.returncode, result.stderr) == (0, "")
+    *probes, summary = result.stdout.splitlines()
+    assert len(probes) == 4
+    assert "'Once upon a time': 2 tokens, ', there'" in probes
+    assert summary == "tiny 1.0 answers as it did when it was packed: 4 prompts"
+    assert list(temporary.iterdir()) == []
+
+
+def test_another_answer_than_the_recorded_one_is_refused_in_one_line(
+    archive: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doctor(archive, 2, lambda probe: probe.update(answer=probe["answer"].replace("sorry", "happy")))
+    result = run_probe(archive, temporary, monkeypatch)
+
+    assert result.returncode == 1
+    assert result.stdout.startswith("'Once upon a time': ")
+    assert re.fullmatch(
+        r"torchbridge: 'def add\(a, b\):.*' is not answered .* expected .*happy.*, got .*sorry.*\n", result.stderr
+    )
+    assert list(temporary.iterdir()) == []
+
+
+def test_other_log_probabilities_than_the_recorded_ones_keep_the_worker_from_loading(
+    archive: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doctor(archive, 0, lambda probe: probe.update(log_probabilities=[0] * len(probe["log_probabilities"])))
+    result = run_probe(archive, temporary, monkeypatch)
+
+    assert result.returncode == 1
+    assert re.fullmatch(r"torchbridge: The worker cannot load the model: the log-probabilities of .*\n", result.stderr)
+    assert [path.name for path in temporary.glob("*/*/model_log.log")] == ["model_log.log"]

@@ -1,0 +1,68 @@
+"""A server of their own for tests that change its versions: TorchServe and the gateway, in a directory of its own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from adapter.serve import running_stack
+from adapter.torchserve.run_directory import read_properties
+from adapter.torchserve.server_process import CONFIG_FILE
+from adapter.versions.deployment import DeploymentOptions, deploy
+from adapter.versions.recovery import changing
+from adapter.versions.running_server import RunningServer
+from tests.end_to_end.versions.light_archives import LightArchives
+from tests.end_to_end.versions.tiny_archives import TinyArchives
+from tests.free_ports import torchserve_properties
+
+
+def write_config(path: Path) -> Path:
+    properties = read_properties(CONFIG_FILE) | torchserve_properties()
+    path.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
+    return path
+
+
+@dataclass(frozen=True)
+class Site:
+    """A server that runs, and what makes archives for it."""
+
+    url: str
+    run_directory: Path
+    archives: LightArchives | TinyArchives
+
+    @property
+    def server(self) -> RunningServer:
+        return RunningServer(self.run_directory)
+
+    def deploy(self, version: str, *, keep: int = 2, promotes: bool = True, archive: Path | None = None) -> None:
+        options = DeploymentOptions(self.archives.public_key, promotes, keep, load_timeout=120, drain_timeout=60)
+        with changing(self.server, f"deploy {version}", print):
+            deploy(self.server, archive or self.archives.make(version), options, print)
+
+    def default_version(self) -> str:
+        return self.server.management.default_version(self.archives.name)
+
+    def registered(self) -> list[str]:
+        return sorted(each.model_version for each in self.server.management.describe(self.archives.name))
+
+    def stored(self) -> list[str]:
+        return sorted(path.name for path in (self.run_directory / "model_store").iterdir())
+
+
+@contextmanager
+def running_site(directory: Path, archives: LightArchives | TinyArchives | None = None) -> Iterator[Site]:
+    """It serves version 1.0 of the light model, or of another one."""
+    directory.mkdir(parents=True, exist_ok=True)
+    archives = archives or LightArchives(directory / "archives")
+    config = write_config(directory / "config.properties")
+    first = str(archives.make("1.0"))
+    with running_stack(first, print, port=0, run_directory=directory / "run", config=config) as stack:
+        yield Site(stack.url, directory / "run", archives)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with running_site(tmp_path) as running:
+        yield running
