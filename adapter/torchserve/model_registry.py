@@ -9,8 +9,10 @@ from adapter.schema import FieldError, Model, ModelVersion
 from adapter.torchserve.management_client import ManagementClient, ModelDescription
 from adapter.torchserve.refreshing import Refreshing
 
-_REFRESH_AFTER = 1.0  # seconds
-_USABLE_FOR = 10.0  # seconds that we go on without hearing from TorchServe's management API
+# Seconds. What anybody does to TorchServe is noticed within one, unless it takes its time to answer.
+_REFRESH_AFTER = 0.5
+_WAIT_FROM, _PATIENCE = 1.0, 0.25
+_USABLE_FOR = 10.0  # without hearing from TorchServe's management API
 
 
 class PinnedVersion(NamedTuple):
@@ -37,26 +39,26 @@ class ModelRegistry:
         self._models = Refreshing(self._load, _REFRESH_AFTER)
 
     async def models(self) -> tuple[Model, ...]:
-        return tuple(served.model for served in (await self._models.get(_USABLE_FOR)).values())
+        return tuple(served.model for served in (await self._current()).values())
 
     async def models_anew(self) -> tuple[Model, ...]:
         """As TorchServe describes them after this call, and as every later request will find them."""
         return tuple(served.model for served in (await self._models.get_newer()).values())
 
     async def model(self, name: str) -> Model:
-        models = await self._models.get(_USABLE_FOR)
-        return _find_model(models if name in models else await self._models.get(_REFRESH_AFTER), name).model
+        models = await self._current()
+        return _find_model(models if name in models else await self._models.get(_WAIT_FROM), name).model
 
     async def resolve(self, model: str | None = None, version: str | None = None) -> PinnedVersion:
         """The model and version that a request means, with at least one worker that is ready.
 
         Raises ModelNotFound, VersionNotFound, ModelNotReady, or InvalidRequest where a model has to be named.
         """
-        models = await self._models.get(_USABLE_FOR)
+        models = await self._current()
         with suppress(TorchbridgeError):
             return self._resolve(models, model, version)
         # What is refused must be refused by today's facts.
-        return self._resolve(await self._models.get(_REFRESH_AFTER), model, version)
+        return self._resolve(await self._models.get(_WAIT_FROM), model, version)
 
     async def resolve_anew(self, model: str | None = None, version: str | None = None) -> PinnedVersion:
         """As `resolve`, by a description that is asked for after this call."""
@@ -65,6 +67,9 @@ class ModelRegistry:
     async def check_ready(self, name: str, version: str) -> None:
         """Raises ModelNotReady, or that there is no such version, where a new description shows no ready worker."""
         await self.resolve_anew(name, version)
+
+    async def _current(self) -> Models:
+        return await self._models.get(_USABLE_FOR, wait_from=_WAIT_FROM, patience=_PATIENCE)
 
     def _resolve(self, models: Models, name: str | None, version: str | None) -> PinnedVersion:
         model, pinned = _find_model(models, name or self._default_model or _only_name(models))

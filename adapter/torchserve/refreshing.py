@@ -10,6 +10,8 @@ from adapter.errors import TorchbridgeError
 
 _Value = TypeVar("_Value")
 
+_NEVER = float("inf")
+
 _log = logging.getLogger(__name__)
 
 
@@ -26,10 +28,11 @@ class Refreshing(Generic[_Value]):
         self._value: _Value
         self._refresh: asyncio.Task[None] | None = None
 
-    async def get(self, max_age: float) -> _Value:
-        """The value, waiting for its refresh only if it is older than `max_age` seconds.
+    async def get(self, max_age: float, *, wait_from: float = _NEVER, patience: float = 0) -> _Value:
+        """The value. If it is older than `max_age` seconds, its refresh is waited for.
 
-        Raises what `load` raised, in that case only.
+        From an age of `wait_from` seconds on it is waited for, too, but for `patience` seconds at most. Raises what
+        `load` raised where the value is older than `max_age`.
         """
         age = time.monotonic() - self._loaded_at
         if age > self._refresh_after:
@@ -37,6 +40,8 @@ class Refreshing(Generic[_Value]):
                 self._refresh = self._start()
             if age > max_age:
                 await asyncio.shield(self._refresh)
+            elif age > wait_from:
+                await asyncio.wait({self._refresh}, timeout=patience)
         return self._value
 
     async def get_newer(self) -> _Value:

@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 
 from adapter.errors import InvalidRequest, ModelNotFound, ModelNotReady, UpstreamUnavailable, VersionNotFound
@@ -84,11 +86,16 @@ async def test_a_model_that_vanishes_while_it_is_described_is_left_out(managemen
     assert [model.name for model in await registry.models()] == ["story"]
 
 
-async def test_a_request_does_not_wait_for_a_refresh(registry: ModelRegistry, management: FakeManagement) -> None:
+async def test_a_request_waits_for_a_refresh_that_takes_long_only_for_a_moment(
+    registry: ModelRegistry, management: FakeManagement
+) -> None:
     await registry.resolve()
+    may_answer = threading.Event()
+    management.model_names = lambda: may_answer.wait(30) and []  # type: ignore[method-assign]
     registry._models._loaded_at -= 5
-    management.served = {}
     assert (await registry.resolve())[:2] == ("story", "2.0")
+    may_answer.set()
+    await wait_for(registry._models._refresh.done)
 
 
 async def test_a_refusal_rests_on_a_fresh_description(registry: ModelRegistry, management: FakeManagement) -> None:
@@ -154,3 +161,12 @@ async def test_another_worker_makes_another_pin(management: FakeManagement) -> N
     before = await ModelRegistry(management, None).resolve("story")
     management.served["story"]["2.0"] = 2
     assert (await ModelRegistry(management, None).resolve("story")).workers != before.workers
+
+
+async def test_a_switch_that_somebody_else_makes_is_noticed_within_a_second(
+    registry: ModelRegistry, management: FakeManagement
+) -> None:
+    assert (await registry.resolve())[:2] == ("story", "2.0")
+    management.served["story"] = {"1.0": 1, "2.0": 1}
+    registry._models._loaded_at -= 1.1
+    assert (await registry.resolve()).version == "1.0"

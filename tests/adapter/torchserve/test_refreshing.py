@@ -55,6 +55,28 @@ async def test_a_value_older_than_allowed_is_waited_for(source: Source) -> None:
     assert await value.get(0) == 2
 
 
+async def test_a_value_of_some_age_is_waited_for_with_patience(source: Source) -> None:
+    value = Refreshing(source.load, 0)
+    await value.get(60)
+    assert await value.get(60, wait_from=0, patience=30) == 2
+
+
+async def test_patience_ends_and_the_stale_value_is_given(source: Source) -> None:
+    value = Refreshing(source.load, 0)
+    await value.get(60)
+    source.free.clear()
+    assert await value.get(60, wait_from=0, patience=0.01) == 1
+    source.free.set()
+    await wait_for(lambda: value._value == 2)
+
+
+async def test_a_failure_while_a_stale_value_will_do_is_not_raised(source: Source) -> None:
+    value = Refreshing(source.load, 0)
+    await value.get(60)
+    source.failure = OSError("no")
+    assert await value.get(60, wait_from=0, patience=30) == 1
+
+
 async def test_many_askers_cause_one_load(source: Source) -> None:
     value = Refreshing(source.load, 60)
     source.free.clear()
