@@ -21,6 +21,11 @@ class CacheOutcome:
     status: str = "fwd=bypass"  # the parameters of Cache-Status (RFC 9211)
     age: int | None = None  # seconds since the answer was made, where it was made for an earlier call
 
+    @property
+    def is_reused(self) -> bool:
+        """Whether the call gets what ran for another one."""
+        return self.status.startswith("hit") or self.status.endswith("collapsed")
+
     def headers(self) -> dict[str, str]:
         age = {} if self.age is None else {"age": str(self.age)}
         return {"cache-status": f"torchbridge; {self.status}"} | age
@@ -33,6 +38,7 @@ class Call:
     deadline: float = _NEVER
     first_text_deadline: float = _NEVER
     caller: str = ANONYMOUS  # the name of an API key, never the key
+    user: str | None = None  # the caller's own name for whom it asks
     may_use_cache: bool = True
     cache: CacheOutcome = field(default_factory=CacheOutcome, compare=False)
 

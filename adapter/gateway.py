@@ -9,6 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from adapter.control.app import control_app
 from adapter.generation.admission import Admission
+from adapter.generation.canary import Canaries
 from adapter.generation.rate_limit import RateLimiter
 from adapter.generation.response_cache import ResponseCache
 from adapter.generation.response_store import response_store
@@ -44,7 +45,7 @@ def create_app(
     redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
     cache = ResponseCache(response_store(redis_url, settings.cache_max_bytes, settings.cache_max_age))
     shutdown = Shutdown()
-    admission, traffic = Admission(settings.max_waiting_requests), Traffic()
+    admission, traffic, canaries = Admission(settings.max_waiting_requests), Traffic(), Canaries()
     generator = TextGenerator(
         registry,
         inference,
@@ -53,12 +54,13 @@ def create_app(
         rate_limiter=RateLimiter(settings.rate_limit),
         retries=RetryBudget(),
         traffic=traffic,
+        canaries=canaries,
         max_live=settings.max_live_requests,
     )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with inference, cache:
+        async with inference, cache, generator.shadows:
             yield
 
     app = DocumentedApi(
@@ -73,7 +75,7 @@ def create_app(
     )
     app.state.settings = settings
     app.state.shutdown = shutdown
-    app.state.control = control_app(registry, traffic, admission)
+    app.state.control = control_app(registry, traffic, admission, canaries)
     app.add_middleware(Authentication, keys=ApiKeys.configured(settings.api_keys, settings.api_keys_file))
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CROSS_ORIGIN)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,8 @@ from rich.console import Console
 
 from adapter.torchserve.server_process import DEFAULT_RUN_DIRECTORY
 from adapter.versions import lifecycle
+from adapter.versions.canary import Verdict, run_canary
+from adapter.versions.canary_rule import Rule
 from adapter.versions.deployment import DeploymentOptions
 from adapter.versions.deployment import deploy as deploy_archive
 from adapter.versions.desired_state import DesiredState
@@ -31,7 +34,20 @@ Key = Annotated[Path | None, typer.Option(metavar="PUB", help="The public key of
 DrainTimeout = Annotated[float, typer.Option(min=0, help="Seconds for what runs on a version to end.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
+EXIT_WORSE, EXIT_UNDECIDED = 3, 4  # README, "The life of a version"
+
+_VERDICTS = {
+    Verdict.PROMOTE: "{version} fails at most {margin:.1%} more often: it {outcome}",
+    Verdict.ABORT: "{version} fails more often: it is not promoted",
+    Verdict.UNDECIDED: "there was no verdict in time: {version} is not promoted",
+    Verdict.LOST: "the canary was lost: {version} is not promoted",
+}
+
 version_commands = typer.Typer()
+
+
+class Sticky(StrEnum):
+    USER = "user"
 
 
 @version_commands.command()
@@ -111,6 +127,49 @@ def scale(
         name, _ = server.state.model(model)
         lifecycle.scale(server, name, version, workers, timeout=timeout, report=_print)
     _print(f"{name} {version} is {'loaded' if workers else 'unloaded'}")
+
+
+@version_commands.command()
+def canary(
+    version: Version,
+    *,
+    percent: Annotated[float, typer.Option(min=0.01, max=100, help="Of the requests that name no version.")],
+    sticky: Annotated[Sticky | None, typer.Option(help="By whose header X-User (or OpenAI's user) it is.")] = None,
+    shadow: Annotated[
+        bool, typer.Option("--shadow", help="Only count its answers: callers get the default's.")
+    ] = False,
+    margin: Annotated[float, typer.Option(min=0.001, max=1, help="How much higher its failure rate may be.")] = 0.02,
+    min_requests: Annotated[int, typer.Option(min=1, help="Fewer on either side never promote.")] = 100,
+    alpha: Annotated[float, typer.Option(min=0.0001, max=0.5, help="How likely each wrong verdict may be.")] = 0.05,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds for a verdict.")] = 3_600,
+    model: Model = None,
+    run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
+) -> None:
+    """Give a deployed VERSION a share of the requests, and promote it once it is sure to fail hardly more often.
+
+    However this ends, also by a kill, the share ends with it. Exits with 3 where the version was worse, and with 4
+    without a verdict.
+    """
+    with _changing(run_directory, f"canary {version}") as server:
+        name, state = server.state.model(model)
+        lifecycle.deployed(name, state, version)
+        verdict = run_canary(
+            server.gateway,
+            name,
+            version,
+            percent=percent,
+            sticky=sticky is not None,
+            shadow=shadow,
+            rule=Rule(margin, min_requests, alpha),
+            timeout=timeout,
+            report=_print,
+        )
+        if verdict is Verdict.PROMOTE and not shadow:
+            lifecycle.promote(server, name, version)
+    outcome = "would be promoted" if shadow else "is the default"
+    _print(_VERDICTS[verdict].format(version=version, margin=margin, outcome=outcome))
+    if verdict is not Verdict.PROMOTE:
+        raise typer.Exit(EXIT_WORSE if verdict is Verdict.ABORT else EXIT_UNDECIDED)
 
 
 @version_commands.command()

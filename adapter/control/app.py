@@ -6,17 +6,20 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from adapter.control.canary_routes import canary_routes, describe_canary
 from adapter.control.messages import HOLD_SECONDS, HoldRequest, ModelTraffic, TrafficReport, VersionTraffic
 from adapter.generation.admission import Admission
+from adapter.generation.canary import Canaries
 from adapter.generation.traffic import Traffic
 from adapter.http.problem_responses import install_problem_responses
 from adapter.schema import Model, ModelVersion
 from adapter.torchserve.model_registry import ModelRegistry
 
 
-def control_app(registry: ModelRegistry, traffic: Traffic, admission: Admission) -> FastAPI:
+def control_app(registry: ModelRegistry, traffic: Traffic, admission: Admission, canaries: Canaries) -> FastAPI:
     app = FastAPI(openapi_url=None)
     install_problem_responses(app)
+    app.include_router(canary_routes(registry, canaries))
 
     def describe(model: Model, version: ModelVersion) -> VersionTraffic:
         seen = traffic.of(model.name, version.version)
@@ -41,6 +44,7 @@ def control_app(registry: ModelRegistry, traffic: Traffic, admission: Admission)
                     name=model.name,
                     default_version=model.default_version,
                     versions=tuple(describe(model, version) for version in model.versions),
+                    canary=describe_canary(canary) if (canary := canaries.of(model.name)) else None,
                 )
                 for model in models
             )

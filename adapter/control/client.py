@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from adapter.control.messages import HoldRequest, TrafficReport
+from adapter.control.messages import CanaryReport, CanaryRequest, HoldRequest, TrafficReport
 from adapter.errors import UpstreamProtocol, from_problem
 from adapter.schema import Problem
 
@@ -38,6 +38,17 @@ class ControlClient:
 
     def release(self, model: str, version: str) -> None:
         self._send("PUT", "/holds", HoldRequest(model=model, version=version, is_held=False))
+
+    def begin_canary(self, request: CanaryRequest) -> CanaryReport:
+        """It lasts for CANARY_SECONDS."""
+        return self._parse(self._send("PUT", "/canaries", request), CanaryReport)
+
+    def renew_canary(self, canary_id: str) -> CanaryReport:
+        """For CANARY_SECONDS more. Fails where it has ended, or what it compares is not there any more."""
+        return self._parse(self._send("PUT", f"/canaries/{canary_id}"), CanaryReport)
+
+    def end_canary(self, canary_id: str) -> None:
+        self._send("DELETE", f"/canaries/{canary_id}")
 
     def _send(self, method: str, path: str, body: BaseModel | None = None) -> bytes:
         headers = {"content-type": "application/json"} if body else {}

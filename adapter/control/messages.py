@@ -4,10 +4,11 @@ from pathlib import Path
 
 from pydantic import Field
 
-from adapter.schema import Name, Received, Sent
+from adapter.schema import ErrorCode, Name, Received, Sent
 
 SOCKET_NAME = "control.sock"
 HOLD_SECONDS = 10.0  # unless it is renewed
+CANARY_SECONDS = 10.0  # the same
 
 
 def control_socket(run_directory: Path) -> Path:
@@ -25,10 +26,53 @@ class VersionTraffic(Sent):
     held_requests: int = Field(description="That are not let through while the version is drained.")
 
 
+class SpreadReport(Sent):
+    """In seconds, of the last 1000 answers."""
+
+    p50: float
+    p95: float
+
+
+class OutcomeReport(Sent):
+    """How attempts ended; those that the caller or a limit ended are no trial of the version."""
+
+    answers: int
+    failures: dict[ErrorCode, int] = Field(description="Of the model server's.")
+    cancelled: int = Field(description="Whose callers left: no trials.")
+    time_to_first_token: SpreadReport | None
+    time_per_token: SpreadReport | None
+
+    @property
+    def num_failures(self) -> int:
+        return sum(self.failures.values())
+
+    @property
+    def num_trials(self) -> int:
+        return self.answers + self.num_failures
+
+
+class CanaryReport(Sent):
+    """Of requests that name no version, since the canary began."""
+
+    id: str
+    version: str
+    control_version: str = Field(description="The default version, which answers the others.")
+    percent: float
+    is_sticky: bool
+    is_shadow: bool
+    canary: OutcomeReport
+    control: OutcomeReport
+    fallbacks: int = Field(description="Failures of the canary's: it was not ready, and the default version answered.")
+    dropped: int = Field(description="Shadows that were not run because no slot was free.")
+    compared: int = Field(description="Shadows of requests that have one right answer.")
+    equal: int = Field(description="Of these, with the same text as the caller's answer.")
+
+
 class ModelTraffic(Sent):
     name: str
     default_version: str
     versions: tuple[VersionTraffic, ...]
+    canary: CanaryReport | None
 
 
 class TrafficReport(Sent):
@@ -44,6 +88,14 @@ class TrafficReport(Sent):
 
     def default_version(self, model: str) -> str | None:
         return next((each.default_version for each in self.models if each.name == model), None)
+
+
+class CanaryRequest(Received):
+    model: Name
+    version: Name
+    percent: float = Field(gt=0, le=100)
+    is_sticky: bool
+    is_shadow: bool
 
 
 class HoldRequest(Received):

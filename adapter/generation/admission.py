@@ -21,14 +21,15 @@ class Admission:
         self._lines: dict[tuple[str, str], _Line] = {}
 
     @asynccontextmanager
-    async def slot(self, model: str, version: str, slots: int) -> AsyncIterator[None]:
+    async def slot(self, model: str, version: str, slots: int, *, may_wait: bool = True) -> AsyncIterator[None]:
         """Holds one of the version's `slots`, after a wait in order of arrival.
 
-        Raises Overloaded at once where as many as may wait do so already.
+        Raises Overloaded at once where as many as may wait do so already, or where this one may not.
         """
         line = self._lines.setdefault((model, version), _Line())
         line.slots.total_tokens = slots
-        if line.slots.available_tokens < 1 and line.num_waiting >= self._max_waiting:
+        max_waiting = self._max_waiting if may_wait else 0
+        if line.slots.available_tokens < 1 and line.num_waiting >= max_waiting:
             raise Overloaded(
                 f"{line.num_waiting} requests are already waiting for this model.", retry_after=line.retry_after()
             )

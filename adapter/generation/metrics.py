@@ -5,6 +5,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from adapter.schema import ErrorCode, GenerationResponse
+from adapter.torchserve.model_registry import PinnedVersion
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -26,7 +27,7 @@ class Metrics:
             return Histogram(f"torchbridge_{name}_seconds", what, per_model, buckets=buckets, registry=self._registry)
 
         self._answers = counter("answers", "Whole answers.", (*per_model, "finish_reason", "cached"))
-        self._failures = counter("failures", "Generations that failed, by error code.", ("code",))
+        self._failures = counter("failures", "Generations that failed.", (*per_model, "code"))
         self._retries = counter("retries", "Attempts that were made again.", ())
         self._prompt_tokens = counter("prompt_tokens", "Tokens of prompts that the model has read.")
         self._generated_tokens = counter("generated_tokens", "Tokens that the model has generated.")
@@ -53,8 +54,10 @@ class Metrics:
         if response.tokens_generated:
             self._per_token.labels(*labels).observe(response.generation_time / response.tokens_generated)
 
-    def add_failure(self, code: ErrorCode) -> None:
-        self._failures.labels(code).inc()
+    def add_failure(self, code: ErrorCode, pinned: PinnedVersion | None) -> None:
+        """`pinned` is None for a request that failed before it had a version."""
+        model, version = (pinned.model, pinned.version) if pinned else ("", "")
+        self._failures.labels(model, version, code).inc()
 
     def add_retry(self) -> None:
         self._retries.inc()

@@ -51,7 +51,7 @@ class ResponseCache:
 
         `request` names its model and version.
         """
-        if self._store is None or not _is_deterministic(request):
+        if self._store is None or not is_deterministic(request):
             call.cache.status = "fwd=bypass"
         elif not call.may_use_cache:
             call.cache.status = "fwd=request"
@@ -112,7 +112,7 @@ class ResponseCache:
                 yield events
 
 
-def _is_deterministic(request: GenerationRequest) -> bool:
+def is_deterministic(request: GenerationRequest) -> bool:
     return request.temperature == 0 or request.seed is not None
 
 

@@ -12,25 +12,26 @@ from adapter.errors import (
     ModelNotFound,
     ModelNotReady,
     Overloaded,
-    TorchbridgeError,
-    UpstreamProtocol,
     UpstreamUnavailable,
     VersionNotFound,
     WorkerDied,
 )
 from adapter.generation.admission import Admission
+from adapter.generation.canary import Canaries
 from adapter.generation.deadlines import within_deadlines
 from adapter.generation.metrics import Metrics
+from adapter.generation.outcomes import End, code_of, counted
+from adapter.generation.pinning import Pin
 from adapter.generation.rate_limit import RateLimiter
 from adapter.generation.response_cache import ResponseCache
 from adapter.generation.retry_budget import RetryBudget
+from adapter.generation.shadow import Shadows
 from adapter.generation.traffic import Traffic
-from adapter.schema import DeltaEvent, DoneEvent, ErrorCode, GenerationRequest, GenerationResponse
+from adapter.schema import DeltaEvent, DoneEvent, GenerationRequest, GenerationResponse
 from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.model_registry import ModelRegistry, PinnedVersion
 
 _WORTH_A_RETRY = (WorkerDied, UpstreamUnavailable, ModelNotReady)
-_NO_END = "The model server's answer has no end."
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class TextGenerator:
         rate_limiter: RateLimiter,
         retries: RetryBudget,
         traffic: Traffic,
+        canaries: Canaries,
         max_live: int,
     ) -> None:
         self._registry = registry
@@ -59,34 +61,34 @@ class TextGenerator:
         self._num_live = 0
         self._retries = retries
         self._traffic = traffic
+        self._canaries = canaries
+        self.shadows = Shadows(registry, traffic, partial(self._run, may_wait=False))
         self.metrics = Metrics(lambda: self._num_live, admission.num_waiting)
 
     async def stream(self, request: GenerationRequest, call: Call) -> Arrivals:
-        with self._live(call):
-            async with aclosing(self._attempt(request, call)) as arrivals:
+        with self._live(request, call) as pin:
+            async with aclosing(self._attempt(request, call, pin)) as arrivals:
                 async for events in arrivals:
                     if isinstance(events[-1], DoneEvent):
                         self.metrics.add_answer(events[-1].response)
                         break
                     yield events
-                else:
-                    raise UpstreamProtocol(_NO_END)
         # Whoever takes the end may leave with it, or be slow: nothing is held any longer, and nothing is cancelled.
         yield events
 
     async def complete(self, request: GenerationRequest, call: Call) -> GenerationResponse:
         """The whole answer. A failure that may pass, and that came before any text, is tried again."""
-        with self._live(call):
+        with self._live(request, call) as pin:
             for num_retries in itertools.count():
                 has_text = False
                 try:
-                    async with aclosing(self._attempt(request, call)) as arrivals:
+                    async with aclosing(self._attempt(request, call, pin)) as arrivals:
                         async for events in arrivals:
                             if isinstance(events[-1], DoneEvent):
                                 self.metrics.add_answer(events[-1].response)
                                 return events[-1].response
                             has_text = has_text or isinstance(events[-1], DeltaEvent)
-                    raise UpstreamProtocol(_NO_END)
+                    raise AssertionError  # a last event has come
                 except _WORTH_A_RETRY as error:
                     deadline = min(call.deadline, call.first_text_deadline)
                     delay = None if has_text else self._retries.delay(num_retries, deadline)
@@ -98,13 +100,14 @@ class TextGenerator:
         raise AssertionError  # the count has no end
 
     @contextmanager
-    def _live(self, call: Call) -> Iterator[None]:
+    def _live(self, request: GenerationRequest, call: Call) -> Iterator[Pin]:
+        pin = Pin(self._registry, self._traffic, self._canaries, request, call)
         self._num_live += 1
         try:
             self._admit(call)
-            yield
+            yield pin
         except BaseException as error:
-            self.metrics.add_failure(_code(error))
+            self.metrics.add_failure(code_of(error), pin.pinned)
             raise
         finally:
             self._num_live -= 1
@@ -115,38 +118,41 @@ class TextGenerator:
             raise Overloaded("The gateway is at its limit of live requests.")
         self._retries.add_request()
 
-    def _attempt(self, request: GenerationRequest, call: Call) -> Arrivals:
-        return within_deadlines(self._pin(request, call), call)
+    def _attempt(self, request: GenerationRequest, call: Call, pin: Pin) -> Arrivals:
+        """Up to and with the last event, or an exception."""
 
-    async def _pin(self, request: GenerationRequest, call: Call) -> Arrivals:
-        pinned = await self._traffic.passed(self._registry, request.model, request.model_version)
+        def count(end: End) -> None:
+            if pin.count(end) and (canary := pin.take_shadow()):
+                self.shadows.start(canary, request, call, end)
+
+        return counted(within_deadlines(self._run_pinned(request, call, pin), call), count)
+
+    async def _run_pinned(self, request: GenerationRequest, call: Call, pin: Pin) -> Arrivals:
+        pinned = await pin.resolve()
         while True:
             try:
-                async with aclosing(self._run_counted(pinned, request, call)) as arrivals:
-                    async for events in arrivals:
-                        yield events
+                with self._traffic.live(pinned):
+                    async with aclosing(self._run_or_reuse(pinned, request, call)) as arrivals:
+                        async for events in arrivals:
+                            yield events
             except (ModelNotFound, VersionNotFound):
                 # Before any event. It was there when we last looked, and another one may be the default by now.
-                gone, pinned = pinned, await self._registry.resolve_anew(request.model, request.model_version)
+                gone, pinned = pinned, await pin.resolve_anew()
                 if pinned == gone:
                     raise
             else:
                 return
 
-    async def _run_counted(self, pinned: PinnedVersion, request: GenerationRequest, call: Call) -> Arrivals:
-        with self._traffic.live(pinned):
-            async with aclosing(self._run_or_reuse(pinned, request, call)) as arrivals:
-                async for events in arrivals:
-                    yield events
-
     def _run_or_reuse(self, pinned: PinnedVersion, request: GenerationRequest, call: Call) -> Arrivals:
         request = request.model_copy(update={"model": pinned.model, "model_version": pinned.version})
         return self._cache.stream(pinned, request, call, partial(self._run, pinned, request, call))
 
-    async def _run(self, pinned: PinnedVersion, request: GenerationRequest, call: Call) -> Arrivals:
+    async def _run(
+        self, pinned: PinnedVersion, request: GenerationRequest, call: Call, *, may_wait: bool = True
+    ) -> Arrivals:
         model, version, slots, _ = pinned
         async with (
-            self._admission.slot(model, version, slots),
+            self._admission.slot(model, version, slots, may_wait=may_wait),
             aclosing(self._inference.stream(request, call)) as arrivals,
         ):
             try:
@@ -157,9 +163,3 @@ class TextGenerator:
                 await self._registry.check_ready(model, version)
                 error.retry_after = self._admission.retry_after(model, version)
                 raise
-
-
-def _code(error: BaseException) -> ErrorCode:
-    if isinstance(error, TorchbridgeError):
-        return error.code
-    return ErrorCode.INTERNAL if isinstance(error, Exception) else ErrorCode.CANCELLED

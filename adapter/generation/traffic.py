@@ -70,6 +70,9 @@ class Traffic:
             pinned = await registry.resolve_anew(model, version)
         return pinned
 
+    def is_held(self, pinned: PinnedVersion) -> bool:
+        return self._remaining(pinned) > 0
+
     def of(self, model: str, version: str) -> VersionTraffic:
         live = self._live.get((model, version), {})
         # Tickets are in the order of their start.

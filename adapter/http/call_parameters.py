@@ -12,12 +12,22 @@ Timeout = Annotated[
     float | None,
     Header(gt=0, le=_LONGEST, allow_inf_nan=False, description="Seconds; the gateway's own limit holds too."),
 ]
+User = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=256,
+        pattern="^[!-~]([ -~]*[!-~])?$",
+        description="Whom it is for: where a new version is tried out by user, each one stays with one version.",
+    ),
+]
 
 
 def _call(
     request: Request,
     x_request_timeout: Timeout = None,
     x_first_token_timeout: Timeout = None,
+    x_user: User = None,
     cache_control: Annotated[
         str | None, Header(description="`no-cache` or `no-store`: let the model run, whatever it has answered before.")
     ] = None,
@@ -31,6 +41,7 @@ def _call(
         deadline=state.received_at + _shorter(x_request_timeout, settings.request_timeout),
         first_text_deadline=state.received_at + _shorter(x_first_token_timeout, settings.first_token_timeout),
         caller=state.caller,
+        user=x_user,
         may_use_cache=not directives & {"no-cache", "no-store"},
     )
 

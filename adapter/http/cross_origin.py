@@ -11,6 +11,7 @@ CROSS_ORIGIN: dict[str, Any] = {
         "x-first-token-timeout",
         "x-request-id",
         "x-request-timeout",
+        "x-user",
     ),
     "expose_headers": ("age", "cache-status", "retry-after", "x-request-id"),
     "allow_credentials": False,  # a key is sent by the page; nothing here goes by cookies

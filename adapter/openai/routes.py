@@ -1,5 +1,6 @@
 """What OpenAI's clients call: /v1, translated to and from our own requests and answers."""
 
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -46,6 +47,7 @@ def openai_routes(
     async def answer(
         kind: Kind, body: OpenAIRequest, request: GenerationRequest, call: Call, http: Request
     ) -> Response:
+        call = replace(call, user=call.user or body.user)
         if body.stream:
             encoding = Chunks(kind, include_usage=body.stream_options.include_usage)
             arrivals = generator.stream(request, call)

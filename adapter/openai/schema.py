@@ -72,6 +72,7 @@ class OpenAIRequest(_Lenient):
     seed: int | None = None
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
+    user: str | None = None  # as the header X-User
 
     n: Annotated[Any, _only(1)] = None
     logprobs: Annotated[Any, _only(False)] = None

@@ -30,7 +30,7 @@ def rollback(server: RunningServer, model: str, version: str | None = None) -> s
 def retire(server: RunningServer, model: str, version: str, timeout: float) -> None:
     """Lets what runs on a version end, then takes it away. Raises DrainTimeout after `timeout` seconds."""
     state = server.state.models[model]
-    archive = _deployed(model, state, version).archive
+    archive = deployed(model, state, version).archive
     if version == state.default and len(state.versions) > 1:
         raise ChangeRefused(f"{version} is the default version of {model}: promote another one first.")
     operation = Operation(kind="retire", model=model, version=version, archive=archive)
@@ -41,7 +41,7 @@ def retire(server: RunningServer, model: str, version: str, timeout: float) -> N
 def scale(server: RunningServer, model: str, version: str, workers: int, *, timeout: float, report: Report) -> None:
     """Unloads a version that is not the default (0 workers), once what runs on it has ended, or loads it again (1)."""
     state = server.state.models[model]
-    deployed = _deployed(model, state, version)
+    before = deployed(model, state, version)
     if version == state.default and not workers:
         raise ChangeRefused(f"{version} is the default version of {model}: without a worker nobody would be answered.")
     operation = Operation(kind="scale", model=model, version=version, workers=workers)
@@ -49,7 +49,7 @@ def scale(server: RunningServer, model: str, version: str, workers: int, *, time
     try:
         finish_scale(server, operation, timeout, report)
     except VersionError as error:
-        server.management.scale(model, version, deployed.workers)
+        server.management.scale(model, version, before.workers)
         server.journal.end(operation, f"failed: {type(error).__name__}")
         raise
 
@@ -89,7 +89,7 @@ def finish_retirement(server: RunningServer, operation: Operation, timeout: floa
 
 def _change_default(server: RunningServer, operation: Operation) -> None:
     model, version = operation.model, operation.version
-    _deployed(model, server.state.models[model], version)
+    deployed(model, server.state.models[model], version)
     description = describe_version(server.management, model, version)
     if description is None or not description.ready_workers:
         raise ModelNotReady(f"{model} {version} has no worker that is ready: it would answer nobody.")
@@ -106,7 +106,8 @@ def finish_change(server: RunningServer, operation: Operation) -> None:
     server.journal.end(operation, "done")
 
 
-def _deployed(model: str, state: ModelState, version: str) -> VersionState:
+def deployed(model: str, state: ModelState, version: str) -> VersionState:
+    """Raises ChangeRefused where it is not."""
     if version not in state.versions:
         raise ChangeRefused(f"{model} has no version {version}. Deployed: {', '.join(sorted(state.versions))}.")
     return state.versions[version]

@@ -21,6 +21,7 @@ class VersionStatus(BaseModel):
     is_default: bool
     is_previous: bool
     is_draining: bool
+    canary_percent: float | None
     workers: int
     ready_workers: int
     live_requests: int
@@ -46,6 +47,7 @@ def _status(
     model: ModelTraffic, traffic: VersionTraffic, description: ModelDescription | None, state: ModelState | None
 ) -> VersionStatus:
     deployed = state.versions.get(traffic.version) if state else None
+    canary = model.canary
     is_previous = state is not None and traffic.version in state.previous
     return VersionStatus(
         model=model.name,
@@ -53,6 +55,7 @@ def _status(
         is_default=traffic.is_default,
         is_previous=is_previous,
         is_draining=traffic.held_requests > 0 or (is_previous and traffic.live_requests > 0),
+        canary_percent=canary.percent if canary and canary.version == traffic.version else None,
         workers=description.min_workers if description else 0,
         ready_workers=description.ready_workers if description else 0,
         live_requests=traffic.live_requests,
@@ -85,6 +88,8 @@ def as_table(statuses: list[VersionStatus]) -> Table:
 
 def _role(status: VersionStatus) -> str:
     role = "default" if status.is_default else "previous" if status.is_previous else "deployed"
+    if status.canary_percent is not None:
+        role = f"canary, {status.canary_percent:g} %"
     return f"{role}, draining" if status.is_draining else role
 
 

@@ -8,34 +8,19 @@ from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 
-from adapter.control.app import TwoDoors, listen
+from adapter.control.app import listen
 from adapter.control.client import ControlClient, GatewayNotRunning
 from adapter.control.messages import control_socket
 from adapter.errors import UpstreamUnavailable
-from adapter.gateway import create_app
-from adapter.gateway_server import server_config
-from adapter.settings import Settings
-from adapter.torchserve.model_registry import ModelRegistry
-from adapter.torchserve.ports import bind
+from tests.adapter.control.running_gateway import running_gateway
 from tests.fakes import FakeInference, FakeManagement
 
 
 @pytest.fixture
 def url(tmp_path: Path, management: FakeManagement, inference: FakeInference) -> Iterator[str]:
-    app = create_app(Settings(), inference=inference, registry=ModelRegistry(management, None))
-    with bind("127.0.0.1", 0, "the gateway", "") as tcp, listen(control_socket(tmp_path)) as control:
-        server = uvicorn.Server(
-            server_config(TwoDoors(app, app.state.control), log_config=None, timeout_graceful_shutdown=1)
-        )
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [tcp, control]})
-        thread.start()
-        while not server.started:
-            time.sleep(0.005)
-        yield f"http://127.0.0.1:{tcp.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
+    with running_gateway(tmp_path, management, inference) as url:
+        yield url
 
 
 @pytest.fixture
@@ -76,7 +61,7 @@ def test_a_hold_is_seen_by_requests_and_ends_with_the_release(client: ControlCli
     assert answers == [200]
 
 
-@pytest.mark.parametrize("path", ["/traffic", "/holds", "/control/traffic"])
+@pytest.mark.parametrize("path", ["/traffic", "/holds", "/canaries", "/control/traffic"])
 def test_nothing_of_it_is_reached_over_tcp(url: str, path: str) -> None:
     for host in ("gateway", "control.sock", ""):
         assert httpx.get(url + path, headers={"host": host}).status_code == 404

@@ -128,3 +128,13 @@ async def test_retry_after_follows_the_rate_at_which_the_line_moves(
     assert refusal.value.retry_after == expected
     for visitor in visitors:
         visitor.stay.cancel()
+
+
+async def test_one_that_may_not_wait_is_refused_where_it_would_have_to() -> None:
+    admission = Admission(max_waiting=2)
+    async with admission.slot("tiny", "1.0", 1, may_wait=False):
+        with pytest.raises(Overloaded):
+            async with admission.slot("tiny", "1.0", 1, may_wait=False):
+                pass
+    async with admission.slot("tiny", "1.0", 1, may_wait=False):
+        assert admission.line("tiny", "1.0") == (0, 1)

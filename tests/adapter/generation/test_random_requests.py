@@ -13,6 +13,8 @@ from adapter.errors import TorchbridgeError, UpstreamUnavailable
 from adapter.event_stream import EventDecoder
 from adapter.generation.admission import Admission
 from adapter.generation.batch import complete_batch
+from adapter.generation.canary import Canaries, Canary
+from adapter.generation.pinning import Pin
 from adapter.generation.rate_limit import RateLimiter
 from adapter.generation.response_cache import ResponseCache
 from adapter.generation.response_store import MemoryStore
@@ -126,11 +128,11 @@ async def play(turn: Turn) -> None:
     await fate(turn)
 
 
-SERVED = [*[{"1.0": 1}] * 4, *[{"1.0": 2}] * 4, *[{"2.0": 1, "1.0": 1}] * 4, {"1.0": 0}]
+SERVED = [*[{"1.0": 1}] * 4, *[{"1.0": 2}] * 4, *[{"2.0": 1, "1.0": 1}] * 4, *[{"1.0": 1, "2.0": 1}] * 4, {"1.0": 0}]
 
 
-async def operate(torchserve: FakeTorchServe, management: FakeManagement) -> None:
-    """Versions come and go, workers load, keys are renewed elsewhere, and the management API has its moments."""
+async def operate(torchserve: FakeTorchServe, management: FakeManagement, canaries: Canaries) -> None:
+    """Versions come, are tried out and go, workers load, keys change, and the management API has its moments."""
     while True:
         await asyncio.sleep(0.02)
         management.slots = chance.randint(4, 12)
@@ -138,6 +140,9 @@ async def operate(torchserve: FakeTorchServe, management: FakeManagement) -> Non
         management.failure = UpstreamUnavailable("no management") if chance.random() < 0.1 else None
         if chance.random() < 0.2:
             torchserve.key = f"rotated-{chance.random()}"
+        if canaries.of("tiny") is None:
+            is_shadow = chance.random() < 0.5
+            canaries.begin(Canary("tiny", "2.0", "1.0", 0.5, is_sticky=False, is_shadow=is_shadow), 0.1)
 
 
 # What callers do
@@ -147,10 +152,10 @@ class CountingGenerator(TextGenerator):
     num_begun = 0
 
     @contextmanager
-    def _live(self, call: Call) -> Iterator[None]:
+    def _live(self, request: GenerationRequest, call: Call) -> Iterator[Pin]:
         self.num_begun += 1
-        with super()._live(call):
-            yield
+        with super()._live(request, call) as pin:
+            yield pin
 
 
 class Reader:
@@ -258,7 +263,7 @@ async def test_whatever_happens_to_them_requests_leave_nothing_behind() -> None:
     registry = ModelRegistry(management, None)
     registry._models._refresh_after = 0.01
     admission, cache = Admission(max_waiting=24), ResponseCache(MemoryStore(2**20, max_age=60))
-    traffic = Traffic()
+    traffic, canaries = Traffic(), Canaries()
     async with FakeTorchServe(play) as torchserve:
         settings = Settings(torchserve_url=torchserve.url, silence_timeout=0.1)
         inference = InferenceClient(settings, FakeKeys(torchserve), registry.check_ready)
@@ -270,14 +275,16 @@ async def test_whatever_happens_to_them_requests_leave_nothing_behind() -> None:
             rate_limiter=RateLimiter(None),
             retries=RetryBudget(first_delay=0.001),
             traffic=traffic,
+            canaries=canaries,
             max_live=70,
         )
-        async with inference, cache, going_on(operate(torchserve, management)):
+        async with inference, cache, generator.shadows, going_on(operate(torchserve, management, canaries)):
             await asyncio.gather(
                 *(call_again_and_again(generator, f"caller-{number}", ends) for number in range(NUM_CALLERS))
             )
             connector = inference._session.connector
-            await wait_for(lambda: not connector._acquired and not cache._runs)
+            await wait_for(lambda: not cache._runs and not generator.shadows._tasks)
+            await wait_for(lambda: not connector._acquired)
         assert ends.total() == NUM_CALLERS * REQUESTS_OF_EACH
         assert {"answer", "batch", "DoneEvent", "ErrorEvent", "left", "cancelled", ErrorCode.OVERLOADED} <= set(ends)
         assert generator._num_live == admission.num_waiting() == 0

@@ -19,6 +19,7 @@ from adapter.errors import (
     WorkerDied,
 )
 from adapter.generation.admission import Admission
+from adapter.generation.canary import Canaries
 from adapter.generation.rate_limit import RateLimiter
 from adapter.generation.response_cache import ResponseCache
 from adapter.generation.retry_budget import RetryBudget
@@ -46,15 +47,18 @@ def make_generator(
     max_live: int = 8,
     retry_delay: float = 0.001,
     traffic: Traffic | None = None,
+    canaries: Canaries | None = None,
+    cache: ResponseCache | None = None,
 ) -> TextGenerator:
     return TextGenerator(
         ModelRegistry(management, None),
         inference,
         admission=Admission(max_waiting),
-        cache=ResponseCache(),
+        cache=cache or ResponseCache(),
         rate_limiter=RateLimiter(None),
         retries=RetryBudget(first_delay=retry_delay),
         traffic=traffic or Traffic(),
+        canaries=canaries or Canaries(),
         max_live=max_live,
     )
 
@@ -243,7 +247,10 @@ async def test_a_stream_that_is_left_with_its_last_event_is_an_answer(generator:
 async def test_a_stream_that_is_left_before_is_cancelled(generator: TextGenerator) -> None:
     async with aclosing(generator.stream(REQUEST, call())) as arrivals:
         await anext(arrivals)
-    assert b'torchbridge_failures_total{code="cancelled"} 1.0' in generator.metrics.render()
+    assert (
+        b'torchbridge_failures_total{code="cancelled",model="tiny",model_version="1.0"} 1.0'
+        in generator.metrics.render()
+    )
     assert b"torchbridge_answers_total{" not in generator.metrics.render()
 
 
@@ -251,7 +258,10 @@ async def test_a_bug_is_an_internal_failure(generator: TextGenerator, inference:
     inference.script = [LookupError("a bug")]
     with pytest.raises(LookupError):
         await generator.complete(REQUEST, call())
-    assert b'torchbridge_failures_total{code="internal"} 1.0' in generator.metrics.render()
+    assert (
+        b'torchbridge_failures_total{code="internal",model="tiny",model_version="1.0"} 1.0'
+        in generator.metrics.render()
+    )
 
 
 # Deadlines

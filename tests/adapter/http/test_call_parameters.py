@@ -61,3 +61,14 @@ async def test_a_caller_may_ask_for_a_fresh_answer(
         answer = await client.post("/generate", json=BODY | {"seed": 1}, headers={"cache-control": value})
         assert answer.json()["cached"] is False
     assert len(inference.requests) == 2
+
+
+@pytest.mark.parametrize("user", ["", "a" * 257, "\u00e9", "tab\there"], ids=repr)
+async def test_a_user_that_is_no_short_printable_text_is_refused(client: httpx.AsyncClient, user: str) -> None:
+    answer = await client.post("/generate", json=BODY, headers={"x-user": user.encode("latin-1")})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "x-user")
+
+
+@pytest.mark.parametrize("user", ["a", "a" * 256, "Somebody, somewhere <a@b.c>"], ids=repr)
+async def test_any_other_user_is_taken(client: httpx.AsyncClient, user: str) -> None:
+    assert (await client.post("/generate", json=BODY, headers={"x-user": user})).status_code == 200

@@ -55,7 +55,7 @@ async def test_a_page_of_an_origin_that_is_set_may_ask_and_read(origin: str) -> 
 
 
 async def test_a_preflight_needs_no_key_and_allows_the_headers_of_our_clients() -> None:
-    asked = "authorization,cache-control,content-type,x-first-token-timeout,x-request-id,x-request-timeout"
+    asked = "authorization,cache-control,content-type,x-first-token-timeout,x-request-id,x-request-timeout,x-user"
     headers = {"origin": ORIGIN, "access-control-request-headers": asked} | PREFLIGHT
     async with gateway() as client:
         answer = await client.options("/generate", headers=headers)

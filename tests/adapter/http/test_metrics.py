@@ -41,16 +41,21 @@ async def test_a_failure_is_counted_by_its_code(
 ) -> None:
     inference.script = script
     await client.post(path, json=BODY)
-    assert await count(client, 'torchbridge_failures_total{code="generation_failed"}') == 1
+    assert await count(client, f'torchbridge_failures_total{{code="generation_failed",{MODEL}}}') == 1
 
 
 async def test_retries_are_counted(client: httpx.AsyncClient, inference: FakeInference) -> None:
     inference.script = [WorkerDied("died")]
     await client.post("/generate", json=BODY)
     assert await count(client, "torchbridge_retries_total") == 2
-    assert await count(client, 'torchbridge_failures_total{code="worker_died"}') == 1
+    assert await count(client, f'torchbridge_failures_total{{code="worker_died",{MODEL}}}') == 1
 
 
 async def test_what_callers_send_is_no_label(client: httpx.AsyncClient) -> None:
     await client.post("/generate", json=BODY | {"model": "nobody"})
     assert not re.search("nobody|Once", (await client.get("/metrics")).text)
+
+
+async def test_a_failure_before_there_was_a_version_has_none(client: httpx.AsyncClient) -> None:
+    await client.post("/generate", json=BODY | {"model": "nobody"})
+    assert await count(client, 'torchbridge_failures_total{code="model_not_found",model="",model_version=""}') == 1

@@ -1,0 +1,81 @@
+"""A canary, begun, kept alive and ended by the command that watches it."""
+
+from fastapi import APIRouter
+
+from adapter.control.messages import CANARY_SECONDS, CanaryReport, CanaryRequest, OutcomeReport, SpreadReport
+from adapter.errors import Conflict, InvalidRequest, VersionNotFound
+from adapter.generation.canary import Canaries, Canary
+from adapter.generation.outcomes import Outcomes, Spread
+from adapter.torchserve.model_registry import ModelRegistry
+
+_ALL = 100  # percent
+
+
+def canary_routes(registry: ModelRegistry, canaries: Canaries) -> APIRouter:
+    router = APIRouter()
+
+    @router.put("/canaries")
+    async def begin(request: CanaryRequest) -> CanaryReport:
+        if request.percent == _ALL and not request.is_shadow:
+            raise InvalidRequest("The default version has to answer some: there is nothing else to compare with.")
+        default = await registry.resolve_anew(request.model)
+        version = await registry.resolve(request.model, request.version)
+        if version == default:
+            raise Conflict(f"{request.version} is the default version of {request.model} already.")
+        canary = Canary(
+            model=version.model,
+            version=version.version,
+            control_version=default.version,
+            share=request.percent / _ALL,
+            is_sticky=request.is_sticky,
+            is_shadow=request.is_shadow,
+        )
+        canaries.begin(canary, CANARY_SECONDS)
+        return describe_canary(canary)
+
+    @router.put("/canaries/{canary_id}")
+    async def renew(canary_id: str) -> CanaryReport:
+        canary = canaries.renew(canary_id, CANARY_SECONDS)
+        model = await registry.model(canary.model)
+        if canary.version not in {each.version for each in model.versions}:
+            raise VersionNotFound(f"{canary.model} has no version {canary.version} any more.")
+        if model.default_version != canary.control_version:
+            raise Conflict(f"The default version of {canary.model} is {model.default_version} now.")
+        return describe_canary(canary)
+
+    @router.delete("/canaries/{canary_id}", status_code=204)
+    async def end(canary_id: str) -> None:
+        canaries.end(canary_id)
+
+    return router
+
+
+def describe_canary(canary: Canary) -> CanaryReport:
+    return CanaryReport(
+        id=canary.id,
+        version=canary.version,
+        control_version=canary.control_version,
+        percent=_ALL * canary.share,
+        is_sticky=canary.is_sticky,
+        is_shadow=canary.is_shadow,
+        canary=_describe(canary.canary),
+        control=_describe(canary.control),
+        fallbacks=canary.num_fallbacks,
+        dropped=canary.num_dropped,
+        compared=canary.num_compared,
+        equal=canary.num_equal,
+    )
+
+
+def _describe(outcomes: Outcomes) -> OutcomeReport:
+    return OutcomeReport(
+        answers=outcomes.num_answers,
+        failures=dict(outcomes.failures),
+        cancelled=outcomes.num_cancelled,
+        time_to_first_token=_spread(outcomes.time_to_first_token),
+        time_per_token=_spread(outcomes.time_per_token),
+    )
+
+
+def _spread(spread: Spread | None) -> SpreadReport | None:
+    return SpreadReport(**spread._asdict()) if spread else None

@@ -1,0 +1,108 @@
+"""Answers requests once more, on a canary's version, after their callers have been answered: only to be counted."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
+from typing import Self, TypeAlias
+
+from adapter.call import Arrivals, CacheOutcome, Call
+from adapter.errors import Overloaded, TorchbridgeError
+from adapter.generation.canary import Canary
+from adapter.generation.deadlines import within_deadlines
+from adapter.generation.outcomes import End, counted
+from adapter.generation.response_cache import is_deterministic
+from adapter.generation.traffic import Traffic
+from adapter.schema import DoneEvent, GenerationRequest, GenerationResponse
+from adapter.torchserve.model_registry import ModelRegistry, PinnedVersion
+
+Run: TypeAlias = Callable[[PinnedVersion, GenerationRequest, Call], Arrivals]
+
+_LEAST_LIMIT = 30.0  # seconds
+
+_log = logging.getLogger(__name__)
+
+
+class Shadows:
+    """Each runs in a task of its own, that ends inside of `async with`.
+
+    `run` gives the events of a version, or raises Overloaded where a slot would have to be waited for.
+    """
+
+    def __init__(self, registry: ModelRegistry, traffic: Traffic, run: Run) -> None:
+        self._registry = registry
+        self._traffic = traffic
+        self._run = run
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_closed = False
+
+    async def __aenter__(self) -> Self:
+        self._is_closed = False
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        self._is_closed = True
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def start(self, canary: Canary, request: GenerationRequest, call: Call, end: End) -> None:
+        """`end` is how the caller's own attempt ended."""
+        if self._is_closed:
+            return
+        task = asyncio.create_task(self._answer(canary, request, _copy(call), end))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, canary: Canary, request: GenerationRequest, call: Call, end: End) -> None:
+        request = request.model_copy(update={"model": canary.model, "model_version": canary.version})
+        arrivals = within_deadlines(self._run_counted(canary, request, call), call)
+        try:
+            async with aclosing(counted(arrivals, partial(_count, canary))) as events:
+                async for arrived in events:
+                    if isinstance(arrived[-1], DoneEvent) and isinstance(end, GenerationResponse):
+                        _compare(canary, request, arrived[-1].response, end)
+        except TorchbridgeError as error:
+            _log.info("%s %s: %s", call.request_id, error.code, error.with_cause)
+        except Exception:  # noqa: BLE001 - no caller is to hear of it
+            _log.exception("%s failed", call.request_id)
+
+    async def _run_counted(self, canary: Canary, request: GenerationRequest, call: Call) -> Arrivals:
+        pinned = await self._registry.resolve(canary.model, canary.version)
+        if self._traffic.is_held(pinned):
+            raise Overloaded("The version is held.")
+        with self._traffic.live(pinned):
+            async with aclosing(self._run(pinned, request, call)) as arrivals:
+                async for events in arrivals:
+                    yield events
+
+
+def _copy(call: Call) -> Call:
+    """As much time as the caller's had, from now on, but not much more than it took."""
+    now = time.monotonic()
+    limit = min(call.deadline - call.received_at, max(_LEAST_LIMIT, 2 * (now - call.received_at)))
+    return replace(
+        call,
+        request_id=f"{call.request_id}-shadow",
+        received_at=now,
+        deadline=now + limit,
+        first_text_deadline=now + call.first_text_deadline - call.received_at,
+        cache=CacheOutcome(),
+    )
+
+
+def _count(canary: Canary, end: End) -> None:
+    canary.canary.add(end)
+    canary.num_dropped += isinstance(end, Overloaded)
+
+
+def _compare(
+    canary: Canary, request: GenerationRequest, shadow: GenerationResponse, answer: GenerationResponse
+) -> None:
+    if is_deterministic(request):
+        canary.num_compared += 1
+        canary.num_equal += shadow.text == answer.text

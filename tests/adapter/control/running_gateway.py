@@ -1,0 +1,37 @@
+"""A gateway that uvicorn serves from a thread, with both of its doors."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from adapter.control.app import TwoDoors, listen
+from adapter.control.messages import control_socket
+from adapter.gateway import create_app
+from adapter.gateway_server import server_config
+from adapter.settings import Settings
+from adapter.torchserve.model_registry import ModelRegistry
+from adapter.torchserve.ports import bind
+from tests.fakes import FakeInference, FakeManagement
+
+
+@contextmanager
+def running_gateway(directory: Path, management: FakeManagement, inference: FakeInference) -> Iterator[str]:
+    """Its address; its control socket is in `directory`."""
+    app = create_app(Settings(), inference=inference, registry=ModelRegistry(management, None))
+    with bind("127.0.0.1", 0, "the gateway", "") as tcp, listen(control_socket(directory)) as control:
+        server = uvicorn.Server(
+            server_config(TwoDoors(app, app.state.control), log_config=None, timeout_graceful_shutdown=1)
+        )
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [tcp, control]})
+        thread.start()
+        while not server.started:
+            time.sleep(0.005)
+        try:
+            yield f"http://127.0.0.1:{tcp.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()

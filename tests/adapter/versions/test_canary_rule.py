@@ -1,0 +1,139 @@
+"""The rule that ends a canary, by what it says at its edges and by simulation."""
+
+import random
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+
+from adapter.versions.canary_rule import Decision, Interval, Rule, Tally, interval
+
+RULE = Rule()
+SIDE_ALPHA = RULE.alpha / 2
+EQUAL = 0.02
+NUM_RUNS = 300
+MOST_REQUESTS = 3_000  # on each side
+
+_interval = cache(interval)  # the runs pass the same few tallies
+
+
+@pytest.fixture(autouse=True)
+def _remembered_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapter.versions.canary_rule.interval", _interval)
+
+
+def decide(canary: tuple[int, int], control: tuple[int, int], rule: Rule = RULE) -> Decision:
+    return rule.decide(Tally(*canary), Tally(*control))
+
+
+# Intervals
+
+
+def test_nothing_seen_says_nothing() -> None:
+    assert interval(Tally(0, 0), SIDE_ALPHA) == Interval(0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "tally", [Tally(10, 0), Tally(10, 10), Tally(1_000, 30), Tally(1, 1), Tally(10**7, 5)], ids=str
+)
+def test_it_has_the_observed_rate_inside(tally: Tally) -> None:
+    seen = interval(tally, SIDE_ALPHA)
+    assert 0 <= seen.lower <= tally.failures / tally.trials <= seen.upper <= 1
+
+
+def test_it_is_open_where_nothing_speaks_against_it() -> None:
+    assert interval(Tally(50, 0), SIDE_ALPHA).lower == 0
+    assert interval(Tally(50, 50), SIDE_ALPHA).upper == 1
+
+
+def test_failures_and_successes_mirror_each_other() -> None:
+    one, other = interval(Tally(200, 30), SIDE_ALPHA), interval(Tally(200, 170), SIDE_ALPHA)
+    assert (one.lower, one.upper) == pytest.approx((1 - other.upper, 1 - other.lower))
+
+
+def test_it_is_narrower_the_more_is_seen_and_wider_the_surer_one_wants_to_be() -> None:
+    widths = [seen.upper - seen.lower for seen in (interval(Tally(n, n // 10), SIDE_ALPHA) for n in (50, 500, 5_000))]
+    assert widths == sorted(widths, reverse=True)
+    assert interval(Tally(500, 50), 0.001).upper > interval(Tally(500, 50), 0.05).upper
+
+
+# Decisions
+
+
+def test_what_never_fails_is_promoted_after_357_requests() -> None:
+    assert RULE.num_without_failure() == 357
+    assert decide((357, 0), (7_000, 0)) is Decision.PROMOTE
+    assert decide((356, 0), (7_000, 0)) is Decision.GO_ON
+
+
+@pytest.mark.parametrize("few", [0, 1, 99])
+def test_neither_side_may_have_few_requests(few: int) -> None:
+    assert decide((few, 0), (100_000, 0), Rule(margin=1.0)) is Decision.GO_ON
+    assert decide((100_000, 0), (few, 0), Rule(margin=1.0)) is Decision.GO_ON
+    assert decide((100, 0), (100, 0), Rule(margin=1.0)) is Decision.PROMOTE
+
+
+def test_a_version_that_only_fails_is_aborted_soon() -> None:
+    assert decide((1, 1), (200, 0)) is Decision.GO_ON
+    assert decide((6, 6), (200, 0)) is Decision.ABORT
+
+
+def test_what_fails_more_often_is_aborted_although_within_the_margin() -> None:
+    assert decide((10**6, 15_000), (10**6, 10_000)) is Decision.ABORT
+
+
+def test_failures_of_the_default_do_not_make_a_canary_better_than_it_is() -> None:
+    assert decide((40, 0), (1_000, 900)) is Decision.GO_ON
+
+
+@pytest.mark.parametrize("margin", [0.01, 0.05, 0.5])
+def test_a_wider_margin_needs_no_more_requests(margin: float) -> None:
+    assert Rule(margin=margin, min_requests=1).num_without_failure() == pytest.approx(7.2 / margin, rel=0.5)
+    assert Rule(margin=margin).num_without_failure() >= 100
+
+
+# How often it is wrong
+
+
+def decisions(canary_rate: float, control_rate: float, rule: Rule = RULE) -> Iterator[Decision]:
+    """Of many canaries, each looked at after every tenth request on either side."""
+    chance = random.Random(20260801)
+    for _ in range(NUM_RUNS):
+        canary = control = 0
+        decision = Decision.GO_ON
+        for trials in range(10, MOST_REQUESTS + 1, 10):
+            canary += sum(chance.random() < canary_rate for _ in range(10))
+            control += sum(chance.random() < control_rate for _ in range(10))
+            decision = decide((trials, canary), (trials, control), rule)
+            if decision is not Decision.GO_ON:
+                break
+        yield decision
+
+
+def test_it_seldom_aborts_what_is_no_worse() -> None:
+    seen = list(decisions(EQUAL, EQUAL))
+    assert seen.count(Decision.ABORT) <= NUM_RUNS * RULE.alpha
+    assert seen.count(Decision.PROMOTE) > NUM_RUNS / 2
+
+
+def test_it_seldom_promotes_what_is_worse_by_more_than_the_margin() -> None:
+    seen = list(decisions(EQUAL + RULE.margin + 0.001, EQUAL))
+    assert seen.count(Decision.PROMOTE) <= NUM_RUNS * RULE.alpha
+
+
+def test_it_aborts_what_is_much_worse() -> None:
+    seen = list(decisions(0.3, EQUAL))
+    assert seen.count(Decision.ABORT) == NUM_RUNS
+
+
+def test_the_true_rate_is_seldom_ever_outside_of_the_interval() -> None:
+    chance, rate, num_outside = random.Random(1), 0.05, 0
+    for _ in range(NUM_RUNS):
+        failures = 0
+        for trials in range(1, 1_001):
+            failures += chance.random() < rate
+            seen = _interval(Tally(trials, failures), 0.1)
+            if not seen.lower <= rate <= seen.upper:
+                num_outside += 1
+                break
+    assert 0 < num_outside <= NUM_RUNS * 0.1

@@ -1,0 +1,70 @@
+"""The life of a version, in the README's own commands and while clients ask."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adapter.archives.archive import PROJECT
+from tests.end_to_end.versions.conftest import write_config
+from tests.end_to_end.versions.constant_load import constant_load
+
+pytestmark = pytest.mark.torchserve
+
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+SECTION = README.partition("## The life of a version\n")[2].partition("\n## ")[0]
+COMMANDS = re.findall(r"^    (\.venv/bin/torchbridge .+)$", SECTION, re.MULTILINE)
+PACKED = PROJECT / "model_store" / "tiny-2.0.mar"
+
+
+@pytest.fixture
+def packed() -> Iterator[None]:
+    """The README packs into the project's own store: what lies there already stays."""
+    before = PACKED.read_bytes() if PACKED.exists() else None
+    yield
+    if before is None:
+        PACKED.unlink(missing_ok=True)
+    else:
+        PACKED.write_bytes(before)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[str]:
+    """As by `make serve`, but in a directory and on ports of its own."""
+    command = [str(Path(sys.executable).with_name("torchbridge")), "serve", "--port", "0"]
+    command += ["--run-directory", str(tmp_path), "--torchserve-config", str(write_config(tmp_path / "c.properties"))]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as serve:
+        assert serve.stdout is not None
+        for line in serve.stdout:
+            if found := re.search(r"Serving at (\S+) until", line):
+                yield found[1]
+                break
+        serve.terminate()
+        serve.stdout.read()
+
+
+@pytest.mark.usefixtures("packed")
+def test_a_version_lives_in_six_commands_and_nobody_notices(served: str, tmp_path: Path) -> None:
+    assert len(COMMANDS) == 6
+    environment = os.environ | {"TORCHBRIDGE_RUN_DIRECTORY": str(tmp_path)}
+    outputs = []
+    with constant_load(served) as load:
+        for command in COMMANDS:
+            done = subprocess.run(
+                command.split(), cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=300, check=False
+            )
+            assert done.returncode == 0, (command, done.stdout, done.stderr)
+            outputs.append(done.stdout)
+            load.wait_for(len(load.answers) + 20)
+    assert load.failures == []
+    assert load.versions() == {"1.0", "2.0"}
+    _, deployed, canary, status, rolled_back, retired = outputs
+    assert "tiny 2.0 is deployed beside the default" in deployed
+    assert "2.0 fails at most 2.0% more often: it is the default" in canary
+    assert re.search(r"tiny +1\.0 +previous.*\ntiny +2\.0 +default", status)
+    assert "tiny 1.0 is the default" in rolled_back
+    assert "tiny 2.0 is retired" in retired
