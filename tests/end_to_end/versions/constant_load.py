@@ -10,6 +10,7 @@ from typing import Any
 
 from adapter.client import GatewayClient
 from adapter.schema import DoneEvent
+from tests.waiting import wait_until
 
 NUM_CLIENTS = 8
 
@@ -31,8 +32,11 @@ class ConstantLoad:
     _is_over: threading.Event = field(default_factory=threading.Event)
 
     def wait_for(self, num_answers: int) -> None:
-        while len(self.answers) < num_answers and not self.failures:
-            time.sleep(0.01)
+        """Or for the first failure, which there should not be."""
+        wait_until(lambda: len(self.answers) >= num_answers or bool(self.failures))
+
+    def wait_for_answers(self, num_answers: int) -> None:
+        wait_until(lambda: len(self.answers) >= num_answers)
 
     def versions(self) -> set[str]:
         return {answer.version for answer in self.answers}

@@ -28,6 +28,7 @@ WATCHED: list[tuple[type, str]] = [
     (ManagementClient, "scale"),
     (ManagementClient, "unregister"),
     (ControlClient, "hold"),
+    (ControlClient, "renew_canary"),
     (ControlClient, "release"),
     (ServerState, "write"),
 ]

@@ -1,0 +1,78 @@
+"""A version that fails on what clients ask, although its probes pass: as a canary, and as a shadow."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from adapter.errors import GenerationFailed
+from tests.end_to_end.versions.conftest import Site, running_site
+from tests.end_to_end.versions.constant_load import constant_load
+from tests.end_to_end.versions.light_archives import LIGHT_HANDLER
+from tests.end_to_end.versions.test_killed_commands import run
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.torchserve
+
+FAILS = LIGHT_HANDLER.replace(
+    "        if given < request.max_length:\n",
+    '        if request.prompt == "Once":\n'
+    '            problem = Problem.of(ErrorCode.GENERATION_FAILED, "It fails.", request_id=request.id)\n'
+    "            return encode_event(ErrorEvent(problem=problem)), True\n"
+    "        if given < request.max_length:\n",
+).replace("import DeltaEvent,", "import DeltaEvent, ErrorCode, ErrorEvent, Problem,")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with running_site(tmp_path_factory.mktemp("canary")) as running:
+        running.deploy("2.0", promotes=False, archive=running.archives.make("2.0", handler=FAILS))
+        running.deploy("3.0", promotes=False)
+        yield running
+
+
+def test_a_canary_that_fails_is_given_up_and_costs_its_share_only(site: Site) -> None:
+    with constant_load(site.url) as load:
+        done = run(site, "none", "canary", "2.0", "--percent", "20")
+        failures, answers = len(load.failures), len(load.answers)
+        load.wait_for_answers(answers + 50)
+        assert len(load.failures) <= failures + 8  # those that ran when it ended
+    assert done.returncode == 3, done.stderr
+    assert "2.0 fails more often: it is not promoted" in done.stdout
+    assert failures
+    assert all(isinstance(failure, GenerationFailed) for failure in load.failures)
+    assert load.versions() == {"1.0"}
+    assert site.default_version() == "1.0"
+
+
+def test_a_shadow_that_fails_is_found_out_and_costs_nobody_anything(site: Site) -> None:
+    with constant_load(site.url) as load:
+        done = run(site, "none", "canary", "2.0", "--percent", "50", "--shadow")
+    assert done.returncode == 3, done.stderr
+    assert load.failures == []
+    assert load.versions() == {"1.0"}
+
+
+def test_a_canary_that_is_killed_leaves_all_requests_to_the_default(site: Site) -> None:
+    with constant_load(site.url) as load:
+        killed = run(site, "after-ControlClient.renew_canary-3", "canary", "3.0", "--percent", "50")
+        assert killed.returncode < 0
+        assert "3.0" in load.versions()
+        wait_until(lambda: not _has_canary(site))
+        before = len(load.answers)
+        load.wait_for(before + 8)  # those that ran then
+        since = len(load.answers)
+        load.wait_for(since + 100)
+    assert {answer.version for answer in load.answers[since:]} == {"1.0"}
+    assert load.failures == []
+    assert site.default_version() == "1.0"
+
+
+def test_without_requests_nothing_is_promoted(site: Site) -> None:
+    done = run(site, "none", "canary", "3.0", "--percent", "50", "--timeout", "2")
+    assert done.returncode == 4
+    assert "there was no verdict in time: 3.0 is not promoted" in done.stdout
+    assert site.default_version() == "1.0"
+
+
+def _has_canary(site: Site) -> bool:
+    return any(model.canary is not None for model in site.server.gateway.traffic().models)
