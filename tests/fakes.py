@@ -169,6 +169,7 @@ class FakeManagement:
 
     served: dict[str, dict[str, int]] = field(default_factory=lambda: {"tiny": {"1.0": 1}})
     failure: Exception | None = None
+    restarting: set[str] = field(default_factory=set)  # versions whose workers are not ready
     slots: int = 64
     num_listings: int = 0
 
@@ -185,7 +186,10 @@ class FakeManagement:
                 model_name=name,
                 model_version=version,
                 batch_size=self.slots,
-                workers=[SimpleNamespace(pid=pid, start_time="", is_ready=True) for pid in range(ready)],
+                workers=[
+                    SimpleNamespace(pid=pid, start_time="", is_ready=version not in self.restarting)
+                    for pid in range(ready)
+                ],
             )
             for version, ready in versions.items()
         ]

@@ -28,7 +28,7 @@ def operator_routes(generator: TextGenerator, registry: ModelRegistry, shutdown:
     @router.get("/readyz", operation_id="readyz", summary="Can the default model answer?", openapi_extra=_NO_KEY)
     async def readyz() -> Health:
         shutdown.check()
-        await registry.resolve()
+        await registry.resolve_anew()
         return Health()
 
     @router.get("/metrics", operation_id="metrics", summary="What Prometheus reads", response_class=MetricsResponse)

@@ -1,5 +1,6 @@
 """What TorchServe serves right now, and which of it a request means. Read only."""
 
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
@@ -27,6 +28,7 @@ class PinnedVersion(NamedTuple):
 class _Served(NamedTuple):
     model: Model
     pinned: dict[str, PinnedVersion]  # by version
+    restarting: frozenset[str]  # versions that have workers, of which none is ready
 
 
 Models = dict[str, _Served]
@@ -37,6 +39,7 @@ class ModelRegistry:
         self._management = management
         self._default_model = default_model
         self._models = Refreshing(self._load, _REFRESH_AFTER)
+        self._seen_ready: dict[tuple[str, str], tuple[PinnedVersion, float]] = {}  # and when: time.monotonic()
 
     async def models(self) -> tuple[Model, ...]:
         return tuple(served.model for served in (await self._current()).values())
@@ -50,18 +53,19 @@ class ModelRegistry:
         return _find_model(models if name in models else await self._models.get(_WAIT_FROM), name).model
 
     async def resolve(self, model: str | None = None, version: str | None = None) -> PinnedVersion:
-        """The model and version that a request means, with at least one worker that is ready.
+        """The model and version that a request means, with at least one worker that is ready, or was a moment ago.
 
-        Raises ModelNotFound, VersionNotFound, ModelNotReady, or InvalidRequest where a model has to be named.
+        What is sent to a worker that TorchServe starts again waits in its queue. Raises ModelNotFound, VersionNotFound,
+        ModelNotReady, or InvalidRequest where a model has to be named.
         """
         models = await self._current()
         with suppress(TorchbridgeError):
-            return self._resolve(models, model, version)
+            return self._resolve(models, model, version, was_ready_will_do=True)
         # What is refused must be refused by today's facts.
-        return self._resolve(await self._models.get(_WAIT_FROM), model, version)
+        return self._resolve(await self._models.get(_WAIT_FROM), model, version, was_ready_will_do=True)
 
     async def resolve_anew(self, model: str | None = None, version: str | None = None) -> PinnedVersion:
-        """As `resolve`, by a description that is asked for after this call."""
+        """As `resolve`, by a description that is asked for after this call, and only if a worker is ready now."""
         return self._resolve(await self._models.get_newer(), model, version)
 
     async def check_ready(self, name: str, version: str) -> None:
@@ -71,14 +75,21 @@ class ModelRegistry:
     async def _current(self) -> Models:
         return await self._models.get(_USABLE_FOR, wait_from=_WAIT_FROM, patience=_PATIENCE)
 
-    def _resolve(self, models: Models, name: str | None, version: str | None) -> PinnedVersion:
-        model, pinned = _find_model(models, name or self._default_model or _only_name(models))
+    def _resolve(
+        self, models: Models, name: str | None, version: str | None, *, was_ready_will_do: bool = False
+    ) -> PinnedVersion:
+        model, pinned, restarting = _find_model(models, name or self._default_model or _only_name(models))
         version = version or model.default_version
         if version not in pinned:
             raise VersionNotFound(f"Model {model.name} has no version {version}. {_registered(pinned)}")
-        if not pinned[version].workers:
-            raise ModelNotReady(f"Version {version} of model {model.name} has no worker that is ready yet.")
-        return pinned[version]
+        now, key = time.monotonic(), (model.name, version)
+        if pinned[version].workers:
+            self._seen_ready[key] = pinned[version], now
+            return pinned[version]
+        before, seen_at = self._seen_ready.get(key, (pinned[version], -_USABLE_FOR))
+        if was_ready_will_do and version in restarting and now - seen_at < _USABLE_FOR:
+            return before
+        raise ModelNotReady(f"Version {version} of model {model.name} has no worker that is ready yet.")
 
     def _load(self) -> Models:
         models = {}
@@ -91,12 +102,16 @@ class ModelRegistry:
 
     def _describe(self, name: str) -> _Served:
         default = self._management.default_version(name)
-        pinned = {description.model_version: _pin(description) for description in self._management.describe(name)}
+        descriptions = self._management.describe(name)
+        pinned = {description.model_version: _pin(description) for description in descriptions}
+        restarting = frozenset(
+            each.model_version for each in descriptions if each.workers and not pinned[each.model_version].workers
+        )
         versions = tuple(
             ModelVersion(version=version, is_default=version == default, ready_workers=len(pinned[version].workers))
             for version in sorted(pinned)
         )
-        return _Served(Model(name=name, default_version=default, versions=versions), pinned)
+        return _Served(Model(name=name, default_version=default, versions=versions), pinned, restarting)
 
 
 def _pin(description: ModelDescription) -> PinnedVersion:

@@ -170,3 +170,29 @@ async def test_a_switch_that_somebody_else_makes_is_noticed_within_a_second(
     management.served["story"] = {"1.0": 1, "2.0": 1}
     registry._models._loaded_at -= 1.1
     assert (await registry.resolve()).version == "1.0"
+
+
+async def test_a_version_whose_worker_is_started_again_goes_on_for_a_while(
+    registry: ModelRegistry, management: FakeManagement
+) -> None:
+    before = await registry.resolve()
+    management.restarting = {"2.0"}
+    registry._models._loaded_at -= 1.1
+    assert await registry.resolve() == before
+    with pytest.raises(ModelNotReady):
+        await registry.resolve_anew()
+
+    registry._seen_ready = {key: (pinned, seen_at - 11) for key, (pinned, seen_at) in registry._seen_ready.items()}
+    registry._models._loaded_at -= 1.1
+    with pytest.raises(ModelNotReady):
+        await registry.resolve()
+
+
+async def test_a_version_that_has_lost_all_of_its_workers_is_not_ready_at_once(
+    registry: ModelRegistry, management: FakeManagement
+) -> None:
+    await registry.resolve()
+    management.served["story"]["2.0"] = 0
+    registry._models._loaded_at -= 1.1
+    with pytest.raises(ModelNotReady):
+        await registry.resolve()
