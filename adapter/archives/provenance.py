@@ -4,7 +4,6 @@ It is what the packer says of itself, so it is SLSA Build L1, signed or not: a b
 have to say it for more.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,10 +12,11 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from adapter.archives.archive import read_record
 from adapter.archives.dsse import envelope
 from adapter.archives.record import ArchiveRecord
 from adapter.archives.signing_keys import fingerprint
+from adapter.archives.torchserve_manifest import MODEL_CONFIG_ENTRY
+from adapter.archives.verification import verify_archive
 
 _BUILD_TYPE = "urn:torchbridge:pack:1"
 
@@ -28,12 +28,11 @@ def provenance_path(archive: Path) -> Path:
 def attest(archive: Path, environment: Mapping[str, str], key: ec.EllipticCurvePrivateKey | None = None) -> Path:
     """Writes the statement beside the archive, in a DSSE envelope where there is a key.
 
-    `environment` says which run of GitHub Actions it is, if any; nothing else of it is read.
+    `environment` says which run of GitHub Actions it is, if any; nothing else of it is read. Raises VerificationError
+    where the archive is not what its record says, or is another installation's: of that there is nothing to attest.
     """
-    record = read_record(archive)
-    with archive.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
-    statement = provenance(archive.name, digest, record, environment)
+    verified = verify_archive(archive)
+    statement = provenance(archive.name, verified.sha256, verified.record, environment)
     payload = json.dumps(statement, indent=2).encode()
     signed = json.dumps(envelope(payload, key, fingerprint(key.public_key())), indent=2).encode() if key else payload
     path = provenance_path(archive)
@@ -68,7 +67,7 @@ def _materials(record: ArchiveRecord) -> list[dict[str, Any]]:
     return [
         {"name": name, "digest": {"sha256": file.sha256}}
         for name, file in sorted(record.files.items())
-        if name.startswith("model/")
+        if name.startswith("model/") or name == MODEL_CONFIG_ENTRY
     ]
 
 

@@ -52,6 +52,26 @@ def test_every_action_of_others_is_pinned_by_its_commit(file: Path) -> None:
     used = [step["uses"] for step in steps_of(file) if "uses" in step]
     assert used
     assert all(re.fullmatch(r"\./\.github/actions/\w+|[\w-]+/[\w-]+@[0-9a-f]{40}", each) for each in used)
+    # For who updates them.
+    assert len(re.findall(r"@[0-9a-f]{40} # v\d+\.\d+\.\d+$", file.read_text(), re.MULTILINE)) == sum(
+        "@" in each for each in used
+    )
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+def test_a_workflow_may_read_only(file: Path) -> None:
+    content = yaml.safe_load(file.read_text())
+    assert content["permissions"] == {"contents": "read"}
+    assert not any("permissions" in job for job in content["jobs"].values())
+
+
+def test_the_key_is_given_to_none_but_the_step_that_signs() -> None:
+    [install, package] = [step for step in steps_of(ROOT / ".github/actions/package/action.yml") if "run" in step]
+    assert install["run"].endswith(".venv/.installed")
+    assert "env" not in install
+    assert package["env"]["TORCHBRIDGE_SIGNING_KEY"] == "${{ inputs.signing-key }}"
+    [job] = yaml.safe_load((ROOT / ".github/workflows/package.yml").read_text())["jobs"].values()
+    assert "github.event_name == 'push' &&" in job["steps"][-1]["with"]["signing-key"]
 
 
 @pytest.mark.parametrize("file", WORKFLOWS + ACTIONS, ids=lambda file: file.parent.name + "/" + file.name)

@@ -8,11 +8,15 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
+from google.protobuf.json_format import ParseDict
+from in_toto_attestation.predicates.provenance.v1.provenance_pb2 import Provenance
+from in_toto_attestation.v1.statement_pb2 import Statement
 
 from adapter.archives.archive import read_record
 from adapter.archives.dsse import IN_TOTO, authenticated
 from adapter.archives.provenance import attest
 from adapter.archives.signing_keys import create_key_pair, load_private_key, load_public_key
+from adapter.archives.verification import VerificationError
 
 GITHUB = {
     "GITHUB_SERVER_URL": "https://github.com",
@@ -39,6 +43,22 @@ def test_it_names_what_the_archive_was_made_from(archive: Path) -> None:
     assert definition["externalParameters"] == {"name": "tiny", "version": "1.0", "source": None}
     weights = {"name": "model/model.safetensors", "digest": {"sha256": record.files["model/model.safetensors"].sha256}}
     assert weights in definition["resolvedDependencies"]
+    assert "model-config.yaml" in {each["name"] for each in definition["resolvedDependencies"]}
+
+
+def test_nothing_is_attested_of_an_archive_that_is_not_what_its_record_says(archive: Path) -> None:
+    content = bytearray(archive.read_bytes())
+    content[len(content) // 2] ^= 1
+    archive.write_bytes(content)
+    with pytest.raises(VerificationError, match="has changed"):
+        attest(archive, {})
+    assert not archive.with_name(f"{archive.name}.provenance.json").exists()
+
+
+def test_it_has_the_form_that_in_toto_s_own_library_reads(archive: Path) -> None:
+    content = statement(archive, **GITHUB)
+    ParseDict(content, Statement())
+    ParseDict(content["predicate"], Provenance())
 
 
 def test_on_a_laptop_nothing_is_claimed_of_a_run(archive: Path) -> None:

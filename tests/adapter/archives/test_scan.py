@@ -38,6 +38,24 @@ def test_a_pickle_that_calls_nothing_is_one_too(archive: Path) -> None:
         scan_archive(with_entry(archive, "model/list.pkl", pickle.dumps([1, 2], protocol=4)))
 
 
+def test_an_entry_that_the_scanner_passes_over_has_not_been_scanned(archive: Path) -> None:
+    content = bytearray(with_entry(archive, "model/weights.pkl", pickle.dumps(Hostile(), protocol=4)).read_bytes())
+    for header, method_offset in ((b"PK\x01\x02", 10), (b"PK\x03\x04", 8)):
+        start = content.rfind(header) + method_offset
+        content[start : start + 2] = (97).to_bytes(2, "little")  # a compression that zipfile does not know
+    archive.write_bytes(content)
+    with pytest.raises(ScanError, match=r"cannot be scanned: .*weights\.pkl"):
+        scan_archive(archive)
+
+
+def test_a_scanner_that_finds_nothing_in_what_is_known_to_be_bad_passes_nothing(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan, "_BAD_PICKLE", b"no pickle")
+    with pytest.raises(ScanError, match="nobody has looked"):
+        scan_archive(archive)
+
+
 def test_what_cannot_be_read_has_not_been_scanned(tmp_path: Path) -> None:
     file = tmp_path / "broken.mar"
     file.write_bytes(io.BytesIO(b"\x80\x04 no pickle, no zip").getvalue())
