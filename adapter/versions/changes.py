@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from adapter.archives.archive import read_record
 from adapter.control.messages import HOLD_SECONDS, VersionTraffic
-from adapter.errors import ModelNotFound, UpstreamProtocol, VersionNotFound
+from adapter.errors import ModelNotFound, ModelNotReady, UpstreamProtocol, VersionNotFound
 from adapter.versions.errors import DrainTimeout
 from adapter.versions.readiness import describe_version
 from adapter.versions.running_server import RunningServer
@@ -108,6 +108,13 @@ def withdraw(server: RunningServer, model: str, version: str, archive: str) -> N
         state = server.state.models.get(model)
         if state is None or archive not in {each.archive for each in state.versions.values()}:
             server.store.remove(archive)
+
+
+def expect_ready(server: RunningServer, model: str, version: str) -> None:
+    """Raises ModelNotReady where no worker of it would answer. TorchServe makes such a version the default, too."""
+    description = describe_version(server.management, model, version)
+    if description is None or not description.ready_workers:
+        raise ModelNotReady(f"{model} {version} has no worker that is ready: it would answer nobody.")
 
 
 def is_registered(server: RunningServer, model: str, version: str) -> bool:

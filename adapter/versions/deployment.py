@@ -16,6 +16,7 @@ from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.probing import probe, warm_up
 from adapter.versions.changes import (
     Report,
+    expect_ready,
     is_registered,
     record_default,
     record_version,
@@ -66,6 +67,7 @@ def deploy(server: RunningServer, source: Path, options: DeploymentOptions, repo
     if is_registered(server, record.name, record.version):
         report(f"{record.name} {record.version} is already deployed")
         if options.promotes and server.state.models[record.name].default != record.version:
+            expect_ready(server, record.name, record.version)
             server.journal.begin(operation)
             finish(server, operation, report, options.drain_timeout)
         return record

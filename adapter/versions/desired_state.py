@@ -49,13 +49,13 @@ class DesiredState(_Desired):
         """Raises ChangeRefused, or OSError."""
         try:
             state = cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-        except yaml.YAMLError as error:
-            raise ChangeRefused(f"{path} is not YAML: {' '.join(str(error).split())}") from error
         except ValidationError as error:
             reasons = "; ".join(
                 f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}" for each in error.errors()
             )
             raise ChangeRefused(f'{path}: {reasons}. (Versions are texts: "1.0", in quotes.)') from error
+        except (yaml.YAMLError, ValueError) as error:  # also of what is no UTF-8, and of a date that there is not
+            raise ChangeRefused(f"{path} is not YAML: {' '.join(str(error).split())}") from error
         return state.in_directory(path.parent)
 
     def in_directory(self, directory: Path) -> Self:

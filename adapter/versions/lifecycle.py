@@ -1,7 +1,6 @@
 """What is done to versions that are deployed: which is the default, how many workers it has, and its end."""
 
-from adapter.errors import ModelNotReady
-from adapter.versions.changes import Report, hold_until_empty, record_default, remove, switch
+from adapter.versions.changes import Report, expect_ready, hold_until_empty, record_default, remove, switch
 from adapter.versions.errors import ChangeRefused, DrainTimeout, VersionError
 from adapter.versions.journal import Operation, Step
 from adapter.versions.readiness import describe_version, wait_until_ready
@@ -90,9 +89,7 @@ def finish_retirement(server: RunningServer, operation: Operation, timeout: floa
 def _change_default(server: RunningServer, operation: Operation) -> None:
     model, version = operation.model, operation.version
     deployed(model, server.state.models[model], version)
-    description = describe_version(server.management, model, version)
-    if description is None or not description.ready_workers:
-        raise ModelNotReady(f"{model} {version} has no worker that is ready: it would answer nobody.")
+    expect_ready(server, model, version)
     server.journal.begin(operation)
     finish_change(server, operation)
 

@@ -29,6 +29,7 @@ class ModelStore:
         return staged
 
     def install(self, staged: Path) -> None:
+        signature_path(self.path(staged.name)).unlink(missing_ok=True)  # of another content
         for path in (signature_path(staged), staged):
             if path.exists():
                 path.replace(self.directory / path.name)

@@ -33,6 +33,7 @@ def plan(state: ServerState, desired: DesiredState) -> list[Action]:
 
 def _plan_model(name: str, current: ModelState | None, desired: DesiredModel) -> Iterator[Action]:
     deployed = current.versions if current else {}
+    after_promotion: list[Action] = []
     for version, each in desired.default_first():
         record = desired_record(name, version, each)
         if version not in deployed:
@@ -40,9 +41,14 @@ def _plan_model(name: str, current: ModelState | None, desired: DesiredModel) ->
         elif deployed[version].digest != record.digest:
             raise ChangeRefused(f"{name} {version} is deployed with another content than {each.archive} has.")
         if each.workers != (deployed[version].workers if version in deployed else 1):
-            yield _scale(name, version, each.workers)
+            scaling = _scale(name, version, each.workers)
+            if current is not None and version == current.default:
+                after_promotion.append(scaling)  # it answers until then, and so is not unloaded
+            else:
+                yield scaling
     if current is not None and current.default != desired.default:
         yield _promote(name, desired.default)
+    yield from after_promotion
     for version in deployed.keys() - desired.versions.keys():
         yield _retire(name, version)
 

@@ -14,6 +14,23 @@ from tests.recorded_answer import FIXTURES, RecordedAnswer
 
 PAGES = {None: "list_first_page", "1": "list_second_page", "2": "list_last_page"}
 DESCRIPTIONS = {"/models/plain/all": "describe_all", "/models/plain": "describe_default"}
+# By what comes before the query, and of a registration by the archive.
+CHANGES = {
+    "POST /models plain-1.0.mar": "register_already_registered",
+    "POST /models plain-2.0.mar": "register",
+    "POST /models absent.mar": "register_archive_not_in_store",
+    "POST /models no_archive.mar": "register_no_archive",
+    "PUT /models/absent/1.0/set-default": "set_default_model_not_found",
+    "PUT /models/plain/9.9/set-default": "set_default_version_not_found",
+    "PUT /models/absent/1.0": "scale_model_not_found",
+    "PUT /models/plain/9.9": "scale_version_not_found",
+    "DELETE /models/absent/1.0": "unregister_model_not_found",
+    "DELETE /models/plain/1.0": "unregister_default_version",
+    "DELETE /models/plain/9.9": "unregister_version_not_found",
+}
+# Not recorded: from ApiUtils.java, setDefault and updateModelWorkers, and ManagementRequestHandler.java. Of the bodies
+# nothing is read.
+SUCCESSES = {"PUT /models/plain/2.0/set-default": 200, "PUT /models/plain/2.0": 202, "DELETE /models/plain/2.0": 200}
 
 
 class FakeManagementServer:
@@ -24,6 +41,7 @@ class FakeManagementServer:
         self.url = ""
         self.lifetime = timedelta(minutes=60)
         self.requests: list[str] = []
+        self.changes: list[str] = []
         self.num_renewals = 0
         self._lock = Lock()
         self._keys = {kind: self._new_key() for kind in ("management", "inference")}
@@ -55,7 +73,7 @@ class FakeManagementServer:
         }
         self.key_file.write_text(json.dumps(content | {"API": {"key": self.api_key}}))
 
-    def answer(self, target: str, authorization: str | None) -> tuple[int, bytes]:
+    def answer(self, target: str, authorization: str | None, method: str = "GET") -> tuple[int, bytes]:
         self.requests.append(target)
         url = urlsplit(target)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
@@ -66,6 +84,10 @@ class FakeManagementServer:
             return _recorded("renew")
         if not self.accepts("management", authorization):
             return _recorded("key_wrong")
+        if method != "GET":
+            self.changes.append(f"{method} {target}")
+            change = " ".join(filter(None, (method, url.path, query.get("url"))))
+            return (SUCCESSES[change], b"{}") if change in SUCCESSES else _recorded(CHANGES.get(change, "unknown_path"))
         if url.path == "/models":
             return _recorded(PAGES[query.get("next_page_token")])
         return _recorded(DESCRIPTIONS.get(url.path, "model_not_found"))
@@ -78,11 +100,13 @@ class FakeManagementServer:
 def serving(fake: FakeManagementServer) -> Iterator[FakeManagementServer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, body = fake.answer(self.path, self.headers.get("authorization"))
+            status, body = fake.answer(self.path, self.headers.get("authorization"), self.command)
             self.send_response(status)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815 - http.server's names
 
         def log_message(self, *_: object) -> None:
             pass

@@ -1,11 +1,21 @@
 """What the management client makes of TorchServe's recorded answers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from adapter.errors import ModelNotFound, UpstreamProtocol, UpstreamUnavailable
+from adapter.errors import (
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    ModelNotFound,
+    TorchbridgeError,
+    UpstreamProtocol,
+    UpstreamUnavailable,
+    VersionNotFound,
+)
+from adapter.torchserve import management_client
 from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.management_client import ManagementClient
 from tests.adapter.torchserve import fake_management
@@ -98,3 +108,126 @@ def test_a_proxy_in_the_environment_is_not_used(client: ManagementClient, monkey
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
 
     assert client.default_version("plain") == "1.0"
+
+
+# Changes
+
+
+def change(name: str, *arguments: object) -> Callable[[ManagementClient], None]:
+    return lambda client: getattr(client, name)(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("make", "sent"),
+    [
+        pytest.param(
+            change("register", "plain-2.0.mar"),
+            "POST /models?url=plain-2.0.mar&synchronous=false",
+            id="register",
+        ),
+        pytest.param(change("set_default", "plain", "2.0"), "PUT /models/plain/2.0/set-default", id="set default"),
+        pytest.param(
+            change("scale", "plain", "2.0", 0),
+            "PUT /models/plain/2.0?min_worker=0&max_worker=0&synchronous=false",
+            id="scale",
+        ),
+        pytest.param(change("unregister", "plain", "2.0"), "DELETE /models/plain/2.0", id="unregister"),
+    ],
+)
+def test_a_change_is_one_request_for_one_version(
+    client: ManagementClient, torchserve: FakeManagementServer, make: Callable[[ManagementClient], None], sent: str
+) -> None:
+    make(client)
+
+    assert torchserve.changes == [sent]
+
+
+@pytest.mark.parametrize(
+    ("make", "error"),
+    [
+        pytest.param(change("register", "plain-1.0.mar"), Conflict, id="register what is registered"),
+        pytest.param(change("register", "absent.mar"), InvalidRequest, id="register what is not in the store"),
+        pytest.param(change("register", "no_archive.mar"), InvalidRequest, id="register what is no archive"),
+        pytest.param(change("set_default", "absent", "1.0"), ModelNotFound, id="default of no model"),
+        pytest.param(change("set_default", "plain", "9.9"), VersionNotFound, id="no version for a default"),
+        pytest.param(change("scale", "absent", "1.0", 1), ModelNotFound, id="scale no model"),
+        pytest.param(change("scale", "plain", "9.9", 1), VersionNotFound, id="scale no version"),
+        pytest.param(change("unregister", "absent", "1.0"), ModelNotFound, id="unregister no model"),
+        pytest.param(change("unregister", "plain", "9.9"), VersionNotFound, id="unregister no version"),
+        pytest.param(change("unregister", "plain", "1.0"), Forbidden, id="unregister the default"),
+    ],
+)
+def test_a_change_that_torchserve_refuses_is_a_typed_error(
+    client: ManagementClient,
+    torchserve: FakeManagementServer,
+    make: Callable[[ManagementClient], None],
+    error: type[TorchbridgeError],
+) -> None:
+    with pytest.raises(error):
+        make(client)
+
+    assert len(torchserve.changes) == 1
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [
+        "../plain-2.0.mar",
+        "a/b.mar",
+        "http://host/a.mar",
+        "file:///a.mar",
+        ".mar",
+        "a..mar",
+        "a.zip",
+        "a.mar\n",
+        "é.mar",
+    ],
+)
+def test_what_is_no_bare_name_of_an_archive_is_never_sent(
+    client: ManagementClient, torchserve: FakeManagementServer, archive: str
+) -> None:
+    with pytest.raises(InvalidRequest):
+        client.register(archive)
+
+    assert torchserve.requests == []
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", "2.0?x=1", "", "token", "2.0\n"])
+@pytest.mark.parametrize("method", ["set_default", "unregister", "scale"])
+def test_a_change_is_never_sent_to_another_address(
+    client: ManagementClient, torchserve: FakeManagementServer, method: str, name: str
+) -> None:
+    arguments = (1,) if method == "scale" else ()
+    for model, version in ((name, "2.0"), ("plain", name)):
+        with pytest.raises(ModelNotFound):
+            change(method, model, version, *arguments)(client)
+
+    assert torchserve.requests == []
+
+
+def test_a_change_with_a_refused_key_is_made_once_with_a_new_one(
+    client: ManagementClient, torchserve: FakeManagementServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepts, stale = torchserve.accepts, f"Bearer {torchserve.key('management')}"
+    monkeypatch.setattr(torchserve, "accepts", lambda kind, key: key != stale and accepts(kind, key))
+    client.unregister("plain", "2.0")
+
+    assert torchserve.requests == ["/models/plain/2.0", "/token?type=management", "/models/plain/2.0"]
+    assert torchserve.changes == ["DELETE /models/plain/2.0"]
+
+
+def test_torchserve_is_given_longer_for_a_change_than_for_a_look(
+    client: ManagementClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, float | None]] = []
+    send = management_client.send_with_key
+
+    def watched(method: str, url: str, key: str, query: dict[str, str] | None, timeout: float | None) -> object:
+        asked.append((method, timeout))
+        return send(method, url, key, query, timeout)
+
+    monkeypatch.setattr(management_client, "send_with_key", watched)
+    client.describe("plain")
+    client.unregister("plain", "2.0")
+
+    assert asked == [("GET", None), ("DELETE", 600)]

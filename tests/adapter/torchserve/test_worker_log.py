@@ -69,3 +69,68 @@ def test_a_line_that_merely_mentions_errors_is_no_reason(log: WorkerLog, line: s
     log.read()
 
     assert log.error is None
+
+
+# Of one version's workers
+
+
+def of(version: str, *lines: str, model: str = "tiny") -> str:
+    """The lines as that version's worker says them."""
+    return "".join(lines).replace("bad_1.0", f"{model}_{version}")
+
+
+@pytest.fixture
+def version_log(log: WorkerLog) -> WorkerLog:
+    """From now on, of tiny 2.0, of which something was said before."""
+    log.path.write_text(of("2.0", START, REFUSAL, DEATH, DEATH))
+    return WorkerLog(log.path, "tiny", "2.0")
+
+
+def append(log: WorkerLog, text: str) -> None:
+    with log.path.open("a") as file:
+        file.write(text)
+    log.read()
+
+
+def test_what_was_said_before_does_not_count(version_log: WorkerLog) -> None:
+    version_log.read()
+    assert (version_log.deaths, version_log.error, version_log.refusal) == (0, None, None)
+    append(version_log, of("2.0", REFUSAL))
+    assert version_log.failure == "The worker cannot load the model: its context is too short"
+
+
+@pytest.mark.parametrize(
+    ("model", "version"),
+    [("tiny", "1.0"), ("tiny", "12.0"), ("tiny", "2.0.1"), ("tiny", "2x0"), ("other", "2.0"), ("a-tiny", "2.0")],
+)
+def test_what_the_workers_of_others_say_does_not_count(version_log: WorkerLog, model: str, version: str) -> None:
+    append(version_log, of(version, START, FIRST_ERROR, REFUSAL, DEATH, DEATH, model=model))
+    assert (version_log.deaths, version_log.error, version_log.refusal) == (0, None, None)
+
+
+def test_a_line_of_nobody_does_not_count(version_log: WorkerLog) -> None:
+    append(version_log, "ValueError: of whom?\n" + of("2.0", DEATH))
+    assert (version_log.deaths, version_log.error) == (1, None)
+
+
+def test_a_second_death_is_a_failure_with_its_reason(version_log: WorkerLog) -> None:
+    append(version_log, of("2.0", START, FIRST_ERROR, SECOND_ERROR, DEATH))
+    assert version_log.failure is None
+    append(version_log, of("2.0", START, FIRST_ERROR, SECOND_ERROR, DEATH))
+    assert version_log.failure == (
+        "The worker dies while it loads the model: ModuleNotFoundError: No module named 'not_there'. "
+        f"See {version_log.path}."
+    )
+
+
+def test_deaths_without_a_word_are_a_failure_too(version_log: WorkerLog) -> None:
+    append(version_log, of("2.0", START, DEATH, START, DEATH))
+    assert version_log.failure is not None
+    assert "perhaps for want of memory" in version_log.failure
+
+
+def test_a_log_that_begins_later_is_read_from_its_begin(tmp_path: Path) -> None:
+    log = WorkerLog(tmp_path / "model_log.log", "tiny", "2.0")
+    log.read()
+    append(log, of("2.0", REFUSAL))
+    assert log.refusal == "its context is too short"

@@ -1,0 +1,290 @@
+"""The commands on the versions of a server: what they print, and with what they end."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from adapter import cli, version_commands
+from adapter.control.client import ControlClient
+from adapter.versions import deployment
+from adapter.versions.canary import Verdict
+from adapter.versions.journal import Operation
+from tests.adapter.versions.fake_server import Clock, FakeServer, make_archive
+
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
+    """With tiny 1.0 and 2.0, the default, in the place of the one that the run directory stands for."""
+
+    async def answer_as_recorded(*_: object) -> None:
+        pass
+
+    clock = Clock()
+    for module in ("changes", "deployment", "readiness"):
+        monkeypatch.setattr(f"adapter.versions.{module}.time", clock)
+    monkeypatch.setattr(deployment, "_ask", answer_as_recorded)
+    server = FakeServer(tmp_path / "run", clock)
+    server.serve("1.0", "2.0")
+    monkeypatch.setattr(version_commands, "RunningServer", lambda _: server)
+    return server
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Its exit code."""
+
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr("sys.argv", ["torchbridge", *arguments, "--run-directory", str(tmp_path / "run")])
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        return int(exit_.value.code or 0)
+
+    return run
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """What was printed since it was asked last; nothing was said of a failure."""
+
+    def said() -> str:
+        output, errors = capsys.readouterr()
+        assert errors == ""
+        return output
+
+    return said
+
+
+Said = Callable[[], str]
+
+
+def expect_refusal(capsys: pytest.CaptureFixture[str], reason: str) -> None:
+    refusal = capsys.readouterr().err
+    assert refusal.startswith("torchbridge: ")
+    assert refusal.count("\n") == 1
+    assert reason in refusal
+
+
+# What they do
+
+
+def test_deploy_ends_with_the_new_default(server: FakeServer, tmp_path: Path, run: Run, said: Said) -> None:
+    archive = make_archive(tmp_path / "release", "3.0")
+    assert run("deploy", str(archive)) == 0
+    assert said().splitlines()[-1] == "tiny 3.0 is the default"
+    assert server.state.models["tiny"].default == "3.0"
+
+
+def test_deploy_leaves_the_default_alone_where_it_is_told(
+    server: FakeServer, tmp_path: Path, run: Run, said: Said
+) -> None:
+    assert run("deploy", str(make_archive(tmp_path / "release", "3.0")), "--no-promote") == 0
+    assert said().splitlines()[-1] == "tiny 3.0 is deployed beside the default"
+    assert server.state.models["tiny"].default == "2.0"
+
+
+@pytest.mark.parametrize(
+    ("command", "last_line", "default", "versions"),
+    [
+        pytest.param(("promote", "1.0"), "tiny 1.0 is the default", "1.0", ["1.0", "2.0"], id="promote"),
+        pytest.param(("rollback",), "tiny 1.0 is the default", "1.0", ["1.0", "2.0"], id="rollback"),
+        pytest.param(("rollback", "1.0"), "tiny 1.0 is the default", "1.0", ["1.0", "2.0"], id="rollback to"),
+        pytest.param(("retire", "1.0"), "tiny 1.0 is retired", "2.0", ["2.0"], id="retire"),
+        pytest.param(("scale", "1.0", "--workers", "0"), "tiny 1.0 is unloaded", "2.0", ["1.0", "2.0"], id="unload"),
+        pytest.param(("scale", "1.0", "--workers", "1"), "tiny 1.0 is loaded", "2.0", ["1.0", "2.0"], id="load"),
+    ],
+)
+def test_it_says_in_its_last_line_what_is_so_now(
+    server: FakeServer,
+    run: Run,
+    said: Said,
+    *,
+    command: tuple[str, ...],
+    last_line: str,
+    default: str,
+    versions: list[str],
+) -> None:
+    assert run(*command) == 0
+    assert said().splitlines()[-1] == last_line
+    assert server.management.default_version("tiny") == server.state.models["tiny"].default == default
+    assert server.registered() == server.recorded() == versions
+
+
+def test_what_was_interrupted_is_ended_first_and_said(server: FakeServer, run: Run, said: Said) -> None:
+    server.journal.begin(Operation(kind="retire", model="tiny", version="1.0", archive="tiny-1.0.mar"))
+    assert run("scale", "2.0", "--workers", "1") == 0
+    assert said().startswith("a retire of tiny 1.0 was interrupted at its begin\n")
+    assert server.registered() == ["2.0"]
+
+
+# What they refuse
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        pytest.param(("promote", "9.0"), "tiny has no version 9.0. Deployed: 1.0, 2.0.", id="unknown version"),
+        pytest.param(("promote", "1.0", "--model", "x"), "There is no model 'x' here. Served: tiny.", id="no model"),
+        pytest.param(("retire", "2.0"), "promote another one first", id="the default"),
+        pytest.param(("scale", "2.0", "--workers", "0"), "without a worker nobody would be answered", id="unload"),
+        pytest.param(("deploy", "/absent.mar"), "No such file", id="no file"),
+        pytest.param(("apply", "/absent.yaml"), "No such file", id="no models.yaml"),
+        pytest.param(("canary", "9.0", "--percent", "5"), "tiny has no version 9.0", id="canary"),
+    ],
+)
+def test_a_refusal_is_one_line_and_changes_nothing(
+    server: FakeServer, run: Run, capsys: pytest.CaptureFixture[str], command: tuple[str, ...], reason: str
+) -> None:
+    state = server.state
+    assert run(*command) == 1
+    expect_refusal(capsys, reason)
+    assert (server.state, server.management.changes, server.journal.unfinished()) == (state, [], None)
+
+
+def test_a_worker_that_is_not_ready_is_a_refusal(
+    server: FakeServer, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.management.models["tiny"]["1.0"] = [False]
+    assert run("rollback") == 1
+    expect_refusal(capsys, "tiny 1.0 has no worker that is ready")
+
+
+def test_while_another_command_is_at_it_the_exit_code_says_so(
+    server: FakeServer, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with server.locked("deploy tiny-3.0.mar"):
+        assert run("rollback") == 5
+        expect_refusal(capsys, "Another command is changing this server: deploy tiny-3.0.mar (process ")
+        assert run("status") == 0
+
+
+@pytest.mark.parametrize("command", [("status",), ("rollback",), ("scale", "1.0", "--workers", "0")], ids=" ".join)
+def test_where_no_server_runs_it_says_so(
+    run: Run, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    assert run(*command) == 1
+    expect_refusal(capsys, "torchbridge serve starts one")
+
+
+@pytest.mark.parametrize("command", [("status",), ("retire", "1.0")], ids=" ".join)
+def test_where_the_gateway_does_not_run_it_says_so(
+    server: FakeServer, run: Run, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    server.gateway = ControlClient(server.files.run_directory / "control.sock")
+    assert run(*command) == 1
+    expect_refusal(capsys, "No gateway runs in")
+
+
+# A canary
+
+
+@pytest.mark.parametrize(
+    ("verdict", "flags", "code", "default"),
+    [
+        pytest.param(Verdict.PROMOTE, (), 0, "1.0", id="it is no worse"),
+        pytest.param(Verdict.PROMOTE, ("--shadow",), 0, "2.0", id="its shadow is no worse"),
+        pytest.param(Verdict.ABORT, (), 3, "2.0", id="it is worse"),
+        pytest.param(Verdict.UNDECIDED, (), 4, "2.0", id="nobody knows"),
+        pytest.param(Verdict.LOST, (), 4, "2.0", id="it was lost"),
+    ],
+)
+def test_a_canary_is_promoted_only_by_its_verdict(
+    server: FakeServer,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    verdict: Verdict,
+    flags: tuple[str, ...],
+    code: int,
+    default: str,
+) -> None:
+    monkeypatch.setattr(version_commands, "run_canary", lambda *_, **__: verdict)
+    assert run("canary", "1.0", "--percent", "5", *flags) == code
+    assert server.state.models["tiny"].default == default
+
+
+# What they show
+
+
+def test_status_for_programs_is_json(server: FakeServer, run: Run, said: Said) -> None:
+    assert run("status", "--json") == 0
+    first, second = json.loads(said())
+    assert (first["version"], first["is_previous"], first["ready_workers"]) == ("1.0", True, 1)
+    assert (second["version"], second["is_default"], second["archive"]) == ("2.0", True, "tiny-2.0.mar")
+    assert second["digest"] == server.state.models["tiny"].versions["2.0"].digest
+
+
+@pytest.mark.usefixtures("server")
+def test_status_for_people_is_a_line_each(run: Run, said: Said) -> None:
+    assert run("status") == 0
+    assert [line.split()[:3] for line in said().splitlines()] == [
+        ["model", "version", "role"],
+        ["tiny", "1.0", "previous"],
+        ["tiny", "2.0", "default"],
+    ]
+
+
+def test_list_for_programs_is_json_also_while_no_server_runs(tmp_path: Path, run: Run, said: Said) -> None:
+    archive = make_archive(tmp_path / "run" / "model_store", "1.0")
+    assert run("list", "--json") == 0
+    (listed,) = json.loads(said())
+    assert (listed["archive"], listed["size"], listed["is_deployed"]) == ("tiny-1.0.mar", archive.stat().st_size, False)
+
+
+def test_list_for_people_is_a_line_each(server: FakeServer, run: Run, said: Said) -> None:
+    server.put_into_store("3.0")
+    assert run("list") == 0
+    lines = [line.split() for line in said().splitlines()]
+    assert [(line[0], line[-1]) for line in lines[1:3]] == [("tiny-1.0.mar", "deployed"), ("tiny-2.0.mar", "default")]
+    assert lines[3][0] == "tiny-3.0.mar"
+
+
+# apply
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """Wants tiny 2.0 and 3.0, the default."""
+    for version in ("2.0", "3.0"):
+        make_archive(tmp_path, version)
+    versions = {version: {"archive": f"tiny-{version}.mar"} for version in ("2.0", "3.0")}
+    path = tmp_path / "models.yaml"
+    path.write_text(json.dumps({"models": {"tiny": {"default": "3.0", "versions": versions}}}))
+    return path
+
+
+def test_a_plan_is_shown_and_changes_nothing(server: FakeServer, models: Path, run: Run, said: Said) -> None:
+    state, stored = server.state, server.stored()
+    assert run("apply", str(models), "--plan") == 0
+    assert said().splitlines() == [
+        f"deploy tiny 3.0 from {models.parent}/tiny-3.0.mar",
+        "promote tiny 3.0",
+        "retire tiny 1.0",
+    ]
+    assert (server.state, server.stored(), server.management.changes) == (state, stored, [])
+    assert not server.files.journal.exists()
+
+
+def test_an_apply_does_what_was_planned_and_then_there_is_nothing_to_do(
+    server: FakeServer, models: Path, run: Run, said: Said
+) -> None:
+    assert run("apply", str(models)) == 0
+    assert [line for line in said().splitlines() if not line.startswith(" ")][1:] == [
+        "promote tiny 3.0",
+        "retire tiny 1.0",
+    ]
+    assert (server.management.default_version("tiny"), server.registered()) == ("3.0", ["2.0", "3.0"])
+    assert run("apply", str(models)) == 0
+    assert said() == "nothing to do\n"
+
+
+def test_a_file_that_wants_nonsense_is_refused_in_one_line(
+    server: FakeServer, models: Path, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models.write_text(models.read_text().replace('"3.0"', "3.0"))
+    assert run("apply", str(models)) == 1
+    expect_refusal(capsys, 'Versions are texts: "1.0", in quotes')
+    assert server.management.changes == []

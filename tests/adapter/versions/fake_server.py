@@ -1,0 +1,225 @@
+"""A server in memory: TorchServe and the gateway are dictionaries; our record, store and journal are on the disk."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from adapter.archives.archive import build_archive, read_record
+from adapter.control.messages import HOLD_SECONDS, ModelTraffic, TrafficReport, VersionTraffic
+from adapter.errors import Conflict, Forbidden, ModelNotFound, VersionNotFound
+from adapter.probes import Probe, Probes
+from adapter.torchserve.management_client import ModelDescription
+from adapter.versions.changes import record_default, record_version
+from adapter.versions.journal import Journal
+from adapter.versions.model_store import ModelStore
+from adapter.versions.running_server import RunningServer, ServerFiles
+from adapter.versions.server_state import ServerState
+from tests.adapter.archives.model_files import write_model
+
+_PROBE = Probe(
+    prompt="Once",
+    prompt_tokens=(1, 2),
+    answer="x",
+    answer_tokens=(3,),
+    finish_reason="length",
+    log_probabilities=(0, 0),
+)
+
+
+@cache
+def _archive_bytes(model: str, version: str, weight_bytes: int) -> bytes:
+    with TemporaryDirectory() as name:
+        directory = Path(name)
+        files = write_model(directory / "model", weight_bytes=weight_bytes)
+        return build_archive(files, model, version, directory, check=lambda *_: Probes(probes=(_PROBE,))).read_bytes()
+
+
+def make_archive(directory: Path, version: str, model: str = "tiny", *, weight_bytes: int = 24) -> Path:
+    """Whole, with a probe; other weights make it another one of the same model and version."""
+    directory.mkdir(parents=True, exist_ok=True)
+    archive = directory / f"{model}-{version}.mar"
+    archive.write_bytes(_archive_bytes(model, version, weight_bytes))
+    return archive
+
+
+@dataclass
+class Clock:
+    """Stands in for the module `time`: who sleeps makes it later, and makes happen what is due by then."""
+
+    now: float = 1_000.0
+    due: list[tuple[float, Callable[[], object]]] = field(default_factory=list)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        for each in [each for each in self.due if each[0] <= self.now]:
+            self.due.remove(each)
+            each[1]()
+
+    def after(self, seconds: float, happens: Callable[[], object]) -> None:
+        self.due.append((self.now + seconds, happens))
+
+
+@dataclass
+class FakeManagement:
+    """As ManagementClient. A version's workers are ready or not; those that it starts are."""
+
+    store: ModelStore
+    models: dict[str, dict[str, list[bool]]] = field(default_factory=dict)
+    defaults: dict[str, str] = field(default_factory=dict)
+    wanted: dict[tuple[str, str], int] = field(default_factory=dict)
+    queued: int = 0
+    changes: list[tuple[object, ...]] = field(default_factory=list)
+    starts_ready: bool = True
+
+    def describe(self, name: str) -> list[ModelDescription]:
+        return [self._describe(name, version, workers) for version, workers in self._versions(name).items()]
+
+    def default_version(self, name: str) -> str:
+        self._versions(name)
+        return self.defaults[name]
+
+    def register(self, archive: str) -> None:
+        record = read_record(self.store.path(archive))
+        versions = self.models.setdefault(record.name, {})
+        if record.version in versions:
+            raise Conflict("registered")
+        self.changes.append(("register", archive))
+        self.defaults.setdefault(record.name, record.version)
+        versions[record.version] = [self.starts_ready]
+        self.wanted[record.name, record.version] = 1
+
+    def set_default(self, name: str, version: str) -> None:
+        self._workers(name, version)
+        self.changes.append(("set_default", name, version))
+        self.defaults[name] = version
+
+    def scale(self, name: str, version: str, workers: int) -> None:
+        running = self._workers(name, version)
+        self.changes.append(("scale", name, version, workers))
+        self.wanted[name, version] = workers
+        running[:] = [*running, *[self.starts_ready] * workers][:workers]
+
+    def unregister(self, name: str, version: str) -> None:
+        self._workers(name, version)
+        if self.defaults[name] == version and len(self.models[name]) > 1:
+            raise Forbidden("the default stays")
+        self.changes.append(("unregister", name, version))
+        del self.models[name][version]
+        if not self.models[name]:
+            del self.models[name], self.defaults[name]
+
+    def _versions(self, name: str) -> dict[str, list[bool]]:
+        if name not in self.models:
+            raise ModelNotFound("no such model")
+        return self.models[name]
+
+    def _workers(self, name: str, version: str) -> list[bool]:
+        if version not in self._versions(name):
+            raise VersionNotFound("no such version")
+        return self.models[name][version]
+
+    def _describe(self, name: str, version: str, workers: list[bool]) -> ModelDescription:
+        wanted = self.wanted[name, version]
+        started = [
+            {"id": str(9000 + number), "status": "READY" if ready else "UNLOADING", "startTime": "", "pid": number}
+            for number, ready in enumerate(workers)
+        ]
+        about = {"modelName": name, "modelVersion": version, "minWorkers": wanted, "maxWorkers": wanted}
+        queue = {"remainingCapacity": 100, "pendingRequests": self.queued}
+        return ModelDescription.model_validate(
+            about | {"batchSize": 16, "responseTimeout": 60, "workers": started, "jobQueueStatus": queue}
+        )
+
+
+@dataclass
+class FakeGateway:
+    """As ControlClient. `live`: when each request of a version began, by the clock."""
+
+    management: FakeManagement
+    clock: Clock
+    live: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+    held_requests: int = 0
+    seconds_to_answer: float = 0
+    calls: list[str] = field(default_factory=list)
+    held_until: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def traffic(self) -> TrafficReport:
+        self.calls.append("traffic")
+        report = TrafficReport(models=tuple(self._models()))
+        self.clock.sleep(self.seconds_to_answer)
+        return report
+
+    def hold(self, model: str, version: str) -> None:
+        self.calls.append("hold")
+        self.held_until[model, version] = self.clock.now + HOLD_SECONDS
+
+    def release(self, model: str, version: str) -> None:
+        self.calls.append("release")
+        self.held_until.pop((model, version), None)
+
+    def is_held(self, model: str, version: str) -> bool:
+        return self.held_until.get((model, version), 0) > self.clock.now
+
+    def _models(self) -> Iterator[ModelTraffic]:
+        for name, versions in self.management.models.items():
+            default = self.management.defaults[name]
+            reported = tuple(self._version(name, version, is_default=version == default) for version in versions)
+            yield ModelTraffic(name=name, default_version=default, versions=reported, canary=None)
+
+    def _version(self, name: str, version: str, *, is_default: bool) -> VersionTraffic:
+        began = self.live.get((name, version), [])
+        return VersionTraffic(
+            version=version,
+            is_default=is_default,
+            ready_workers=sum(self.management.models[name][version]),
+            live_requests=len(began),
+            oldest_live_seconds=self.clock.now - min(began) if began else None,
+            waiting_requests=0,
+            running_requests=len(began),
+            held_requests=self.held_requests,
+        )
+
+
+class FakeServer(RunningServer):
+    def __init__(self, directory: Path, clock: Clock) -> None:
+        self.files = ServerFiles(directory)
+        self.files.store.mkdir(parents=True)
+        self.worker_log = directory / "model_log.log"
+        self.store = ModelStore(self.files.store)
+        self.journal = Journal(self.files.journal)
+        self.management = FakeManagement(self.store)
+        self.gateway = FakeGateway(self.management, clock)
+        self.save(ServerState())
+
+    def serve(self, *versions: str, model: str = "tiny") -> None:
+        """Deploys them beside each other; the last one is the default, those before it are the previous ones."""
+        for version in versions:
+            archive = self.put_into_store(version, model)
+            self.management.register(archive)
+            record_version(self, model, version, archive)
+            self.management.set_default(model, version)
+            record_default(self, model, version, archive)
+        self.management.changes.clear()
+
+    def put_into_store(self, version: str, model: str = "tiny") -> str:
+        return make_archive(self.files.store, version, model).name
+
+    def registered(self, model: str = "tiny") -> list[str]:
+        return sorted(self.management.models.get(model, {}))
+
+    def recorded(self, model: str = "tiny") -> list[str]:
+        known = self.state.models.get(model)
+        return sorted(known.versions) if known else []
+
+    def stored(self) -> list[str]:
+        return sorted(path.name for path in self.files.store.iterdir())
+
+
+class Lines(list[str]):
+    def __call__(self, line: str) -> None:
+        self.append(line)

@@ -1,0 +1,157 @@
+"""What is done about each thing that a killed command may have left."""
+
+from itertools import product
+
+import pytest
+
+from adapter.versions import recovery
+from adapter.versions.changes import record_default, record_version
+from adapter.versions.errors import ServerBusy
+from adapter.versions.journal import Operation, Step
+from adapter.versions.recovery import changing, recover
+from tests.adapter.versions.fake_server import FakeServer, Lines
+
+ARCHIVE = "tiny-2.0.mar"
+SWITCHED = (Step.RECORD, Step.DRAIN, Step.RETIRE)  # TorchServe already has the new default
+BEFORE_THE_SWITCH = (None, Step.COPY, Step.VERIFY, Step.REGISTER, Step.LOAD, Step.WARM_UP, Step.PROBE)
+FROM_THE_SWITCH_ON = (Step.PROMOTE, *SWITCHED)
+EITHER = (True, False)
+
+
+def leave(
+    server: FakeServer, operation: Operation, step: Step | None, *, is_registered: bool, is_recorded: bool
+) -> None:
+    """As if 1.0 were served, and the operation on 2.0 had been interrupted."""
+    server.serve("1.0")
+    server.put_into_store("2.0")
+    if is_registered:
+        server.management.register(ARCHIVE)
+    if is_recorded:
+        record_version(server, "tiny", "2.0", ARCHIVE)
+    if operation.kind != "retire" and is_registered and operation.promotes and step in SWITCHED:
+        server.management.set_default("tiny", "2.0")
+        if is_recorded and step is not Step.RECORD:
+            record_default(server, "tiny", "2.0", ARCHIVE)
+    server.management.changes.clear()
+    server.journal.begin(operation)
+    if step is not None:
+        server.journal.step(operation, step)
+
+
+def default(server: FakeServer) -> str:
+    """By all who know."""
+    known = server.state.models["tiny"].default
+    assert server.management.default_version("tiny") == known
+    return known
+
+
+def cases(*groups: tuple[str, tuple[Step | None, ...], tuple[bool, ...], tuple[bool, ...], str]) -> list[object]:
+    return [
+        pytest.param(kind, step, is_registered, is_recorded, outcome, id=f"{kind}-{step}-{is_registered}-{is_recorded}")
+        for kind, steps, registered, recorded, outcome in groups
+        for step, is_registered, is_recorded in product(steps, registered, recorded)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "step", "is_registered", "is_recorded", "outcome"),
+    cases(
+        # kind, last steps, registered, recorded, what becomes of 2.0
+        ("deploy", BEFORE_THE_SWITCH, EITHER, (False,), "gone"),
+        ("deploy", BEFORE_THE_SWITCH, EITHER, (True,), "as it was"),
+        ("deploy", FROM_THE_SWITCH_ON, (True,), EITHER, "the default"),
+        ("deploy", FROM_THE_SWITCH_ON, (False,), (True,), "as it was"),
+        ("deploy", FROM_THE_SWITCH_ON, (False,), (False,), "gone"),
+        ("promote", (None,), (True,), (True,), "as it was"),
+        ("promote", (Step.PROMOTE, Step.RECORD), (True,), (True,), "the default"),
+        ("promote", (None, Step.PROMOTE, Step.RECORD), (False,), (True,), "as it was"),
+        ("rollback", (None,), (True,), (True,), "as it was"),
+        ("rollback", (Step.PROMOTE, Step.RECORD), (True,), (True,), "the default"),
+        ("rollback", (None, Step.PROMOTE, Step.RECORD), (False,), (True,), "as it was"),
+        ("retire", (None,), EITHER, EITHER, "gone"),
+        ("scale", (None,), (True,), (True,), "unloaded"),
+        ("scale", (None,), (False,), (True,), "as it was"),
+    ),
+)
+def test_what_was_begun_has_an_end(
+    server: FakeServer,
+    lines: Lines,
+    *,
+    kind: str,
+    step: Step | None,
+    is_registered: bool,
+    is_recorded: bool,
+    outcome: str,
+) -> None:
+    operation = Operation(kind=kind, model="tiny", version="2.0", archive=ARCHIVE, workers=0)
+    leave(server, operation, step, is_registered=is_registered, is_recorded=is_recorded)
+    state = server.state
+    recover(server, lines)
+    assert lines[0] == f"a {kind} of tiny 2.0 was interrupted at {step or 'its begin'}"
+    assert server.journal.unfinished() is None
+    assert default(server) == ("2.0" if outcome == "the default" else "1.0")
+    match outcome:
+        case "gone":
+            assert server.registered() == server.recorded() == ["1.0"]
+            assert server.stored() == ["tiny-1.0.mar"]
+        case "the default":
+            assert server.registered() == server.recorded() == ["1.0", "2.0"]
+            assert server.state.models["tiny"].previous == ("1.0",)
+        case "as it was":
+            assert (server.state, server.management.changes) == (state, [])
+            assert ARCHIVE in server.stored()
+        case "unloaded":
+            assert server.management.models["tiny"]["2.0"] == []
+            assert server.state.models["tiny"].versions["2.0"].workers == 0
+
+
+@pytest.mark.parametrize("is_recorded", EITHER)
+def test_what_was_deployed_beside_the_default_stays_if_it_was_recorded(
+    server: FakeServer, lines: Lines, is_recorded: bool
+) -> None:
+    operation = Operation(kind="deploy", model="tiny", version="2.0", archive=ARCHIVE, promotes=False)
+    leave(server, operation, Step.RECORD, is_registered=True, is_recorded=is_recorded)
+    recover(server, lines)
+    assert default(server) == "1.0"
+    assert server.registered() == server.recorded() == ["1.0", "2.0"][: 1 + is_recorded]
+    assert server.journal.unfinished() is None
+
+
+def test_what_was_to_be_retired_after_a_deployment_goes(server: FakeServer, lines: Lines) -> None:
+    operation = Operation(kind="deploy", model="tiny", version="2.0", archive=ARCHIVE, keep=0)
+    leave(server, operation, Step.RETIRE, is_registered=True, is_recorded=True)
+    recover(server, lines)
+    assert default(server) == "2.0"
+    assert server.registered() == server.recorded() == ["2.0"]
+    assert server.stored() == [ARCHIVE]
+
+
+def test_a_retirement_that_still_cannot_be_had_is_given_up(server: FakeServer, lines: Lines) -> None:
+    operation = Operation(kind="retire", model="tiny", version="2.0", archive=ARCHIVE)
+    leave(server, operation, None, is_registered=True, is_recorded=True)
+    server.gateway.live["tiny", "2.0"] = [0.0]
+    recover(server, lines)
+    assert server.journal.unfinished() is None
+    assert server.registered() == server.recorded() == ["1.0", "2.0"]
+    assert not server.gateway.is_held("tiny", "2.0")
+
+
+def test_where_nothing_was_interrupted_nothing_is_said_or_done(server: FakeServer, lines: Lines) -> None:
+    server.serve("1.0")
+    recover(server, lines)
+    assert (lines, server.management.changes, server.gateway.calls) == ([], [], [])
+
+
+def test_a_recovery_is_over_before_the_next_change_begins(server: FakeServer, lines: Lines) -> None:
+    operation = Operation(kind="retire", model="tiny", version="2.0", archive=ARCHIVE)
+    leave(server, operation, None, is_registered=True, is_recorded=True)
+    with changing(server, "rollback", lines):
+        assert server.registered() == ["1.0"]
+
+
+def test_nobody_recovers_what_another_command_is_at(
+    server: FakeServer, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "recover", lambda *_: pytest.fail("it is not interrupted"))
+    with server.locked("deploy"), pytest.raises(ServerBusy), changing(server, "rollback", lines):
+        pytest.fail("it is locked")

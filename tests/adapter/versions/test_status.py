@@ -1,0 +1,141 @@
+"""What `torchbridge status` shows of each version."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from rich.console import Console
+
+from adapter.control.messages import CanaryReport, ModelTraffic, OutcomeReport, TrafficReport
+from adapter.versions.status import VersionStatus, as_table, server_status
+from tests.adapter.versions.fake_server import FakeServer
+
+NO_OUTCOMES = OutcomeReport(answers=0, failures={}, cancelled=0, time_to_first_token=None, time_per_token=None)
+CANARY = CanaryReport(
+    id="c",
+    version="1.0",
+    control_version="2.0",
+    percent=12.5,
+    is_sticky=False,
+    is_shadow=False,
+    canary=NO_OUTCOMES,
+    control=NO_OUTCOMES,
+    fallbacks=0,
+    dropped=0,
+    compared=0,
+    equal=0,
+)
+
+
+def status_of(server: FakeServer, version: str, model: str = "tiny") -> VersionStatus:
+    return next(each for each in server_status(server) if (each.model, each.version) == (model, version))
+
+
+def rows(statuses: list[VersionStatus]) -> list[list[str]]:
+    """The cells of each line but the heads."""
+    table = as_table(statuses)
+    console = Console(width=200, file=None)
+    with console.capture() as capture:
+        console.print(table)
+    assert capture.get().split("\n")[0].split() == [str(column.header) for column in table.columns]
+    columns = [list(column.cells) for column in table.columns]
+    return [[str(column[number]) for column in columns] for number in range(table.row_count)]
+
+
+def test_the_default_and_the_one_before_are_told_apart(server: FakeServer) -> None:
+    server.serve("1.0", "2.0")
+    assert [(each.version, each.is_default, each.is_previous) for each in server_status(server)] == [
+        ("1.0", False, True),
+        ("2.0", True, False),
+    ]
+    assert [row[:3] for row in rows(server_status(server))] == [["tiny", "1.0", "previous"], ["tiny", "2.0", "default"]]
+
+
+def test_what_is_recorded_of_a_version_is_shown(server: FakeServer) -> None:
+    server.serve("1.0")
+    recorded = server.state.models["tiny"].versions["1.0"]
+    status = status_of(server, "1.0")
+    assert (status.archive, status.digest, status.deployed_at) == (
+        "tiny-1.0.mar",
+        recorded.digest,
+        recorded.deployed_at,
+    )
+    assert rows([status])[0][-1] == recorded.digest[:12]
+
+
+def test_a_version_that_is_not_recorded_is_shown_too(server: FakeServer) -> None:
+    server.serve("1.0")
+    server.management.register(server.put_into_store("2.0"))
+    server.management.register(server.put_into_store("1.0", "other"))
+    status = status_of(server, "2.0")
+    assert (status.archive, status.digest, status.deployed_at, status.is_previous) == (None, None, None, False)
+    assert rows([status]) == [["tiny", "2.0", "deployed", "1 of 1 ready", "0", "0", "", ""]]
+    assert status_of(server, "1.0", "other").is_default
+
+
+@pytest.mark.parametrize(
+    ("version", "live", "held", "is_draining"),
+    [
+        pytest.param("1.0", 0, 0, False, id="nothing runs"),
+        pytest.param("1.0", 1, 0, True, id="of before, with requests"),
+        pytest.param("2.0", 1, 0, False, id="the default, with requests"),
+        pytest.param("2.0", 0, 1, True, id="with requests that are held back"),
+    ],
+)
+def test_a_version_drains_while_it_is_to_be_left(
+    server: FakeServer, version: str, live: int, held: int, *, is_draining: bool
+) -> None:
+    server.serve("1.0", "2.0")
+    server.gateway.live["tiny", version] = [0.0] * live
+    server.gateway.held_requests = held
+    status = status_of(server, version)
+    assert (status.is_draining, status.live_requests, status.waiting_requests) == (is_draining, live, held)
+    assert rows([status])[0][2].endswith(", draining") == is_draining
+
+
+def test_workers_and_what_waits_are_those_of_torchserve(server: FakeServer) -> None:
+    server.serve("1.0")
+    server.management.models["tiny"]["1.0"] = [False]
+    server.management.queued = 7
+    server.gateway.held_requests = 3
+    status = status_of(server, "1.0")
+    assert (status.ready_workers, status.workers, status.queued_in_torchserve) == (0, 1, 7)
+    assert rows([status])[0][3:6] == ["0 of 1 ready", "0", "10"]
+
+
+def test_a_version_that_has_just_vanished_has_no_workers(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.serve("1.0")
+    before = server.gateway.traffic()
+    server.management.unregister("tiny", "1.0")
+    monkeypatch.setattr(server.gateway, "traffic", lambda: before)
+    status = status_of(server, "1.0")
+    assert (status.workers, status.ready_workers, status.queued_in_torchserve) == (0, 0, 0)
+
+
+def test_a_canary_has_its_share(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.serve("1.0", "2.0")
+    (model,) = server.gateway.traffic().models
+    with_canary = ModelTraffic(**dict(model) | {"canary": CANARY})
+    monkeypatch.setattr(server.gateway, "traffic", lambda: TrafficReport(models=(with_canary,)))
+    assert [each.canary_percent for each in server_status(server)] == [12.5, None]
+    assert [row[2] for row in rows(server_status(server))] == ["canary, 12.5 %", "default"]
+
+
+@pytest.mark.parametrize(
+    ("age", "shown"),
+    [
+        pytest.param(timedelta(days=3, hours=23), "3 d", id="days"),
+        pytest.param(timedelta(hours=23, minutes=59), "23 h", id="hours"),
+        pytest.param(timedelta(minutes=59), "59 min", id="minutes"),
+        pytest.param(timedelta(seconds=-10), "now", id="a clock that was set back"),
+    ],
+)
+def test_its_age_is_shown_in_one_unit(server: FakeServer, age: timedelta, shown: str) -> None:
+    server.serve("1.0")
+    status = status_of(server, "1.0").model_copy(update={"deployed_at": datetime.now(UTC) - age})
+    assert rows([status])[0][6] == shown
+
+
+def test_for_programs_it_is_json_and_back(server: FakeServer) -> None:
+    server.serve("1.0", "2.0")
+    for status in server_status(server):
+        assert VersionStatus.model_validate_json(status.model_dump_json()) == status
