@@ -27,7 +27,14 @@ from adapter.torchserve.run_directory import read_properties
 from adapter.torchserve.server_process import CONFIG_FILE, DEFAULT_RUN_DIRECTORY, StartFailed, TorchServeProcess
 from adapter.versions.desired_state import DesiredState, installed_state
 from adapter.versions.model_store import ModelStore
-from adapter.versions.restoration import default_archives, install, recorded_state, restore_others, state_of
+from adapter.versions.restoration import (
+    begin_anew,
+    default_archives,
+    install,
+    recorded_state,
+    restore_others,
+    state_of,
+)
 from adapter.versions.running_server import ServerFiles
 from adapter.versions.server_state import ServerState
 
@@ -98,7 +105,7 @@ def running_stack(
             )
             server = GatewayServer(settings)  # still before it: here wrong keys and rates show
             torchserve.start()
-            state.write(files.state)
+            begin_anew(state, files)
             torchserve.wait_until_ready(report)
             report("starting the gateway")
             with listen(control_socket(run_directory)) as control, _running(server, listener, control) as gateway:

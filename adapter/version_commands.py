@@ -182,12 +182,15 @@ def apply(
 ) -> None:
     """Bring the server to the state in models.yaml: deploy, scale, promote and retire what it takes."""
     desired = DesiredState.read(models)
+    if plan:
+        actions = plan_actions(RunningServer(run_directory).state, desired)
+        _print("\n".join(action.description for action in actions) or "nothing to do")
+        return
     with _changing(run_directory, f"apply {models.name}") as server:
         actions = plan_actions(server.state, desired)
         for action in actions:
             _print(action.description)
-            if not plan:
-                action.carry_out(server, DeploymentOptions(key), lambda line: _print(f"  {line}"))
+            action.carry_out(server, DeploymentOptions(key), lambda line: _print(f"  {line}"))
     if not actions:
         _print("nothing to do")
 

@@ -56,6 +56,7 @@ def deploy(server: RunningServer, source: Path, options: DeploymentOptions, repo
     record = read_record(source)
     server.gateway.traffic()  # whom it could not reach it could not switch over
     _refuse_other_content(server, record)
+    _refuse_other_identity(server, record)
     operation = Operation(
         kind="deploy",
         model=record.name,
@@ -155,6 +156,15 @@ def _refuse_other_content(server: RunningServer, record: ArchiveRecord) -> None:
             f"{record.name} {record.version} is deployed with another content ({deployed.digest[:12]}, and not "
             f"{record.digest[:12]}): choose another version."
         )
+
+
+def _refuse_other_identity(server: RunningServer, record: ArchiveRecord) -> None:
+    # a-1 of version 2 and a of version 1-2 have the same file name.
+    for name, model in server.state.models.items():
+        for version, deployed in model.versions.items():
+            is_another = (name, version) != (record.name, record.version)
+            if is_another and deployed.archive == f"{record.name}-{record.version}.mar":
+                raise ChangeRefused(f"{deployed.archive} is the file of {name} {version} here: choose another version.")
 
 
 def _retire_surplus(server: RunningServer, operation: Operation, report: Report, drain_timeout: float) -> None:

@@ -40,21 +40,31 @@ def retire(server: RunningServer, model: str, version: str, timeout: float) -> N
 def scale(server: RunningServer, model: str, version: str, workers: int, *, timeout: float, report: Report) -> None:
     """Unloads a version that is not the default (0 workers), once what runs on it has ended, or loads it again (1)."""
     state = server.state.models[model]
-    before = deployed(model, state, version)
+    deployed(model, state, version)
     if version == state.default and not workers:
         raise ChangeRefused(f"{version} is the default version of {model}: without a worker nobody would be answered.")
     operation = Operation(kind="scale", model=model, version=version, workers=workers)
     server.journal.begin(operation)
-    try:
-        finish_scale(server, operation, timeout, report)
-    except VersionError as error:
-        server.management.scale(model, version, before.workers)
-        server.journal.end(operation, f"failed: {type(error).__name__}")
-        raise
+    finish_scale(server, operation, timeout, report)
 
 
 def finish_scale(server: RunningServer, operation: Operation, timeout: float, report: Report) -> None:
+    """A version that cannot be scaled stays as it was. Raises VersionError then."""
     model, version, workers = operation.model, operation.version, 1 if operation.workers is None else operation.workers
+    known = server.state.models[model]
+    try:
+        _scale(server, operation, workers, timeout, report)
+    except VersionError as error:
+        server.management.scale(model, version, known.versions[version].workers)
+        server.journal.end(operation, f"failed: {type(error).__name__}")
+        raise
+    scaled = known.versions[version].model_copy(update={"workers": workers})
+    server.save(server.state.with_model(model, known.with_version(version, scaled)))
+    server.journal.end(operation, "done")
+
+
+def _scale(server: RunningServer, operation: Operation, workers: int, timeout: float, report: Report) -> None:
+    model, version = operation.model, operation.version
     description = describe_version(server.management, model, version)
     is_fewer = description is not None and len(description.workers) > workers
     log = server.log_of(model, version)
@@ -69,11 +79,6 @@ def finish_scale(server: RunningServer, operation: Operation, timeout: float, re
         if is_fewer:
             server.gateway.traffic()
             server.gateway.release(model, version)
-    state = server.state
-    known = state.models[model]
-    scaled = known.versions[version].model_copy(update={"workers": workers})
-    server.save(state.with_model(model, known.with_version(version, scaled)))
-    server.journal.end(operation, "done")
 
 
 def finish_retirement(server: RunningServer, operation: Operation, timeout: float) -> None:

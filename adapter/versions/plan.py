@@ -26,7 +26,7 @@ def plan(state: ServerState, desired: DesiredState) -> list[Action]:
     actions = [
         action for name, model in desired.models.items() for action in _plan_model(name, state.models.get(name), model)
     ]
-    for name in state.models.keys() - desired.models.keys():
+    for name in sorted(state.models.keys() - desired.models.keys()):
         actions += _plan_removal(name, state.models[name])
     return actions
 
@@ -49,7 +49,7 @@ def _plan_model(name: str, current: ModelState | None, desired: DesiredModel) ->
     if current is not None and current.default != desired.default:
         yield _promote(name, desired.default)
     yield from after_promotion
-    for version in deployed.keys() - desired.versions.keys():
+    for version in sorted(deployed.keys() - desired.versions.keys()):
         yield _retire(name, version)
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 
 from adapter.versions.changes import Report, is_registered
 from adapter.versions.deployment import finish, undo
-from adapter.versions.errors import DrainTimeout
+from adapter.versions.errors import DrainTimeout, VersionError
 from adapter.versions.journal import Operation, Step
 from adapter.versions.lifecycle import finish_change, finish_retirement, finish_scale
 from adapter.versions.running_server import RunningServer
@@ -38,13 +38,24 @@ def recover(server: RunningServer, report: Report) -> None:
             undo(server, operation, "undone")
         case "promote" | "rollback" if is_there and step is not None:
             finish_change(server, operation)
+        case "retire" | "scale" if _would_leave_nobody(server, operation):
+            server.journal.end(operation, "undone")
         case "retire":
             with suppress(DrainTimeout):  # it stays, and the next command need not wait for it
                 finish_retirement(server, operation, _TIMEOUT)
         case "scale" if is_there:
-            finish_scale(server, operation, _TIMEOUT, report)
+            with suppress(VersionError):  # it stays as it was
+                finish_scale(server, operation, _TIMEOUT, report)
         case _:
             server.journal.end(operation, "undone")
+
+
+def _would_leave_nobody(server: RunningServer, operation: Operation) -> bool:
+    """Whether it is of what has become the default since, by a hand that does not write the journal."""
+    known = server.state.models.get(operation.model)
+    if known is None or known.default != operation.version:
+        return False
+    return len(known.versions) > 1 if operation.kind == "retire" else not operation.workers
 
 
 def _is_recorded(server: RunningServer, operation: Operation) -> bool:

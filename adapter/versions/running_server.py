@@ -78,14 +78,14 @@ class RunningServer:
         return WorkerLog(self.worker_log, model, version)
 
     @contextlib.contextmanager
-    def locked(self, what: str) -> Iterator[Self]:
-        """Keeps other commands from changing this server. Raises ServerBusy, which says who does.
+    def locked(self, what: str, *, waits: bool = False) -> Iterator[Self]:
+        """Keeps other commands from changing this server. Unless it waits it raises ServerBusy, which says who does.
 
         The lock ends with the process, however it ends.
         """
         with self.files.lock.open("a+", encoding="utf-8") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 file.seek(0)
                 raise ServerBusy(f"Another command is changing this server: {file.read().strip()}.") from None

@@ -165,3 +165,12 @@ def test_what_is_deployed_but_unloaded_does_not_become_the_default(
         deploy(server, archive, DeploymentOptions(), lines)
     assert server.management.default_version("tiny") == server.state.models["tiny"].default == "1.0"
     assert server.journal.unfinished() is None
+
+
+def test_two_versions_never_share_a_file(server: FakeServer, tmp_path: Path, lines: Lines) -> None:
+    server.serve("2", model="tiny-1")
+    archive = make_archive(tmp_path / "release", "1-2")
+    assert archive.name == "tiny-1-2.mar"
+    with pytest.raises(ChangeRefused, match=r"tiny-1-2\.mar is the file of tiny-1 2 here"):
+        deploy(server, archive, DeploymentOptions(), lines)
+    assert server.registered("tiny-1") == ["2"]

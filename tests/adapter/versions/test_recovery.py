@@ -155,3 +155,42 @@ def test_nobody_recovers_what_another_command_is_at(
     monkeypatch.setattr(recovery, "recover", lambda *_: pytest.fail("it is not interrupted"))
     with server.locked("deploy"), pytest.raises(ServerBusy), changing(server, "rollback", lines):
         pytest.fail("it is locked")
+
+
+def test_a_version_that_cannot_be_loaded_again_stays_unloaded_and_blocks_nobody(
+    server: FakeServer, lines: Lines
+) -> None:
+    leave(
+        server,
+        Operation(kind="scale", model="tiny", version="2.0", workers=1),
+        None,
+        is_registered=True,
+        is_recorded=True,
+    )
+    known = server.state.models["tiny"]
+    unloaded = known.versions["2.0"].model_copy(update={"workers": 0})
+    server.save(server.state.with_model("tiny", known.with_version("2.0", unloaded)))
+    server.management.scale("tiny", "2.0", 0)
+    server.management.starts_ready = False
+    recover(server, lines)
+    assert server.journal.unfinished() is None
+    assert server.management.models["tiny"]["2.0"] == []
+    assert server.state.models["tiny"].versions["2.0"].workers == 0
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        Operation(kind="retire", model="tiny", version="1.0", archive="tiny-1.0.mar"),
+        Operation(kind="scale", model="tiny", version="1.0", workers=0),
+    ],
+    ids=lambda operation: operation.kind,
+)
+def test_what_has_become_the_default_since_is_neither_taken_away_nor_unloaded(
+    server: FakeServer, lines: Lines, operation: Operation
+) -> None:
+    leave(server, operation, None, is_registered=True, is_recorded=True)
+    recover(server, lines)
+    assert server.journal.unfinished() is None
+    assert server.management.changes == []
+    assert server.registered() == server.recorded() == ["1.0", "2.0"]

@@ -1,0 +1,64 @@
+"""What a server starts with, and what it makes of what was left."""
+
+from pathlib import Path
+
+import pytest
+
+from adapter.versions.errors import VersionError
+from adapter.versions.journal import Journal, Operation
+from adapter.versions.restoration import begin_anew, default_archives, install, recorded_state, state_of
+from adapter.versions.running_server import ServerFiles
+from adapter.versions.server_state import ServerState
+from tests.adapter.versions.fake_server import FakeServer, make_archive
+
+RETIREMENT = Operation(kind="retire", model="tiny", version="1.0", archive="tiny-1.0.mar")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> ServerFiles:
+    return ServerFiles(tmp_path)
+
+
+def test_an_archive_lies_in_the_store_under_the_name_that_it_holds(files: ServerFiles, tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "elsewhere", "1.0").rename(tmp_path / "renamed.mar")
+    installed = install(archive, files)
+    assert installed == files.store / "tiny-1.0.mar"
+    assert installed.read_bytes() == archive.read_bytes()
+    assert install(installed, files) == installed
+
+
+def test_only_what_commands_have_made_of_a_server_is_served_again(files: ServerFiles, tmp_path: Path) -> None:
+    assert recorded_state(files) is None
+    state = state_of(install(make_archive(tmp_path / "elsewhere", "1.0"), files))
+    state.write(files.state)
+    assert recorded_state(files) is None
+    changed = state.model_copy(update={"is_changed": True})
+    changed.write(files.state)
+    assert recorded_state(files) == changed
+
+
+def test_torchserve_is_started_with_the_defaults_alone(server: FakeServer) -> None:
+    server.serve("1.0", "2.0")
+    assert [path.name for path in default_archives(server.state, server.files)] == ["tiny-2.0.mar"]
+
+
+def test_a_default_that_is_gone_from_the_store_is_said(server: FakeServer) -> None:
+    server.serve("1.0")
+    server.store.remove("tiny-1.0.mar")
+    with pytest.raises(VersionError, match=r"tiny-1\.0\.mar is missing"):
+        default_archives(server.state, server.files)
+
+
+def test_what_was_begun_on_another_state_is_over_when_a_server_starts(files: ServerFiles) -> None:
+    journal = Journal(files.journal)
+    journal.begin(RETIREMENT)
+    begin_anew(ServerState(), files)
+    assert journal.unfinished() is None
+
+
+def test_what_was_begun_on_the_same_state_is_still_to_be_ended(files: ServerFiles) -> None:
+    ServerState().write(files.state)
+    journal = Journal(files.journal)
+    journal.begin(RETIREMENT)
+    begin_anew(ServerState(), files)
+    assert journal.unfinished() is not None
