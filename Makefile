@@ -70,6 +70,8 @@ test: check ## All checks and all tests, the real TorchServe's among them
 	$(BIN)/pytest
 	@$(NPM) ts-client test
 	@$(NPM) ts-client run build
+	@$(NPM) ts-client run size
+	@$(NPM) ts-client run check-package
 
 test-end-to-end: install ## Only the tests on the real stack
 	$(BIN)/pytest tests/end_to_end

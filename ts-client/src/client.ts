@@ -1,75 +1,69 @@
-import { isBatchResponse, isGenerationResponse, isModelList } from "./contract.js";
-import { ApiError } from "./errors.js";
+import { isBatchResponse, isGenerationResponse, isHealth, isModelList } from "./contract.js";
+import { ApiError, protocolError } from "./errors.js";
 import { readEvents } from "./event-stream.js";
-import { type FetchFunction, HttpExchange } from "./http.js";
+import { HttpExchange } from "./http.js";
+import type { CallOptions, PythonClientOptions, StandardSchema } from "./options.js";
+import { retryDelay, sleep } from "./retry.js";
 import type {
   ErrorEvent,
   GenerationRequest,
   GenerationResponse,
+  Health,
   ModelList,
   Problem,
   StreamEvent,
 } from "./schema.gen.js";
 
-export interface PythonClientOptions {
-  /** Goes out as `authorization: Bearer …`. A key in code that a browser runs is public. */
-  readonly apiKey?: string | undefined;
-  /** Go out with every request. */
-  readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** Takes the place of the global `fetch`, for example to trace calls. It has to respect `signal`. */
-  readonly fetch?: FetchFunction | undefined;
-}
-
-export interface CallOptions {
-  /** Aborting it cancels the request, also on the gateway, and makes the call throw the signal's reason. */
-  readonly signal?: AbortSignal | undefined;
-}
+/** An answer whose head says that it is a success, in an exchange that is still open. */
+type Opened = readonly [HttpExchange, Response];
 
 /** Calls a Torchbridge gateway. */
 export class PythonClient {
   readonly baseUrl: string;
-  readonly #headers: Headers;
-  readonly #fetch: FetchFunction;
+  readonly #options: PythonClientOptions;
 
-  /** @param baseUrl In a browser it may be a path of the page's own server, such as `/api`. */
-  constructor(baseUrl = "http://localhost:8000", options: PythonClientOptions = {}) {
-    this.baseUrl = baseUrl.replace(/\/+$/, "");
-    this.#headers = new Headers(options.headers);
-    if (options.apiKey !== undefined) this.#headers.set("authorization", `Bearer ${options.apiKey}`);
-    // Looked up at each call, because frameworks such as Next.js replace the global one while they start.
-    this.#fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
+  constructor(options?: PythonClientOptions);
+  constructor(baseUrl: string, options?: PythonClientOptions);
+  constructor(first: string | PythonClientOptions = {}, second: PythonClientOptions = {}) {
+    this.#options = typeof first === "string" ? { ...second, baseUrl: first } : first;
+    this.baseUrl = (this.#options.baseUrl ?? environmentUrl() ?? "http://localhost:8000").replace(/\/+$/, "");
   }
 
   /**
    * Generates a text and waits for the whole of it.
    *
-   * @throws ApiError, ConnectionError, or the reason of the aborted signal.
+   * @throws ApiError, ConnectionError, TimeoutError, or the reason of the aborted signal.
    */
-  async generateText(request: GenerationRequest, { signal }: CallOptions = {}): Promise<GenerationResponse> {
-    return await this.#requestJson("/generate", this.#post(request), isGenerationResponse, signal);
+  generateText(request: GenerationRequest, options?: CallOptions): Promise<GenerationResponse> {
+    return this.#read("/generate", request, options, isGenerationResponse, this.#options.schemas?.response);
   }
 
   /**
    * Generates a text and yields it as it comes: one `start`, any number of `delta`, one `done`.
    * Leaving the loop early cancels the request, also on the gateway.
    *
-   * @throws ApiError, before the first event or after some, StreamTruncatedError, ConnectionError, or the reason of the
-   * aborted signal.
+   * @throws ApiError, before the first event or after some, StreamTruncatedError, ConnectionError, TimeoutError, or the
+   * reason of the aborted signal.
    */
   async *streamText(
     request: GenerationRequest,
-    { signal }: CallOptions = {},
+    options?: CallOptions,
   ): AsyncGenerator<Exclude<StreamEvent, ErrorEvent>, void, undefined> {
-    const exchange = new HttpExchange(`${this.baseUrl}/generate/stream`, signal);
+    const [exchange, response] = await this.#open("/generate/stream", request, options, "text/event-stream");
     try {
-      const response = await exchange.send(this.#fetch, this.#post(request, "text/event-stream"));
-      for await (const event of readEvents(response)) {
-        signal?.throwIfAborted();
+      exchange.startTimer("firstTokenMs");
+      exchange.startTimer("idleMs");
+      for await (const sent of readEvents(response)) {
+        exchange.throwIfAborted();
+        const event = await checked(this.#options.schemas?.event, sent, response);
         if (event.type === "error") throw new ApiError(event.problem);
+        if (event.type !== "start") exchange.stopTimer("firstTokenMs");
+        exchange.stopTimer("idleMs"); // how long the caller takes is no fault of the gateway's
         yield event;
+        exchange.startTimer("idleMs");
       }
     } catch (error) {
-      signal?.throwIfAborted();
+      exchange.throwIfAborted();
       throw error;
     } finally {
       exchange.close();
@@ -80,48 +74,97 @@ export class PythonClient {
    * Generates many texts and waits for all of them: an answer for each request, in their order, or the problem that
    * there was with it.
    *
-   * @throws ApiError, ConnectionError, or the reason of the aborted signal.
+   * @throws ApiError, ConnectionError, TimeoutError, or the reason of the aborted signal.
    */
   async generateBatch(
     requests: readonly GenerationRequest[],
-    { signal }: CallOptions = {},
+    options?: CallOptions,
   ): Promise<(GenerationResponse | Problem)[]> {
-    const batch = await this.#requestJson("/generate/batch", this.#post({ requests }), isBatchResponse, signal);
-    return batch.results;
+    return (await this.#read("/generate/batch", { requests }, options, isBatchResponse)).results;
   }
 
   /**
    * The models that the gateway serves, and their versions.
    *
-   * @throws ApiError, ConnectionError, or the reason of the aborted signal.
+   * @throws ApiError, ConnectionError, TimeoutError, or the reason of the aborted signal.
    */
-  async models({ signal }: CallOptions = {}): Promise<ModelList> {
-    return await this.#requestJson("/models", { headers: this.#headersWith("application/json") }, isModelList, signal);
+  models(options?: CallOptions): Promise<ModelList> {
+    return this.#read("/models", undefined, options, isModelList);
   }
 
-  async #requestJson<Body>(
+  /**
+   * Whether the default model can answer.
+   *
+   * @throws ApiError where it cannot, ConnectionError, TimeoutError, or the reason of the aborted signal.
+   */
+  health(options?: CallOptions): Promise<Health> {
+    return this.#read("/readyz", undefined, options, isHealth);
+  }
+
+  async #read<Body>(
     path: string,
-    request: RequestInit,
+    body: object | undefined,
+    options: CallOptions | undefined,
     isExpected: (body: unknown) => body is Body,
-    signal: AbortSignal | undefined,
+    schema?: StandardSchema<Body>,
   ): Promise<Body> {
-    const exchange = new HttpExchange(`${this.baseUrl}${path}`, signal);
+    const [exchange, response] = await this.#open(path, body, options, "application/json");
     try {
-      return await exchange.readJson(await exchange.send(this.#fetch, request), isExpected);
+      return await checked(schema, await exchange.readJson(response, isExpected), response);
     } finally {
       exchange.close();
     }
   }
 
-  #post(body: object, accept = "application/json"): RequestInit {
-    const headers = this.#headersWith(accept);
-    headers.set("content-type", "application/json");
-    return { method: "POST", headers, body: JSON.stringify(body) };
+  /** Tries until the head of an answer says that it is a success. What comes after it is not tried again. */
+  async #open(path: string, body: object | undefined, options: CallOptions = {}, accept: string): Promise<Opened> {
+    // The global one is looked up at each call: frameworks such as Next.js replace it while they start.
+    const { fetch = globalThis.fetch, maxRetries = 2, onRequest, onResponse, onRetry, timeouts } = this.#options;
+    for (let number = 0; ; number += 1) {
+      const attempt = { url: this.baseUrl + path, number };
+      const exchange = new HttpExchange(attempt.url, options.signal, timeouts);
+      try {
+        const headers = this.#headers(body, options, accept);
+        onRequest?.(attempt, headers);
+        const request = { headers, ...(body && { method: "POST", body: JSON.stringify(body) }) };
+        return [exchange, await exchange.send(fetch, request, (response) => onResponse?.(attempt, response))];
+      } catch (error) {
+        exchange.close();
+        const delay = number < maxRetries ? retryDelay(error, number) : undefined;
+        if (delay === undefined) throw error;
+        onRetry?.(attempt, error as Error, delay);
+        await sleep(delay, options.signal);
+      }
+    }
   }
 
-  #headersWith(accept: string): Headers {
-    const headers = new Headers(this.#headers);
-    headers.set("accept", accept);
-    return headers;
+  /** The client's, those of the call, and what neither can change. */
+  #headers(body: object | undefined, { headers, idempotencyKey }: CallOptions, accept: string): Headers {
+    const { apiKey, headers: own } = this.#options;
+    const all = new Headers(own);
+    const set = (more: Readonly<Record<string, string | undefined>> = {}): void => {
+      for (const [name, value] of Object.entries(more)) if (value !== undefined) all.set(name, value);
+    };
+    set({ authorization: apiKey && `Bearer ${apiKey}`, "idempotency-key": idempotencyKey });
+    set(headers);
+    set({ accept, "content-type": body && "application/json" });
+    return all;
   }
+}
+
+/** In a browser there is no environment. */
+function environmentUrl(): string | undefined {
+  const { process } = globalThis as { process?: { env?: { TORCHBRIDGE_BASE_URL?: string } } };
+  return process?.env?.TORCHBRIDGE_BASE_URL;
+}
+
+async function checked<Value>(
+  schema: StandardSchema<Value> | undefined,
+  value: Value,
+  response: Response,
+): Promise<Value> {
+  if (schema === undefined) return value;
+  const result = await schema["~standard"].validate(value);
+  if (result.issues === undefined) return result.value;
+  throw protocolError(response, `${result.issues[0]?.message}`);
 }

@@ -1,7 +1,7 @@
 // The way from JSON to the generated types. The guards look at no more than what this package itself relies on:
 // an answer that passes is the gateway's, and for the rest of it the gateway has its word.
 
-import type { BatchResponse, GenerationResponse, ModelList, Problem, StreamEvent } from "./schema.gen.js";
+import type { BatchResponse, GenerationResponse, Health, ModelList, Problem } from "./schema.gen.js";
 
 /** The value that `text` stands for, or undefined if it is not JSON. */
 export function parseJson(text: string): unknown {
@@ -12,8 +12,17 @@ export function parseJson(text: string): unknown {
   }
 }
 
+/** Of a value of any kind. */
+export function member(value: unknown, key: PropertyKey): unknown {
+  return (value as Record<PropertyKey, unknown> | null | undefined)?.[key];
+}
+
 export function hasText<Key extends string>(value: unknown, key: Key): value is Record<Key, string> {
-  return typeof value === "object" && value !== null && typeof Reflect.get(value, key) === "string";
+  return typeof member(value, key) === "string";
+}
+
+function hasList<Key extends string>(value: unknown, key: Key): value is Record<Key, unknown[]> {
+  return Array.isArray(member(value, key));
 }
 
 export function isGenerationResponse(value: unknown): value is GenerationResponse {
@@ -21,20 +30,25 @@ export function isGenerationResponse(value: unknown): value is GenerationRespons
 }
 
 export function isBatchResponse(value: unknown): value is BatchResponse {
-  if (typeof value !== "object" || value === null || !("results" in value) || !Array.isArray(value.results))
-    return false;
-  return value.results.every((result) => isGenerationResponse(result) || isProblem(result));
+  return (
+    hasList(value, "results") && value.results.every((result) => isGenerationResponse(result) || isProblem(result))
+  );
 }
 
 export function isModelList(value: unknown): value is ModelList {
-  return typeof value === "object" && value !== null && "models" in value && Array.isArray(value.models);
+  return hasList(value, "models");
+}
+
+export function isHealth(value: unknown): value is Health {
+  return hasText(value, "status");
 }
 
 export function isProblem(value: unknown): value is Problem {
   return hasText(value, "detail") && hasText(value, "code");
 }
 
-export function isStreamEvent(value: unknown): value is StreamEvent {
+/** Whether it is an event of ours, or undefined if it is of a type that this version does not know. */
+export function isStreamEvent(value: unknown): boolean | undefined {
   if (!hasText(value, "type")) return false;
   switch (value.type) {
     case "start":
@@ -42,10 +56,10 @@ export function isStreamEvent(value: unknown): value is StreamEvent {
     case "delta":
       return hasText(value, "text");
     case "done":
-      return "response" in value && isGenerationResponse(value.response);
+      return isGenerationResponse(member(value, "response"));
     case "error":
-      return "problem" in value && isProblem(value.problem);
+      return isProblem(member(value, "problem"));
     default:
-      return false;
+      return undefined;
   }
 }

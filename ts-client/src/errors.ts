@@ -1,91 +1,114 @@
 // Error
 // ├── ApiError              the gateway's answer is a failure
 // ├── ConnectionError       no answer, or only a part of one
+// ├── TimeoutError          something took longer than the client's timeouts allow
 // └── StreamTruncatedError  a stream stopped before its end
 //
 // A call that its caller aborts throws the reason of the caller's signal, and none of these.
 
-import { hasText, isProblem, parseJson } from "./contract.js";
+import { hasText, isProblem, member, parseJson } from "./contract.js";
+import type { Timeouts } from "./options.js";
 import type { ErrorCode, FieldError, Problem } from "./schema.gen.js";
 
 const RETRYABLE_STATUSES = [408, 429, 502, 503, 504];
+
+// Of all copies of this package that a page or a server has loaded: `instanceof` knows one of them only.
+const MARK = Symbol.for("torchbridge.error");
+
+abstract class TorchbridgeError extends Error {
+  constructor(name: string, message: string, facts: object, options?: ErrorOptions) {
+    super(message, options);
+    Object.assign(this, { name }, facts);
+    Object.defineProperty(this, MARK, { value: name });
+  }
+}
+
+function guard<Kind extends Error>(name: string): (error: unknown) => error is Kind {
+  return (error): error is Kind => member(error, MARK) === name;
+}
 
 /**
  * The gateway answered with a failure.
  *
  * An answer that is not the gateway's own, such as the error page of a proxy, has the code `upstream_protocol`.
  */
-export class ApiError extends Error {
-  override readonly name = "ApiError";
+export class ApiError extends TorchbridgeError {
+  declare readonly name: "ApiError";
   /** What went wrong, for a `switch`. A gateway newer than this package may send a code that the type does not list. */
-  readonly code: ErrorCode;
-  readonly status: number;
+  declare readonly code: ErrorCode;
+  declare readonly status: number;
   /** What went wrong, for a person. */
-  readonly detail: string;
+  declare readonly detail: string;
   /** What to quote when you ask the gateway's operator about this failure. */
-  readonly requestId: string | null;
+  declare readonly requestId: string | null;
   /** Whether the same request may succeed later. */
-  readonly retryable: boolean;
+  declare readonly retryable: boolean;
   /** Seconds after which a retry is worth it. */
-  readonly retryAfter: number | null;
+  declare readonly retryAfter: number | null;
   /** The fields at fault, when `code` is `invalid_request`. */
-  readonly errors: readonly FieldError[];
+  declare readonly errors: readonly FieldError[];
   /** All of the above as the gateway sent it (RFC 9457). */
-  readonly problem: Problem;
+  declare readonly problem: Problem;
 
   constructor(problem: Problem) {
-    super(`API error: ${problem.detail}`);
-    this.code = problem.code;
-    this.status = problem.status;
-    this.detail = problem.detail;
-    this.requestId = problem.request_id;
-    this.retryable = problem.retryable;
-    this.retryAfter = problem.retry_after;
-    this.errors = problem.errors;
-    this.problem = problem;
+    const { code, status, detail, request_id: requestId, retryable, retry_after: retryAfter, errors } = problem;
+    const facts = { code, status, detail, requestId, retryable, retryAfter, errors, problem };
+    super("ApiError", `API error: ${detail}`, facts);
   }
 }
 
 /** The gateway could not be reached, or the connection broke before its whole answer was here. `cause` says why. */
-export class ConnectionError extends Error {
-  override readonly name = "ConnectionError";
-  readonly url: string;
+export class ConnectionError extends TorchbridgeError {
+  declare readonly name: "ConnectionError";
+  declare readonly url: string;
 
   constructor(url: string, options?: ErrorOptions) {
-    super(`Connection to ${url} failed`, options);
-    this.url = url;
+    super("ConnectionError", `Connection to ${url} failed`, { url }, options);
+  }
+}
+
+/** Something took longer than the client's timeouts allow. The request is cancelled, also on the gateway. */
+export class TimeoutError extends TorchbridgeError {
+  declare readonly name: "TimeoutError";
+  /** Which of them. */
+  declare readonly timeout: keyof Timeouts;
+
+  constructor(timeout: keyof Timeouts, milliseconds: number) {
+    super("TimeoutError", `${timeout} of ${milliseconds} is over`, { timeout });
   }
 }
 
 /** A stream stopped before its `done` event, so its text is not whole. */
-export class StreamTruncatedError extends Error {
-  override readonly name = "StreamTruncatedError";
+export class StreamTruncatedError extends TorchbridgeError {
+  declare readonly name: "StreamTruncatedError";
   /** The text up to there. */
-  readonly text: string;
+  declare readonly text: string;
 
   constructor(text: string, options?: ErrorOptions) {
-    super("The stream stopped before its end", options);
-    this.text = text;
+    super("StreamTruncatedError", "The stream stopped before its end", { text }, options);
   }
 }
 
+export const isApiError: (error: unknown) => error is ApiError = guard("ApiError");
+export const isConnectionError: (error: unknown) => error is ConnectionError = guard("ConnectionError");
+export const isTimeoutError: (error: unknown) => error is TimeoutError = guard("TimeoutError");
+export const isStreamTruncatedError: (error: unknown) => error is StreamTruncatedError = guard("StreamTruncatedError");
+
 /** The error for an answer whose status says that it is a failure. */
 export function statusError(response: Response, body: string): ApiError {
-  const fallback = protocolProblem(response, `HTTP ${response.status} ${response.statusText}`.trimEnd());
+  const fallback = protocolProblem(response, `HTTP ${response.status} ${response.statusText}`.trim());
   const sent = parseJson(body);
-  if (isProblem(sent)) return new ApiError({ ...fallback, ...sent });
   // Many servers, FastAPI's own answers among them, send a `detail` without the rest.
-  if (hasText(sent, "detail")) return new ApiError({ ...fallback, detail: sent.detail });
-  return new ApiError(fallback);
+  const told = isProblem(sent) ? sent : hasText(sent, "detail") && { detail: sent.detail };
+  return new ApiError({ ...fallback, ...told });
 }
 
 /** The error for an answer that says it is a success but is not what the gateway would send. */
-export function protocolError(response: Response, detail: string): ApiError {
-  return new ApiError(protocolProblem(response, detail));
+export function protocolError(response: Response, reason: string): ApiError {
+  return new ApiError(protocolProblem(response, `the answer is not the gateway's: ${reason}`));
 }
 
 function protocolProblem(response: Response, detail: string): Problem {
-  const retryAfter = response.headers.get("retry-after") ?? "";
   return {
     type: "about:blank",
     title: response.statusText,
@@ -94,7 +117,13 @@ function protocolProblem(response: Response, detail: string): Problem {
     code: "upstream_protocol",
     request_id: response.headers.get("x-request-id"),
     retryable: RETRYABLE_STATUSES.includes(response.status),
-    retry_after: /^\d+$/.test(retryAfter) ? Number(retryAfter) : null,
+    retry_after: retryAfterSeconds(response.headers.get("retry-after") ?? ""),
     errors: [],
   };
+}
+
+/** Seconds, whether the header gives them or a date. */
+function retryAfterSeconds(header: string): number | null {
+  const seconds = /^\d+$/.test(header) ? Number(header) : Math.ceil((Date.parse(header) - Date.now()) / 1_000);
+  return Number.isNaN(seconds) ? null : Math.max(0, seconds);
 }

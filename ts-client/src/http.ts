@@ -1,7 +1,8 @@
 import { parseJson } from "./contract.js";
-import { ConnectionError, protocolError, statusError } from "./errors.js";
+import { ConnectionError, protocolError, statusError, TimeoutError } from "./errors.js";
+import type { FetchFunction, Timeouts } from "./options.js";
 
-export type FetchFunction = typeof globalThis.fetch;
+const DEFAULT_TIMEOUTS = { headersMs: 660_000, firstTokenMs: 330_000, idleMs: 120_000 };
 
 /** One request and its answer. Whoever opens an exchange closes it, which stops whatever of it is still under way. */
 export class HttpExchange {
@@ -10,20 +11,46 @@ export class HttpExchange {
   // `fetch` may leave a listener on its signal until that is collected, so it never gets the caller's, which may be shared.
   readonly #controller = new AbortController();
   readonly #abort = (): void => this.#controller.abort(this.#callerSignal?.reason);
+  readonly #timers: Partial<Record<keyof Timeouts, ReturnType<typeof setTimeout>>> = {};
 
-  constructor(url: string, callerSignal: AbortSignal | undefined) {
+  readonly #timeouts: Timeouts | undefined;
+
+  constructor(url: string, callerSignal: AbortSignal | undefined, timeouts: Timeouts | undefined) {
     this.#url = url;
+    this.#timeouts = timeouts;
     this.#callerSignal = callerSignal;
     if (callerSignal?.aborted) this.#abort();
     callerSignal?.addEventListener("abort", this.#abort);
   }
 
+  /** Aborts the exchange with a TimeoutError when this time is over; it begins anew with each call. */
+  startTimer(which: keyof Timeouts): void {
+    this.stopTimer(which);
+    const milliseconds = this.#timeouts?.[which] ?? DEFAULT_TIMEOUTS[which];
+    const abort = (): void => this.#controller.abort(new TimeoutError(which, milliseconds));
+    // A timer of more would go off at once.
+    this.#timers[which] = setTimeout(abort, Math.min(milliseconds, 2 ** 31 - 1));
+  }
+
+  stopTimer(which: keyof Timeouts): void {
+    clearTimeout(this.#timers[which]);
+  }
+
+  /** Throws why the exchange was aborted, if it was: by its caller, or by a timer. */
+  throwIfAborted(): void {
+    this.#controller.signal.throwIfAborted();
+  }
+
   /** Sends the request and returns its answer as soon as the head is here, if that says that it is a success. */
-  async send(fetch: FetchFunction, request: RequestInit): Promise<Response> {
+  async send(fetch: FetchFunction, request: RequestInit, onResponse?: (response: Response) => void): Promise<Response> {
+    this.throwIfAborted();
+    this.startTimer("headersMs");
     const response = await this.#attempt(() => fetch(this.#url, { ...request, signal: this.#controller.signal }));
+    this.stopTimer("headersMs");
+    onResponse?.(response);
     if (response.ok) return response;
     const body = await response.text().catch(() => "");
-    this.#callerSignal?.throwIfAborted();
+    this.throwIfAborted();
     throw statusError(response, body);
   }
 
@@ -32,10 +59,11 @@ export class HttpExchange {
     const text = await this.#attempt(() => response.text());
     const body = parseJson(text);
     if (isExpected(body)) return body;
-    throw protocolError(response, `the answer is not the gateway's: ${text.slice(0, 100)}`);
+    throw protocolError(response, text.slice(0, 100));
   }
 
   close(): void {
+    for (const timer of Object.values(this.#timers)) clearTimeout(timer);
     this.#callerSignal?.removeEventListener("abort", this.#abort);
     this.#controller.abort();
   }
@@ -44,7 +72,7 @@ export class HttpExchange {
     try {
       return await step();
     } catch (cause) {
-      this.#callerSignal?.throwIfAborted();
+      this.throwIfAborted();
       throw new ConnectionError(this.#url, { cause });
     }
   }

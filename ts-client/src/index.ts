@@ -1,6 +1,23 @@
-export { type CallOptions, PythonClient, type PythonClientOptions } from "./client.js";
-export { ApiError, ConnectionError, StreamTruncatedError } from "./errors.js";
-export type { FetchFunction } from "./http.js";
+export { PythonClient } from "./client.js";
+export {
+  ApiError,
+  ConnectionError,
+  isApiError,
+  isConnectionError,
+  isStreamTruncatedError,
+  isTimeoutError,
+  StreamTruncatedError,
+  TimeoutError,
+} from "./errors.js";
+export type {
+  Attempt,
+  CallOptions,
+  FetchFunction,
+  PythonClientOptions,
+  SchemaResult,
+  StandardSchema,
+  Timeouts,
+} from "./options.js";
 export type {
   DeltaEvent,
   DoneEvent,
@@ -9,6 +26,7 @@ export type {
   FieldError,
   GenerationRequest,
   GenerationResponse,
+  Health,
   Model,
   ModelList,
   ModelVersion,

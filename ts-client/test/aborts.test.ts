@@ -49,7 +49,7 @@ describe("generateText", () => {
       if (request.url === "/models") sendJson(response, 503, PROBLEM);
       else sendJson(response, 200, RESPONSE);
     });
-    const client = new PythonClient(server.url);
+    const client = new PythonClient(server.url, { maxRetries: 0 });
     const { signal } = new AbortController();
     await Promise.all([1, 2, 3].map(() => client.generateText(REQUEST, { signal })));
     await caught(client.models({ signal }));

@@ -44,6 +44,7 @@ it("takes a base URL with or without slashes at its end", async () => {
 it("calls the fetch that it is given, also one that fails before it returns a promise", async () => {
   const urls: unknown[] = [];
   const client = new PythonClient("/api", {
+    maxRetries: 0,
     fetch: (input) => {
       urls.push(input);
       throw new TypeError("no network here");

@@ -59,9 +59,13 @@ describe("statusError", () => {
     expect(error).toMatchObject({ message: "API error: Not Found", code: "upstream_protocol", status: 404 });
   });
 
-  it("passes over a Retry-After that is a date", () => {
-    const response = new Response(null, { status: 503, headers: { "retry-after": "Sun, 22 Nov 2026 13:00:00 GMT" } });
-    expect(statusError(response, "").retryAfter).toBeNull();
+  it.each([
+    ["a date to come", new Date(Date.now() + 30_000).toUTCString(), [29, 30]],
+    ["a date that has passed", "Sun, 22 Nov 2020 13:00:00 GMT", [0]],
+    ["neither seconds nor a date", "soon", [null]],
+  ])("reads a Retry-After that is %s", (_, header, expected) => {
+    const response = new Response(null, { status: 503, headers: { "retry-after": header } });
+    expect(expected).toContain(statusError(response, "").retryAfter);
   });
 });
 
@@ -69,7 +73,7 @@ describe("protocolError", () => {
   it("keeps the status and the request id of the answer", () => {
     const response = new Response(null, { status: 200, headers: { "x-request-id": "77" } });
     expect(protocolError(response, "what is this")).toMatchObject({
-      message: "API error: what is this",
+      message: "API error: the answer is not the gateway's: what is this",
       code: "upstream_protocol",
       status: 200,
       requestId: "77",

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { createParser } from "eventsource-parser";
 import { describe, expect, it } from "vitest";
-import { isStreamEvent, parseJson } from "../src/contract.js";
+import { isStreamEvent, member, parseJson } from "../src/contract.js";
 import { ApiError, StreamTruncatedError } from "../src/errors.js";
 import { EventStreamDecoder, EventStreamError, readEvents } from "../src/event-stream.js";
 import { collect, cuts, DELTAS, DONE, ERROR, encodeEvents, responseInPieces, START, WHOLE_STREAM } from "./wire.js";
@@ -53,9 +53,7 @@ describe("EventStreamDecoder", () => {
   it("reads the events that the gateway's encoder writes", () => {
     const events = decode([readFixture("encoded-events").wire]).map(parseJson);
     expect(events.every(isStreamEvent)).toBe(true);
-    expect(new Set(events.map((event) => isStreamEvent(event) && event.type))).toEqual(
-      new Set(["start", "delta", "done", "error"]),
-    );
+    expect(new Set(events.map((event) => member(event, "type")))).toEqual(new Set(["start", "delta", "done", "error"]));
   });
 
   it("reads a line of one megabyte that comes byte by byte", () => {
@@ -151,7 +149,7 @@ describe("readEvents", () => {
     await expect(events.next()).rejects.toMatchObject({
       name: "ApiError",
       code: "upstream_protocol",
-      detail: "the stream is not the gateway's: a line is not UTF-8",
+      detail: "the answer is not the gateway's: a line is not UTF-8",
     });
   });
 
@@ -174,7 +172,7 @@ describe("readEvents", () => {
   it("refuses an answer that is not an event stream", async () => {
     const page = responseInPieces([encode("<html>")], "text/html");
     await expect(collect(readEvents(page))).rejects.toThrow(
-      "API error: expected an event stream, but the answer has text/html",
+      "API error: the answer is not the gateway's: it is text/html",
     );
     await expect(collect(readEvents(new Response(null)))).rejects.toBeInstanceOf(ApiError);
   });

@@ -9,7 +9,10 @@ it("returns an answer or a problem for each request, told apart by the code", as
     seen.push(`${request.method} ${request.url} ${await readBody(request)}`);
     sendJson(response, 200, { results: [RESPONSE, PROBLEM] });
   });
-  const results = await new PythonClient(server.url).generateBatch([REQUEST, { prompt: "", seed: 1 }]);
+  const results = await new PythonClient(server.url, { maxRetries: 0 }).generateBatch([
+    REQUEST,
+    { prompt: "", seed: 1 },
+  ]);
   expect(results.map((result) => ("code" in result ? result.detail : result.text))).toEqual([
     RESPONSE.text,
     PROBLEM.detail,
@@ -20,14 +23,16 @@ it("returns an answer or a problem for each request, told apart by the code", as
 
 it("throws an ApiError when the whole batch is refused", async () => {
   const server = await startServer((_, response) => sendJson(response, 503, PROBLEM, "application/problem+json"));
-  const error = await caught(new PythonClient(server.url).generateBatch([REQUEST]));
+  const error = await caught(new PythonClient(server.url, { maxRetries: 0 }).generateBatch([REQUEST]));
   expect(error).toMatchObject({ name: "ApiError", problem: PROBLEM });
 });
 
 it("throws the reason of the signal when it is aborted", async () => {
   const controller = new AbortController();
   const server = await startServer(() => controller.abort("enough"));
-  expect(await caught(new PythonClient(server.url).generateBatch([REQUEST], { signal: controller.signal }))).toBe(
-    "enough",
-  );
+  expect(
+    await caught(
+      new PythonClient(server.url, { maxRetries: 0 }).generateBatch([REQUEST], { signal: controller.signal }),
+    ),
+  ).toBe("enough");
 });

@@ -11,7 +11,7 @@ it("runs the snippet of the guide", async () => {
     sendJson(response, 200, RESPONSE);
   });
 
-  const client = new PythonClient(server.url);
+  const client = new PythonClient(server.url, { maxRetries: 0 });
   const r = await client.generateText({ prompt, max_length: 100, temperature: 0.7 });
 
   expect([r.text, r.tokens_generated, r.generation_time]).toEqual([RESPONSE.text, 2, 0.25]);
@@ -21,7 +21,7 @@ it("runs the snippet of the guide", async () => {
 
 it("throws an ApiError that carries the problem", async () => {
   const server = await startServer((_, response) => sendJson(response, 503, PROBLEM, "application/problem+json"));
-  const error = await caught(new PythonClient(server.url).generateText(REQUEST));
+  const error = await caught(new PythonClient(server.url, { maxRetries: 0 }).generateText(REQUEST));
   expect(error).toBeInstanceOf(ApiError);
   expect(error).toMatchObject({ message: `API error: ${PROBLEM.detail}`, code: "overloaded", problem: PROBLEM });
 });
@@ -31,7 +31,7 @@ it("throws an ApiError when a proxy answers in place of the gateway", async () =
     response.writeHead(502, { "content-type": "text/html" });
     response.end("<html><h1>502 Bad Gateway</h1></html>");
   });
-  const error = await caught(new PythonClient(server.url).generateText(REQUEST));
+  const error = await caught(new PythonClient(server.url, { maxRetries: 0 }).generateText(REQUEST));
   expect(error).toMatchObject({
     message: "API error: HTTP 502 Bad Gateway",
     code: "upstream_protocol",
@@ -43,7 +43,7 @@ it.each(["<html>Please log in</html>", '{"status": "ok"}'])(
   "throws an ApiError when the answer is %s",
   async (body) => {
     const server = await startServer((_, response) => response.end(body));
-    const error = await caught(new PythonClient(server.url).generateText(REQUEST));
+    const error = await caught(new PythonClient(server.url, { maxRetries: 0 }).generateText(REQUEST));
     expect(error).toMatchObject({ name: "ApiError", code: "upstream_protocol", status: 200 });
     expect(error).toHaveProperty("message", expect.stringContaining(body));
   },
@@ -62,7 +62,9 @@ it("throws a ConnectionError when the connection breaks within the answer", asyn
     response.writeHead(200, { "content-length": 1_000 });
     response.write('{"text":', () => response.destroy());
   });
-  await expect(new PythonClient(server.url).generateText(REQUEST)).rejects.toBeInstanceOf(ConnectionError);
+  await expect(new PythonClient(server.url, { maxRetries: 0 }).generateText(REQUEST)).rejects.toBeInstanceOf(
+    ConnectionError,
+  );
 });
 
 it("throws an ApiError with the status when the connection breaks within the body of a failure", async () => {
@@ -70,7 +72,7 @@ it("throws an ApiError with the status when the connection breaks within the bod
     response.writeHead(503, { "content-length": 1_000 });
     response.write('{"detail":', () => response.destroy());
   });
-  await expect(new PythonClient(server.url).generateText(REQUEST)).rejects.toMatchObject({
+  await expect(new PythonClient(server.url, { maxRetries: 0 }).generateText(REQUEST)).rejects.toMatchObject({
     name: "ApiError",
     status: 503,
   });

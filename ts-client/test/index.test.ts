@@ -7,5 +7,10 @@ it("exports these and no others", () => {
     "ConnectionError",
     "PythonClient",
     "StreamTruncatedError",
+    "TimeoutError",
+    "isApiError",
+    "isConnectionError",
+    "isStreamTruncatedError",
+    "isTimeoutError",
   ]);
 });

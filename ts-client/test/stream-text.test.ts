@@ -54,7 +54,7 @@ it("yields each event as soon as it is here", async () => {
 
 it("throws the problem of an answer that is a failure from the start", async () => {
   const server = await startServer((_, response) => sendJson(response, 503, PROBLEM, "application/problem+json"));
-  const error = await caught(collect(new PythonClient(server.url).streamText(REQUEST)));
+  const error = await caught(collect(new PythonClient(server.url, { maxRetries: 0 }).streamText(REQUEST)));
   expect(error).toMatchObject({ name: "ApiError", problem: PROBLEM });
 });
 

@@ -1,0 +1,70 @@
+import type { GenerationResponse, StreamEvent } from "./schema.gen.js";
+
+export type FetchFunction = typeof globalThis.fetch;
+
+/** What a validator such as Zod, Valibot or ArkType offers: https://standardschema.dev. */
+export interface StandardSchema<Output> {
+  readonly "~standard": {
+    readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
+  };
+}
+
+export type SchemaResult<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | { readonly issues: readonly { readonly message: string }[] };
+
+/** In milliseconds. What is left out has its default; `Infinity` is no limit. */
+export interface Timeouts {
+  /** Until the head of the answer, which the gateway sends with the first text or the whole answer. 660,000. */
+  readonly headersMs?: number | undefined;
+  /** Of a stream, until its first text. 330,000. */
+  readonly firstTokenMs?: number | undefined;
+  /** Of a stream, between two events. The comments that keep a silent connection open do not count. 120,000. */
+  readonly idleMs?: number | undefined;
+}
+
+/** One attempt of a call; a call that is tried again has several. */
+export interface Attempt {
+  readonly url: string;
+  /** 0 for the first. */
+  readonly number: number;
+}
+
+export interface PythonClientOptions {
+  /**
+   * Where the gateway is; in a browser it may be a path of the page's own server, such as `/api`. Left out, it is the
+   * environment variable TORCHBRIDGE_BASE_URL, or `http://localhost:8000`.
+   */
+  readonly baseUrl?: string | undefined;
+  /** Goes out as `authorization: Bearer …`. A key in code that a browser runs is public. */
+  readonly apiKey?: string | undefined;
+  /** Go out with every request. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Takes the place of the global `fetch`, for example to trace calls. It has to respect `signal`. */
+  readonly fetch?: FetchFunction | undefined;
+  /** How often a call that failed before any event is tried again, where that may help. 2. */
+  readonly maxRetries?: number | undefined;
+  readonly timeouts?: Timeouts | undefined;
+  /** Check what the gateway sends, whole: by itself the client looks only at what it relies on. */
+  readonly schemas?:
+    | {
+        readonly response?: StandardSchema<GenerationResponse> | undefined;
+        readonly event?: StandardSchema<StreamEvent> | undefined;
+      }
+    | undefined;
+  /** Before each attempt. It may change the headers. */
+  readonly onRequest?: ((attempt: Attempt, headers: Headers) => void) | undefined;
+  /** When the head of an answer is here, a failure's too. */
+  readonly onResponse?: ((attempt: Attempt, response: Response) => void) | undefined;
+  /** Before the wait for the next attempt. */
+  readonly onRetry?: ((attempt: Attempt, error: Error, delayMs: number) => void) | undefined;
+}
+
+export interface CallOptions {
+  /** Aborting it cancels the request, also on the gateway, and makes the call throw the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** Goes out as `idempotency-key`, the same in each attempt, for proxies that know it: the gateway does not look. */
+  readonly idempotencyKey?: string | undefined;
+  /** Go out with this call, before those of the client. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}

@@ -1,0 +1,72 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { beforeAll, expect, it } from "vitest";
+import { readBody, sendJson, startEventStream, startServer } from "./local-server.js";
+import { PROBLEM, RESPONSE, WHOLE_STREAM } from "./wire.js";
+
+const run = promisify(execFile);
+const root = new URL("..", import.meta.url).pathname;
+const tsc = join(root, "node_modules/typescript/bin/tsc");
+
+const SETTINGS = {
+  compilerOptions: { strict: true, module: "NodeNext", target: "ES2023", lib: ["ES2023", "DOM"], types: ["node"] },
+};
+
+/** An empty project in which the packed package is installed, as anybody would have it. */
+let project: string;
+
+beforeAll(async () => {
+  project = await mkdtemp(join(tmpdir(), "torchbridge-"));
+  const { npm_execpath: npm = "npm-cli.js" } = process.env;
+  await run(process.execPath, [tsc, "--project", root, "--outDir", join(project, "built")]);
+  const manifest = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+  await writeFile(
+    join(project, "built.json"),
+    JSON.stringify({ ...manifest, scripts: undefined, devDependencies: undefined }),
+  );
+  await run("sh", ["-c", "mkdir package && mv built package/dist && mv built.json package/package.json"], {
+    cwd: project,
+  });
+  await run(process.execPath, [npm, "pack", "./package", "--silent"], { cwd: project });
+  await writeFile(join(project, "package.json"), JSON.stringify({ private: true, type: "module" }));
+  await writeFile(join(project, "tsconfig.json"), JSON.stringify(SETTINGS));
+  const install = ["install", "--offline", "--no-audit", "--no-fund", `./torchbridge-${manifest.version}.tgz`];
+  await run(process.execPath, [npm, ...install], { cwd: project });
+  await run("ln", ["-s", join(root, "node_modules/@types"), join(project, "node_modules/@types")]);
+}, 120_000);
+
+async function snippets(): Promise<string> {
+  const readme = await readFile(join(root, "README.md"), "utf8");
+  const blocks = Array.from(readme.matchAll(/```ts\n(.*?)```/gs), ([, block]) => block);
+  expect(blocks.length).toBeGreaterThan(3);
+  return `declare const stopButton: { onclick: () => void };\n${blocks.join("\n")}`;
+}
+
+it("type-checks the README's snippets in a strict project", async () => {
+  await writeFile(join(project, "readme.ts"), await snippets());
+  await run(process.execPath, [tsc, "--project", project, "--noEmit"], { cwd: project });
+});
+
+it("runs the README's snippets", async () => {
+  const { url } = await startServer(async (request, response) => {
+    const { prompt } = JSON.parse(await readBody(request)) as { prompt: string };
+    if (prompt === "") sendJson(response, 422, { ...PROBLEM, status: 422, code: "invalid_request", retryable: false });
+    else if (request.url === "/generate/stream") {
+      startEventStream(response, WHOLE_STREAM);
+      response.end();
+    } else sendJson(response, 200, RESPONSE);
+  });
+  const program = (await snippets())
+    .replaceAll("http://localhost:8000", url)
+    .replaceAll("https://gateway.example.com", url);
+  await writeFile(join(project, "run.ts"), program);
+  await run(process.execPath, [tsc, "--project", project], { cwd: project });
+  const stopButton = "globalThis.stopButton = {};";
+  await writeFile(join(project, "main.js"), `${stopButton} await import("./run.js");`);
+  const { stdout, stderr } = await run(process.execPath, ["main.js"], { cwd: project });
+  expect(stdout).toContain(`${RESPONSE.text} 2 0.25`);
+  expect(stderr).toContain(`API error: ${PROBLEM.detail}`);
+});
