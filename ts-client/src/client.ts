@@ -1,4 +1,5 @@
 import { isBatchResponse, isGenerationResponse, isHealth, isModelList } from "./contract.js";
+import { environmentUrl } from "./environment.js";
 import { ApiError, protocolError } from "./errors.js";
 import { readEvents } from "./event-stream.js";
 import { HttpExchange } from "./http.js";
@@ -49,18 +50,18 @@ export class PythonClient {
     request: GenerationRequest,
     options?: CallOptions,
   ): AsyncGenerator<Exclude<StreamEvent, ErrorEvent>, void, undefined> {
-    const [exchange, response] = await this.#open("/generate/stream", request, options, "text/event-stream");
+    const [exchange, response] = await this.open("/generate/stream", request, options, "text/event-stream");
     try {
-      exchange.startTimer("firstTokenMs");
-      exchange.startTimer("idleMs");
+      exchange.start("firstTokenMs");
+      exchange.start("idleMs");
       for await (const sent of readEvents(response)) {
         exchange.throwIfAborted();
         const event = await checked(this.#options.schemas?.event, sent, response);
         if (event.type === "error") throw new ApiError(event.problem);
-        if (event.type !== "start") exchange.stopTimer("firstTokenMs");
-        exchange.stopTimer("idleMs"); // how long the caller takes is no fault of the gateway's
+        if (event.type !== "start") exchange.stop("firstTokenMs");
+        exchange.stop("idleMs"); // how long the caller takes is no fault of the gateway's
         yield event;
-        exchange.startTimer("idleMs");
+        exchange.start("idleMs");
       }
     } catch (error) {
       exchange.throwIfAborted();
@@ -108,7 +109,7 @@ export class PythonClient {
     isExpected: (body: unknown) => body is Body,
     schema?: StandardSchema<Body>,
   ): Promise<Body> {
-    const [exchange, response] = await this.#open(path, body, options, "application/json");
+    const [exchange, response] = await this.open(path, body, options, "application/json");
     try {
       return await checked(schema, await exchange.readJson(response, isExpected), response);
     } finally {
@@ -116,8 +117,12 @@ export class PythonClient {
     }
   }
 
-  /** Tries until the head of an answer says that it is a success. What comes after it is not tried again. */
-  async #open(path: string, body: object | undefined, options: CallOptions = {}, accept: string): Promise<Opened> {
+  /**
+   * Tries until the head of an answer says that it is a success. What comes after it is not tried again.
+   *
+   * @internal For the other doors of this package. Whoever opens an exchange closes it.
+   */
+  async open(path: string, body: object | undefined, options: CallOptions = {}, accept: string): Promise<Opened> {
     // The global one is looked up at each call: frameworks such as Next.js replace it while they start.
     const { fetch = globalThis.fetch, maxRetries = 2, onRequest, onResponse, onRetry, timeouts } = this.#options;
     for (let number = 0; ; number += 1) {
@@ -150,12 +155,6 @@ export class PythonClient {
     set({ accept, "content-type": body && "application/json" });
     return all;
   }
-}
-
-/** In a browser there is no environment. */
-function environmentUrl(): string | undefined {
-  const { process } = globalThis as { process?: { env?: { TORCHBRIDGE_BASE_URL?: string } } };
-  return process?.env?.TORCHBRIDGE_BASE_URL;
 }
 
 async function checked<Value>(

@@ -24,15 +24,15 @@ export class HttpExchange {
   }
 
   /** Aborts the exchange with a TimeoutError when this time is over; it begins anew with each call. */
-  startTimer(which: keyof Timeouts): void {
-    this.stopTimer(which);
+  start(which: keyof Timeouts): void {
+    this.stop(which);
     const milliseconds = this.#timeouts?.[which] ?? DEFAULT_TIMEOUTS[which];
     const abort = (): void => this.#controller.abort(new TimeoutError(which, milliseconds));
     // A timer of more would go off at once.
     this.#timers[which] = setTimeout(abort, Math.min(milliseconds, 2 ** 31 - 1));
   }
 
-  stopTimer(which: keyof Timeouts): void {
+  stop(which: keyof Timeouts): void {
     clearTimeout(this.#timers[which]);
   }
 
@@ -44,9 +44,9 @@ export class HttpExchange {
   /** Sends the request and returns its answer as soon as the head is here, if that says that it is a success. */
   async send(fetch: FetchFunction, request: RequestInit, onResponse?: (response: Response) => void): Promise<Response> {
     this.throwIfAborted();
-    this.startTimer("headersMs");
+    this.start("headersMs");
     const response = await this.#attempt(() => fetch(this.#url, { ...request, signal: this.#controller.signal }));
-    this.stopTimer("headersMs");
+    this.stop("headersMs");
     onResponse?.(response);
     if (response.ok) return response;
     const body = await response.text().catch(() => "");

@@ -31,6 +31,7 @@ beforeAll(async () => {
     cwd: project,
   });
   await run(process.execPath, [npm, "pack", "./package", "--silent"], { cwd: project });
+  await run("rm", ["-r", "package"], { cwd: project });
   await writeFile(join(project, "package.json"), JSON.stringify({ private: true, type: "module" }));
   await writeFile(join(project, "tsconfig.json"), JSON.stringify(SETTINGS));
   const install = ["install", "--offline", "--no-audit", "--no-fund", `./torchbridge-${manifest.version}.tgz`];

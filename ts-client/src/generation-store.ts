@@ -1,0 +1,99 @@
+import type { PythonClient } from "./client.js";
+import type { GenerationRequest, GenerationResponse, StartEvent } from "./schema.gen.js";
+
+const FRAME_MS = 16;
+
+/** What there is to show of a generation. `text` is all of it that is here. */
+export type GenerationState =
+  | { readonly status: "idle"; readonly text: "" }
+  | { readonly status: "waiting"; readonly text: "" }
+  | { readonly status: "streaming"; readonly text: string; readonly start: StartEvent }
+  | {
+      readonly status: "done";
+      readonly text: string;
+      readonly start: StartEvent;
+      readonly response: GenerationResponse;
+    }
+  | { readonly status: "stopped"; readonly text: string }
+  | { readonly status: "failed"; readonly text: string; readonly error: Error };
+
+const IDLE: GenerationState = { status: "idle", text: "" };
+
+/** One generation at a time, as a store that any framework can follow: it tells its listeners once a frame at most. */
+export class GenerationStore {
+  client: PythonClient;
+  #state: GenerationState = IDLE;
+  #request: GenerationRequest | undefined;
+  #controller: AbortController | undefined;
+  #frame: ReturnType<typeof setTimeout> | undefined;
+  readonly #listeners = new Set<() => void>();
+
+  constructor(client: PythonClient) {
+    this.client = client;
+  }
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  readonly getState = (): GenerationState => this.#state;
+
+  /** Stops what runs and generates this. It resolves when that has ended, however it has, and never rejects. */
+  readonly generate = async (request: GenerationRequest): Promise<void> => {
+    this.abandon();
+    const controller = new AbortController();
+    this.#request = request;
+    this.#controller = controller;
+    this.#tell({ status: "waiting", text: "" });
+    let text = "";
+    let start: StartEvent | undefined;
+    try {
+      for await (const event of this.client.streamText(request, { signal: controller.signal })) {
+        if (event.type === "start") start = event;
+        if (event.type === "delta") text += event.text;
+        if (start !== undefined && event.type !== "done") this.#tellInFrame({ status: "streaming", text, start });
+        if (start !== undefined && event.type === "done") {
+          this.#tell({ status: "done", text: event.response.text, start, response: event.response });
+        }
+      }
+    } catch (error) {
+      // Who has aborted it has also said what there is to show instead.
+      if (this.#controller === controller) this.#tell({ status: "failed", text, error: error as Error });
+    }
+  };
+
+  /** Keeps the text that is here, and cancels the rest, also on the gateway. */
+  readonly stop = (): void => {
+    if (this.#state.status !== "waiting" && this.#state.status !== "streaming") return;
+    this.abandon();
+    this.#tell({ status: "stopped", text: this.#state.text });
+  };
+
+  /** Generates the last request again. */
+  readonly retry = async (): Promise<void> => {
+    if (this.#request !== undefined) await this.generate(this.#request);
+  };
+
+  /** Cancels what runs without a word: nobody is there to see it any more. */
+  abandon(): void {
+    const controller = this.#controller;
+    this.#controller = undefined;
+    clearTimeout(this.#frame);
+    this.#frame = undefined;
+    controller?.abort();
+  }
+
+  #tell(state: GenerationState): void {
+    clearTimeout(this.#frame);
+    this.#frame = undefined;
+    this.#state = state;
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** A timer and no animation frame: that would never come in a tab that is not seen. */
+  #tellInFrame(state: GenerationState): void {
+    this.#state = state;
+    this.#frame ??= setTimeout(() => this.#tell(this.#state), FRAME_MS);
+  }
+}

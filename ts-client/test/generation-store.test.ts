@@ -1,0 +1,112 @@
+import { expect, expectTypeOf, it } from "vitest";
+import { type GenerationState, GenerationStore } from "../src/generation-store.js";
+import { PythonClient } from "../src/index.js";
+import { sendJson, startEndlessStream, startEventStream, startServer } from "./local-server.js";
+import { DELTAS, encodeEvents, PROBLEM, REQUEST, RESPONSE, START, WHOLE_STREAM } from "./wire.js";
+
+function follow(store: GenerationStore): string[] {
+  const seen: string[] = [];
+  store.subscribe(() => seen.push(store.getState().status));
+  return seen;
+}
+
+async function until(store: GenerationStore, isSo: (state: GenerationState) => boolean): Promise<void> {
+  while (!isSo(store.getState())) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+async function startWhole(): Promise<string> {
+  const { url } = await startServer((_, response) => {
+    startEventStream(response, WHOLE_STREAM);
+    response.end();
+  });
+  return url;
+}
+
+it("goes from idle over waiting to the whole answer", async () => {
+  const store = new GenerationStore(new PythonClient(await startWhole()));
+  expect(store.getState()).toEqual({ status: "idle", text: "" });
+  const seen = follow(store);
+  await store.generate(REQUEST);
+  expect(store.getState()).toEqual({ status: "done", text: RESPONSE.text, start: START, response: RESPONSE });
+  expect([seen[0], seen.at(-1)]).toEqual(["waiting", "done"]);
+});
+
+it("tells of many events in one frame once, and has nothing to tell after the end", async () => {
+  const many = Array.from({ length: 2_000 }, (_, index) => ({ type: "delta", index, text: "x" }));
+  const { url } = await startServer((_, response) =>
+    response
+      .writeHead(200, { "content-type": "text/event-stream" })
+      .end(encodeEvents([START, ...many, { type: "done", response: { ...RESPONSE, text: "x".repeat(2_000) } }])),
+  );
+  const store = new GenerationStore(new PythonClient(url));
+  const seen = follow(store);
+  await store.generate(REQUEST);
+  expect(seen.length).toBeLessThan(500);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(seen.at(-1)).toBe("done");
+});
+
+it("keeps the text that is here when it is stopped, and cancels the rest", async () => {
+  const { url, disconnected } = await startEndlessStream([START, ...DELTAS]);
+  const store = new GenerationStore(new PythonClient(url));
+  const generated = store.generate(REQUEST);
+  await until(store, ({ text }) => text === RESPONSE.text);
+  store.stop();
+  expect(store.getState()).toEqual({ status: "stopped", text: RESPONSE.text });
+  await generated;
+  await disconnected;
+  expect(store.getState().status).toBe("stopped");
+  store.stop();
+  expect(store.getState().status).toBe("stopped");
+});
+
+it("shows why it failed, with the text so far, and generates the same again", async () => {
+  let isUp = false;
+  const { url } = await startServer((_, response) => {
+    if (!isUp) sendJson(response, 502, { ...PROBLEM, status: 502, code: "worker_died" });
+    else {
+      startEventStream(response, WHOLE_STREAM);
+      response.end();
+    }
+  });
+  const store = new GenerationStore(new PythonClient(url, { maxRetries: 0 }));
+  await store.retry();
+  expect(store.getState().status).toBe("idle");
+  await store.generate(REQUEST);
+  const failed = store.getState();
+  expect(failed.status === "failed" && failed.error).toMatchObject({ code: "worker_died" });
+  isUp = true;
+  await store.retry();
+  expect(store.getState()).toMatchObject({ status: "done", text: RESPONSE.text });
+});
+
+it("cancels what runs when something else is to be generated", async () => {
+  const first = await startEndlessStream([START, ...DELTAS]);
+  const store = new GenerationStore(new PythonClient(first.url));
+  const abandoned = store.generate(REQUEST);
+  await until(store, ({ text }) => text !== "");
+  store.client = new PythonClient(await startWhole());
+  await store.generate(REQUEST);
+  await abandoned;
+  await first.disconnected;
+  expect(store.getState().status).toBe("done");
+});
+
+it("says nothing when it is abandoned", async () => {
+  const { url, disconnected } = await startEndlessStream([START]);
+  const store = new GenerationStore(new PythonClient(url));
+  const generated = store.generate(REQUEST);
+  await until(store, ({ status }) => status === "streaming");
+  const seen = follow(store);
+  store.abandon();
+  await generated;
+  await disconnected;
+  expect(seen).toEqual([]);
+});
+
+it("tells by its status what there is", () => {
+  const state = { status: "idle", text: "" } as GenerationState;
+  if (state.status === "done") expectTypeOf(state.response.tokens_generated).toBeNumber();
+  if (state.status === "failed") expectTypeOf(state.error).toEqualTypeOf<Error>();
+  expectTypeOf(state.text).toBeString();
+});
