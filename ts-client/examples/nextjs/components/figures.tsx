@@ -1,0 +1,33 @@
+import type { GenerationState } from "torchbridge/react";
+
+/** Which model answered, and how fast. */
+export function Figures({ generation }: { generation: GenerationState }) {
+  if (generation.status === "streaming") {
+    return <Facts facts={{ Model: `${generation.start.model} ${generation.start.model_version}` }} />;
+  }
+  if (generation.status !== "done") return null;
+  const { model, model_version, tokens_generated, generation_time, time_to_first_token, cached } = generation.response;
+  return (
+    <Facts
+      facts={{
+        Model: `${model} ${model_version}`,
+        Tokens: String(tokens_generated),
+        "Tokens per second": (tokens_generated / generation_time).toFixed(0),
+        "First token": cached ? "from the cache" : `${(1_000 * time_to_first_token).toFixed(0)} ms`,
+      }}
+    />
+  );
+}
+
+function Facts({ facts }: { facts: Readonly<Record<string, string>> }) {
+  return (
+    <dl className="figures">
+      {Object.entries(facts).map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}

@@ -1,0 +1,35 @@
+"use client";
+
+import { useState } from "react";
+import type { Model } from "torchbridge";
+import { useGeneration } from "torchbridge/react";
+import { Answer } from "./answer";
+import { Parameters, type ParameterValues, START_VALUES } from "./parameters";
+import { PromptForm } from "./prompt-form";
+import { VersionMenu } from "./version-menu";
+
+export function Generate({ models }: { models: readonly Model[] }) {
+  const generation = useGeneration();
+  const [values, setValues] = useState<ParameterValues>(START_VALUES);
+  const [version, setVersion] = useState("");
+  const [asked, setAsked] = useState("");
+  const isBusy = generation.status === "waiting" || generation.status === "streaming";
+
+  function generate(prompt: string): void {
+    setAsked(prompt);
+    const [model, model_version] = version.split("@");
+    void generation.generate({ prompt, ...values, ...(model && model_version ? { model, model_version } : {}) });
+  }
+
+  return (
+    <div className="columns">
+      <div className="card">
+        <PromptForm isBusy={isBusy} onGenerate={generate} onStop={generation.stop}>
+          <VersionMenu label="Version" models={models} value={version} onChange={setVersion} />
+          <Parameters values={values} onChange={setValues} />
+        </PromptForm>
+      </div>
+      <Answer generation={generation} label="Answer" prompt={asked} />
+    </div>
+  );
+}
