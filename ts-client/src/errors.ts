@@ -89,9 +89,13 @@ export class StreamTruncatedError extends TorchbridgeError {
   }
 }
 
+/** Whether it is an {@link ApiError}, also one of another copy of this package. */
 export const isApiError: (error: unknown) => error is ApiError = guard("ApiError");
+/** Whether it is a {@link ConnectionError}, also one of another copy of this package. */
 export const isConnectionError: (error: unknown) => error is ConnectionError = guard("ConnectionError");
+/** Whether it is a {@link TimeoutError}, also one of another copy of this package. */
 export const isTimeoutError: (error: unknown) => error is TimeoutError = guard("TimeoutError");
+/** Whether it is a {@link StreamTruncatedError}, also one of another copy of this package. */
 export const isStreamTruncatedError: (error: unknown) => error is StreamTruncatedError = guard("StreamTruncatedError");
 
 /** The error for an answer whose status says that it is a failure. */
