@@ -49,6 +49,7 @@ def main() -> None:
             record_addresses(recorder)
             record_plain_worker(recorder)
             record_continuous_worker(recorder)
+            record_changes(recorder)
         restricted = torchserve_properties() | {
             "enable_model_api": "false",
             "token_expiration_min": str(KEY_EXPIRES_AFTER / 60),
@@ -116,6 +117,16 @@ def record_other_management(recorder: Recorder) -> None:
         "unregister_version_not_found": "DELETE /models/plain/9.9",
         "unregister_default_version": "DELETE /models/plain/1.0",
         "describe_worker_without_worker": "GET /models/plain/2.0?customized=true",
+    }.items():
+        recorder.record("management", name, request)
+
+
+def record_changes(recorder: Recorder) -> None:
+    """What is asked for is done, and plain 2.0 is gone afterwards: nothing else is recorded of it."""
+    for name, request in {
+        "scale": "PUT /models/plain/2.0?min_worker=0&max_worker=0&synchronous=false",
+        "set_default": "PUT /models/plain/1.0/set-default",
+        "unregister": "DELETE /models/plain/2.0",
     }.items():
         recorder.record("management", name, request)
 

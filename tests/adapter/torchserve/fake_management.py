@@ -25,12 +25,12 @@ CHANGES = {
     "PUT /models/absent/1.0": "scale_model_not_found",
     "PUT /models/plain/9.9": "scale_version_not_found",
     "DELETE /models/absent/1.0": "unregister_model_not_found",
+    "PUT /models/plain/2.0": "scale",
+    "PUT /models/plain/1.0/set-default": "set_default",
+    "DELETE /models/plain/2.0": "unregister",
     "DELETE /models/plain/1.0": "unregister_default_version",
     "DELETE /models/plain/9.9": "unregister_version_not_found",
 }
-# Not recorded: from ApiUtils.java, setDefault and updateModelWorkers, and ManagementRequestHandler.java. Of the bodies
-# nothing is read.
-SUCCESSES = {"PUT /models/plain/2.0/set-default": 200, "PUT /models/plain/2.0": 202, "DELETE /models/plain/2.0": 200}
 
 
 class FakeManagementServer:
@@ -87,7 +87,7 @@ class FakeManagementServer:
         if method != "GET":
             self.changes.append(f"{method} {target}")
             change = " ".join(filter(None, (method, url.path, query.get("url"))))
-            return (SUCCESSES[change], b"{}") if change in SUCCESSES else _recorded(CHANGES.get(change, "unknown_path"))
+            return _recorded(CHANGES.get(change, "unknown_path"))
         if url.path == "/models":
             return _recorded(PAGES[query.get("next_page_token")])
         return _recorded(DESCRIPTIONS.get(url.path, "model_not_found"))

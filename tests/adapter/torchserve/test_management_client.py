@@ -125,7 +125,7 @@ def change(name: str, *arguments: object) -> Callable[[ManagementClient], None]:
             "POST /models?url=plain-2.0.mar&synchronous=false",
             id="register",
         ),
-        pytest.param(change("set_default", "plain", "2.0"), "PUT /models/plain/2.0/set-default", id="set default"),
+        pytest.param(change("set_default", "plain", "1.0"), "PUT /models/plain/1.0/set-default", id="set default"),
         pytest.param(
             change("scale", "plain", "2.0", 0),
             "PUT /models/plain/2.0?min_worker=0&max_worker=0&synchronous=false",
