@@ -4,7 +4,8 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,10 @@ pytestmark = pytest.mark.torchserve
 
 
 @pytest.fixture
-def temporary(tmp_path: Path) -> Path:
-    directory = tmp_path / "t"
-    directory.mkdir()
-    return directory
+def temporary() -> Iterator[Path]:
+    """Not pytest's: in it a worker's socket would have too long a path after some hundred runs on a machine."""
+    with tempfile.TemporaryDirectory() as directory:
+        yield Path(directory)
 
 
 @pytest.fixture
