@@ -74,20 +74,27 @@ async function* streamParts(
   let finishReason: LanguageModelV3FinishReason = { unified: "other", raw: undefined };
   let usage = usageOf(undefined, undefined);
   let isFirst = true;
-  const [exchange, response] = await client.open(PATH, body, callOptions(call), "text/event-stream");
+  const [exchange, response] = await client.open(PATH, body, callOptions(call), "text/event-stream", "firstTokenMs");
   try {
+    exchange.start("idleMs");
     for await (const chunk of readChunks(response)) {
+      exchange.throwIfAborted();
+      exchange.stop("idleMs"); // how long the caller takes is no fault of the gateway's
       if (isFirst) {
         isFirst = false;
         yield { type: "stream-start", warnings: warningsOf(call) };
         yield { type: "response-metadata", id: chunk.id, modelId: chunk.model, timestamp: new Date() };
         yield { type: "text-start", id: TEXT_ID };
       }
-      if (chunk.text !== "") yield { type: "text-delta", id: TEXT_ID, delta: chunk.text };
+      if (chunk.text !== "") {
+        exchange.stop("firstTokenMs");
+        yield { type: "text-delta", id: TEXT_ID, delta: chunk.text };
+      }
       if (chunk.finishReason !== undefined) {
         finishReason = { unified: chunk.finishReason === "length" ? "length" : "stop", raw: chunk.finishReason };
       }
       if (chunk.usage !== undefined) usage = usageOf(chunk.usage.prompt_tokens, chunk.usage.completion_tokens);
+      exchange.start("idleMs");
     }
   } catch (error) {
     exchange.throwIfAborted();

@@ -3,7 +3,7 @@ import { environmentUrl } from "./environment.js";
 import { ApiError, protocolError } from "./errors.js";
 import { readEvents } from "./event-stream.js";
 import { HttpExchange } from "./http.js";
-import type { CallOptions, PythonClientOptions, StandardSchema } from "./options.js";
+import type { CallOptions, PythonClientOptions, StandardSchema, Timeouts } from "./options.js";
 import { retryDelay, sleep } from "./retry.js";
 import type {
   ErrorEvent,
@@ -18,8 +18,11 @@ import type {
 /** An answer whose head says that it is a success, in an exchange that is still open. */
 type Opened = readonly [HttpExchange, Response];
 
+type OpenOptions = CallOptions & Pick<PythonClientOptions, "maxRetries">;
+
 /** Calls a Torchbridge gateway. */
 export class PythonClient {
+  /** Where the gateway is, without a slash at its end. */
   readonly baseUrl: string;
   readonly #options: PythonClientOptions;
 
@@ -50,13 +53,18 @@ export class PythonClient {
     request: GenerationRequest,
     options?: CallOptions,
   ): AsyncGenerator<Exclude<StreamEvent, ErrorEvent>, void, undefined> {
-    const [exchange, response] = await this.open("/generate/stream", request, options, "text/event-stream");
+    const [exchange, response] = await this.open(
+      "/generate/stream",
+      request,
+      options,
+      "text/event-stream",
+      "firstTokenMs",
+    );
     try {
-      exchange.start("firstTokenMs");
       exchange.start("idleMs");
       for await (const sent of readEvents(response)) {
-        exchange.throwIfAborted();
         const event = await checked(this.#options.schemas?.event, sent, response);
+        exchange.throwIfAborted();
         if (event.type === "error") throw new ApiError(event.problem);
         if (event.type !== "start") exchange.stop("firstTokenMs");
         exchange.stop("idleMs"); // how long the caller takes is no fault of the gateway's
@@ -94,18 +102,18 @@ export class PythonClient {
   }
 
   /**
-   * Whether the default model can answer.
+   * Whether the default model can answer now: this is not tried again.
    *
    * @throws ApiError where it cannot, ConnectionError, TimeoutError, or the reason of the aborted signal.
    */
   health(options?: CallOptions): Promise<Health> {
-    return this.#read("/readyz", undefined, options, isHealth);
+    return this.#read("/readyz", undefined, { ...options, maxRetries: 0 }, isHealth);
   }
 
   async #read<Body>(
     path: string,
     body: object | undefined,
-    options: CallOptions | undefined,
+    options: OpenOptions | undefined,
     isExpected: (body: unknown) => body is Body,
     schema?: StandardSchema<Body>,
   ): Promise<Body> {
@@ -122,13 +130,22 @@ export class PythonClient {
    *
    * @internal For the other doors of this package. Whoever opens an exchange closes it.
    */
-  async open(path: string, body: object | undefined, options: CallOptions = {}, accept: string): Promise<Opened> {
+  async open(
+    path: string,
+    body: object | undefined,
+    options: OpenOptions = {},
+    accept: string,
+    timer?: keyof Timeouts,
+  ): Promise<Opened> {
     // The global one is looked up at each call: frameworks such as Next.js replace it while they start.
-    const { fetch = globalThis.fetch, maxRetries = 2, onRequest, onResponse, onRetry, timeouts } = this.#options;
+    const { fetch = globalThis.fetch, onRequest, onResponse, onRetry, timeouts } = this.#options;
+    const { maxRetries = this.#options.maxRetries ?? 2, signal } = options;
     for (let number = 0; ; number += 1) {
+      signal?.throwIfAborted();
       const attempt = { url: this.baseUrl + path, number };
-      const exchange = new HttpExchange(attempt.url, options.signal, timeouts);
+      const exchange = new HttpExchange(attempt.url, signal, timeouts);
       try {
+        if (timer) exchange.start(timer);
         const headers = this.#headers(body, options, accept);
         onRequest?.(attempt, headers);
         const request = { headers, ...(body && { method: "POST", body: JSON.stringify(body) }) };
@@ -138,7 +155,7 @@ export class PythonClient {
         const delay = number < maxRetries ? retryDelay(error, number) : undefined;
         if (delay === undefined) throw error;
         onRetry?.(attempt, error as Error, delay);
-        await sleep(delay, options.signal);
+        await sleep(delay, signal);
       }
     }
   }
@@ -147,12 +164,15 @@ export class PythonClient {
   #headers(body: object | undefined, { headers, idempotencyKey }: CallOptions, accept: string): Headers {
     const { apiKey, headers: own } = this.#options;
     const all = new Headers(own);
-    const set = (more: Readonly<Record<string, string | undefined>> = {}): void => {
-      for (const [name, value] of Object.entries(more)) if (value !== undefined) all.set(name, value);
-    };
-    set({ authorization: apiKey && `Bearer ${apiKey}`, "idempotency-key": idempotencyKey });
-    set(headers);
-    set({ accept, "content-type": body && "application/json" });
+    for (const [name, value] of Object.entries({
+      authorization: apiKey && `Bearer ${apiKey}`,
+      "idempotency-key": idempotencyKey,
+      ...headers,
+      accept,
+      "content-type": body && "application/json",
+    })) {
+      if (value !== undefined) all.set(name, value);
+    }
     return all;
   }
 }

@@ -19,7 +19,11 @@ abstract class TorchbridgeError extends Error {
   constructor(name: string, message: string, facts: object, options?: ErrorOptions) {
     super(message, options);
     Object.assign(this, { name }, facts);
-    Object.defineProperty(this, MARK, { value: name });
+  }
+
+  /** @internal */
+  get [MARK](): string {
+    return this.name;
   }
 }
 
@@ -33,9 +37,11 @@ function guard<Kind extends Error>(name: string): (error: unknown) => error is K
  * An answer that is not the gateway's own, such as the error page of a proxy, has the code `upstream_protocol`.
  */
 export class ApiError extends TorchbridgeError {
+  /** The same for every error of this kind. */
   declare readonly name: "ApiError";
   /** What went wrong, for a `switch`. A gateway newer than this package may send a code that the type does not list. */
   declare readonly code: ErrorCode;
+  /** The HTTP status. Within a stream, the one that the answer would have had. */
   declare readonly status: number;
   /** What went wrong, for a person. */
   declare readonly detail: string;
@@ -59,7 +65,9 @@ export class ApiError extends TorchbridgeError {
 
 /** The gateway could not be reached, or the connection broke before its whole answer was here. `cause` says why. */
 export class ConnectionError extends TorchbridgeError {
+  /** The same for every error of this kind. */
   declare readonly name: "ConnectionError";
+  /** Where the request went. */
   declare readonly url: string;
 
   constructor(url: string, options?: ErrorOptions) {
@@ -69,6 +77,7 @@ export class ConnectionError extends TorchbridgeError {
 
 /** Something took longer than the client's timeouts allow. The request is cancelled, also on the gateway. */
 export class TimeoutError extends TorchbridgeError {
+  /** The same for every error of this kind. */
   declare readonly name: "TimeoutError";
   /** Which of them. */
   declare readonly timeout: keyof Timeouts;
@@ -80,6 +89,7 @@ export class TimeoutError extends TorchbridgeError {
 
 /** A stream stopped before its `done` event, so its text is not whole. */
 export class StreamTruncatedError extends TorchbridgeError {
+  /** The same for every error of this kind. */
   declare readonly name: "StreamTruncatedError";
   /** The text up to there. */
   declare readonly text: string;

@@ -61,11 +61,14 @@ export class EventStreamDecoder {
   readonly #maxEventBytes: number;
   // Node's takes every byte order mark away that begins a piece, and not the first of all only.
   readonly #utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  #line: Uint8Array[] = [];
-  #data: string[] = [];
+  // Of the event that is not complete: its lines' bytes, how many, and where the last line begins.
+  #event: Uint8Array = Uint8Array.of(0);
   #size = 0;
+  #lineStart = 0;
+  readonly #data: string[] = [];
   #isAfterCarriageReturn = false;
-  #isFirstLine = true;
+  /** What a line may begin with that is no part of it: the first line only. */
+  #byteOrderMark: RegExp | "" = /^\uFEFF/;
 
   constructor(maxEventBytes: number = MAX_EVENT_BYTES) {
     this.#maxEventBytes = maxEventBytes;
@@ -77,50 +80,46 @@ export class EventStreamDecoder {
    * @throws EventStreamError
    */
   *feed(chunk: Uint8Array): Generator<string, void, undefined> {
-    let lineStart = 0;
-    for (let position = 0; position < chunk.length; position += 1) {
-      const byte = chunk[position];
+    for (const byte of chunk) {
       const isSecondHalf = byte === LINE_FEED && this.#isAfterCarriageReturn;
       this.#isAfterCarriageReturn = byte === CARRIAGE_RETURN;
-      if (byte !== LINE_FEED && byte !== CARRIAGE_RETURN) continue;
-      if (!isSecondHalf) {
-        this.#addToLine(chunk.subarray(lineStart, position));
-        yield* this.#endLine();
+      if (isSecondHalf) continue;
+      if (byte !== LINE_FEED && byte !== CARRIAGE_RETURN) {
+        this.#addToLine(byte);
+        continue;
       }
-      lineStart = position + 1;
+      const line = this.#takeLine().replace(this.#byteOrderMark, "");
+      this.#byteOrderMark = "";
+      const field = /^data(?:: ?(.*))?$/s.exec(line);
+      if (field) this.#data.push(field[1] ?? "");
+      if (line !== "") continue;
+      this.#size = 0;
+      this.#lineStart = 0;
+      const data = this.#data.splice(0);
+      if (data.length > 0) yield data.join("\n");
     }
-    this.#addToLine(chunk.subarray(lineStart));
   }
 
-  #addToLine(piece: Uint8Array): void {
-    this.#size += piece.length;
-    if (this.#size > this.#maxEventBytes) {
+  #addToLine(byte: number): void {
+    if (this.#size === this.#maxEventBytes) {
       throw new EventStreamError(`an event has more than ${this.#maxEventBytes} bytes`);
     }
-    if (piece.length > 0) this.#line.push(piece);
-  }
-
-  *#endLine(): Generator<string, void, undefined> {
-    const line = this.#decodeLine();
-    this.#line = [];
-    this.#isFirstLine = false;
-    if (line === "data") this.#data.push("");
-    if (line.startsWith("data:")) this.#data.push(line.slice(line.startsWith("data: ") ? 6 : 5));
-    if (line !== "") return;
-    this.#size = 0;
-    if (this.#data.length > 0) {
-      const data = this.#data.join("\n");
-      this.#data = [];
-      yield data;
+    if (this.#size === this.#event.length) {
+      const grown = new Uint8Array(2 * this.#size); // twice: to grow byte by byte would copy the line for each
+      grown.set(this.#event);
+      this.#event = grown;
     }
+    this.#event[this.#size] = byte;
+    this.#size += 1;
   }
 
-  #decodeLine(): string {
+  #takeLine(): string {
+    const line = this.#event.subarray(this.#lineStart, this.#size);
+    this.#lineStart = this.#size;
     try {
-      const text = this.#line.map((piece) => this.#utf8.decode(piece, { stream: true })).join("") + this.#utf8.decode();
-      return this.#isFirstLine ? text.replace(/^\uFEFF/, "") : text;
-    } catch (cause) {
-      throw new EventStreamError("a line is not UTF-8", { cause });
+      return this.#utf8.decode(line);
+    } catch {
+      throw new EventStreamError("a line is not UTF-8");
     }
   }
 }

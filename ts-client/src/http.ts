@@ -19,7 +19,6 @@ export class HttpExchange {
     this.#url = url;
     this.#timeouts = timeouts;
     this.#callerSignal = callerSignal;
-    if (callerSignal?.aborted) this.#abort();
     callerSignal?.addEventListener("abort", this.#abort);
   }
 
@@ -28,8 +27,8 @@ export class HttpExchange {
     this.stop(which);
     const milliseconds = this.#timeouts?.[which] ?? DEFAULT_TIMEOUTS[which];
     const abort = (): void => this.#controller.abort(new TimeoutError(which, milliseconds));
-    // A timer of more would go off at once.
-    this.#timers[which] = setTimeout(abort, Math.min(milliseconds, 2 ** 31 - 1));
+    // One of more than 2 ** 31 would go off at once.
+    this.#timers[which] = setTimeout(abort, Math.min(milliseconds, 2e9));
   }
 
   stop(which: keyof Timeouts): void {
@@ -43,7 +42,6 @@ export class HttpExchange {
 
   /** Sends the request and returns its answer as soon as the head is here, if that says that it is a success. */
   async send(fetch: FetchFunction, request: RequestInit, onResponse?: (response: Response) => void): Promise<Response> {
-    this.throwIfAborted();
     this.start("headersMs");
     const response = await this.#attempt(() => fetch(this.#url, { ...request, signal: this.#controller.signal }));
     this.stop("headersMs");

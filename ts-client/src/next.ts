@@ -6,6 +6,7 @@ const REQUEST_HEADERS = ["accept", "cache-control", "idempotency-key", "x-first-
 const RESPONSE_HEADERS = ["age", "cache-status", "content-type", "retry-after", "x-request-id"];
 const MAX_BODY_BYTES = 4 * 2 ** 20;
 
+/** Where the gateway is, and what the route sends it. */
 export interface GenerateRouteOptions {
   /** Where the gateway is. Left out, it is the environment variable TORCHBRIDGE_BASE_URL, or `http://localhost:8000`. */
   readonly baseUrl?: string | undefined;
@@ -17,6 +18,7 @@ export interface GenerateRouteOptions {
   readonly headers?: ((request: Request) => Record<string, string> | Promise<Record<string, string>>) | undefined;
   /** The longest body, in bytes. 4 MiB, as the gateway. */
   readonly maxBodyBytes?: number | undefined;
+  /** Takes the place of the global `fetch`. */
   readonly fetch?: FetchFunction | undefined;
 }
 

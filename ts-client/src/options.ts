@@ -1,14 +1,17 @@
 import type { GenerationResponse, StreamEvent } from "./schema.gen.js";
 
+/** What `fetch` is in this environment. */
 export type FetchFunction = typeof globalThis.fetch;
 
 /** What a validator such as Zod, Valibot or ArkType offers: https://standardschema.dev. */
 export interface StandardSchema<Output> {
+  /** The part of it that this package calls. */
   readonly "~standard": {
     readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
   };
 }
 
+/** What a validator says of a value: what it is, or what is wrong with it. */
 export type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly { readonly message: string }[] };
@@ -17,7 +20,7 @@ export type SchemaResult<Output> =
 export interface Timeouts {
   /** Until the head of the answer, which the gateway sends with the first text or the whole answer. 660,000. */
   readonly headersMs?: number | undefined;
-  /** Of a stream, until its first text. 330,000. */
+  /** Of a stream, from its request to its first text. 330,000. */
   readonly firstTokenMs?: number | undefined;
   /** Of a stream, between two events. The comments that keep a silent connection open do not count. 120,000. */
   readonly idleMs?: number | undefined;
@@ -25,11 +28,13 @@ export interface Timeouts {
 
 /** One attempt of a call; a call that is tried again has several. */
 export interface Attempt {
+  /** Where it goes. */
   readonly url: string;
   /** 0 for the first. */
   readonly number: number;
 }
 
+/** All that a client can be told. Everything has a default. */
 export interface PythonClientOptions {
   /**
    * Where the gateway is; in a browser it may be a path of the page's own server, such as `/api`. Left out, it is the
@@ -44,6 +49,7 @@ export interface PythonClientOptions {
   readonly fetch?: FetchFunction | undefined;
   /** How often a call that failed before any event is tried again, where that may help. 2. */
   readonly maxRetries?: number | undefined;
+  /** Each cancels the request and makes the call throw a TimeoutError, which is not tried again. */
   readonly timeouts?: Timeouts | undefined;
   /** Check what the gateway sends, whole: by itself the client looks only at what it relies on. */
   readonly schemas?:
@@ -60,11 +66,12 @@ export interface PythonClientOptions {
   readonly onRetry?: ((attempt: Attempt, error: Error, delayMs: number) => void) | undefined;
 }
 
+/** What one call can be told beside its request. */
 export interface CallOptions {
   /** Aborting it cancels the request, also on the gateway, and makes the call throw the signal's reason. */
   readonly signal?: AbortSignal | undefined;
   /** Goes out as `idempotency-key`, the same in each attempt, for proxies that know it: the gateway does not look. */
   readonly idempotencyKey?: string | undefined;
-  /** Go out with this call, before those of the client. */
+  /** Go out with this call, in place of the client's of the same names. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }

@@ -5,6 +5,7 @@ import type { GenerationRequest } from "./schema.gen.js";
 
 export type { GenerationState } from "./generation-store.js";
 
+/** What a component can do with its generation. */
 export interface Generation {
   /** Stops what runs and generates this. It resolves when that has ended, however it has, and never rejects. */
   readonly generate: (request: GenerationRequest) => Promise<void>;

@@ -11,7 +11,7 @@ export function retryDelay(error: unknown, retries: number): number | undefined 
   return Math.min(error.retryAfter ?? 0, LONGEST_RETRY_AFTER_SECONDS) * 1_000 + jitter;
 }
 
-/** Resolves after `milliseconds`, or as soon as the signal is aborted. */
+/** Resolves after `milliseconds`, or as soon as the signal is aborted, also before. */
 export async function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   await new Promise<void>((resolve) => {
     const end = (): void => {
@@ -21,5 +21,6 @@ export async function sleep(milliseconds: number, signal: AbortSignal | undefine
     };
     const timer = setTimeout(end, milliseconds);
     signal?.addEventListener("abort", end);
+    if (signal?.aborted) end();
   });
 }

@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
-import { PythonClient } from "../src/index.js";
+import { PythonClient, type StreamEvent } from "../src/index.js";
 import { sendJson, startEndlessStream, startServer } from "./local-server.js";
 import { caught, collect, PROBLEM, REQUEST, RESPONSE, START, WHOLE_STREAM } from "./wire.js";
 
@@ -75,6 +75,24 @@ describe("streamText", () => {
     expect(types).toEqual(["start", "delta"]);
     await disconnected;
     expect(getEventListeners(controller.signal, "abort")).toEqual([]);
+  });
+
+  it("does not yield the event that a schema looks at when the abort comes", async () => {
+    const { url, disconnected } = await startEndlessStream(WHOLE_STREAM);
+    const controller = new AbortController();
+    const types: string[] = [];
+    const validate = (value: unknown): { value: StreamEvent } => {
+      if (types.length === 1) controller.abort("stop button");
+      return { value: value as StreamEvent };
+    };
+    const client = new PythonClient(url, { schemas: { event: { "~standard": { validate } } } });
+    const error = await caught(
+      (async () => {
+        for await (const event of client.streamText(REQUEST, { signal: controller.signal })) types.push(event.type);
+      })(),
+    );
+    expect([error, types]).toEqual(["stop button", ["start"]]);
+    await disconnected;
   });
 
   it("throws the reason of an abort while it waits for the next event", async () => {

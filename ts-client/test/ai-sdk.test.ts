@@ -1,9 +1,9 @@
 // The AI SDK itself, in both versions that take a model of specification V3, over a server that speaks as the gateway does.
 
-import type { LanguageModelV3 } from "@ai-sdk/provider";
+import type { LanguageModelV3CallOptions as CallOptions, LanguageModelV3 } from "@ai-sdk/provider";
 import { describe, expect, it } from "vitest";
 import { createTorchbridge } from "../src/ai-sdk.js";
-import { readBody, sendJson, startServer } from "./local-server.js";
+import { readBody, sendJson, startEndlessStream, startServer } from "./local-server.js";
 import { caught, collect, encodeEvents, PROBLEM } from "./wire.js";
 
 /** What of the SDK these tests call. */
@@ -26,6 +26,8 @@ const CHUNKS = [
   { ...HEAD, choices: [], usage: { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 } },
 ];
 const STREAM = `${encodeEvents(CHUNKS)}data: [DONE]\n\n`;
+
+const CALL = { prompt: [{ role: "user", content: [{ type: "text", text: "Hello" }] }] } satisfies CallOptions;
 
 async function startGateway(answer: string = STREAM): Promise<{ model: LanguageModelV3; asked: unknown[] }> {
   const asked: unknown[] = [];
@@ -138,4 +140,30 @@ it("reads no pictures, and says so before anything is sent", async () => {
   const picture = { type: "file", mediaType: "image/png", data: new Uint8Array() } as const;
   await expect(model.doStream({ prompt: [{ role: "user", content: [picture] }] })).rejects.toThrow("reads text only");
   expect(asked).toEqual([]);
+});
+
+it.each([
+  ["firstTokenMs", { firstTokenMs: 100, idleMs: 60_000 }, CHUNKS.slice(0, 1)],
+  ["idleMs", { firstTokenMs: 60_000, idleMs: 100 }, CHUNKS.slice(0, 2)],
+] as const)("a stream that goes silent ends by %s", async (timeout, timeouts, chunks) => {
+  const { url, disconnected } = await startEndlessStream(chunks);
+  const { stream } = await createTorchbridge({ baseUrl: url, timeouts })("tiny").doStream(CALL);
+  const parts = await collect(stream);
+  expect(parts.at(-1)).toMatchObject({ type: "error", error: { name: "TimeoutError", timeout } });
+  await disconnected;
+});
+
+it("yields nothing more of what has come once the call is aborted", async () => {
+  const { model } = await startGateway();
+  const controller = new AbortController();
+  const { stream } = await model.doStream({ ...CALL, abortSignal: controller.signal });
+  const types: string[] = [];
+  for await (const part of stream) {
+    types.push(part.type);
+    if (part.type === "text-delta") controller.abort();
+  }
+  // The stream reads one part ahead of its reader.
+  expect(types.slice(0, 4)).toEqual(["stream-start", "response-metadata", "text-start", "text-delta"]);
+  expect(types.slice(4)).not.toContain("finish");
+  expect(types.at(-1)).toBe("error");
 });

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { expect, expectTypeOf, it } from "vitest";
 import {
   hasText,
@@ -14,6 +15,16 @@ import { ERROR, PROBLEM, RESPONSE, WHOLE_STREAM } from "./wire.js";
 it("knows every event of the contract", () => {
   expectTypeOf<StreamEvent["type"]>().toEqualTypeOf<"start" | "delta" | "done" | "error">();
   for (const event of [...WHOLE_STREAM, ERROR]) expect(isStreamEvent(event)).toBe(true);
+});
+
+it("tells the events of a stream apart as openapi.json says", () => {
+  const { paths, components } = JSON.parse(readFileSync(new URL("../../openapi.json", import.meta.url), "utf8"));
+  const { itemSchema } = paths["/generate/stream"].post.responses["200"].content["text/event-stream"];
+  expect(JSON.stringify(itemSchema)).toContain('"#/components/schemas/StreamEvent"');
+  const { propertyName, mapping } = components.schemas.StreamEvent.discriminator;
+  expect(propertyName).toBe("type");
+  expect(Object.keys(mapping).sort()).toEqual(["delta", "done", "error", "start"]);
+  for (const type of Object.keys(mapping)) expect(isStreamEvent({ type })).not.toBeUndefined();
 });
 
 it("asks for nothing but a prompt", () => {

@@ -7,13 +7,18 @@ afterEach(() => vi.unstubAllEnvs());
 
 it("finds the gateway by its options, its environment or its default", () => {
   expect(new PythonClient({ baseUrl: "http://options/" }).baseUrl).toBe("http://options");
+  vi.stubEnv("TORCHBRIDGE_BASE_URL", "");
+  expect(new PythonClient().baseUrl).toBe("http://localhost:8000");
   vi.stubEnv("TORCHBRIDGE_BASE_URL", "http://environment");
   expect(new PythonClient().baseUrl).toBe("http://environment");
   expect(new PythonClient("http://argument", { apiKey: "k" }).baseUrl).toBe("http://argument");
 });
 
-it("finds it also where there is no environment, as in a browser", () => {
-  vi.stubGlobal("process", undefined);
+it.each([
+  ["there is no environment, as in a browser", undefined],
+  ["nobody may look at it, as in Deno without a permission", { env: new Proxy({}, { get: refuse }) }],
+])("finds it also where %s", (_, process) => {
+  vi.stubGlobal("process", process);
   const { baseUrl } = new PythonClient();
   vi.unstubAllGlobals();
   expect(baseUrl).toBe("http://localhost:8000");
@@ -46,16 +51,20 @@ it("shows each attempt before it is made, and the head of its answer", async () 
   ]);
 });
 
-it("tells whether the default model can answer", async () => {
-  const statuses = [200, 503];
+it("tells whether the default model can answer now, without another attempt", async () => {
+  const statuses = [200, 503, 200];
   const { url } = await startServer((request, response) => {
     const status = request.url === "/readyz" ? (statuses.shift() ?? 500) : 404;
     sendJson(response, status, status === 200 ? { status: "ok" } : { ...PROBLEM, code: "model_not_ready" });
   });
-  const client = new PythonClient(url, { maxRetries: 0 });
+  const client = new PythonClient(url);
   expect(await client.health()).toEqual({ status: "ok" });
   expect(await caught(client.health())).toMatchObject({ code: "model_not_ready" });
 });
+
+function refuse(): never {
+  throw new Error("NotCapable");
+}
 
 function only<Value>(accepts: (value: unknown) => boolean): StandardSchema<Value> {
   return {

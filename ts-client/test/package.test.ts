@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,8 +12,18 @@ const run = promisify(execFile);
 const root = new URL("..", import.meta.url).pathname;
 const tsc = join(root, "node_modules/typescript/bin/tsc");
 
+/** As strict as this package is itself, with the declarations of the package looked at too. */
+const { compilerOptions } = JSON.parse(readFileSync(join(root, "tsconfig.json"), "utf8"));
 const SETTINGS = {
-  compilerOptions: { strict: true, module: "NodeNext", target: "ES2023", lib: ["ES2023", "DOM"], types: ["node"] },
+  compilerOptions: {
+    ...compilerOptions,
+    types: ["node"],
+    rootDir: ".",
+    outDir: ".",
+    declaration: false,
+    isolatedDeclarations: false,
+  },
+  exclude: ["node_modules"],
 };
 
 /** An empty project in which the packed package is installed, as anybody would have it. */

@@ -1,8 +1,11 @@
-import { describe, expect, it, vi } from "vitest";
+import { getEventListeners } from "node:events";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { ApiError, ConnectionError, PythonClient, TimeoutError } from "../src/index.js";
 import { retryDelay } from "../src/retry.js";
 import { closedUrl, sendJson, startEventStream, startServer } from "./local-server.js";
 import { caught, collect, PROBLEM, REQUEST, RESPONSE, START, WHOLE_STREAM } from "./wire.js";
+
+afterEach(() => void vi.useRealTimers());
 
 const AT_ONCE = { ...PROBLEM, retry_after: 0 };
 
@@ -74,12 +77,21 @@ it("tries again what no network carried", async () => {
   expect(errors).toHaveLength(1);
 });
 
-it("ends the wait for the next attempt as soon as the caller aborts", async () => {
-  const { url, seen } = await startFailing(503, 503, 503);
+it.each([
+  ["before", (abort: () => void) => abort()],
+  ["during", (abort: () => void) => setImmediate(abort)],
+])("makes no other attempt when the caller aborts %s the wait for it", async (_, when) => {
+  vi.useFakeTimers({ toFake: ["setTimeout"] }); // so the wait has no end of its own
+  const { url, seen } = await startFailing(503, 503);
   const controller = new AbortController();
-  const client = new PythonClient(url, { onRetry: () => controller.abort("enough") });
+  const attempts: number[] = [];
+  const client = new PythonClient(url, {
+    onRequest: ({ number }) => attempts.push(number),
+    onRetry: () => when(() => controller.abort("enough")),
+  });
   expect(await caught(client.generateText(REQUEST, { signal: controller.signal }))).toBe("enough");
-  expect(seen).toHaveLength(1);
+  expect([attempts, seen.length]).toEqual([[0], 1]);
+  expect(getEventListeners(controller.signal, "abort")).toEqual([]);
 });
 
 describe("retryDelay", () => {
