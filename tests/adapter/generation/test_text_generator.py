@@ -1,80 +1,20 @@
 import asyncio
-import time
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import pytest
 
-from adapter.call import Call
 from adapter.errors import (
-    DeadlineExceeded,
-    GenerationFailed,
     ModelNotFound,
     ModelNotReady,
     Overloaded,
-    TorchbridgeError,
     UpstreamProtocol,
     UpstreamUnavailable,
     VersionNotFound,
-    WorkerDied,
 )
-from adapter.generation.admission import Admission
-from adapter.generation.canary import Canaries
-from adapter.generation.rate_limit import RateLimiter
-from adapter.generation.response_cache import ResponseCache
-from adapter.generation.retry_budget import RetryBudget
 from adapter.generation.text_generator import TextGenerator
-from adapter.generation.traffic import Traffic
-from adapter.schema import DeltaEvent, DoneEvent, GenerationRequest, GenerationResponse, StartEvent
-from adapter.torchserve.model_registry import ModelRegistry
+from adapter.schema import DoneEvent
+from tests.adapter.generation.generators import FIRST, REQUEST, START, call, make_generator, take_all, wait_for_ever
 from tests.fakes import FakeInference, FakeManagement, wait_for
-
-REQUEST = GenerationRequest(prompt="Once")
-START = StartEvent(id="request-1", model="tiny", model_version="1.0", model_digest="1f", prompt_tokens=3)
-FIRST = DeltaEvent(index=0, text="Hello")
-
-
-def call(**limits: float) -> Call:
-    now = time.monotonic()
-    return Call("request-1", now, **{name: now + seconds for name, seconds in limits.items()})
-
-
-def make_generator(
-    management: FakeManagement,
-    inference: FakeInference,
-    *,
-    max_waiting: int = 8,
-    max_live: int = 8,
-    retry_delay: float = 0.001,
-    traffic: Traffic | None = None,
-    canaries: Canaries | None = None,
-    cache: ResponseCache | None = None,
-) -> TextGenerator:
-    return TextGenerator(
-        ModelRegistry(management, None),
-        inference,
-        admission=Admission(max_waiting),
-        cache=cache or ResponseCache(),
-        rate_limiter=RateLimiter(None),
-        retries=RetryBudget(first_delay=retry_delay),
-        traffic=traffic or Traffic(),
-        canaries=canaries or Canaries(),
-        max_live=max_live,
-    )
-
-
-@pytest.fixture
-def generator(management: FakeManagement, inference: FakeInference) -> TextGenerator:
-    return make_generator(management, inference)
-
-
-async def wait_for_ever() -> None:
-    await asyncio.Event().wait()
-
-
-async def take_all(arrivals: AsyncIterator[object]) -> None:
-    async for _ in arrivals:
-        pass
 
 
 async def test_pins_the_model_and_version(generator: TextGenerator, inference: FakeInference) -> None:
@@ -262,120 +202,3 @@ async def test_a_bug_is_an_internal_failure(generator: TextGenerator, inference:
         b'torchbridge_failures_total{code="internal",model="tiny",model_version="1.0"} 1.0'
         in generator.metrics.render()
     )
-
-
-# Deadlines
-
-
-async def test_a_request_whose_deadline_comes_in_the_line_never_reaches_the_worker(
-    management: FakeManagement, inference: FakeInference
-) -> None:
-    management.slots = 1
-    generator = make_generator(management, inference)
-    inference.script = [wait_for_ever]
-    running = asyncio.create_task(generator.complete(REQUEST, call()))
-    await wait_for(lambda: inference.requests)
-    with pytest.raises(DeadlineExceeded, match=r"not complete within 0\.05 seconds"):
-        await generator.complete(REQUEST, call(deadline=0.05))
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    assert len(inference.requests) == 1
-
-
-async def test_a_deadline_stops_a_running_request(generator: TextGenerator, inference: FakeInference) -> None:
-    inference.script = [START, FIRST, wait_for_ever]
-    with pytest.raises(DeadlineExceeded):
-        await generator.complete(REQUEST, call(deadline=0.05))
-    assert inference.is_closed.is_set()
-
-
-async def test_without_a_first_text_in_time_a_request_ends(generator: TextGenerator, inference: FakeInference) -> None:
-    inference.script = [START, wait_for_ever]
-    with pytest.raises(DeadlineExceeded, match="no text within"):
-        await generator.complete(REQUEST, call(first_text_deadline=0.05, deadline=60))
-
-
-async def test_the_limit_of_the_first_text_does_not_hold_for_the_others(
-    generator: TextGenerator, inference: FakeInference
-) -> None:
-    limits = call(first_text_deadline=0.05, deadline=60)
-
-    async def wait_past_the_first_limit() -> None:
-        await asyncio.sleep(limits.first_text_deadline - time.monotonic() + 0.01)
-
-    inference.script = [START, FIRST, wait_past_the_first_limit, GenerationFailed("reached")]
-    with pytest.raises(GenerationFailed):
-        await generator.complete(REQUEST, limits)
-
-
-async def test_a_deadline_holds_for_who_takes_events_more_slowly_than_they_come(
-    generator: TextGenerator, inference: FakeInference
-) -> None:
-    inference.script = [START, *[DeltaEvent(index=index, text="x") for index in range(1_000)]]
-    limits = call(deadline=0.05)
-    arrivals = generator.stream(REQUEST, limits)
-    await anext(arrivals)
-    await asyncio.sleep(limits.deadline - time.monotonic() + 0.01)
-    with pytest.raises(DeadlineExceeded):
-        await anext(arrivals)
-    assert inference.is_closed.is_set()
-
-
-# Retries
-
-
-@pytest.mark.parametrize("failure", [WorkerDied("x"), UpstreamUnavailable("x"), ModelNotReady("x")], ids=repr)
-async def test_a_failure_that_may_pass_is_tried_again(
-    generator: TextGenerator, inference: FakeInference, failure: TorchbridgeError
-) -> None:
-    attempts = 0
-
-    async def fail_twice() -> None:
-        nonlocal attempts
-        attempts += 1
-        if attempts == 2:
-            inference.script = None
-        raise failure
-
-    inference.script = [fail_twice]
-    assert isinstance(await generator.complete(REQUEST, call()), GenerationResponse)
-    assert len(inference.requests) == 3
-
-
-async def test_a_third_retry_is_not_made(generator: TextGenerator, inference: FakeInference) -> None:
-    inference.script = [WorkerDied("died")]
-    with pytest.raises(WorkerDied):
-        await generator.complete(REQUEST, call())
-    assert len(inference.requests) == 3
-
-
-async def test_nothing_is_tried_again_after_text(generator: TextGenerator, inference: FakeInference) -> None:
-    inference.script = [START, FIRST, WorkerDied("died")]
-    with pytest.raises(WorkerDied):
-        await generator.complete(REQUEST, call())
-    assert len(inference.requests) == 1
-
-
-@pytest.mark.parametrize("limit", ["deadline", "first_text_deadline"])
-async def test_a_retry_that_would_come_too_late_is_not_made(
-    management: FakeManagement, inference: FakeInference, limit: str
-) -> None:
-    generator = make_generator(management, inference, retry_delay=60)
-    inference.script = [WorkerDied("died")]
-    with pytest.raises(WorkerDied):
-        await generator.complete(REQUEST, call(**{limit: 30}))
-    assert len(inference.requests) == 1
-
-
-async def test_other_failures_are_not_tried_again(generator: TextGenerator, inference: FakeInference) -> None:
-    inference.script = [GenerationFailed("no")]
-    with pytest.raises(GenerationFailed):
-        await generator.complete(REQUEST, call())
-    assert len(inference.requests) == 1
-
-
-async def test_a_stream_is_not_tried_again(generator: TextGenerator, inference: FakeInference) -> None:
-    inference.script = [WorkerDied("died")]
-    with pytest.raises(WorkerDied):
-        await anext(generator.stream(REQUEST, call()))
-    assert len(inference.requests) == 1

@@ -9,8 +9,8 @@ from adapter.errors import VersionNotFound
 from adapter.generation.traffic import Traffic
 from adapter.schema import GenerationRequest
 from adapter.torchserve.model_registry import ModelRegistry
+from tests.adapter.generation.generators import call, make_generator
 from tests.adapter.generation.held_generations import settle
-from tests.adapter.generation.test_text_generator import call, make_generator
 from tests.fakes import FakeInference, FakeManagement
 
 REQUEST = GenerationRequest(prompt="Once")

@@ -10,7 +10,7 @@ from adapter.generation.canary import Canaries, Canary
 from adapter.generation.text_generator import TextGenerator
 from adapter.generation.traffic import Traffic
 from adapter.schema import GenerationRequest, StreamEvent
-from tests.adapter.generation.test_text_generator import make_generator
+from tests.adapter.generation.generators import make_generator
 from tests.fakes import FakeInference, FakeManagement
 
 REQUEST = GenerationRequest(prompt="Once")
