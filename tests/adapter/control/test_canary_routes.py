@@ -1,33 +1,17 @@
 """A canary over the control socket of a running gateway."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import httpx
 import pytest
 
 from adapter.control.client import ControlClient
-from adapter.control.messages import CanaryReport, CanaryRequest, control_socket
+from adapter.control.messages import CanaryReport, CanaryRequest
 from adapter.errors import Conflict, InvalidRequest, ModelNotFound, ModelNotReady, NotFound, VersionNotFound
-from tests.adapter.control.running_gateway import running_gateway
-from tests.fakes import FakeInference, FakeManagement
+from tests.fakes import FakeManagement
 
 
 @pytest.fixture
 def management() -> FakeManagement:
     return FakeManagement({"tiny": {"1.0": 1, "2.0": 1}})
-
-
-@pytest.fixture
-def url(tmp_path: Path, management: FakeManagement, inference: FakeInference) -> Iterator[str]:
-    with running_gateway(tmp_path, management, inference) as url:
-        yield url
-
-
-@pytest.fixture
-def client(url: str, tmp_path: Path) -> ControlClient:
-    del url
-    return ControlClient(control_socket(tmp_path))
 
 
 def asked(**about: object) -> CanaryRequest:

@@ -3,7 +3,6 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -13,20 +12,7 @@ from adapter.control.app import listen
 from adapter.control.client import ControlClient, GatewayNotRunning
 from adapter.control.messages import control_socket
 from adapter.errors import UpstreamUnavailable
-from tests.adapter.control.running_gateway import running_gateway
-from tests.fakes import FakeInference, FakeManagement
-
-
-@pytest.fixture
-def url(tmp_path: Path, management: FakeManagement, inference: FakeInference) -> Iterator[str]:
-    with running_gateway(tmp_path, management, inference) as url:
-        yield url
-
-
-@pytest.fixture
-def client(url: str, tmp_path: Path) -> ControlClient:
-    del url
-    return ControlClient(control_socket(tmp_path))
+from tests.fakes import FakeManagement
 
 
 def test_tells_what_runs_where(client: ControlClient) -> None:
