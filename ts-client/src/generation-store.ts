@@ -41,7 +41,7 @@ export class GenerationStore {
 
   /** Stops what runs and generates this. It resolves when that has ended, however it has, and never rejects. */
   readonly generate = async (request: GenerationRequest): Promise<void> => {
-    this.abandon();
+    this.#cancel();
     const controller = new AbortController();
     this.#request = request;
     this.#controller = controller;
@@ -50,6 +50,7 @@ export class GenerationStore {
     let start: StartEvent | undefined;
     try {
       for await (const event of this.client.streamText(request, { signal: controller.signal })) {
+        controller.signal.throwIfAborted(); // the event may have been on its way already
         if (event.type === "start") start = event;
         if (event.type === "delta") text += event.text;
         if (start !== undefined && event.type !== "done") this.#tellInFrame({ status: "streaming", text, start });
@@ -66,7 +67,7 @@ export class GenerationStore {
   /** Keeps the text that is here, and cancels the rest, also on the gateway. */
   readonly stop = (): void => {
     if (this.#state.status !== "waiting" && this.#state.status !== "streaming") return;
-    this.abandon();
+    this.#cancel();
     this.#tell({ status: "stopped", text: this.#state.text });
   };
 
@@ -75,8 +76,7 @@ export class GenerationStore {
     if (this.#request !== undefined) await this.generate(this.#request);
   };
 
-  /** Cancels what runs without a word: nobody is there to see it any more. */
-  abandon(): void {
+  #cancel(): void {
     const controller = this.#controller;
     this.#controller = undefined;
     clearTimeout(this.#frame);

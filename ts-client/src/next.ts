@@ -2,7 +2,15 @@ import { environmentUrl } from "./environment.js";
 import type { FetchFunction } from "./options.js";
 import type { Problem } from "./schema.gen.js";
 
-const REQUEST_HEADERS = ["accept", "cache-control", "idempotency-key", "x-first-token-timeout", "x-request-timeout"];
+const REQUEST_HEADERS = [
+  "accept",
+  "cache-control",
+  "content-type", // the page's own word: another site's page cannot say JSON without leave, and the gateway takes no other
+  "idempotency-key",
+  "x-first-token-timeout",
+  "x-request-id",
+  "x-request-timeout",
+];
 const RESPONSE_HEADERS = ["age", "cache-status", "content-type", "retry-after", "x-request-id"];
 const MAX_BODY_BYTES = 4 * 2 ** 20;
 
@@ -44,7 +52,6 @@ export function createGenerateRoute(options: GenerateRouteOptions = {}): (reques
       });
     }
     const headers = pick(request.headers, REQUEST_HEADERS);
-    headers.set("content-type", "application/json");
     for (const [name, value] of Object.entries((await options.headers?.(request)) ?? {})) headers.set(name, value);
     if (apiKey !== undefined) headers.set("authorization", `Bearer ${apiKey}`);
     try {

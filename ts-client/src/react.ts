@@ -27,6 +27,7 @@ export function useGeneration(client?: PythonClient): GenerationState & Generati
   useEffect(() => {
     if (client !== undefined) store.client = client;
   }, [store, client]);
-  useEffect(() => () => store.abandon(), [store]);
+  // Nobody hears of it, but who is hidden and shown again, as by <Activity>, finds it stopped.
+  useEffect(() => store.stop, [store]);
   return { ...state, generate: store.generate, stop: store.stop, retry: store.retry };
 }

@@ -1,6 +1,6 @@
 import { expect, expectTypeOf, it } from "vitest";
 import { type GenerationState, GenerationStore } from "../src/generation-store.js";
-import { PythonClient } from "../src/index.js";
+import { type DeltaEvent, PythonClient, type StartEvent } from "../src/index.js";
 import { sendJson, startEndlessStream, startEventStream, startServer } from "./local-server.js";
 import { DELTAS, encodeEvents, PROBLEM, REQUEST, RESPONSE, START, WHOLE_STREAM } from "./wire.js";
 
@@ -92,16 +92,21 @@ it("cancels what runs when something else is to be generated", async () => {
   expect(store.getState().status).toBe("done");
 });
 
-it("says nothing when it is abandoned", async () => {
-  const { url, disconnected } = await startEndlessStream([START]);
-  const store = new GenerationStore(new PythonClient(url));
+it("shows no event that comes after it was stopped, also one that was on its way", async () => {
+  const delta = Promise.withResolvers<void>();
+  const client = new PythonClient("http://unused");
+  client.streamText = async function* () {
+    yield START as StartEvent;
+    await delta.promise;
+    yield DELTAS[0] as DeltaEvent;
+  };
+  const store = new GenerationStore(client);
   const generated = store.generate(REQUEST);
   await until(store, ({ status }) => status === "streaming");
-  const seen = follow(store);
-  store.abandon();
+  delta.resolve();
+  store.stop();
   await generated;
-  await disconnected;
-  expect(seen).toEqual([]);
+  expect(store.getState()).toEqual({ status: "stopped", text: "" });
 });
 
 it("tells by its status what there is", () => {

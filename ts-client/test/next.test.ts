@@ -63,11 +63,21 @@ it("keeps the key on the server, and of a page's headers sends only what the gat
     apiKey: "secret",
     headers: async (request) => ({ "x-user": request.headers.get("cookie") ?? "" }),
   });
-  const headers = { cookie: "ada", authorization: "Bearer mine", "x-user": "eve", "x-request-timeout": "5" };
+  const headers = { cookie: "ada", authorization: "Bearer mine", "x-user": "eve", "x-request-id": "7" };
   const response = await route(ask(undefined, headers));
   expect(await response.json()).toMatchObject({ asked: JSON.stringify(REQUEST) });
-  expect(seen[0]).toMatchObject({ authorization: "Bearer secret", "x-user": "ada", "x-request-timeout": "5" });
+  expect(seen[0]).toMatchObject({ authorization: "Bearer secret", "x-user": "ada", "x-request-id": "7" });
   expect(seen[0]).not.toHaveProperty("cookie");
+});
+
+it("lets the gateway refuse what another site's form can send", async () => {
+  const { url } = await startServer((request, response) => {
+    const isJson = request.headers["content-type"] === "application/json";
+    sendJson(response, isJson ? 200 : 415, RESPONSE);
+  });
+  const route = createGenerateRoute({ baseUrl: url });
+  expect((await route(ask())).status).toBe(200);
+  expect((await route(ask(undefined, { "content-type": "text/plain" }))).status).toBe(415);
 });
 
 it("cancels at the gateway what its page has left", async () => {

@@ -1,5 +1,5 @@
 // @vitest-environment jsdom
-import { act, createElement, StrictMode } from "react";
+import { Activity, act, createElement, StrictMode } from "react";
 import { createRoot, type Root } from "react-dom/client";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { PythonClient } from "../src/index.js";
@@ -50,6 +50,20 @@ it("is cancelled when its component goes away", async () => {
   await until(`streaming: ${RESPONSE.text}`);
   await act(async () => root.render(null));
   await disconnected;
+});
+
+it("is found stopped by who was hidden and comes back", async () => {
+  const { url, disconnected } = await startEndlessStream([START, ...DELTAS]);
+  const page = createElement(Page, { client: new PythonClient(url) });
+  const showAs = (mode: "visible" | "hidden") =>
+    act(async () => root.render(createElement(Activity, { mode, children: page })));
+  await showAs("visible");
+  act(() => void generation.generate(REQUEST));
+  await until(`streaming: ${RESPONSE.text}`);
+  await showAs("hidden");
+  await disconnected;
+  await showAs("visible");
+  expect(element.textContent).toBe(`stopped: ${RESPONSE.text}`);
 });
 
 it("asks the client of today, with functions that stay the same", async () => {
