@@ -40,6 +40,13 @@ def generate(page: Page, version: str | None = None, tokens: int = 200) -> None:
     panel.get_by_role("button", name="Generate").click()
 
 
+def serious_violations(page: Page) -> list[tuple[str, list[str]]]:
+    page.add_script_tag(path=APP / "node_modules" / "axe-core" / "axe.min.js")
+    found: list[dict[str, Any]] = page.evaluate("async () => (await axe.run()).violations")
+    serious = [violation for violation in found if violation["impact"] in {"serious", "critical"}]
+    return [(violation["id"], [node["html"] for node in violation["nodes"]]) for violation in serious]
+
+
 def test_the_text_grows_before_it_is_done_and_then_says_who_wrote_it_and_how_fast(page: Page) -> None:
     generate(page, SLOW, 900)
     status = answer(page).get_by_role("status")
@@ -91,6 +98,7 @@ def test_a_worker_that_is_killed_is_said_in_words_and_retry_works(page: Page, si
     expect(answer(page).get_by_role("status")).to_have_text("Failed")
     assert "x" in text_of(page)
     page.screenshot(path=SCREENSHOTS / "error.png", full_page=True)
+    assert serious_violations(page) == []
     wait_until(lambda: site.server.management.describe("light")[0].ready_workers == 1)
     alert.get_by_role("button", name="Retry").click()
     expect(answer(page).get_by_role("status")).to_have_text("Done")
@@ -101,12 +109,15 @@ def test_two_versions_answer_the_same_prompt_side_by_side(page: Page) -> None:
     panel = page.get_by_role("tabpanel", name="Compare versions")
     panel.get_by_label("Left").select_option("tiny@1.0")
     panel.get_by_label("Right").select_option("tiny@2.0")
-    panel.get_by_role("button", name="Generate").click()
+    button = panel.get_by_role("button", name="Generate")
+    button.press("Enter")
     for version in ("1.0", "2.0"):
         side = panel.get_by_role("article", name=f"Answer of tiny@{version}")
         expect(side.get_by_role("status")).to_have_text("Done")
         expect(side.locator("dl")).to_contain_text(f"tiny {version}")
+    expect(button).to_be_focused()
     page.screenshot(path=SCREENSHOTS / "compare.png", full_page=True)
+    assert serious_violations(page) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -115,10 +126,7 @@ def test_it_is_usable_by_all_in_light_and_dark(browser: Browser, app_url: str, s
         page.get_by_label("Prompt").first.press("Control+Enter")
         expect(answer(page).get_by_role("status")).to_have_text("Done")
         page.screenshot(path=SCREENSHOTS / f"{scheme}.png", full_page=True)
-        page.add_script_tag(path=APP / "node_modules" / "axe-core" / "axe.min.js")
-        found: list[dict[str, Any]] = page.evaluate("async () => (await axe.run()).violations")
-    serious = [violation for violation in found if violation["impact"] in {"serious", "critical"}]
-    assert [(violation["id"], [node["html"] for node in violation["nodes"]]) for violation in serious] == []
+        assert serious_violations(page) == []
 
 
 @pytest.mark.parametrize("path", ["/api/generate/stream", "/gateway/generate/stream"], ids=["route", "rewrite"])

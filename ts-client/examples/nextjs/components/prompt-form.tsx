@@ -35,11 +35,12 @@ export function PromptForm({ isBusy, onGenerate, onStop, children }: PromptFormP
         Ctrl and Enter generate.
       </p>
       <div className="fields">{children}</div>
+      {/* Not `disabled`, which would take the focus from who has just pressed it. */}
       <div className="buttons">
-        <button type="submit" className="primary" disabled={isBusy}>
+        <button type="submit" className="primary" aria-disabled={isBusy}>
           Generate
         </button>
-        <button type="button" onClick={onStop} disabled={!isBusy}>
+        <button type="button" onClick={onStop} aria-disabled={!isBusy}>
           Stop
         </button>
       </div>
