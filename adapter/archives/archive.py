@@ -25,6 +25,7 @@ from adapter.archives.record import (
     FileRecord,
     ModelFacts,
     Versions,
+    archive_file_name,
 )
 from adapter.archives.torchserve_manifest import MODEL_CONFIG_ENTRY, torchserve_manifest
 from adapter.archives.zip_writer import Source, record_of, size_of, write_zip
@@ -82,7 +83,7 @@ def build_archive(
     with progress("reading", sum(map(size_of, sources.values()))) as advance:
         files = {entry: record_of(content, advance) for entry, content in sources.items()}
     model = read_model_facts({path: files[entry] for entry, path in model_files.items()}, source)
-    archive = output_directory / f"{name}-{version}.mar"
+    archive = output_directory / archive_file_name(name, version)
     if archive.exists():
         held = _probes_record(archive)
         expected = _descriptions(name, version, model, files | held)[RECORD_ENTRY]

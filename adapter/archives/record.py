@@ -66,8 +66,16 @@ class ArchiveRecord(_Part):
         return canonical_json(self.model_dump())
 
     @property
+    def file_name(self) -> str:
+        return archive_file_name(self.name, self.version)
+
+    @property
     def digest(self) -> str:
         return hashlib.sha256(self.to_bytes()).hexdigest()
+
+
+def archive_file_name(name: str, version: str) -> str:
+    return f"{name}-{version}.mar"
 
 
 def canonical_json(value: object) -> bytes:

@@ -90,7 +90,7 @@ def _read_record(content: bytes, files: dict[str, FileRecord]) -> ArchiveRecord:
 def _check_identity(archive: Path, record: ArchiveRecord, manifest: bytes) -> None:
     if manifest != torchserve_manifest(record.name, record.version):
         raise ContentError(f"{MANIFEST_ENTRY}: it is not what TorchServe is to read of this record")
-    if archive.name != f"{record.name}-{record.version}.mar":
+    if archive.name != record.file_name:
         raise ContentError(f"the file's name is not that of {record.name!r} in version {record.version!r}")
 
 

@@ -31,7 +31,7 @@ def switch(server: RunningServer, model: str, version: str) -> None:
 def record_default(server: RunningServer, model: str, version: str, archive: str) -> None:
     """Writes down that `version` is deployed and the default."""
     state = server.state
-    deployed = VersionState(archive=archive, digest=read_record(server.store.path(archive)).digest)
+    deployed = _as_stored(server, archive)
     before = state.models.get(model)
     if before is None:
         changed = ModelState(default=version, versions={version: deployed})
@@ -44,7 +44,7 @@ def record_default(server: RunningServer, model: str, version: str, archive: str
 def record_version(server: RunningServer, model: str, version: str, archive: str) -> None:
     """Writes down that `version` is deployed, beside the default."""
     state = server.state
-    deployed = VersionState(archive=archive, digest=read_record(server.store.path(archive)).digest)
+    deployed = _as_stored(server, archive)
     before = state.models.get(model, ModelState(default=version, versions={}))
     server.save(state.with_model(model, before.with_version(version, deployed)))
 
@@ -126,6 +126,10 @@ def unregister(server: RunningServer, model: str, version: str) -> None:
         return
     with suppress(VersionNotFound, ModelNotFound):  # TorchServe may have done it between the two
         server.management.unregister(model, version)
+
+
+def _as_stored(server: RunningServer, archive: str) -> VersionState:
+    return VersionState(archive=archive, digest=read_record(server.store.path(archive)).digest)
 
 
 def _is_empty(traffic: VersionTraffic) -> bool:

@@ -61,7 +61,7 @@ def deploy(server: RunningServer, source: Path, options: DeploymentOptions, repo
         kind="deploy",
         model=record.name,
         version=record.version,
-        archive=f"{record.name}-{record.version}.mar",
+        archive=record.file_name,
         promotes=options.promotes,
         keep=options.keep,
     )
@@ -83,13 +83,13 @@ def deploy(server: RunningServer, source: Path, options: DeploymentOptions, repo
         finish(server, operation, report, options.drain_timeout)
     else:
         server.journal.step(operation, Step.RECORD)
-        record_version(server, record.name, record.version, _archive(operation))
+        record_version(server, record.name, record.version, operation.archive_file)
         server.journal.end(operation, "done")
     return record
 
 
 def undo(server: RunningServer, operation: Operation, outcome: str) -> None:
-    withdraw(server, operation.model, operation.version, _archive(operation))
+    withdraw(server, operation.model, operation.version, operation.archive_file)
     server.journal.end(operation, outcome)
 
 
@@ -103,7 +103,7 @@ def finish(server: RunningServer, operation: Operation, report: Report, drain_ti
     switch(server, model, version)
     switched_at = time.monotonic()
     step(Step.RECORD)
-    record_default(server, model, version, _archive(operation))
+    record_default(server, model, version, operation.archive_file)
     if before is not None and before.default != version:
         step(Step.DRAIN)
         report(f"waiting for what runs on {before.default}")
@@ -117,7 +117,7 @@ def finish(server: RunningServer, operation: Operation, report: Report, drain_ti
 def _bring_up(
     server: RunningServer, operation: Operation, source: Path, options: DeploymentOptions, report: Report
 ) -> None:
-    model, version, archive = operation.model, operation.version, _archive(operation)
+    model, version, archive = operation.model, operation.version, operation.archive_file
     step = partial(server.journal.step, operation)
     step(Step.COPY)
     report(f"copying {source}")
@@ -163,7 +163,7 @@ def _refuse_other_identity(server: RunningServer, record: ArchiveRecord) -> None
     for name, model in server.state.models.items():
         for version, deployed in model.versions.items():
             is_another = (name, version) != (record.name, record.version)
-            if is_another and deployed.archive == f"{record.name}-{record.version}.mar":
+            if is_another and deployed.archive == record.file_name:
                 raise ChangeRefused(f"{deployed.archive} is the file of {name} {version} here: choose another version.")
 
 
@@ -189,7 +189,3 @@ async def _ask(server: RunningServer, ask: Callable[[InferenceClient], Awaitable
 
     async with InferenceClient(server.settings, server.keys, check_ready) as inference:
         await ask(inference)
-
-
-def _archive(operation: Operation) -> str:
-    return operation.archive or f"{operation.model}-{operation.version}.mar"

@@ -7,7 +7,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from adapter.archives.archive import read_record
-from adapter.archives.record import ArchiveRecord
+from adapter.archives.record import ArchiveRecord, archive_file_name
 from adapter.archives.verification import verify_archive
 from adapter.schema import Name
 from adapter.versions.errors import ChangeRefused
@@ -88,7 +88,7 @@ def installed_state(desired: DesiredState, store: ModelStore, key: Path | None) 
         versions = {}
         for version, each in model.versions.items():
             record = desired_record(name, version, each)
-            staged = store.stage(Path(each.archive), f"{name}-{version}.mar")
+            staged = store.stage(Path(each.archive), archive_file_name(name, version))
             verify_archive(staged, key)
             store.install(staged)
             versions[version] = VersionState(archive=staged.name, digest=record.digest, workers=each.workers)

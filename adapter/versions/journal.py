@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
+from adapter.archives.record import archive_file_name
 from adapter.versions.durable import sync_directory
 
 _MOST_BYTES = 2**20  # then a new file begins; the one before is kept
@@ -43,6 +44,11 @@ class Operation(BaseModel):
     workers: int | None = None
     promotes: bool = True
     keep: int | None = None
+
+    @property
+    def archive_file(self) -> str:
+        """Its name in the store."""
+        return self.archive or archive_file_name(self.model, self.version)
 
 
 class _Line(BaseModel):

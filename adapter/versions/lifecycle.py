@@ -82,9 +82,8 @@ def _scale(server: RunningServer, operation: Operation, workers: int, timeout: f
 
 
 def finish_retirement(server: RunningServer, operation: Operation, timeout: float) -> None:
-    archive = operation.archive or f"{operation.model}-{operation.version}.mar"
     try:
-        remove(server, operation.model, operation.version, archive, timeout)
+        remove(server, operation.model, operation.version, operation.archive_file, timeout)
     except DrainTimeout:
         server.journal.end(operation, "failed: DrainTimeout")
         raise

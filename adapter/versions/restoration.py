@@ -39,7 +39,7 @@ def begin_anew(state: ServerState, files: ServerFiles) -> None:
 def install(archive: Path, files: ServerFiles) -> Path:
     """The archive's copy in the store, under the name that its record gives it."""
     record = read_record(archive)
-    installed = files.store / f"{record.name}-{record.version}.mar"
+    installed = files.store / record.file_name
     if not installed.exists() or not installed.samefile(archive):
         store = ModelStore(files.store)
         store.install(store.stage(archive, installed.name))
