@@ -27,6 +27,7 @@ from adapter.schema import (
     StreamEvent,
     WorkerRequest,
 )
+from adapter.torchserve.model_registry import PinnedVersion
 from adapter.torchserve.ports import bind
 
 KEY_REFUSED = "Token Authorization failed. Token either incorrect, expired, or not provided correctly"
@@ -161,6 +162,11 @@ class FakeKeys:
         if refused in (None, self.key):
             self.num_renewals += 1
             self.key = self.torchserve.key = f"renewed-{self.num_renewals}"
+
+
+async def find_a_worker(model: str, version: str) -> PinnedVersion:
+    """As ModelRegistry.resolve_anew of a model that is ready."""
+    return PinnedVersion(model, version, slots=1, workers=frozenset({(1, "")}))
 
 
 @dataclass

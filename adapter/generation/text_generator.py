@@ -160,6 +160,6 @@ class TextGenerator:
                     yield events
             except Overloaded as error:
                 # TorchServe says it of a full queue and of no worker (ApiUtils.java:456-477): a description tells.
-                await self._registry.check_ready(model, version)
+                await self._registry.resolve_anew(model, version)
                 error.retry_after = self._admission.retry_after(model, version)
                 raise

@@ -43,6 +43,6 @@ async def probe_archive(
         key_file=process.keys.path,
     )
     registry = ModelRegistry(process.management, model.name)
-    async with InferenceClient(settings, process.keys, registry.check_ready) as inference:
+    async with InferenceClient(settings, process.keys, registry.resolve_anew) as inference:
         await warm_up(inference, model.name, model.version)
         await probe(inference, model.name, model.version, probes, report)

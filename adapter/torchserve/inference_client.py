@@ -1,7 +1,6 @@
 """TorchServe's inference API: one request in, its events out. Nothing that comes back is trusted."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Self
 from urllib.parse import quote
@@ -24,6 +23,7 @@ from adapter.settings import Settings
 from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.refreshing import Refreshing
 from adapter.torchserve.worker_answer import WorkerAnswer
+from adapter.torchserve.worker_watch import CUT, SECONDS_BETWEEN_LOOKS, FindWorkers, watch_worker
 
 _CONNECT_TIMEOUT = 5.0  # seconds
 _KEY_REFRESH_AFTER = 1.0  # seconds
@@ -33,23 +33,19 @@ _MAX_FAILURE_BYTES = 2**16
 _EVENT_STREAM = "text/event-stream"
 _OK, _FIRST_FAILURE, _TOO_LARGE = 200, 400, 413
 
-_CUT = "The model's worker died in the middle of the answer."
-
-
-CheckReady = Callable[[str, str], Awaitable[None]]
-
 
 class InferenceClient:
     """It is open inside of `async with`.
 
-    `check_ready` gets a model and a version whose answer is late to begin, and raises where it will never come: a
-    request that waits in TorchServe's queue is as silent as one that nobody will ever take from there.
+    `find_workers` gets a model and a version that are silent: it returns the workers that are ready now, and raises
+    where there are none. A request that waits in TorchServe's queue is as silent as one that nobody will ever take
+    from there, and an answer that is slow as one that TorchServe forgot when its worker died.
     """
 
-    def __init__(self, settings: Settings, keys: KeyFile, check_ready: CheckReady) -> None:
+    def __init__(self, settings: Settings, keys: KeyFile, find_workers: FindWorkers) -> None:
         self._settings = settings
         self._keys = keys
-        self._check_ready = check_ready
+        self._find_workers = find_workers
         self._key = Refreshing(keys.inference_key, _KEY_REFRESH_AFTER)
 
     async def __aenter__(self) -> Self:
@@ -76,23 +72,39 @@ class InferenceClient:
         answer = WorkerAnswer(worker_request, call.received_at)
         response = await self._send(worker_request)
         try:
-            while chunk := await self._read(response):
+            while chunk := await self._read(response, worker_request):
                 for events in answer.feed(chunk):
                     yield events
                     if isinstance(events[-1], DoneEvent):
                         return
         finally:
             response.close()
-        raise WorkerDied(_CUT, cause="the answer ended without a last event")
+        raise WorkerDied(CUT, cause="the answer ended without a last event")
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _read(self, response: aiohttp.ClientResponse, request: WorkerRequest) -> bytes:
         try:
-            async with asyncio.timeout(self._settings.silence_timeout):
-                return await response.content.readany()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(SECONDS_BETWEEN_LOOKS, self._settings.silence_timeout)):
+                    return await response.content.readany()
+            return await self._read_after_silence(response, request)
         except TimeoutError as error:
             raise DeadlineExceeded("The model server has been silent for too long.", cause="no event") from error
         except aiohttp.ClientError as error:
-            raise WorkerDied(_CUT, cause=_reason(error)) from error
+            raise WorkerDied(CUT, cause=_reason(error)) from error
+
+    async def _read_after_silence(self, response: aiohttp.ClientResponse, request: WorkerRequest) -> bytes:
+        reading = asyncio.ensure_future(response.content.readany())
+        watching = asyncio.ensure_future(
+            watch_worker(self._find_workers, request.model or "", request.model_version or "")
+        )
+        try:
+            async with asyncio.timeout(max(0, self._settings.silence_timeout - SECONDS_BETWEEN_LOOKS)):
+                await asyncio.wait({reading, watching}, return_when=asyncio.FIRST_COMPLETED)
+            return reading.result() if reading.done() else watching.result()
+        finally:
+            reading.cancel()
+            watching.cancel()
+            await asyncio.gather(reading, watching, return_exceptions=True)
 
     async def _send(self, request: WorkerRequest) -> aiohttp.ClientResponse:
         body = request.model_dump_json().encode()
@@ -128,7 +140,7 @@ class InferenceClient:
         posting = asyncio.ensure_future(self._session.post(url, data=body, headers=headers, allow_redirects=False))
         try:
             while not (await asyncio.wait({posting}, timeout=self._settings.silence_timeout))[0]:
-                await self._check_ready(model, version)
+                await self._find_workers(model, version)
             return posting.result()
         except BaseException:
             posting.cancel()

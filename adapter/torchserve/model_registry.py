@@ -68,10 +68,6 @@ class ModelRegistry:
         """As `resolve`, by a description that is asked for after this call, and only if a worker is ready now."""
         return self._resolve(await self._models.get_newer(), model, version)
 
-    async def check_ready(self, name: str, version: str) -> None:
-        """Raises ModelNotReady, or that there is no such version, where a new description shows no ready worker."""
-        await self.resolve_anew(name, version)
-
     async def _current(self) -> Models:
         return await self._models.get(_USABLE_FOR, wait_from=_WAIT_FROM, patience=_PATIENCE)
 

@@ -9,8 +9,9 @@ _START = "Torch worker started."
 _DEATH = re.compile(r"Stopped Scanner - \S+-stdout$")
 _ERROR = re.compile(r"(?:^|[ -] )((?:\w+\.)*\w*(?:Error|Exception|Exit|Interrupt)\b.*)$")
 
-
-_MAX_DEATHS = 2
+# TorchServe closes the output of a worker whose connection is gone (WorkerLifeCycle.java, exit): the last words of a
+# life may be lost, those of several in a row hardly.
+_MAX_DEATHS, _MAX_SILENT_DEATHS = 2, 4
 
 
 class WorkerLog:
@@ -24,7 +25,8 @@ class WorkerLog:
         # The name of the thread that reads a worker's output (WorkerLifeCycle.java, ReaderThread).
         self._speaker = re.compile(rf"\bW-\d+-{re.escape(model)}_{re.escape(version)}-std(out|err)\b" if model else "")
         self.refusal: str | None = None
-        self.error: str | None = None
+        self.error: str | None = None  # the first one of the last life that told of any
+        self._error_is_of_this_life = False
         self.deaths = 0
         self._position = path.stat().st_size if model and path.exists() else 0
 
@@ -33,8 +35,8 @@ class WorkerLog:
         """Why the workers will never be ready."""
         if self.refusal is not None:
             return f"The worker cannot load the model: {self.refusal}"
-        if self.deaths >= _MAX_DEATHS:
-            reason = self.error or "it is killed, perhaps for want of memory"
+        if self.deaths >= (_MAX_DEATHS if self.error else _MAX_SILENT_DEATHS):
+            reason = self.error or "it says nothing, perhaps it is killed for want of memory"
             return f"The worker dies while it loads the model: {reason}. See {self.path}."
         return None
 
@@ -56,7 +58,7 @@ class WorkerLog:
         elif _DEATH.search(line):
             self.deaths += 1
         elif line.endswith(_START):
-            self.error = None
-        elif error := _ERROR.search(line):
+            self._error_is_of_this_life = False
+        elif not self._error_is_of_this_life and (error := _ERROR.search(line)):
             # The loader answers the first error with a second, misleading one (ts/model_loader.py, load).
-            self.error = self.error or error[1]
+            self.error, self._error_is_of_this_life = error[1], True

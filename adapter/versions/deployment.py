@@ -11,8 +11,8 @@ from adapter.archives.archive import read_record
 from adapter.archives.probes import read_probes
 from adapter.archives.record import ArchiveRecord
 from adapter.archives.verification import verify_archive
-from adapter.errors import ModelNotReady
 from adapter.torchserve.inference_client import InferenceClient
+from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.probing import probe, warm_up
 from adapter.versions.changes import (
     Report,
@@ -27,7 +27,7 @@ from adapter.versions.changes import (
 )
 from adapter.versions.errors import ChangeRefused, DrainTimeout
 from adapter.versions.journal import Operation, Step
-from adapter.versions.readiness import describe_version, wait_until_ready
+from adapter.versions.readiness import wait_until_ready
 from adapter.versions.running_server import RunningServer
 
 
@@ -181,11 +181,6 @@ def _retire_surplus(server: RunningServer, operation: Operation, report: Report,
 
 async def _ask(server: RunningServer, ask: Callable[[InferenceClient], Awaitable[None]]) -> None:
     """Past the gateway: the version is not for its callers yet, and what it may have cached proves nothing."""
-
-    async def check_ready(model: str, version: str) -> None:
-        description = await asyncio.to_thread(describe_version, server.management, model, version)
-        if description is None or not description.ready_workers:
-            raise ModelNotReady(f"{model} {version} has no worker that is ready any more.")
-
-    async with InferenceClient(server.settings, server.keys, check_ready) as inference:
+    registry = ModelRegistry(server.management, None)
+    async with InferenceClient(server.settings, server.keys, registry.resolve_anew) as inference:
         await ask(inference)

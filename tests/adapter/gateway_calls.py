@@ -30,5 +30,5 @@ def gateway_over(torchserve: FakeTorchServe, management: FakeManagement) -> Abst
     """The address of a gateway that talks to `torchserve` over real sockets."""
     settings = Settings(torchserve_url=torchserve.url)
     registry = ModelRegistry(management, default_model=None)
-    inference = InferenceClient(settings, FakeKeys(torchserve), registry.check_ready)
+    inference = InferenceClient(settings, FakeKeys(torchserve), registry.resolve_anew)
     return serving(create_app(settings, inference=inference, registry=registry))

@@ -1,7 +1,6 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from urllib.parse import quote
 
@@ -24,30 +23,10 @@ from adapter.errors import (
 from adapter.schema import ErrorCode, ErrorEvent, GenerationRequest, Problem, StreamEvent, WorkerRequest
 from adapter.settings import Settings
 from adapter.torchserve.inference_client import InferenceClient, prediction_url
-from tests.fakes import NO_WORKER_OR_QUEUE_FULL, FakeKeys, FakeTorchServe, Turn, answer_to, wait_for
+from adapter.torchserve.model_registry import PinnedVersion
+from tests.fakes import NO_WORKER_OR_QUEUE_FULL, FakeKeys, FakeTorchServe, Turn, answer_to, find_a_worker, wait_for
 
 REQUEST = GenerationRequest(prompt="Once", model="tiny", model_version="1.0", stop=("\n",), seed=7)
-
-
-async def is_ready(_model: str, _version: str) -> None:
-    """As ModelRegistry.check_ready of a model that is."""
-
-
-@pytest.fixture
-async def torchserve() -> AsyncIterator[FakeTorchServe]:
-    async with FakeTorchServe() as torchserve:
-        yield torchserve
-
-
-@pytest.fixture
-def keys(torchserve: FakeTorchServe) -> FakeKeys:
-    return FakeKeys(torchserve)
-
-
-@pytest.fixture
-async def inference(torchserve: FakeTorchServe, keys: FakeKeys) -> AsyncIterator[InferenceClient]:
-    async with InferenceClient(Settings(torchserve_url=torchserve.url), keys, is_ready) as inference:
-        yield inference
 
 
 async def run(inference: InferenceClient, request: GenerationRequest = REQUEST) -> list[StreamEvent]:
@@ -184,16 +163,17 @@ async def test_silence_before_the_first_event_lasts_as_long_as_the_model_is_read
 ) -> None:
     looks = 0
 
-    async def check_ready(model: str, version: str) -> None:
+    async def find_none_at_last(model: str, version: str) -> PinnedVersion:
         nonlocal looks
         assert (model, version) == ("tiny", "1.0")
         looks += 1
         if looks == 3:
             raise ModelNotReady("the worker is gone")
+        return await find_a_worker(model, version)
 
     torchserve.play = Turn.wait_until_the_caller_leaves
     settings = Settings(torchserve_url=torchserve.url, silence_timeout=0.02)
-    async with InferenceClient(settings, keys, check_ready) as inference:
+    async with InferenceClient(settings, keys, find_none_at_last) as inference:
         assert isinstance(await failure_of(inference), ModelNotReady)
     assert looks == 3
     await asyncio.wait_for(torchserve.turns[0].caller_left.wait(), 30)
@@ -206,7 +186,7 @@ async def test_silence_between_events_has_a_deadline(torchserve: FakeTorchServe,
 
     torchserve.play = play
     async with InferenceClient(
-        Settings(torchserve_url=torchserve.url, silence_timeout=0.1), keys, is_ready
+        Settings(torchserve_url=torchserve.url, silence_timeout=0.1), keys, find_a_worker
     ) as inference:
         assert isinstance(await failure_of(inference), DeadlineExceeded)
 
@@ -214,7 +194,7 @@ async def test_silence_between_events_has_a_deadline(torchserve: FakeTorchServe,
 async def test_a_torchserve_that_is_not_there_is_unavailable(keys: FakeKeys) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    async with InferenceClient(Settings(torchserve_url=url), keys, is_ready) as inference:
+    async with InferenceClient(Settings(torchserve_url=url), keys, find_a_worker) as inference:
         assert isinstance(await failure_of(inference), UpstreamUnavailable)
 
 

@@ -149,7 +149,7 @@ async def test_a_version_whose_workers_are_gone_is_found_out(
     registry._models._loaded_at -= 5
     management.served["story"]["2.0"] = 0
     with pytest.raises(ModelNotReady):
-        await registry.check_ready("story", "2.0")
+        await registry.resolve_anew("story", "2.0")
 
 
 async def test_a_version_has_as_many_slots_as_its_ready_workers(management: FakeManagement) -> None:

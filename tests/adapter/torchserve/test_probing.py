@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -10,27 +9,10 @@ import pytest
 from adapter.errors import GenerationFailed, WorkerDied
 from adapter.probes import Probe, Probes
 from adapter.schema import ErrorCode, ErrorEvent, Problem
-from adapter.settings import Settings
 from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.probing import ProbeMismatch, probe, warm_up
 from tests.example_probes import PROBES, make_probe
-from tests.fakes import FakeInference, FakeKeys, FakeTorchServe, Turn, answer_to
-
-
-async def is_ready(_model: str, _version: str) -> None:
-    """As ModelRegistry.check_ready of a model that is."""
-
-
-@pytest.fixture
-async def torchserve() -> AsyncIterator[FakeTorchServe]:
-    async with FakeTorchServe() as torchserve:
-        yield torchserve
-
-
-@pytest.fixture
-async def inference(torchserve: FakeTorchServe) -> AsyncIterator[InferenceClient]:
-    async with InferenceClient(Settings(torchserve_url=torchserve.url), FakeKeys(torchserve), is_ready) as inference:
-        yield inference
+from tests.fakes import FakeInference, FakeTorchServe, Turn, answer_to
 
 
 async def test_the_recorded_answers_pass_and_are_reported(inference: InferenceClient) -> None:

@@ -124,9 +124,17 @@ def test_a_second_death_is_a_failure_with_its_reason(version_log: WorkerLog) -> 
 
 
 def test_deaths_without_a_word_are_a_failure_too(version_log: WorkerLog) -> None:
-    append(version_log, of("2.0", START, DEATH, START, DEATH))
+    append(version_log, of("2.0", *[START, DEATH] * 3))
+    assert version_log.failure is None
+    append(version_log, of("2.0", START, DEATH))
     assert version_log.failure is not None
-    assert "perhaps for want of memory" in version_log.failure
+    assert "killed for want of memory" in version_log.failure
+
+
+def test_the_reason_is_known_where_torchserve_lost_the_last_words_of_one_life(version_log: WorkerLog) -> None:
+    append(version_log, of("2.0", START, FIRST_ERROR, DEATH, START, DEATH))
+    assert version_log.failure is not None
+    assert "not_there" in version_log.failure
 
 
 def test_a_log_that_begins_later_is_read_from_its_begin(tmp_path: Path) -> None:
