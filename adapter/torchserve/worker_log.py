@@ -11,7 +11,7 @@ _ERROR = re.compile(r"(?:^|[ -] )((?:\w+\.)*\w*(?:Error|Exception|Exit|Interrupt
 
 # TorchServe closes the output of a worker whose connection is gone (WorkerLifeCycle.java, exit): the last words of a
 # life may be lost, those of several in a row hardly.
-_MAX_DEATHS, _MAX_SILENT_DEATHS = 2, 4
+_MAX_DEATHS, _MAX_SILENT_DEATHS = 2, 3
 
 
 class WorkerLog:

@@ -124,7 +124,7 @@ def test_a_second_death_is_a_failure_with_its_reason(version_log: WorkerLog) -> 
 
 
 def test_deaths_without_a_word_are_a_failure_too(version_log: WorkerLog) -> None:
-    append(version_log, of("2.0", *[START, DEATH] * 3))
+    append(version_log, of("2.0", *[START, DEATH] * 2))
     assert version_log.failure is None
     append(version_log, of("2.0", START, DEATH))
     assert version_log.failure is not None

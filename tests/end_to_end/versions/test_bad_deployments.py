@@ -87,7 +87,7 @@ def test_a_worker_that_is_killed_again_and_again_while_it_loads(site: Site) -> N
     killed: list[int] = []
 
     def kill_workers() -> None:
-        while len(killed) < 2:
+        while len(killed) < 3:
             for description in site.server.management.describe("light"):
                 for worker in description.workers:
                     if description.model_version == "2.0" and worker.pid > 0 and worker.pid not in killed:
@@ -100,7 +100,7 @@ def test_a_worker_that_is_killed_again_and_again_while_it_loads(site: Site) -> N
         with pytest.raises(LoadFailed, match="dies"):
             site.deploy("2.0", archive=archive)
         killer.join()
-    assert len(killed) == 2
+    assert len(killed) == 3
 
 
 def test_a_signature_of_another_key(site: Site, tmp_path: Path) -> None:
