@@ -1,19 +1,11 @@
-import { isBatchResponse, isGenerationResponse, isHealth, isModelList } from "./contract.js";
+import { isBatchResponse, isGenerationResponse, isHealth, isModelList, type StreamEvent } from "./contract.js";
 import { environmentUrl } from "./environment.js";
 import { ApiError, protocolError } from "./errors.js";
 import { readEvents } from "./event-stream.js";
 import { HttpExchange } from "./http.js";
 import type { CallOptions, PythonClientOptions, StandardSchema, Timeouts } from "./options.js";
 import { retryDelay, sleep } from "./retry.js";
-import type {
-  ErrorEvent,
-  GenerationRequest,
-  GenerationResponse,
-  Health,
-  ModelList,
-  Problem,
-  StreamEvent,
-} from "./schema.gen.js";
+import type { ErrorEvent, GenerationRequest, GenerationResponse, Health, ModelList, Problem } from "./schema.gen.js";
 
 /** An answer whose head says that it is a success, in an exchange that is still open. */
 type Opened = readonly [HttpExchange, Response];

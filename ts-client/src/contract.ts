@@ -1,7 +1,20 @@
 // The way from JSON to the generated types. The guards look at no more than what this package itself relies on:
 // an answer that passes is the gateway's, and for the rest of it the gateway has its word.
 
-import type { BatchResponse, GenerationResponse, Health, ModelList, Problem } from "./schema.gen.js";
+import type {
+  BatchResponse,
+  DeltaEvent,
+  DoneEvent,
+  ErrorEvent,
+  GenerationResponse,
+  Health,
+  ModelList,
+  Problem,
+  StartEvent,
+} from "./schema.gen.js";
+
+/** An event of a stream: `switch (event.type)` tells them apart. */
+export type StreamEvent = StartEvent | DeltaEvent | DoneEvent | ErrorEvent;
 
 /** The value that `text` stands for, or undefined if it is not JSON. */
 export function parseJson(text: string): unknown {

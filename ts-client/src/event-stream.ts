@@ -1,6 +1,5 @@
-import { isStreamEvent, parseJson } from "./contract.js";
+import { isStreamEvent, parseJson, type StreamEvent } from "./contract.js";
 import { protocolError, StreamTruncatedError } from "./errors.js";
-import type { StreamEvent } from "./schema.gen.js";
 
 const MAX_EVENT_BYTES = 8 * 2 ** 20;
 const MILLISECONDS_TO_END = 1_000;

@@ -1,4 +1,5 @@
 export { PythonClient } from "./client.js";
+export type { StreamEvent } from "./contract.js";
 export {
   ApiError,
   ConnectionError,
@@ -32,5 +33,4 @@ export type {
   ModelVersion,
   Problem,
   StartEvent,
-  StreamEvent,
 } from "./schema.gen.js";

@@ -1,4 +1,5 @@
-import type { GenerationResponse, StreamEvent } from "./schema.gen.js";
+import type { StreamEvent } from "./contract.js";
+import type { GenerationResponse } from "./schema.gen.js";
 
 /** What `fetch` is in this environment. */
 export type FetchFunction = typeof globalThis.fetch;

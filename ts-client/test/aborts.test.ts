@@ -1,6 +1,7 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
 import { PythonClient, type StreamEvent } from "../src/index.js";
+import { deferred } from "./deferred.js";
 import { sendJson, startEndlessStream, startServer } from "./local-server.js";
 import { caught, collect, PROBLEM, REQUEST, RESPONSE, START, WHOLE_STREAM } from "./wire.js";
 
@@ -16,7 +17,7 @@ describe("generateText", () => {
   });
 
   it("throws the reason of the signal and leaves the server when it is aborted meanwhile", async () => {
-    const disconnected = Promise.withResolvers<void>();
+    const disconnected = deferred();
     const controller = new AbortController();
     const reason = new Error("changed my mind");
     const server = await startServer((_, response) => {

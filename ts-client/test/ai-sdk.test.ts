@@ -3,6 +3,7 @@
 import type { LanguageModelV3CallOptions as CallOptions, LanguageModelV3 } from "@ai-sdk/provider";
 import { describe, expect, it } from "vitest";
 import { createTorchbridge } from "../src/ai-sdk.js";
+import { deferred } from "./deferred.js";
 import { readBody, sendJson, startEndlessStream, startServer } from "./local-server.js";
 import { caught, collect, encodeEvents, PROBLEM } from "./wire.js";
 
@@ -112,7 +113,7 @@ describe.each(["ai-6", "ai-7"])("%s", (version) => {
 
   it("cancels at the gateway what is aborted", async () => {
     const { streamText } = await load();
-    const left = Promise.withResolvers<void>();
+    const left = deferred();
     const { url } = await startServer((_, response) => {
       response.on("close", left.resolve);
       response.writeHead(200, { "content-type": "text/event-stream" });

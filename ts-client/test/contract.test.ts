@@ -10,10 +10,12 @@ import {
   parseJson,
 } from "../src/contract.js";
 import type { GenerationRequest, StreamEvent } from "../src/index.js";
+import type { StreamEvent as GeneratedStreamEvent } from "../src/schema.gen.js";
 import { ERROR, PROBLEM, RESPONSE, WHOLE_STREAM } from "./wire.js";
 
 it("knows every event of the contract", () => {
   expectTypeOf<StreamEvent["type"]>().toEqualTypeOf<"start" | "delta" | "done" | "error">();
+  expectTypeOf<StreamEvent>().toEqualTypeOf<GeneratedStreamEvent>();
   for (const event of [...WHOLE_STREAM, ERROR]) expect(isStreamEvent(event)).toBe(true);
 });
 

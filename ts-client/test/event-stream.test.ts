@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { isStreamEvent, member, parseJson } from "../src/contract.js";
 import { ApiError, StreamTruncatedError } from "../src/errors.js";
 import { EventStreamDecoder, EventStreamError, readEvents } from "../src/event-stream.js";
+import { deferred } from "./deferred.js";
 import { collect, cuts, DELTAS, DONE, ERROR, encodeEvents, responseInPieces, START, WHOLE_STREAM } from "./wire.js";
 
 // tests/contract/test_event_stream.py reads the same fixtures.
@@ -178,7 +179,7 @@ describe("readEvents", () => {
   });
 
   it("cancels the body when its reader stops early", async () => {
-    const cancelled = Promise.withResolvers<void>();
+    const cancelled = deferred();
     const body = new ReadableStream({
       start: (controller) => controller.enqueue(encode(encodeEvents([START, ...DELTAS]))),
       cancel: () => cancelled.resolve(),

@@ -1,6 +1,7 @@
 import { expect, expectTypeOf, it } from "vitest";
 import { type GenerationState, GenerationStore } from "../src/generation-store.js";
 import { type DeltaEvent, PythonClient, type StartEvent } from "../src/index.js";
+import { deferred } from "./deferred.js";
 import { sendJson, startEndlessStream, startEventStream, startServer } from "./local-server.js";
 import { DELTAS, encodeEvents, PROBLEM, REQUEST, RESPONSE, START, WHOLE_STREAM } from "./wire.js";
 
@@ -93,7 +94,7 @@ it("cancels what runs when something else is to be generated", async () => {
 });
 
 it("shows no event that comes after it was stopped, also one that was on its way", async () => {
-  const delta = Promise.withResolvers<void>();
+  const delta = deferred();
   const client = new PythonClient("http://unused");
   client.streamText = async function* () {
     yield START as StartEvent;

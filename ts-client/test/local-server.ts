@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { onTestFinished } from "vitest";
+import { deferred } from "./deferred.js";
 import { encodeEvents } from "./wire.js";
 
 export interface LocalServer {
@@ -62,7 +63,7 @@ export function startEventStream(response: ServerResponse, events: readonly obje
 export async function startEndlessStream(
   events: readonly object[],
 ): Promise<{ url: string; disconnected: Promise<void> }> {
-  const { promise: disconnected, resolve } = Promise.withResolvers<void>();
+  const { promise: disconnected, resolve } = deferred();
   const { url } = await startServer((_, response) => {
     response.on("close", resolve);
     startEventStream(response, events);

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { expect, it } from "vitest";
 import { PythonClient } from "../src/index.js";
 import { createGenerateRoute } from "../src/next.js";
+import { deferred } from "./deferred.js";
 import { closedUrl, readBody, sendJson, startEndlessStream, startServer } from "./local-server.js";
 import { collect, DELTAS, encodeEvents, PROBLEM, REQUEST, RESPONSE, START, WHOLE_STREAM } from "./wire.js";
 
@@ -15,7 +16,7 @@ function ask(
 }
 
 it("hands the gateway's stream on as it comes, in a form that nobody buffers", async () => {
-  const received = Promise.withResolvers<void>();
+  const received = deferred();
   const { url } = await startServer(async (_, response) => {
     response.writeHead(200, { "content-type": "text/event-stream", "x-request-id": "77", server: "secret" });
     response.write(encodeEvents([START]));
@@ -90,7 +91,7 @@ it("cancels at the gateway what its page has left", async () => {
 });
 
 it("cancels also when the page leaves before an answer has begun", async () => {
-  const left = Promise.withResolvers<void>();
+  const left = deferred();
   const controller = new AbortController();
   const { url } = await startServer((_, response) => {
     response.on("close", left.resolve);

@@ -9,6 +9,7 @@ import {
   type StartEvent,
   StreamTruncatedError,
 } from "../src/index.js";
+import { deferred } from "./deferred.js";
 import { readBody, sendJson, startEndlessStream, startEventStream, startServer } from "./local-server.js";
 import {
   caught,
@@ -38,7 +39,7 @@ it("yields the events of a stream, typed, and returns after done", async () => {
 });
 
 it("yields each event as soon as it is here", async () => {
-  const received = Promise.withResolvers<void>();
+  const received = deferred();
   const server = await startServer(async (_, response) => {
     startEventStream(response, [START]);
     await received.promise;
@@ -77,7 +78,7 @@ it.each([
   ["ends", (response: ServerResponse) => response.end()],
   ["breaks", (response: ServerResponse) => response.destroy()],
 ])("throws a StreamTruncatedError with the text so far when the stream %s before done", async (_, stop) => {
-  const received = Promise.withResolvers<void>();
+  const received = deferred();
   const server = await startServer(async (_request, response) => {
     startEventStream(response, [START, ...DELTAS]);
     await received.promise;
@@ -140,7 +141,7 @@ it("leaves the connection to the next request when the server ends its answer af
 });
 
 it("disconnects from a server whose answer is not an event stream", async () => {
-  const disconnected = Promise.withResolvers<void>();
+  const disconnected = deferred();
   const server = await startServer((_, response) => {
     response.on("close", disconnected.resolve);
     response.writeHead(200, { "content-type": "text/html" });

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { type FetchFunction, isTimeoutError, PythonClient } from "../src/index.js";
+import { deferred } from "./deferred.js";
 import { sendJson, startEndlessStream, startEventStream, startServer } from "./local-server.js";
 import { caught, collect, DELTAS, encodeEvents, REQUEST, RESPONSE, START, WHOLE_STREAM } from "./wire.js";
 
@@ -10,7 +11,7 @@ beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] 
 afterEach(() => void vi.useRealTimers());
 
 it.each(["generateText", "streamText"] as const)("%s leaves a server that sends no head", async (method) => {
-  const left = Promise.withResolvers<void>();
+  const left = deferred();
   const { url } = await startServer((_, response) => {
     response.on("close", left.resolve);
     vi.advanceTimersByTime(1_000);
