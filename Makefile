@@ -99,7 +99,7 @@ serve: .venv/.installed ## Serve models/tiny at http://localhost:8000 until Ctrl
 	@$(BIN)/torchbridge serve $(ARGS)
 
 lock: .venv/.installed ## Write requirements.lock from pyproject.toml
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --extra dev \
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --extra dev \
 		--group torch-requirements --no-emit-package torch --no-header --no-emit-index-url \
 		pyproject.toml -o requirements.lock
 

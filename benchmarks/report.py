@@ -1,0 +1,92 @@
+"""What a benchmark leaves in benchmarks/results: a page of Markdown, its plots as SVG, and the machine it ran on."""
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+from benchmarks.plots import Plot
+
+RESULTS = Path(__file__).parent / "results"
+_PACKAGES = ("torch", "transformers", "torchserve", "torchbridge")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    title: str = ""
+
+    def to_markdown(self) -> str:
+        lines = [self.header, ["---"] + ["---:"] * (len(self.header) - 1), *self.rows]
+        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return f"## {self.title}\n\n{table}" if self.title else table
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """One of the figures that the project sets itself: `is_reached` is said as plainly as its contrary."""
+
+    name: str
+    wanted: str
+    seen: str
+    is_reached: bool
+
+
+def goal_table(goals: Sequence[Goal]) -> Table:
+    rows = [[goal.name, goal.wanted, goal.seen, "yes" if goal.is_reached else "**no**"] for goal in goals]
+    return Table(["Goal", "Wanted", "Seen", "Reached"], rows, "Goals")
+
+
+def write_report(
+    name: str,
+    *,
+    title: str,
+    method: str,
+    tables: Sequence[Table],
+    plots: Sequence[Plot] = (),
+    versions: Sequence[str] = (),
+) -> Path:
+    """Writes RESULTS/name.md and what it shows, prints it, and returns its path. `versions` are those of peers."""
+    RESULTS.mkdir(exist_ok=True)
+    images = []
+    for number, plot in enumerate(plots):
+        file = RESULTS / (f"{name}.svg" if number == 0 else f"{name}-{number + 1}.svg")
+        plot.save(file)
+        images.append(f"![{plot.title}]({file.name})")
+    parts = [f"# {title}", method, *images, *(table.to_markdown() for table in tables), _machine(name, versions)]
+    path = RESULTS / f"{name}.md"
+    text = "\n\n".join(parts) + "\n"
+    path.write_text(text, encoding="utf-8")
+    sys.stdout.write(text)
+    return path
+
+
+def _machine(name: str, versions: Sequence[str]) -> str:
+    memory = psutil.virtual_memory().total / 2**30
+    ours = [f"{package} {version(package)}" for package in _PACKAGES]
+    return (
+        f"Taken on {datetime.now(UTC):%Y-%m-%d} at commit {_commit()} with `make bench-{name}`: {_processor()}, "
+        f"{len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB, {platform.system()} {platform.release()}, "
+        f"Python {platform.python_version()}, {', '.join([*ours, *versions])}. Figures are medians of interleaved "
+        "rounds with their quartiles in brackets; ratios are taken round by round."
+    )
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=RESULTS).stdout.strip()  # noqa: S603
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or "unknown processor"
