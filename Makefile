@@ -32,7 +32,8 @@ install: .venv/.installed $(NODE_PACKAGES) ## Set up .venv and the node_modules 
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@# Its build, CPU or CUDA, is the machine's choice (README): one that is there already stays.
 	$(PIP) install $(TORCH)
-	$(PIP) install --require-hashes -r requirements.lock
+	@# The lock is complete: asked for more, pip would look at releases that are newer than it, and refuse them.
+	$(PIP) install --no-deps --require-hashes -r requirements.lock
 	$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -99,7 +100,7 @@ serve: .venv/.installed ## Serve models/tiny at http://localhost:8000 until Ctrl
 	@$(BIN)/torchbridge serve $(ARGS)
 
 lock: .venv/.installed ## Write requirements.lock from pyproject.toml
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --extra dev \
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --extra dev \
 		--group torch-requirements --no-emit-package torch --no-header --no-emit-index-url \
 		pyproject.toml -o requirements.lock
 
