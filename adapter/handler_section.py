@@ -1,6 +1,6 @@
 """The `handler:` section of model-config.yaml: `torchbridge pack` checks it, the worker obeys it."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -18,8 +18,18 @@ class HandlerSection(BaseModel):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="auto is what the weights are stored in."
     )
+    quantization: Literal["int8"] | None = Field(
+        default=None,
+        description="int8: weights of linear layers in 8 bits, each output with a scale of its own; CPU and bfloat16.",
+    )
     threads: int | None = Field(default=None, ge=1, description="Measured at load if absent.")
     prefill_tokens: int = Field(default=64, ge=1, description="Most prompt tokens between two decode steps.")
+
+    @model_validator(mode="after")
+    def _int8_is_of_bfloat16(self) -> Self:
+        if self.quantization is not None and self.dtype not in {"auto", "bfloat16"}:
+            raise ValueError(f"quantization: {self.quantization} computes in bfloat16, and dtype says {self.dtype}")
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -60,7 +60,7 @@ class Engine:
         self._model = model
         self._prefill_tokens = prefill_tokens
         self._cache = SlotCache(num_cache_layers(model.config, context_length), slots, context_length)
-        device, vocabulary = model.device, model.get_output_embeddings().weight.shape[0]
+        device, vocabulary = model.device, model.get_output_embeddings().out_features
         self._stop_token_ids = torch.tensor(sorted(stop_token_ids), dtype=torch.long, device=device)
         self._tokens = torch.zeros(slots, context_length, dtype=torch.long, device=device)
         self._uniforms = torch.zeros(slots, context_length, device=device)

@@ -28,7 +28,7 @@ def load_model(directory: Path, settings: HandlerSettings, device: str = "cpu") 
     """Raises OSError or ValueError when there is no such model, UnsupportedModelError when we do not serve it."""
     model = AutoModelForCausalLM.from_pretrained(
         directory,
-        dtype=settings.dtype,
+        dtype="bfloat16" if settings.quantization == "int8" else settings.dtype,
         use_safetensors=True,
         local_files_only=True,
         trust_remote_code=False,

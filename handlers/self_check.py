@@ -18,7 +18,7 @@ def check_engine(engine: Engine, model: PreTrainedModel) -> None:
 
     Raises UnsupportedModelError when they are not those of a forward pass over the whole sequence.
     """
-    vocabulary = model.get_output_embeddings().weight.shape[0]
+    vocabulary = model.get_output_embeddings().out_features
     most = engine.context_length - _NEW_TOKENS
     sequences = {
         str(length): [(31 * position + length) % vocabulary for position in range(length)]
@@ -29,15 +29,20 @@ def check_engine(engine: Engine, model: PreTrainedModel) -> None:
     try:
         for name, prompt in sequences.items():
             engine.submit(name, prompt, _NEW_TOKENS, SamplingParameters())
+        stepped: dict[str, list[torch.Tensor]] = {name: [] for name in sequences}
         while engine.has_work:
             logits.clear()
             if (step := engine.step()) is None:
                 continue
-            stepped = logits[0]
             for row, (name, token) in enumerate(zip(step.ids, step.tokens, strict=True)):
-                whole = torch.tensor([sequences[name]], device=model.device)
-                _compare(stepped[row], model(input_ids=whole, use_cache=False).logits[0, -1].float(), model)
+                stepped[name].append(logits[0][row])
                 sequences[name].append(token)
+        for name, rows in stepped.items():
+            # The last token was never looked at.
+            whole = torch.tensor([sequences[name][:-1]], device=model.device)
+            expected = model(input_ids=whole, use_cache=False).logits[0, -len(rows) :].float()
+            for mine, own in zip(rows, expected, strict=True):
+                _compare(mine, own, model)
     except UnsupportedModelError:
         raise
     except Exception as error:

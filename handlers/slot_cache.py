@@ -3,9 +3,12 @@
 A decode step reads the first rows of the buffers as a view, so live requests occupy rows 0, 1, 2 … without gaps.
 """
 
+import math
+import mmap
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedConfig
 from transformers.cache_utils import Cache, CacheLayerMixin, DynamicLayer, DynamicSlidingWindowLayer
@@ -45,7 +48,7 @@ class SlotLayer(CacheLayerMixin):
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         def allocate(states: Tensor) -> Tensor:
-            return states.new_zeros(self.slots, states.shape[1], self.capacity, states.shape[3])
+            return _zeros((self.slots, states.shape[1], self.capacity, states.shape[3]), states)
 
         self.keys, self.values = allocate(key_states), allocate(value_states)
         self.is_initialized = True
@@ -84,6 +87,14 @@ class SlotCache(Cache):
             if layer.is_initialized:
                 layer.keys[target, :, :length] = layer.keys[source, :, :length]
                 layer.values[target, :, :length] = layer.values[source, :, :length]
+
+
+def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Of `like`'s type and device. On the CPU pages that nobody has written to take no memory, and no time."""
+    if like.device.type != "cpu":
+        return like.new_zeros(shape)
+    pages = mmap.mmap(-1, math.prod(shape) * like.element_size())
+    return torch.frombuffer(pages, dtype=like.dtype).view(shape)
 
 
 def num_cache_layers(config: PreTrainedConfig, context_length: int) -> int:

@@ -17,11 +17,13 @@ from handlers.archive_integrity import check_unpacked_files
 from handlers.engine import Engine
 from handlers.generation import Generation, TextGeneration
 from handlers.model_loading import choose_num_threads, load_model
+from handlers.packed_linear import pack_linear_layers
 from handlers.probe_check import check_probes
 from handlers.run_ahead import Failure, RunAhead
 from handlers.sampling import SamplingParameters
 from handlers.self_check import check_engine
 from handlers.settings import HandlerSettings
+from handlers.slot_cache import UnsupportedModelError
 from handlers.tokenization import ChatTemplateError, encode_request, stop_strings
 
 logger = logging.getLogger(__name__)
@@ -71,6 +73,10 @@ class TextGenerationHandler:
         settings = HandlerSettings.from_model_config(context.model_yaml_config)
         gpu = context.system_properties["gpu_id"]  # TorchServe's choice, None where the model is to run on the CPU
         loaded = load_model(directory / "model", settings, "cpu" if gpu is None else f"cuda:{gpu}")
+        if gpu is None:
+            pack_linear_layers(loaded.model, int8=settings.quantization == "int8")
+        elif settings.quantization is not None:
+            raise UnsupportedModelError(f"quantization: {settings.quantization} is for the CPU, not for a GPU")
         torch.set_num_threads(settings.threads or choose_num_threads(loaded.model))
         self._tokenizer = loaded.tokenizer
         self._engine = Engine(

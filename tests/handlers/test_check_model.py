@@ -27,8 +27,13 @@ def test_model_that_the_engine_would_get_wrong_is_refused_in_one_line(tmp_path: 
 
 @pytest.mark.parametrize(
     ("line", "reason"),
-    [("contextlength: 5", "handler.contextlength: Extra inputs"), ("dtype: int8", "handler.dtype: Input should be")],
-    ids=["unknown key", "unknown value"],
+    [
+        ("contextlength: 5", "handler.contextlength: Extra inputs"),
+        ("dtype: int8", "handler.dtype: Input should be"),
+        ("quantization: int4", "handler.quantization: Input should be"),
+        ("{quantization: int8, dtype: float32}", "int8 computes in bfloat16, and dtype says float32"),
+    ],
+    ids=["unknown key", "unknown value", "unknown quantization", "quantization of another type"],
 )
 def test_handler_setting_that_does_not_exist_is_refused(tmp_path: Path, line: str, reason: str) -> None:
     config = tmp_path / "model-config.yaml"

@@ -8,6 +8,7 @@ import pytest
 
 from adapter.schema import DeltaEvent, DoneEvent, ErrorCode, ErrorEvent, GenerationResponse, StartEvent
 from handlers.engine import Step
+from handlers.packed_linear import Int8Linear
 from tests.handlers.fake_frontend import Client, FakeFrontend
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -224,3 +225,17 @@ def test_model_that_cannot_be_loaded_is_said_in_one_line(tmp_path: Path, caplog:
         FakeFrontend(tmp_path)
 
     assert [record.message.startswith("torchbridge: cannot load the model: ") for record in caplog.records] == [True]
+
+
+def test_weights_of_8_bits_are_served_like_others_and_say_the_same(tmp_path: Path) -> None:
+    for directory in (tmp_path / "int8", tmp_path / "exact"):
+        directory.mkdir()
+        (directory / "model").symlink_to(MODELS / "tiny")
+    frontend = FakeFrontend(tmp_path / "int8", quantization="int8")
+    exact = FakeFrontend(tmp_path / "exact", dtype="bfloat16")
+    try:
+        assert any(isinstance(module, Int8Linear) for module in frontend.handler._engine._model.modules())
+        assert greedy_texts(frontend, PROMPTS[:1]) == greedy_texts(exact, PROMPTS[:1])
+    finally:
+        frontend.handler._run_ahead.close()
+        exact.handler._run_ahead.close()

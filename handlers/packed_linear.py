@@ -1,0 +1,82 @@
+"""Linear layers whose weights lie in memory as the processor's matrix kernels want them, packed once at load.
+
+Eager PyTorch hands oneDNN a plain weight at each call; in the layout that oneDNN chooses for itself a decode step reads
+the same bytes up to twice as fast. torch.compile does this when it freezes a graph (torch/_inductor/fx_passes/
+mkldnn_fusion.py), and these are its operators: private, so the versions of torch are pinned and every load checks the
+engine against transformers' own `generate` (self_check.py).
+"""
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+_INT8_MAX = 127
+# Rows up to which int8 weights are read as such. For more, oneDNN's bfloat16 kernel is faster than PyTorch's for int8.
+_MOST_INT8_ROWS = 2
+
+
+class PackedLinear(nn.Module):
+    """[…, in_features] to […, out_features], as the layer that it is made of; that one's weight is not kept."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+        self._bias = None if linear.bias is None else linear.bias.detach()
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), 1)  # noqa: SLF001 - see above
+
+    def forward(self, states: Tensor) -> Tensor:
+        output: Tensor = torch.ops.mkldnn._linear_pointwise(  # noqa: SLF001 - see above
+            states, self._weight, self._bias, "none", [], ""
+        )
+        return output
+
+
+class Int8Linear(nn.Module):
+    """As PackedLinear, with each output's weights rounded to 255 steps of their largest; states stay in bfloat16.
+
+    The weights are kept twice, as int8 and, with the same values, packed in bfloat16: what a row gives depends on
+    neither (but for the order of additions), so a request's answer is that of its own weights at each batch size.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        weight = linear.weight.detach().float()
+        scale = (weight.abs().amax(dim=1, keepdim=True) / _INT8_MAX).clamp(min=torch.finfo(torch.float32).tiny)
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+        self._int8 = (weight / scale).round().to(torch.int8)
+        self._scale = scale[:, 0].to(torch.bfloat16)
+        self._bias = None if linear.bias is None else linear.bias.detach()
+        rounded = nn.Linear(self.in_features, self.out_features, bias=False, device="meta")
+        rounded.weight = nn.Parameter(self._int8.to(torch.bfloat16) * self._scale[:, None], requires_grad=False)
+        self._packed = PackedLinear(rounded)
+
+    def forward(self, states: Tensor) -> Tensor:
+        rows = states.reshape(-1, self.in_features)
+        output: Tensor
+        if len(rows) > _MOST_INT8_ROWS:
+            output = self._packed(states)
+        else:
+            output = torch._weight_int8pack_mm(rows, self._int8, self._scale)  # noqa: SLF001 - there is no public one
+            output = output.view(*states.shape[:-1], self.out_features)
+        return output if self._bias is None else output + self._bias
+
+
+def pack_linear_layers(model: PreTrainedModel, *, int8: bool = False) -> None:
+    """Replaces the linear layers of a model on the CPU, its head too, where this processor gains by it."""
+    if not int8 and not _is_supported(model.dtype):
+        return
+    replacement = Int8Linear if int8 else PackedLinear
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            # Not what inherits from it: that computes something else.
+            if type(child) is nn.Linear:
+                setattr(parent, name, replacement(child))
+
+
+def _is_supported(dtype: torch.dtype) -> bool:
+    """In other types oneDNN would compute in float32, after a conversion at each call."""
+    if dtype is torch.bfloat16:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - see above
+    if dtype is torch.float16:
+        return bool(torch.ops.mkldnn._is_mkldnn_fp16_supported())  # noqa: SLF001 - see above
+    return dtype is torch.float32

@@ -1,0 +1,97 @@
+"""Packed layers compute what the layers did that they stand for."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from handlers.engine import Engine
+from handlers.packed_linear import Int8Linear, PackedLinear, pack_linear_layers
+from handlers.sampling import SamplingParameters
+
+ROWS = [(1,), (2,), (3,), (16,), (1, 1), (2, 7), (64, 1)]
+
+
+def random_linear(dtype: torch.dtype, *, bias: bool) -> nn.Linear:
+    torch.manual_seed(0)
+    return nn.Linear(96, 160, bias=bias, dtype=dtype).requires_grad_(requires_grad=False)
+
+
+@pytest.mark.parametrize("bias", [False, True], ids=["without a bias", "with one"])
+@pytest.mark.parametrize("rows", ROWS, ids=str)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)], ids=str)
+def test_a_packed_layer_gives_what_the_layer_gives(
+    rows: tuple[int, ...], dtype: torch.dtype, tolerance: float, *, bias: bool
+) -> None:
+    linear = random_linear(dtype, bias=bias)
+    states = torch.randn(*rows, 96, dtype=dtype)
+
+    output = PackedLinear(linear)(states)
+
+    assert output.shape == (*rows, 160)
+    assert output.dtype == dtype
+    torch.testing.assert_close(output, linear(states), rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("bias", [False, True], ids=["without a bias", "with one"])
+@pytest.mark.parametrize("rows", ROWS, ids=str)
+def test_int8_weights_give_nearly_what_the_layer_gives_for_any_number_of_rows(
+    rows: tuple[int, ...], *, bias: bool
+) -> None:
+    linear = random_linear(torch.bfloat16, bias=bias)
+    states = torch.randn(*rows, 96, dtype=torch.bfloat16)
+
+    output = Int8Linear(linear)(states)
+
+    assert output.shape == (*rows, 160)
+    torch.testing.assert_close(output, linear(states), rtol=0, atol=0.06)
+
+
+def test_int8_weights_are_within_half_a_step_of_the_layers_own() -> None:
+    linear = random_linear(torch.float32, bias=False)
+    steps = linear.weight.abs().amax(dim=1) / 127
+
+    columns = Int8Linear(linear)(torch.eye(96, dtype=torch.bfloat16)).float().T
+
+    # A bfloat16 has eight bits, too: rounding to it is as much again.
+    assert ((columns - linear.weight).abs() <= 0.5 * steps[:, None] + linear.weight.abs() / 128).all()
+
+
+def test_an_output_whose_weights_are_all_zero_stays_zero() -> None:
+    linear = random_linear(torch.bfloat16, bias=False)
+    linear.weight[3] = 0
+    assert Int8Linear(linear)(torch.ones(1, 96, dtype=torch.bfloat16))[0, 3] == 0
+
+
+def greedy(model: PreTrainedModel, prompts: list[list[int]]) -> dict[str, list[int]]:
+    engine = Engine(model, (), slots=len(prompts), context_length=128)
+    for number, prompt in enumerate(prompts):
+        engine.submit(str(number), prompt, 20, SamplingParameters())
+    answers: dict[str, list[int]] = {}
+    while engine.has_work:
+        if (step := engine.step()) is not None:
+            for request_id, token in zip(step.ids, step.tokens, strict=True):
+                answers.setdefault(request_id, []).append(token)
+    return answers
+
+
+def test_a_packed_model_gives_the_answers_of_the_model(any_model: PreTrainedModel) -> None:
+    packed = copy.deepcopy(any_model)
+    pack_linear_layers(packed)
+    prompts = [[3, 5, 7], [2] * 9, list(range(40))]
+
+    assert greedy(packed, prompts) == greedy(any_model, prompts)
+    assert not any(type(module) is nn.Linear for module in packed.modules())
+
+
+def test_what_only_inherits_from_a_linear_layer_stays() -> None:
+    class Doubled(nn.Linear):
+        def forward(self, states: torch.Tensor) -> torch.Tensor:
+            return 2 * super().forward(states)
+
+    model = nn.Sequential(Doubled(4, 4))
+    model.dtype = torch.float32
+    pack_linear_layers(model)
+    assert type(model[0]) is Doubled
