@@ -18,7 +18,8 @@ _OURS, _THEIRS = "#2563eb", "#94a3b8"
 
 
 class Plot(Protocol):
-    title: str
+    @property
+    def title(self) -> str: ...
 
     def save(self, path: Path) -> None: ...
 
