@@ -24,6 +24,9 @@ class HandlerSection(BaseModel):
     )
     threads: int | None = Field(default=None, ge=1, description="Measured at load if absent.")
     prefill_tokens: int = Field(default=64, ge=1, description="Most prompt tokens between two decode steps.")
+    prefix_slots: int = Field(
+        default=8, ge=0, description="Ended requests whose cache serves others that begin with the same tokens."
+    )
 
     @model_validator(mode="after")
     def _int8_is_of_bfloat16(self) -> Self:

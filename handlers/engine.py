@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from handlers.prefix_rows import PrefixRows
 from handlers.sampling import Sampler, SamplingParameters, draw_uniforms
 from handlers.slot_cache import SlotCache, Window, num_cache_layers
 
@@ -44,6 +45,7 @@ class Engine:
     slots: most requests that run at once; more of them wait.
     context_length: most tokens of a prompt and its answer together.
     prefill_tokens: most prompt tokens between two decode steps, which is how long a running request can be held up.
+    prefix_slots: how many ended requests stay in the cache for others that begin with the same tokens.
     """
 
     def __init__(
@@ -54,21 +56,23 @@ class Engine:
         slots: int = 64,
         context_length: int,
         prefill_tokens: int = 64,
+        prefix_slots: int = 0,
     ) -> None:
         self.slots = slots
         self.context_length = context_length
         self._model = model
         self._prefill_tokens = prefill_tokens
-        self._cache = SlotCache(num_cache_layers(model.config, context_length), slots, context_length)
+        self._cache = SlotCache(num_cache_layers(model.config, context_length), slots + prefix_slots, context_length)
         device, vocabulary = model.device, model.get_output_embeddings().out_features
         self._stop_token_ids = torch.tensor(sorted(stop_token_ids), dtype=torch.long, device=device)
-        self._tokens = torch.zeros(slots, context_length, dtype=torch.long, device=device)
+        self._tokens = torch.zeros(slots + prefix_slots, context_length, dtype=torch.long, device=device)
         self._uniforms = torch.zeros(slots, context_length, device=device)
         self._seen = torch.zeros(slots, vocabulary, dtype=torch.bool, device=device)
-        self._lengths = torch.zeros(slots, dtype=torch.long, device=device)  # tokens in the cache
+        self._lengths = torch.zeros(slots + prefix_slots, dtype=torch.long, device=device)  # tokens in the cache
         self._limits = torch.zeros(slots, dtype=torch.long, device=device)  # tokens in the cache when it must end
         self._every_row = torch.arange(slots, device=device)
         self._every_position = torch.arange(context_length, device=device)
+        self._prefix_rows = PrefixRows(slots, prefix_slots, self._tokens, self._lengths)
         self._masked = torch.finfo(model.dtype).min
         self._waiting: deque[Sequenced] = deque()
         self._prefilling: Sequenced | None = None
@@ -93,7 +97,7 @@ class Engine:
         if self._prefilling is not None and self._prefilling.id == request_id:
             self._prefilling = None
         self._waiting = deque(request for request in self._waiting if request.id != request_id)
-        self._remove([row for row, request in enumerate(self._running) if request.id == request_id])
+        self._end([row for row, request in enumerate(self._running) if request.id == request_id])
 
     @torch.inference_mode()
     def cancel_all(self) -> list[str]:
@@ -132,6 +136,9 @@ class Engine:
         row, prompt_length = len(self._running), len(request.prompt)
         limit = min(prompt_length - 1 + request.max_new_tokens, self.context_length - 1)
         prompt = torch.tensor(request.prompt, device=self._tokens.device)
+        source, request.prefilled = self._prefix_rows.find(prompt, len(self._running))
+        if request.prefilled:
+            self._cache.move(source, row, request.prefilled)
         self._tokens[row, :prompt_length] = prompt
         self._uniforms[row, prompt_length - 1 : limit] = draw_uniforms(
             limit - prompt_length + 1, request.parameters.seed
@@ -181,7 +188,7 @@ class Engine:
             self._running[row].id: "stop" if stopped[row] else "length" for row in ended_rows
         }
         step = Step(self._ids, tokens.tolist(), ended)
-        self._remove(ended_rows)
+        self._end(ended_rows)
         return step
 
     def _aim(self, rows: slice, positions: Tensor, length: int) -> None:
@@ -203,6 +210,15 @@ class Engine:
                 self._move(last + 1, last)
         if rows:
             self._rows_changed()
+
+    def _end(self, rows: list[int]) -> None:
+        """Takes requests out of the batch; what they leave may serve others that begin with the same tokens."""
+        for row in rows:
+            if (target := self._prefix_rows.choose(row)) is not None:
+                self._cache.move(row, target, int(self._lengths[row]))
+                for buffer in (self._tokens, self._lengths):
+                    buffer[target] = buffer[row]
+        self._remove(rows)
 
     def _move(self, source: int, target: int) -> None:
         if source != target:

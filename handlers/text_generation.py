@@ -85,6 +85,7 @@ class TextGenerationHandler:
             slots=settings.slots,
             context_length=loaded.context_length,
             prefill_tokens=settings.prefill_tokens,
+            prefix_slots=settings.prefix_slots,
         )
         check_engine(self._engine, loaded.model)
         check_probes(directory, loaded)

@@ -1,0 +1,66 @@
+"""Rows of the cache that outlive their requests, for others that begin with the same tokens: a system prompt, a chat.
+
+What is reused are keys and values that the model would compute again, number by number but for the order of additions.
+"""
+
+import torch
+from torch import Tensor
+
+# Tokens. Fewer are not worth a copy.
+_LEAST_LENGTH = 32
+# A share. What is known so far of a sequence does not need a row of its own.
+_KNOWN = 0.75
+
+
+class PrefixRows:
+    """
+    first, count: which rows are kept, after those of the requests.
+    tokens: [rows, context_length], what each row holds; lengths: [rows], how much of it is in the cache.
+    """
+
+    def __init__(self, first: int, count: int, tokens: Tensor, lengths: Tensor) -> None:
+        self._kept = list(range(first, first + count))
+        self._tokens, self._lengths = tokens, lengths
+        self._last_use = dict.fromkeys(self._kept, 0)
+        self._num_uses = 0
+
+    def find(self, prompt: Tensor, running: int) -> tuple[int, int]:
+        """The row, of the `running` first ones or of the kept ones, that begins like `prompt`, and for how long.
+
+        The last token of a prompt is never found: its logits have to be computed. A length of 0 is nothing.
+        """
+        rows = [*range(running), *self._kept]
+        if len(prompt) <= _LEAST_LENGTH or not rows:
+            return 0, 0
+        common = self._common(rows, prompt[:-1])
+        best = max(range(len(rows)), key=common.__getitem__)
+        if common[best] < _LEAST_LENGTH:
+            return 0, 0
+        self._use(rows[best])
+        return rows[best], common[best]
+
+    def choose(self, row: int) -> int | None:
+        """Which kept row is to take over what `row` holds, if it is worth it."""
+        length = int(self._lengths[row])
+        if length < _LEAST_LENGTH or not self._kept:
+            return None
+        common = self._common(self._kept, self._tokens[row, :length])
+        kept = {each: int(self._lengths[each]) for each in self._kept}
+        # A longer sequence says all that its own beginning says.
+        begins = [each for each, shared in zip(self._kept, common, strict=True) if 0 < shared == kept[each]]
+        if max(common) >= _KNOWN * length:
+            return None
+        target = max(begins, key=kept.__getitem__) if begins else min(self._kept, key=self._last_use.__getitem__)
+        self._use(target)
+        return target
+
+    def _common(self, rows: list[int], sequence: Tensor) -> list[int]:
+        """For how many tokens each row is the same as `sequence`, as far as it is in the cache."""
+        same = self._tokens[rows, : len(sequence)] == sequence
+        lengths = same.cumprod(dim=1, dtype=torch.int32).sum(dim=1)
+        return torch.minimum(lengths, self._lengths[rows]).tolist()
+
+    def _use(self, row: int) -> None:
+        if row in self._last_use:
+            self._num_uses += 1
+            self._last_use[row] = self._num_uses

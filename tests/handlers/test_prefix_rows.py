@@ -1,0 +1,141 @@
+"""Requests that begin like others: what is in the cache already is not computed again, and no answer changes."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from handlers.engine import Engine
+from handlers.sampling import SamplingParameters
+
+CONTEXT_LENGTH = 128
+GREEDY = SamplingParameters()
+SYSTEM_PROMPT = [(7 * position + 3) % 50 for position in range(90)]
+OTHER_PROMPTS = [[(position * position + start) % 50 for position in range(60)] for start in range(3, 9)]
+
+
+def make_engine(model: PreTrainedModel, *, slots: int = 4, prefix_slots: int = 2) -> Engine:
+    return Engine(model, (), slots=slots, context_length=CONTEXT_LENGTH, prefill_tokens=16, prefix_slots=prefix_slots)
+
+
+@contextmanager
+def counted(engine: Engine) -> Iterator[list[int]]:
+    """How many prompt tokens each forward pass computes."""
+    lengths: list[int] = []
+
+    def count(_module: torch.nn.Module, _arguments: object, keywords: dict[str, torch.Tensor]) -> None:
+        lengths.append(keywords["position_ids"].shape[1])
+
+    hook = engine._model.base_model.register_forward_pre_hook(count, with_kwargs=True)
+    yield lengths
+    hook.remove()
+
+
+def answer(engine: Engine, prompt: list[int], max_new_tokens: int = 4) -> tuple[list[int], int]:
+    """The tokens, and how many tokens were computed for them."""
+    with counted(engine) as lengths:
+        engine.submit("a", prompt, max_new_tokens, GREEDY)
+        tokens: list[int] = []
+        while engine.has_work:
+            if (step := engine.step()) is not None:
+                tokens += [token for name, token in zip(step.ids, step.tokens, strict=True) if name == "a"]
+    return tokens, sum(lengths)
+
+
+def generate(model: PreTrainedModel, prompt: list[int], max_new_tokens: int = 4) -> list[int]:
+    ids = torch.tensor([prompt])
+    output = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=max_new_tokens)
+    return output[0, len(prompt) :].tolist()
+
+
+def test_a_second_request_computes_only_what_is_its_own(any_model: PreTrainedModel) -> None:
+    engine = make_engine(any_model)
+    first, second = [*SYSTEM_PROMPT, 11, 12], [*SYSTEM_PROMPT, 13, 14, 15]
+
+    assert answer(engine, first) == (generate(any_model, first), len(first) + 3)
+    assert answer(engine, second) == (generate(any_model, second), len(second) - len(SYSTEM_PROMPT) + 3)
+
+
+def test_the_same_prompt_again_computes_its_last_token(llama: PreTrainedModel) -> None:
+    engine = make_engine(llama)
+    answer(engine, SYSTEM_PROMPT)
+    assert answer(engine, SYSTEM_PROMPT) == (generate(llama, SYSTEM_PROMPT), 4)
+
+
+def test_a_conversation_goes_on_where_it_was(llama: PreTrainedModel) -> None:
+    engine = make_engine(llama)
+    first, _ = answer(engine, SYSTEM_PROMPT, 15)
+    # The answer's last token was given out and never looked at.
+    known = [*SYSTEM_PROMPT, *first[:-1]]
+    following = [*known, first[-1], 21, 22]
+    assert answer(engine, following) == (generate(llama, following), 3 + 3)
+
+
+def test_a_request_that_still_runs_shares_its_prompt(llama: PreTrainedModel) -> None:
+    engine = make_engine(llama, prefix_slots=0)
+    engine.submit("running", [*SYSTEM_PROMPT, 1], 20, GREEDY)
+    while engine.step() is None:
+        pass
+    prompt = [*SYSTEM_PROMPT, 2]
+    with counted(engine) as lengths:
+        engine.submit("a", prompt, 1, GREEDY)
+        step = engine.step()
+    assert step is not None
+    assert step.tokens[1:] == generate(llama, prompt, 1)
+    # Nothing was left of the prompt but its last token, which the batch's step computes.
+    assert lengths == [1]
+
+
+def test_without_rows_for_them_nothing_is_left_of_what_ended(llama: PreTrainedModel) -> None:
+    engine = make_engine(llama, prefix_slots=0)
+    answer(engine, SYSTEM_PROMPT)
+    assert answer(engine, SYSTEM_PROMPT)[1] == len(SYSTEM_PROMPT) + 3
+
+
+def test_what_is_used_stays_and_what_is_not_gives_way(llama: PreTrainedModel) -> None:
+    engine = make_engine(llama, prefix_slots=2)
+    answer(engine, SYSTEM_PROMPT)
+    for prompt in OTHER_PROMPTS:
+        answer(engine, prompt)
+        assert answer(engine, [*SYSTEM_PROMPT, prompt[0]])[1] < 10
+    assert answer(engine, OTHER_PROMPTS[0])[1] == len(OTHER_PROMPTS[0]) + 3
+
+
+def test_a_cancelled_request_leaves_what_it_has_computed(llama: PreTrainedModel) -> None:
+    engine = make_engine(llama)
+    engine.submit("gone", SYSTEM_PROMPT, 20, GREEDY)
+    while engine.step() is None:
+        pass
+    engine.cancel("gone")
+    assert answer(engine, SYSTEM_PROMPT) == (generate(llama, SYSTEM_PROMPT), 4)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_many_requests_with_few_beginnings_get_the_answers_of_generate(llama: PreTrainedModel, seed: int) -> None:
+    chance = random.Random(seed)
+    engine = make_engine(llama, slots=3, prefix_slots=2)
+    prompts = {
+        str(number): chance.choice([SYSTEM_PROMPT, *OTHER_PROMPTS[:2]])[: chance.randint(20, 100)]
+        + [chance.randrange(50) for _ in range(chance.randint(1, 20))]
+        for number in range(25)
+    }
+    answers: dict[str, list[int]] = {name: [] for name in prompts}
+    cancelled = set()
+    for name, prompt in prompts.items():
+        engine.submit(name, prompt, 6, GREEDY)
+        for _ in range(chance.randrange(4)):
+            if (step := engine.step()) is not None:
+                for each, token in zip(step.ids, step.tokens, strict=True):
+                    answers[each].append(token)
+        if chance.random() < 0.2:
+            engine.cancel(name)
+            cancelled.add(name)
+    while engine.has_work:
+        if (step := engine.step()) is not None:
+            for each, token in zip(step.ids, step.tokens, strict=True):
+                answers[each].append(token)
+    for name in prompts.keys() - cancelled:
+        assert answers[name] == generate(llama, prompts[name], 6)
