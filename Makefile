@@ -17,7 +17,7 @@ unexport PYTHONPATH
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install format lint typecheck check-typescript test test-end-to-end generate check-generated check \
-        package-ci archive serve lock soak clean
+        package-ci archive serve lock soak bench clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -107,6 +107,14 @@ lock: .venv/.installed ## Write requirements.lock from pyproject.toml
 soak: install ## The long runs: 20,000 requests over 100 switches, and commands killed at each point (20 minutes)
 	TORCHBRIDGE_TEST_REQUESTS=20000 TORCHBRIDGE_TEST_EVERY_POINT=1 \
 		$(BIN)/pytest tests/end_to_end/versions/test_flips.py tests/end_to_end/versions/test_killed_commands.py
+
+# Each writes its table and its plot to benchmarks/results. The peers are installed into benchmarks/.cache at first.
+BENCHMARKS = peers_throughput engine prefix int8_quality hop growth gateway packing cold_start
+
+bench: $(addprefix bench-,$(BENCHMARKS)) ## Measure all of it beside what people would use instead (an hour)
+
+bench-%: .venv/.installed ## One benchmark: peers_throughput, engine, prefix, int8_quality, hop, growth, gateway, …
+	$(BIN)/python -m benchmarks.$*
 
 clean: ## Remove what was built, run and cached; .venv and node_modules stay
 	rm -rf model_store/*.mar dist .torchbridge ts-client/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

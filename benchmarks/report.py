@@ -75,8 +75,8 @@ def _machine(name: str, versions: Sequence[str]) -> str:
     return (
         f"Taken on {datetime.now(UTC):%Y-%m-%d} at commit {_commit()} with `make bench-{name}`: {_processor()}, "
         f"{len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}, {', '.join([*ours, *versions])}. Figures are medians of interleaved "
-        "rounds with their quartiles in brackets; ratios are taken round by round."
+        f"Python {platform.python_version()}, {', '.join([*ours, *versions])}. Figures that are "
+        "followed by brackets are medians of interleaved rounds with their quartiles; ratios are taken round by round."
     )
 
 

@@ -1,0 +1,28 @@
+"""A random model as it is stored, and as the worker serves it."""
+
+import copy
+from enum import Enum
+
+import torch
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from benchmarks.random_models import random_model
+from handlers.packed_linear import pack_linear_layers
+
+
+class Variant(Enum):
+    STORED = "stored"
+    PACKED = "packed"
+    INT8 = "int8"
+
+
+def load(size: str, dtype: torch.dtype) -> dict[Variant, PreTrainedModel]:
+    """INT8 is there for bfloat16 only."""
+    stored: PreTrainedModel = AutoModelForCausalLM.from_pretrained(random_model(size, dtype), dtype=dtype).eval()
+    packed = copy.deepcopy(stored)
+    pack_linear_layers(packed)
+    models = {Variant.STORED: stored, Variant.PACKED: packed}
+    if dtype is torch.bfloat16:
+        models[Variant.INT8] = copy.deepcopy(stored)
+        pack_linear_layers(models[Variant.INT8], int8=True)
+    return models
