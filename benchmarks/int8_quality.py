@@ -1,4 +1,4 @@
-"""What weights of 8 bits cost in quality on stories that are new to models/tiny: `python -m benchmarks.int8_quality`."""
+"""`make bench-int8_quality`: what weights of 8 bits cost in quality, on stories that are new to models/tiny."""
 
 from pathlib import Path
 

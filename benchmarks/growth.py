@@ -1,0 +1,115 @@
+"""`make bench-growth`: how the engine's decode step grows with its rows and with what they have behind them."""
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from transformers import PreTrainedModel
+
+from benchmarks.plots import Lines
+from benchmarks.random_models import CONTEXT_LENGTH, random_model
+from benchmarks.report import Table, write_report
+from benchmarks.rounds import ROUNDS, Figure, console, interleave
+from handlers.engine import Engine
+from handlers.model_loading import load_model
+from handlers.packed_linear import pack_linear_layers
+from handlers.sampling import SamplingParameters
+from handlers.settings import HandlerSettings
+
+ROWS, FIXED_CONTEXT = (1, 2, 4, 8, 16, 32, 64), 128
+CONTEXTS, FIXED_ROWS = (128, 256, 512, 1_024, 2_048), 16
+_STEPS = 8  # that are timed in a round
+_SECONDS_PER_ROUND = 40  # on two cores of an EPYC, for the estimate alone
+
+_METHOD = f"""\
+The engine alone, without TorchServe or a gateway, with the 25M float32 model and packed linear layers as the worker
+loads it, on {{threads}} threads. Each row has a random prompt of its own in the cache, and {_STEPS} greedy steps are
+timed once all rows run; the prompts' processing is not. Rows that were admitted first are a few tokens longer."""
+
+
+def seconds_of_step(model: PreTrainedModel, rows: int, context: int) -> Callable[[], float]:
+    # All prompts are in the cache after a few steps, however many and long they are.
+    engine = Engine(model, (), slots=rows, context_length=CONTEXT_LENGTH, prefill_tokens=rows * context)
+    prompts = torch.randint(model.config.vocab_size, (rows, context)).tolist()
+
+    def measure() -> float:
+        for row, prompt in enumerate(prompts):
+            engine.submit(str(row), prompt, CONTEXT_LENGTH, SamplingParameters())
+        while (step := engine.step()) is None or len(step.ids) < rows:
+            pass
+        began_at = time.perf_counter()
+        for _ in range(_STEPS):
+            engine.step()
+        seconds = (time.perf_counter() - began_at) / _STEPS
+        engine.cancel_all()
+        return seconds
+
+    return measure
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    console.print(f"about {(arguments.rounds + 1) * _SECONDS_PER_ROUND / 60:.0f} minutes on a quiet machine")
+    torch.manual_seed(0)
+    model = load_model(random_model("25M", torch.float32), HandlerSettings()).model
+    pack_linear_layers(model)
+    torch.set_num_threads(arguments.threads)
+    points = dict.fromkeys([*((rows, FIXED_CONTEXT) for rows in ROWS), *((FIXED_ROWS, each) for each in CONTEXTS)])
+    measures = {
+        f"{rows} rows, {context} tokens each": seconds_of_step(model, rows, context) for rows, context in points
+    }
+    # As in the worker: beside another thread that has computed, OpenMP's threads do not wait spinning.
+    with ThreadPoolExecutor(1) as thread:
+        taken = thread.submit(interleave, measures, arguments.rounds).result()
+    figures = dict(zip(points, taken.values(), strict=True))
+    by_rows = [(rows, figures[rows, FIXED_CONTEXT]) for rows in ROWS]
+    by_context = [(FIXED_ROWS, figures[FIXED_ROWS, context]) for context in CONTEXTS]
+    write_report(
+        "growth",
+        title="How a step grows",
+        method=_METHOD.format(threads=arguments.threads),
+        tables=[
+            _table(f"Rows, {FIXED_CONTEXT} tokens each", "Rows", ROWS, by_rows),
+            _table(f"Tokens in the cache of each of {FIXED_ROWS} rows", "Tokens", CONTEXTS, by_context),
+        ],
+        plots=[
+            _lines(f"{FIXED_CONTEXT} tokens behind each row", "rows", ROWS, by_rows),
+            _lines(f"{FIXED_ROWS} rows", "tokens in the cache of each row", CONTEXTS, by_context),
+        ],
+    )
+
+
+Point = tuple[int, Figure]  # rows, and the seconds of their step
+
+
+def _per_step(point: Point) -> Figure:
+    return Figure(tuple(1e3 * value for value in point[1].values))
+
+
+def _per_token(point: Point) -> Figure:
+    return Figure(tuple(1e3 * value / point[0] for value in point[1].values))
+
+
+def _table(title: str, load: str, loads: Sequence[int], points: Sequence[Point]) -> Table:
+    rows = [
+        [f"{each:,}", f"{_per_step(point):.2f}", f"{_per_token(point):.3f}", f"{point[0] / point[1].median:,.0f}"]
+        for each, point in zip(loads, points, strict=True)
+    ]
+    return Table([load, "ms per step", "ms per token", "Tokens/s"], rows, title)
+
+
+def _lines(title: str, load: str, loads: Sequence[int], points: Sequence[Point]) -> Lines:
+    lines = {
+        "torchbridge, a step": [_per_step(point) for point in points],
+        "torchbridge, a token": [_per_token(point) for point in points],
+    }
+    return Lines(title, load, "milliseconds: less is better", loads, lines)
+
+
+if __name__ == "__main__":
+    main()

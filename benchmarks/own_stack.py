@@ -1,0 +1,47 @@
+"""All of `torchbridge serve`, on ports and in a directory of its own."""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from adapter.archives.archive import DEFAULT_MODEL_CONFIG, build_archive
+from adapter.torchserve.ports import free_addresses
+from adapter.torchserve.server_process import CONFIG_FILE
+from benchmarks.random_models import CACHE
+from benchmarks.server_process import ServerProcess
+
+
+def generation(prompt: str, max_length: int) -> dict[str, Any]:
+    return {"prompt": prompt, "max_length": max_length, "temperature": 0}
+
+
+def pack(model: Path, name: str, threads: int) -> Path:
+    """An archive with our own defaults but for the threads, which would be measured, and the same ones for all."""
+    config = yaml.safe_load(DEFAULT_MODEL_CONFIG.read_text(encoding="utf-8"))
+    config["handler"]["threads"] = threads
+    store = CACHE / "throughput"
+    store.mkdir(parents=True, exist_ok=True)
+    file = store / f"{name}.yaml"
+    file.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return build_archive(model, name, "1.0", store, file)
+
+
+@contextmanager
+def own_stack(archive: Path) -> Iterator[ServerProcess]:
+    """`torchbridge serve`, on ports and in a directory that nobody else uses."""
+    with tempfile.TemporaryDirectory(prefix="torchbridge-") as directory:
+        config = Path(directory) / "config.properties"
+        overrides = [f"{key}={value}" for key, value in free_addresses().items()]
+        config.write_text("\n".join([CONFIG_FILE.read_text(encoding="utf-8"), *overrides, ""]), encoding="utf-8")
+        command = [
+            *(str(Path(sys.executable).with_name("torchbridge")), "serve", "--model", str(archive), "--port", "{port}"),
+            *("--run-directory", str(Path(directory) / "run"), "--torchserve-config", str(config)),
+        ]
+        environment = {"TORCHBRIDGE_CACHE_MAX_AGE": "0"}
+        with ServerProcess("torchbridge-serve", command, ready_path="/health", environment=environment) as server:
+            yield server
