@@ -14,7 +14,7 @@ ANONYMOUS = "anonymous"
 _NEVER = float("inf")
 
 
-@dataclass
+@dataclass(slots=True)
 class CacheOutcome:
     """What the response cache did for a call; filled in before the first event."""
 
@@ -31,7 +31,7 @@ class CacheOutcome:
         return {"cache-status": f"torchbridge; {self.status}"} | age
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Call:
     request_id: str
     received_at: float

@@ -13,7 +13,7 @@ from handlers.settings import HandlerSettings
 from handlers.slot_cache import UnsupportedModelError
 
 MAX_DEFAULT_CONTEXT_LENGTH = 4_096
-_TIMED_STEPS = 5
+_TIMED_STEPS = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from starlette.types import Receive
 
 from adapter.errors import Cancelled, ShuttingDown
-from adapter.http.shutdown import Shutdown
+from adapter.http.shutdown import Shutdown, end_now
 
 _Result = TypeVar("_Result")
 
@@ -17,22 +17,26 @@ async def unless_caller_leaves(receive: Receive, shutdown: Shutdown, work: Corou
 
     Raises Cancelled when the caller has left, ShuttingDown when the server stops before the work is done.
     """
-    working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_departure(receive))
-    stopping = asyncio.ensure_future(shutdown.wait_until_over())
+    # A timeout that has no time of its own ends the work from within this task: one more for each open stream is dear.
+    limit = asyncio.timeout(None)
+    leaving = asyncio.ensure_future(_end_with_departure(receive, limit))
     try:
-        await asyncio.wait((working, leaving, stopping), return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
+        async with limit:
+            shutdown.add(limit)
+            return await work
+    except TimeoutError:
+        if not limit.expired():
+            raise
         if leaving.done():
-            raise Cancelled("The caller left before the answer was complete.")
-        raise ShuttingDown("The server shut down before the answer was complete.")
+            raise Cancelled("The caller left before the answer was complete.") from None
+        raise ShuttingDown("The server shut down before the answer was complete.") from None
     finally:
-        for task in (working, leaving, stopping):
-            task.cancel()
-        await asyncio.gather(working, leaving, stopping, return_exceptions=True)
+        shutdown.discard(limit)
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
 
 
-async def _departure(receive: Receive) -> None:
+async def _end_with_departure(receive: Receive, limit: asyncio.Timeout) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+    end_now(limit)

@@ -6,7 +6,6 @@ import time
 from contextlib import aclosing, suppress
 from typing import Protocol
 
-from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from adapter.call import Arrivals, Call
@@ -21,6 +20,7 @@ _HEADERS = {
     "cache-control": "no-store, no-transform",  # a proxy that compresses also holds events back
     "x-accel-buffering": "no",  # the same, for nginx
 }
+_OK = 200
 _HEARTBEAT = b": ping\n\n"
 
 _log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class NativeEncoding:
         return encode_event(ErrorEvent(problem=problem))
 
 
-class EventStreamResponse(StreamingResponse):
+class EventStreamResponse:
     """Sends nothing before the first text, so that until then a failure is a true status.
 
     After that a failure is the one terminal `error` event, and after each `heartbeat` seconds without an event goes out
@@ -67,31 +67,29 @@ class EventStreamResponse(StreamingResponse):
         self._encoding = encoding or NativeEncoding()
         self._is_committed = False
         self._sent_at = 0.0
-        super().__init__((), headers=_HEADERS)
+        self._next_beat: asyncio.TimerHandle | None = None
+        self._beating: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del scope
+        send = _while_read(send, self._call.deadline)
         try:
-            await self._send_all(receive, _while_read(send, self._call.deadline))
+            try:
+                await unless_caller_leaves(receive, self._shutdown, self._send_arrivals(send))
+            except Cancelled:
+                raise
+            except Exception as error:
+                if not self._is_committed:
+                    raise
+                await self._send(send, self._encoding.encode_failure(self._problem(error)))
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
         except Cancelled:
             if not self._is_committed:
                 raise
             # else there is nobody to tell: the answer is cut
 
-    async def _send_all(self, receive: Receive, send: Send) -> None:
-        try:
-            await unless_caller_leaves(receive, self._shutdown, self._send_arrivals(send))
-        except Cancelled:
-            raise
-        except Exception as error:
-            if not self._is_committed:
-                raise
-            await self._send(send, self._encoding.encode_failure(self._problem(error)))
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
     async def _send_arrivals(self, send: Send) -> None:
         held_back = b""
-        beating = asyncio.create_task(self._beat(send))
         try:
             async with aclosing(self._arrivals):
                 async for events in self._arrivals:
@@ -101,27 +99,40 @@ class EventStreamResponse(StreamingResponse):
                         continue
                     held_back = b""
                     await self._send(send, piece)
+                    if self._next_beat is None:
+                        self._beat_later(send)
         finally:
-            beating.cancel()
+            self._stop_beating()
 
     async def _send(self, send: Send, piece: bytes) -> None:
         if not self._is_committed:
             self._is_committed = True
-            self.headers.update(self._call.cache.headers())
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            headers = {**_HEADERS, **self._call.cache.headers()}
+            encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+            await send({"type": "http.response.start", "status": _OK, "headers": encoded})
         self._sent_at = time.monotonic()
         await send({"type": "http.response.body", "body": piece, "more_body": True})
 
+    def _beat_later(self, send: Send) -> None:
+        """With a timer, and a task only while a beat is sent: one for each open stream would cost memory."""
+        remaining = max(0, self._sent_at + self._heartbeat - time.monotonic())
+        self._next_beat = asyncio.get_running_loop().call_later(remaining, self._beat_if_silent, send)
+
+    def _beat_if_silent(self, send: Send) -> None:
+        if time.monotonic() - self._sent_at < self._heartbeat:
+            self._beat_later(send)
+        else:
+            self._beating = asyncio.get_running_loop().create_task(self._beat(send))
+
     async def _beat(self, send: Send) -> None:
         with suppress(Cancelled):
-            while True:
-                silent_for = time.monotonic() - self._sent_at
-                if not self._is_committed:
-                    await asyncio.sleep(self._heartbeat)
-                elif silent_for < self._heartbeat:
-                    await asyncio.sleep(self._heartbeat - silent_for)
-                else:
-                    await self._send(send, _HEARTBEAT)
+            await self._send(send, _HEARTBEAT)
+            self._beat_later(send)
+
+    def _stop_beating(self) -> None:
+        for each in (self._next_beat, self._beating):
+            if each is not None:
+                each.cancel()
 
     def _problem(self, error: Exception) -> Problem:
         request_id = self._call.request_id

@@ -9,6 +9,7 @@ from adapter.http.departure import unless_caller_leaves
 from adapter.http.documented_api import EVENT_STREAM_ANSWER
 from adapter.http.event_stream_response import EventStreamResponse
 from adapter.http.json_body import JsonRoute
+from adapter.http.lasting_answer import LastingAnswer
 from adapter.http.shutdown import Shutdown
 from adapter.schema import BatchRequest, BatchResponse, GenerationRequest, GenerationResponse
 from adapter.settings import Settings
@@ -29,12 +30,12 @@ def generation_routes(generator: TextGenerator, shutdown: Shutdown, settings: Se
         "/generate/stream",
         operation_id="generateStream",
         summary="Generate a text, and send it while it grows",
-        status_code=200,  # else FastAPI looks for a default in the class, whose constructor has none
-        response_class=EventStreamResponse,
+        response_class=Response,
         responses=EVENT_STREAM_ANSWER,
     )
-    async def generate_stream(body: GenerationRequest, call: CallParameters) -> EventStreamResponse:
-        return EventStreamResponse(generator.stream(body, call), call, shutdown, heartbeat=settings.heartbeat_interval)
+    async def generate_stream(body: GenerationRequest, call: CallParameters) -> Response:
+        arrivals = generator.stream(body, call)
+        return LastingAnswer(EventStreamResponse(arrivals, call, shutdown, heartbeat=settings.heartbeat_interval))
 
     @router.post("/generate/batch", operation_id="generateBatch", summary="Generate many texts at once")
     async def generate_batch(body: BatchRequest, call: CallParameters, request: Request) -> BatchResponse:

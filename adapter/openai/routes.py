@@ -12,6 +12,7 @@ from adapter.http.call_parameters import CallParameters
 from adapter.http.departure import unless_caller_leaves
 from adapter.http.event_stream_response import EventStreamResponse
 from adapter.http.json_body import JsonRoute
+from adapter.http.lasting_answer import LastingAnswer
 from adapter.http.shutdown import Shutdown
 from adapter.openai.answers import CHAT, TEXT, Chunks, Kind, completion
 from adapter.openai.schema import ChatCompletionRequest, CompletionRequest, OpenAIRequest
@@ -51,8 +52,8 @@ def openai_routes(
         if body.stream:
             encoding = Chunks(kind, include_usage=body.stream_options.include_usage)
             arrivals = generator.stream(request, call)
-            return EventStreamResponse(
-                arrivals, call, shutdown, heartbeat=settings.heartbeat_interval, encoding=encoding
+            return LastingAnswer(
+                EventStreamResponse(arrivals, call, shutdown, heartbeat=settings.heartbeat_interval, encoding=encoding)
             )
         response = await unless_caller_leaves(http.receive, shutdown, generator.complete(request, call))
         return JSONResponse(completion(kind, response), headers=call.cache.headers())

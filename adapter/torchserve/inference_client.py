@@ -23,7 +23,7 @@ from adapter.settings import Settings
 from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.refreshing import Refreshing
 from adapter.torchserve.worker_answer import WorkerAnswer
-from adapter.torchserve.worker_watch import CUT, SECONDS_BETWEEN_LOOKS, FindWorkers, watch_worker
+from adapter.torchserve.worker_watch import CUT, SECONDS_BETWEEN_LOOKS, FindWorkers, WorkerWatch
 
 _CONNECT_TIMEOUT = 5.0  # seconds
 _KEY_REFRESH_AFTER = 1.0  # seconds
@@ -46,6 +46,7 @@ class InferenceClient:
         self._settings = settings
         self._keys = keys
         self._find_workers = find_workers
+        self._watch = WorkerWatch(find_workers)
         self._key = Refreshing(keys.inference_key, _KEY_REFRESH_AFTER)
 
     async def __aenter__(self) -> Self:
@@ -60,6 +61,7 @@ class InferenceClient:
         return self
 
     async def __aexit__(self, *exception: object) -> None:
+        await self._watch.aclose()
         await self._session.close()
 
     async def stream(self, request: GenerationRequest, call: Call) -> Arrivals:
@@ -68,11 +70,10 @@ class InferenceClient:
         `request` names its model and version. Closing the generator closes the connection at once, and TorchServe
         then drops the request.
         """
-        worker_request = WorkerRequest.model_validate({**dict(request), "id": call.request_id})
-        answer = WorkerAnswer(worker_request, call.received_at)
-        response = await self._send(worker_request)
+        version = request.model or "", request.model_version or ""
+        answer, response = await self._ask(request, call)
         try:
-            while chunk := await self._read(response, worker_request):
+            while chunk := await self._read(response, version):
                 for events in answer.feed(chunk):
                     yield events
                     if isinstance(events[-1], DoneEvent):
@@ -81,30 +82,25 @@ class InferenceClient:
             response.close()
         raise WorkerDied(CUT, cause="the answer ended without a last event")
 
-    async def _read(self, response: aiohttp.ClientResponse, request: WorkerRequest) -> bytes:
+    async def _ask(self, request: GenerationRequest, call: Call) -> tuple[WorkerAnswer, aiohttp.ClientResponse]:
+        worker_request = WorkerRequest.model_validate({**dict(request), "id": call.request_id})
+        response = await self._send(worker_request)
+        return WorkerAnswer(worker_request, call.received_at), response
+
+    async def _read(self, response: aiohttp.ClientResponse, version: tuple[str, str]) -> bytes:
+        silence_timeout = self._settings.silence_timeout
         try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(min(SECONDS_BETWEEN_LOOKS, self._settings.silence_timeout)):
+            try:
+                async with asyncio.timeout(min(SECONDS_BETWEEN_LOOKS, silence_timeout)):
                     return await response.content.readany()
-            return await self._read_after_silence(response, request)
+            except TimeoutError:
+                if (remaining := silence_timeout - SECONDS_BETWEEN_LOOKS) <= 0:
+                    raise
+            return await self._watch.unless_gone(response.content.readany(), version, remaining)
         except TimeoutError as error:
             raise DeadlineExceeded("The model server has been silent for too long.", cause="no event") from error
         except aiohttp.ClientError as error:
             raise WorkerDied(CUT, cause=_reason(error)) from error
-
-    async def _read_after_silence(self, response: aiohttp.ClientResponse, request: WorkerRequest) -> bytes:
-        reading = asyncio.ensure_future(response.content.readany())
-        watching = asyncio.ensure_future(
-            watch_worker(self._find_workers, request.model or "", request.model_version or "")
-        )
-        try:
-            async with asyncio.timeout(max(0, self._settings.silence_timeout - SECONDS_BETWEEN_LOOKS)):
-                await asyncio.wait({reading, watching}, return_when=asyncio.FIRST_COMPLETED)
-            return reading.result() if reading.done() else watching.result()
-        finally:
-            reading.cancel()
-            watching.cancel()
-            await asyncio.gather(reading, watching, return_exceptions=True)
 
     async def _send(self, request: WorkerRequest) -> aiohttp.ClientResponse:
         body = request.model_dump_json().encode()

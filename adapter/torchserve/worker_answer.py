@@ -30,7 +30,7 @@ class WorkerAnswer:
     """
 
     def __init__(self, request: WorkerRequest, received_at: float) -> None:
-        self._request = request
+        self._asked = request.id, request.model, request.model_version  # not all of it: answers may last
         self._received_at = received_at
         self._decoder = EventDecoder()
         self._started_at: float | None = None
@@ -73,8 +73,7 @@ class WorkerAnswer:
         return event
 
     def _is_ours(self, event: StartEvent | GenerationResponse) -> bool:
-        ours = self._request
-        return (event.id, event.model, event.model_version) == (ours.id, ours.model, ours.model_version)
+        return (event.id, event.model, event.model_version) == self._asked
 
     def _times(self) -> dict[str, float]:
         now = time.monotonic()
