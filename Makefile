@@ -112,6 +112,7 @@ soak: install ## The long runs: 20,000 requests over 100 switches, and commands 
 BENCHMARKS = peers_throughput engine prefix int8_quality hop growth gateway packing cold_start
 
 bench: $(addprefix bench-,$(BENCHMARKS)) ## Measure all of it beside what people would use instead (an hour)
+	$(BIN)/python -m benchmarks.summary
 
 bench-%: .venv/.installed ## One benchmark: peers_throughput, engine, prefix, int8_quality, hop, growth, gateway, …
 	$(BIN)/python -m benchmarks.$*

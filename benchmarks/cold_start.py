@@ -62,8 +62,11 @@ loaded = handler.load_model(directory / "model", settings)
 done("weights and tokenizer")
 torch.set_num_threads(settings.threads or handler.choose_num_threads(loaded.model))
 done("thread choice")
+handler.pack_linear_layers(loaded.model)
+done("packing the linear layers")
 engine = handler.Engine(loaded.model, loaded.stop_token_ids, slots=settings.slots,
-                        context_length=loaded.context_length, prefill_tokens=settings.prefill_tokens)
+                        context_length=loaded.context_length, prefill_tokens=settings.prefill_tokens,
+                        prefix_slots=settings.prefix_slots)
 handler.check_engine(engine, loaded.model)
 done("self check, which allocates the cache")
 handler.check_probes(directory, loaded)

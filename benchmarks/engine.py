@@ -9,7 +9,7 @@ from benchmarks.rounds import Figure, interleave
 from benchmarks.step_times import CONTEXT, seconds_of_engine, seconds_of_forward, seconds_of_generate, seconds_to_read
 
 THREADS = 2
-ROWS = (1, 4, 16, 64)
+ROWS = (1, 16, 64)
 _LEAST_OF_FORWARD, _LEAST_OF_LIMIT, _LEAST_OF_GENERATE, _LEAST_OF_GENERATE_INT8 = 0.85, 0.70, 1.2, 2.0
 
 

@@ -48,7 +48,7 @@ process, loaded as the worker does it, with all of them queued and a slot for ea
 API; and to the gateway's /generate/stream over the same TorchServe, 64 slots, its response cache off. Streams are
 connections that always have a request. *Added* is the time per token of all streams together beyond the engine's in the
 same round. The time to first token counts from when a request is sent (the engine's: from when it has a free slot). The
-load generator takes its share of the same cores. models/tiny is asked for shorter answers, and may end them earlier."""
+load generator takes its share of the same cores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +225,6 @@ def main() -> None:
     console.print(f"about {1 + (arguments.rounds + 0.5) * _SECONDS_PER_ROUND / 60:.0f} minutes on a quiet machine")
     subjects = {
         "25M float32": Subject("25M", random_model("25M", torch.float32)),
-        "models/tiny": Subject("tiny", PROJECT / "models" / "tiny", (16, 64), (8, 64)),
     }
     taken = {name: measure(subject, arguments.threads, arguments.rounds) for name, subject in subjects.items()}
     large = taken["25M float32"]

@@ -15,18 +15,18 @@ import torch
 from benchmarks.awake_servers import OURS, Server, servers
 from benchmarks.closed_loop import closed_loop, poisson
 from benchmarks.peers.servers import PEERS
-from benchmarks.plots import Bars, Lines
+from benchmarks.plots import Bars
 from benchmarks.random_models import random_model
 from benchmarks.report import Goal, Table, goal_table, write_report
 from benchmarks.rounds import ROUNDS, Figure, console, interleave_many
 from benchmarks.workload import workload
 
-FASTAPI, TORCHSERVE, LITSERVE, TRANSFORMERS, CTRANSLATE2 = (peer.name for peer in PEERS)
+FASTAPI, TORCHSERVE, LITSERVE, TRANSFORMERS, _ = (peer.name for peer in PEERS)
 WANTED = {FASTAPI: 8.0, TORCHSERVE: 3.0, TRANSFORMERS: 1.5, LITSERVE: 2.0}  # times their tokens/s, 16 streams
 MOST_OF_MEDIAN = 3.0  # p99 of the time to first token, of its p50
 GOAL_STREAMS = 16
 # Where each one's queue only grows: it is not asked for more at once, and what it gives then stands for more, too.
-MOST_AT_ONCE = {FASTAPI: 4, TORCHSERVE: 16, LITSERVE: 16, CTRANSLATE2: 16}
+MOST_AT_ONCE = {FASTAPI: 4}
 _POISSON_ROUNDS, _POISSON_SECONDS, _POISSON_LOAD = 3, 30, 0.7
 _SECONDS_TO_START = 90  # all servers of a model
 
@@ -58,8 +58,8 @@ class Model:
         return [body(*request) for request in mixed]
 
 
-SMALL = Model("25M", torch.float32, {1: 2, 4: 4, 16: 16, 64: 64}, 75, (16, 256), (8, 512))
-LARGE = Model("135M", torch.bfloat16, {1: 2, 16: 16}, 55, (16, 64), (8, 128))
+SMALL = Model("25M", torch.float32, {1: 1, 16: 32}, 75, (16, 256), (8, 512))
+LARGE = Model("135M", torch.bfloat16, {16: 20}, 45, (16, 64), (8, 128))
 
 
 _METHOD = f"""\
@@ -100,12 +100,8 @@ Figures = dict[tuple[str, int], Figure]
 
 def measure(model: Model, started: list[Server], rounds: int) -> Figures:
     turns = {(server.name, streams): Turn(model, server, streams) for server in started for streams in model.requests}
-    measured = {
-        key: turn for key, turn in turns.items() if key[1] <= max(GOAL_STREAMS, MOST_AT_ONCE.get(key[0], key[1]))
-    }
-    taken = interleave_many({f"{name}, {streams} streams": turn for (name, streams), turn in measured.items()}, rounds)
-    figures = dict(zip(measured, (quantities["tokens/s"] for quantities in taken.values()), strict=True))
-    return {(name, streams): figures.get((name, streams)) or figures[name, GOAL_STREAMS] for name, streams in turns}
+    taken = interleave_many({f"{name}, {streams} streams": turn for (name, streams), turn in turns.items()}, rounds)
+    return dict(zip(turns, (quantities["tokens/s"] for quantities in taken.values()), strict=True))
 
 
 def first_tokens(model: Model, own: Server, capacity: float, rounds: int) -> dict[str, Figure]:
@@ -141,7 +137,6 @@ def main() -> None:
 
 
 def _report(figures: dict[str, Figures], waits: dict[str, Figure], threads: int) -> None:
-    small, large = figures[SMALL.name], figures[LARGE.name]
     tail = waits["p99"].over(waits["p50"])
     goals = [
         *(_goal(model, name, figures[model]) for model in figures for name in WANTED),
@@ -149,8 +144,7 @@ def _report(figures: dict[str, Figures], waits: dict[str, Figure], threads: int)
     ]
     wait_rows = [[name, f"{figure:.3f}"] for name, figure in waits.items()]
     wait_table = Table(["", "Seconds"], [*wait_rows, ["p99 over p50", f"{tail:.2f}"]], f"Time to first token, {OURS}")
-    names = list(dict.fromkeys(name for name, _ in small))
-    lines = {name: [small[name, streams] for streams in SMALL.requests] for name in names}
+    names = list(dict.fromkeys(name for name, _ in figures[SMALL.name]))
     unit = "tokens per second: more is better"
     write_report(
         "peers_throughput",
@@ -158,12 +152,12 @@ def _report(figures: dict[str, Figures], waits: dict[str, Figure], threads: int)
         method=_METHOD.format(threads=threads),
         tables=[goal_table(goals), *(_table(model, each, names) for model, each in figures.items()), wait_table],
         plots=[
-            Lines(f"Mixed requests, {SMALL.name}", "streams", unit, list(SMALL.requests), lines),
             Bars(
-                f"Mixed requests, {LARGE.name}, {GOAL_STREAMS} streams",
+                f"Mixed requests, {model}, {GOAL_STREAMS} streams",
                 unit,
-                {name: large[name, GOAL_STREAMS] for name in names},
-            ),
+                {name: taken[name, GOAL_STREAMS] for name in names},
+            )
+            for model, taken in figures.items()
         ],
     )
 

@@ -1,0 +1,40 @@
+"""Writes the goals of all pages in benchmarks/results into the README: `python -m benchmarks.summary`."""
+
+import re
+from pathlib import Path
+
+from benchmarks.report import RESULTS
+
+README = RESULTS.parents[1] / "README.md"
+# In the README's order. Pages without goals are linked by the text around the table.
+PAGES = ("peers_throughput", "engine", "prefix", "hop", "gateway", "packing", "cold_start")
+_BEGIN, _END = "<!-- goals: make bench -->", "<!-- end of goals -->"
+_GOALS = re.compile(r"^## Goals\n\n\|.*\n\|.*\n((?:\|.*\n)+)", re.MULTILINE)
+_TAKEN = re.compile(r"^Taken on (\S+) at commit \S+ with `(make \S+)`: (.*?), Linux", re.MULTILINE)
+
+
+def goals_of(page: Path) -> tuple[list[str], str]:
+    """The rows of its table of goals, and when and where they were seen."""
+    text = page.read_text(encoding="utf-8")
+    goals, taken = _GOALS.search(text), _TAKEN.search(text)
+    if goals is None or taken is None:
+        raise ValueError(f"{page} has no goals, or does not say when they were measured")
+    date, command, machine = taken.groups()
+    rows = [f"| [`{command}`](benchmarks/results/{page.name}) {row}" for row in goals[1].splitlines()]
+    return rows, f"{date}, {machine}"
+
+
+def main() -> None:
+    lines = ["| Command | Goal | Wanted | Seen | Reached |", "| --- | --- | --- | --- | --- |"]
+    taken = set()
+    for page in PAGES:
+        rows, seen = goals_of(RESULTS / f"{page}.md")
+        lines += rows
+        taken.add(seen)
+    table = "\n".join([_BEGIN, "", f"{'; '.join(sorted(taken))}.", "", *lines, "", _END])
+    before, rest = README.read_text(encoding="utf-8").split(_BEGIN)
+    README.write_text(before + table + rest.split(_END)[1], encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
