@@ -122,18 +122,22 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--large", action="store_true", help=f"{LARGE.name}, too: ten minutes more")
     parser.add_argument("--quick", action="store_true", help="one round: whether it runs")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # the servers are stopped on its way
     rounds, poisson_rounds = (1, 1) if arguments.quick else (arguments.rounds, _POISSON_ROUNDS)
-    seconds = sum(_SECONDS_TO_START + (rounds + 0.5) * model.seconds_per_round for model in (SMALL, LARGE))
+    models = (SMALL, LARGE) if arguments.large else (SMALL,)
+    seconds = sum(_SECONDS_TO_START + (rounds + 0.5) * model.seconds_per_round for model in models)
     console.print(f"about {(seconds + poisson_rounds * _POISSON_SECONDS) / 60:.0f} minutes on a quiet machine")
     with servers(SMALL.directory(), SMALL.archive_name, arguments.threads) as started:
         small = measure(SMALL, started, rounds)
         waits = first_tokens(SMALL, started[0], small[OURS, GOAL_STREAMS].median, poisson_rounds)
-    with servers(LARGE.directory(), LARGE.archive_name, arguments.threads) as started:
-        large = measure(LARGE, started, rounds)
-    _report({SMALL.name: small, LARGE.name: large}, waits, arguments.threads)
+    taken = {SMALL.name: small}
+    if arguments.large:
+        with servers(LARGE.directory(), LARGE.archive_name, arguments.threads) as started:
+            taken[LARGE.name] = measure(LARGE, started, rounds)
+    _report(taken, waits, arguments.threads)
 
 
 def _report(figures: dict[str, Figures], waits: dict[str, Figure], threads: int) -> None:

@@ -117,7 +117,8 @@ def test_nothing_is_left_behind_whenever_the_starter_ends(
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as starter:
         assert starter.stdout is not None
         for line in starter.stdout:
-            if line.strip() == stage:
+            # A light model may be ready before anybody has looked: then there is no stage in between.
+            if line.strip() in {stage, "ready"}:
                 break
         assert processes_of(tmp_path / "run") != []
         starter.send_signal(signal_number)
