@@ -18,10 +18,12 @@ from tests.processes import processes_of
 from tests.waiting import wait_until
 
 STARTER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from adapter.torchserve.server_process import TorchServeProcess
 
+# A shell that starts the tests in the background lets them, and this, ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 properties = dict(argument.split("=", 1) for argument in sys.argv[3:])
 with TorchServeProcess([Path(sys.argv[1])], Path(sys.argv[2]), properties) as torchserve:
     torchserve.start()
