@@ -124,8 +124,14 @@ def is_registered(server: RunningServer, model: str, version: str) -> bool:
 def unregister(server: RunningServer, model: str, version: str) -> None:
     if not is_registered(server, model, version):
         return
-    with suppress(VersionNotFound, ModelNotFound):  # TorchServe may have done it between the two
-        server.management.unregister(model, version)
+    try:
+        with suppress(VersionNotFound, ModelNotFound):  # TorchServe may have done it between the two
+            server.management.unregister(model, version)
+    except UpstreamProtocol:
+        # Where a worker has just begun to load, TorchServe forgets the version first and then fails on a job that is
+        # not there (a NullPointerException in BatchAggregator.java:165).
+        if is_registered(server, model, version):
+            raise
 
 
 def _as_stored(server: RunningServer, archive: str) -> VersionState:

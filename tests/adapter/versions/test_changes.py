@@ -1,5 +1,6 @@
 """The single changes, and what is true when each returns."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,23 @@ def test_another_may_unregister_it_first(server: FakeServer, monkeypatch: pytest
     unregister(server, "tiny", "1.0")
     unregister(server, "tiny", "9.0")
     unregister(server, "absent", "1.0")
+
+
+@pytest.mark.parametrize("is_forgotten", [True, False])
+def test_a_failure_of_torchserve_counts_only_if_it_still_has_the_version(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch, *, is_forgotten: bool
+) -> None:
+    take_away = server.management.unregister
+
+    def stumble(model: str, version: str) -> None:
+        if is_forgotten:
+            take_away(model, version)
+        raise UpstreamProtocol("a NullPointerException")
+
+    monkeypatch.setattr(server.management, "unregister", stumble)
+    with nullcontext() if is_forgotten else pytest.raises(UpstreamProtocol):
+        unregister(server, "tiny", "1.0")
+    assert ("1.0" in server.registered()) is not is_forgotten
 
 
 # What did not come up
