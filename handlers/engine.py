@@ -215,16 +215,18 @@ class Engine:
         """Takes requests out of the batch; what they leave may serve others that begin with the same tokens."""
         for row in rows:
             if (target := self._prefix_rows.choose(row)) is not None:
-                self._cache.move(row, target, int(self._lengths[row]))
-                for buffer in (self._tokens, self._lengths):
-                    buffer[target] = buffer[row]
+                self._copy(row, target)
         self._remove(rows)
 
     def _move(self, source: int, target: int) -> None:
         if source != target:
-            self._cache.move(source, target, int(self._lengths[source]))
-            for buffer in (self._tokens, self._uniforms, self._seen, self._lengths, self._limits):
-                buffer[target] = buffer[source]
+            self._copy(source, target, self._uniforms, self._seen, self._limits)
+
+    def _copy(self, source: int, target: int, *buffers: Tensor) -> None:
+        """What a row has in the cache, and its line of these buffers."""
+        self._cache.move(source, target, int(self._lengths[source]))
+        for buffer in (self._tokens, self._lengths, *buffers):
+            buffer[target] = buffer[source]
 
     def _rows_changed(self) -> None:
         self._ids = tuple(request.id for request in self._running)

@@ -2,8 +2,8 @@
 
 Eager PyTorch hands oneDNN a plain weight at each call; in the layout that oneDNN chooses for itself a decode step reads
 the same bytes up to twice as fast. torch.compile does this when it freezes a graph (torch/_inductor/fx_passes/
-mkldnn_fusion.py), and these are its operators: private, so the versions of torch are pinned and every load checks the
-engine against transformers' own `generate` (self_check.py).
+mkldnn_fusion.py), and these are its operators. They are private, so torch is pinned, and a load compares what comes of
+them with the log-probabilities that were recorded without them, where the archive has some (probe_check.py).
 """
 
 import torch
@@ -22,13 +22,10 @@ class PackedLinear(nn.Module):
         super().__init__()
         self.in_features, self.out_features = linear.in_features, linear.out_features
         self._bias = None if linear.bias is None else linear.bias.detach()
-        self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), 1)  # noqa: SLF001 - see above
+        self._weight = _pack(linear.weight.detach())
 
     def forward(self, states: Tensor) -> Tensor:
-        output: Tensor = torch.ops.mkldnn._linear_pointwise(  # noqa: SLF001 - see above
-            states, self._weight, self._bias, "none", [], ""
-        )
-        return output
+        return _linear(states, self._weight, self._bias)
 
 
 class Int8Linear(nn.Module):
@@ -43,18 +40,15 @@ class Int8Linear(nn.Module):
         weight = linear.weight.detach().float()
         scale = (weight.abs().amax(dim=1, keepdim=True) / _INT8_MAX).clamp(min=torch.finfo(torch.float32).tiny)
         self.in_features, self.out_features = linear.in_features, linear.out_features
+        self._bias = None if linear.bias is None else linear.bias.detach()
         self._int8 = (weight / scale).round().to(torch.int8)
         self._scale = scale[:, 0].to(torch.bfloat16)
-        self._bias = None if linear.bias is None else linear.bias.detach()
-        rounded = nn.Linear(self.in_features, self.out_features, bias=False, device="meta")
-        rounded.weight = nn.Parameter(self._int8.to(torch.bfloat16) * self._scale[:, None], requires_grad=False)
-        self._packed = PackedLinear(rounded)
+        self._packed = _pack(self._int8.to(torch.bfloat16) * self._scale[:, None])
 
     def forward(self, states: Tensor) -> Tensor:
         rows = states.reshape(-1, self.in_features)
-        output: Tensor
         if len(rows) > _MOST_INT8_ROWS:
-            output = self._packed(states)
+            output = _linear(states, self._packed, None)
         else:
             output = torch._weight_int8pack_mm(rows, self._int8, self._scale)  # noqa: SLF001 - there is no public one
             output = output.view(*states.shape[:-1], self.out_features)
@@ -80,3 +74,13 @@ def _is_supported(dtype: torch.dtype) -> bool:
     if dtype is torch.float16:
         return bool(torch.ops.mkldnn._is_mkldnn_fp16_supported())  # noqa: SLF001 - see above
     return dtype is torch.float32
+
+
+def _pack(weight: Tensor) -> Tensor:
+    packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, 1)  # noqa: SLF001 - see above
+    return packed
+
+
+def _linear(states: Tensor, packed: Tensor, bias: Tensor | None) -> Tensor:
+    output: Tensor = torch.ops.mkldnn._linear_pointwise(states, packed, bias, "none", [], "")  # noqa: SLF001 - see above
+    return output

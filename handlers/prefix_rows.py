@@ -45,12 +45,14 @@ class PrefixRows:
         if length < _LEAST_LENGTH or not self._kept:
             return None
         common = self._common(self._kept, self._tokens[row, :length])
-        kept = {each: int(self._lengths[each]) for each in self._kept}
-        # A longer sequence says all that its own beginning says.
-        begins = [each for each, shared in zip(self._kept, common, strict=True) if 0 < shared == kept[each]]
         if max(common) >= _KNOWN * length:
             return None
-        target = max(begins, key=kept.__getitem__) if begins else min(self._kept, key=self._last_use.__getitem__)
+        lengths = self._lengths[self._kept].tolist()
+        # A longer sequence says all that its own beginning says.
+        begins = {
+            each: shared for each, shared, kept in zip(self._kept, common, lengths, strict=True) if 0 < shared == kept
+        }
+        target = max(begins, key=begins.__getitem__) if begins else min(self._kept, key=self._last_use.__getitem__)
         self._use(target)
         return target
 
