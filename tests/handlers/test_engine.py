@@ -7,8 +7,9 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from handlers.engine import Engine, Step
+from handlers.engine import Engine
 from handlers.sampling import SamplingParameters
+from tests.handlers.engine_answers import add, generate, run
 
 CONTEXT_LENGTH = 128
 GREEDY = SamplingParameters()
@@ -18,25 +19,6 @@ def make_engine(
     model: PreTrainedModel, *, slots: int = 16, stop: Sequence[int] = (), prefill_tokens: int = 16
 ) -> Engine:
     return Engine(model, stop, slots=slots, context_length=CONTEXT_LENGTH, prefill_tokens=prefill_tokens)
-
-
-def add(answers: dict[str, list[int]], step: Step | None) -> None:
-    if step is not None:
-        for request_id, token in zip(step.ids, step.tokens, strict=True):
-            answers.setdefault(request_id, []).append(token)
-
-
-def run(engine: Engine) -> dict[str, list[int]]:
-    answers: dict[str, list[int]] = {}
-    while engine.has_work:
-        add(answers, engine.step())
-    return answers
-
-
-def generate(model: PreTrainedModel, prompt: list[int], max_new_tokens: int) -> list[int]:
-    ids = torch.tensor([prompt])
-    output = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=max_new_tokens)
-    return output[0, len(prompt) :].tolist()
 
 
 def random_requests(model: PreTrainedModel, count: int) -> list[tuple[list[int], int]]:

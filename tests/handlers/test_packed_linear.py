@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 from handlers.engine import Engine
 from handlers.packed_linear import Int8Linear, PackedLinear, pack_linear_layers
 from handlers.sampling import SamplingParameters
+from tests.handlers.engine_answers import run
 
 ROWS = [(1,), (2,), (3,), (16,), (1, 1), (2, 7), (64, 1)]
 
@@ -69,12 +70,7 @@ def greedy(model: PreTrainedModel, prompts: list[list[int]]) -> dict[str, list[i
     engine = Engine(model, (), slots=len(prompts), context_length=128)
     for number, prompt in enumerate(prompts):
         engine.submit(str(number), prompt, 20, SamplingParameters())
-    answers: dict[str, list[int]] = {}
-    while engine.has_work:
-        if (step := engine.step()) is not None:
-            for request_id, token in zip(step.ids, step.tokens, strict=True):
-                answers.setdefault(request_id, []).append(token)
-    return answers
+    return run(engine)
 
 
 def test_a_packed_model_gives_the_answers_of_the_model(any_model: PreTrainedModel) -> None:

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from handlers.engine import Engine
 from handlers.sampling import SamplingParameters
+from tests.handlers.engine_answers import add, generate, run
 
 CONTEXT_LENGTH = 128
 GREEDY = SamplingParameters()
@@ -38,31 +39,22 @@ def answer(engine: Engine, prompt: list[int], max_new_tokens: int = 4) -> tuple[
     """The tokens, and how many tokens were computed for them."""
     with counted(engine) as lengths:
         engine.submit("a", prompt, max_new_tokens, GREEDY)
-        tokens: list[int] = []
-        while engine.has_work:
-            if (step := engine.step()) is not None:
-                tokens += [token for name, token in zip(step.ids, step.tokens, strict=True) if name == "a"]
-    return tokens, sum(lengths)
-
-
-def generate(model: PreTrainedModel, prompt: list[int], max_new_tokens: int = 4) -> list[int]:
-    ids = torch.tensor([prompt])
-    output = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=max_new_tokens)
-    return output[0, len(prompt) :].tolist()
+        answers = run(engine)
+    return answers["a"], sum(lengths)
 
 
 def test_a_second_request_computes_only_what_is_its_own(any_model: PreTrainedModel) -> None:
     engine = make_engine(any_model)
     first, second = [*SYSTEM_PROMPT, 11, 12], [*SYSTEM_PROMPT, 13, 14, 15]
 
-    assert answer(engine, first) == (generate(any_model, first), len(first) + 3)
-    assert answer(engine, second) == (generate(any_model, second), len(second) - len(SYSTEM_PROMPT) + 3)
+    assert answer(engine, first) == (generate(any_model, first, 4), len(first) + 3)
+    assert answer(engine, second) == (generate(any_model, second, 4), len(second) - len(SYSTEM_PROMPT) + 3)
 
 
 def test_the_same_prompt_again_computes_its_last_token(llama: PreTrainedModel) -> None:
     engine = make_engine(llama)
     answer(engine, SYSTEM_PROMPT)
-    assert answer(engine, SYSTEM_PROMPT) == (generate(llama, SYSTEM_PROMPT), 4)
+    assert answer(engine, SYSTEM_PROMPT) == (generate(llama, SYSTEM_PROMPT, 4), 4)
 
 
 def test_a_conversation_goes_on_where_it_was(llama: PreTrainedModel) -> None:
@@ -71,7 +63,7 @@ def test_a_conversation_goes_on_where_it_was(llama: PreTrainedModel) -> None:
     # The answer's last token was given out and never looked at.
     known = [*SYSTEM_PROMPT, *first[:-1]]
     following = [*known, first[-1], 21, 22]
-    assert answer(engine, following) == (generate(llama, following), 3 + 3)
+    assert answer(engine, following) == (generate(llama, following, 4), 3 + 3)
 
 
 def test_a_request_that_still_runs_shares_its_prompt(llama: PreTrainedModel) -> None:
@@ -110,7 +102,7 @@ def test_a_cancelled_request_leaves_what_it_has_computed(llama: PreTrainedModel)
     while engine.step() is None:
         pass
     engine.cancel("gone")
-    assert answer(engine, SYSTEM_PROMPT) == (generate(llama, SYSTEM_PROMPT), 4)
+    assert answer(engine, SYSTEM_PROMPT) == (generate(llama, SYSTEM_PROMPT, 4), 4)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -127,15 +119,11 @@ def test_many_requests_with_few_beginnings_get_the_answers_of_generate(llama: Pr
     for name, prompt in prompts.items():
         engine.submit(name, prompt, 6, GREEDY)
         for _ in range(chance.randrange(4)):
-            if (step := engine.step()) is not None:
-                for each, token in zip(step.ids, step.tokens, strict=True):
-                    answers[each].append(token)
+            add(answers, engine.step())
         if chance.random() < 0.2:
             engine.cancel(name)
             cancelled.add(name)
     while engine.has_work:
-        if (step := engine.step()) is not None:
-            for each, token in zip(step.ids, step.tokens, strict=True):
-                answers[each].append(token)
+        add(answers, engine.step())
     for name in prompts.keys() - cancelled:
         assert answers[name] == generate(llama, prompts[name], 6)

@@ -1,0 +1,25 @@
+"""An engine's answers, token by token, and those of transformers' own generate."""
+
+import torch
+from transformers import PreTrainedModel
+
+from handlers.engine import Engine, Step
+
+
+def add(answers: dict[str, list[int]], step: Step | None) -> None:
+    if step is not None:
+        for request_id, token in zip(step.ids, step.tokens, strict=True):
+            answers.setdefault(request_id, []).append(token)
+
+
+def run(engine: Engine) -> dict[str, list[int]]:
+    answers: dict[str, list[int]] = {}
+    while engine.has_work:
+        add(answers, engine.step())
+    return answers
+
+
+def generate(model: PreTrainedModel, prompt: list[int], max_new_tokens: int) -> list[int]:
+    ids = torch.tensor([prompt])
+    output = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=max_new_tokens)
+    return output[0, len(prompt) :].tolist()
