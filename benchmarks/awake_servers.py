@@ -41,8 +41,8 @@ def servers(directory: Path, name: str, threads: int) -> Iterator[list[Server]]:
         own = stack.enter_context(own_stack(pack(directory, name, threads)))
         started.append(Server(OURS, own.url, "/generate/stream", generation, read_events, _pause(stack, started)))
         for peer in PEERS:
-            url = stack.enter_context(running(peer, directory, threads))
-            started.append(Server(peer.name, url, peer.path, peer.body, read_answer, _pause(stack, started)))
+            server = stack.enter_context(running(peer, directory, threads))
+            started.append(Server(peer.name, server.url, peer.path, peer.body, read_answer, _pause(stack, started)))
         yield started
 
 

@@ -7,9 +7,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple
 
+from adapter.archives.archive import PROJECT
 from benchmarks import fake_upstream, http_load
 from benchmarks.gateway_subjects import PROMPT, Subject, direct_body
 from benchmarks.http_load import Load
@@ -19,7 +19,6 @@ CONCURRENCY = 16
 EVENTS = 256  # with a text, in one stream
 SEQUENTIAL, CONCURRENT = 150, 192  # requests in a round
 _WARM_UP = 20
-_PROJECT = Path(__file__).parent.parent
 _SETTLE_SECONDS = 3  # the gateway watches over an answer that has been silent for a second
 
 
@@ -98,7 +97,7 @@ def _command(load: Load) -> list[str]:
 
 
 def _run(load: Load) -> _Run:
-    answer = subprocess.run(_command(load), cwd=_PROJECT, stdout=subprocess.PIPE, check=True)  # noqa: S603 - our own
+    answer = subprocess.run(_command(load), cwd=PROJECT, stdout=subprocess.PIPE, check=True)  # noqa: S603 - our own
     return _Run(**json.loads(answer.stdout))
 
 
@@ -106,7 +105,7 @@ def _run(load: Load) -> _Run:
 def _held(load: Load) -> Iterator[None]:
     """Inside, all of the load's streams are open and have had their first text."""
     with subprocess.Popen(  # noqa: S603 - our own command
-        _command(load), cwd=_PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        _command(load), cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         if process.stdout is None or process.stdout.readline() != "open\n":
             raise RuntimeError(f"{load.requests} streams of {load.url} could not be held")

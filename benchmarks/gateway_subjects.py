@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from adapter.archives.archive import PROJECT
 from benchmarks import fake_upstream
+from benchmarks.gateway_process import gateway_over
 from benchmarks.peers.environments import python_of
 from benchmarks.random_models import CACHE
-from benchmarks.server_process import ServerProcess
+from benchmarks.server_process import ServerProcess, answers
 
 PROMPT = "Once upon a time"
 GENERATE, CHAT, LITELLM = "torchbridge /generate", "torchbridge /v1", "LiteLLM /v1"
 LITSERVE, LITSERVE_ZMQ = "LitServe", "LitServe, fast_queue"
 
 _DIRECTORY = CACHE / "gateway"
-_PROJECT = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Subject:
 
 def upstream() -> ServerProcess:
     command = [sys.executable, "-m", fake_upstream.__name__, "{port}"]
-    return ServerProcess("fake-upstream", command, ready_path="/models", directory=_PROJECT)
+    return ServerProcess("fake-upstream", command, is_ready=answers("/models"), directory=PROJECT)
 
 
 def _torchbridge(upstream_url: str) -> ServerProcess:
@@ -47,14 +48,7 @@ def _torchbridge(upstream_url: str) -> ServerProcess:
     key = {"key": "benchmark", "expiration time": "2099-01-01T00:00:00Z"}
     key_file = _DIRECTORY / "key_file.json"
     key_file.write_text(json.dumps({"inference": key, "management": key, "API": key}), encoding="utf-8")
-    environment = {
-        "TORCHBRIDGE_PORT": "{port}",
-        "TORCHBRIDGE_TORCHSERVE_URL": upstream_url,
-        "TORCHBRIDGE_MANAGEMENT_URL": upstream_url,
-        "TORCHBRIDGE_KEY_FILE": str(key_file),
-    }
-    command = [sys.executable, "-m", "benchmarks.gateway_process"]
-    return ServerProcess("torchbridge", command, ready_path="/health", environment=environment, directory=_PROJECT)
+    return gateway_over(upstream_url, upstream_url, key_file)
 
 
 def _litellm(upstream_url: str) -> ServerProcess:
@@ -72,14 +66,14 @@ def _litellm(upstream_url: str) -> ServerProcess:
     python = python_of("litellm")
     options = ["--config", str(config), "--host", "127.0.0.1", "--port", "{port}", "--telemetry", "False"]
     command = [str(python), str(python.with_name("litellm")), *options]
-    return ServerProcess("litellm", command, ready_path="/health/liveliness", environment=environment)
+    return ServerProcess("litellm", command, is_ready=answers("/health/liveliness"), environment=environment)
 
 
 def _litserve(transport: str) -> Callable[[str], ServerProcess]:
     def start(_: str) -> ServerProcess:
         relay = Path(__file__).parent / "peers" / "litserve_relay.py"
         command = [str(python_of("litserve")), str(relay), "{port}", transport]
-        return ServerProcess(f"litserve-{transport}", command, ready_path="/health")
+        return ServerProcess(f"litserve-{transport}", command, is_ready=answers("/health"))
 
     return start
 

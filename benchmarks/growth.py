@@ -1,52 +1,28 @@
 """`make bench-growth`: how the engine's decode step grows with its rows and with what they have behind them."""
 
 import argparse
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
-from transformers import PreTrainedModel
 
 from benchmarks.plots import Lines
-from benchmarks.random_models import CONTEXT_LENGTH, random_model
+from benchmarks.random_models import random_model
 from benchmarks.report import Table, write_report
 from benchmarks.rounds import ROUNDS, Figure, console, interleave
-from handlers.engine import Engine
+from benchmarks.step_times import CONTEXT, seconds_of_engine
 from handlers.model_loading import load_model
 from handlers.packed_linear import pack_linear_layers
-from handlers.sampling import SamplingParameters
 from handlers.settings import HandlerSettings
 
-ROWS, FIXED_CONTEXT = (1, 4, 16, 64), 128
+ROWS, FIXED_CONTEXT = (1, 4, 16, 64), CONTEXT
 CONTEXTS, FIXED_ROWS = (128, 512, 2_048), 16
-_STEPS = 8  # that are timed in a round
 _SECONDS_PER_ROUND = 15  # on two cores of an EPYC, for the estimate alone
 
-_METHOD = f"""\
+_METHOD = """\
 The engine alone, without TorchServe or a gateway, with the 25M float32 model and packed linear layers as the worker
-loads it, on {{threads}} threads. Each row has a random prompt of its own in the cache, and {_STEPS} greedy steps are
-timed once all rows run; the prompts' processing is not. Rows that were admitted first are a few tokens longer."""
-
-
-def seconds_of_step(model: PreTrainedModel, rows: int, context: int) -> Callable[[], float]:
-    # All prompts are in the cache after a few steps, however many and long they are.
-    engine = Engine(model, (), slots=rows, context_length=CONTEXT_LENGTH, prefill_tokens=rows * context)
-    prompts = torch.randint(model.config.vocab_size, (rows, context)).tolist()
-
-    def measure() -> float:
-        for row, prompt in enumerate(prompts):
-            engine.submit(str(row), prompt, CONTEXT_LENGTH, SamplingParameters())
-        while (step := engine.step()) is None or len(step.ids) < rows:
-            pass
-        began_at = time.perf_counter()
-        for _ in range(_STEPS):
-            engine.step()
-        seconds = (time.perf_counter() - began_at) / _STEPS
-        engine.cancel_all()
-        return seconds
-
-    return measure
+loads it, on {threads} threads. Greedy steps are timed once all rows run; the prompts' processing is not. Rows that were
+admitted first are a few tokens longer."""
 
 
 def main() -> None:
@@ -55,13 +31,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     console.print(f"about {(arguments.rounds + 1) * _SECONDS_PER_ROUND / 60:.0f} minutes on a quiet machine")
-    torch.manual_seed(0)
     model = load_model(random_model("25M", torch.float32), HandlerSettings()).model
     pack_linear_layers(model)
     torch.set_num_threads(arguments.threads)
     points = dict.fromkeys([*((rows, FIXED_CONTEXT) for rows in ROWS), *((FIXED_ROWS, each) for each in CONTEXTS)])
     measures = {
-        f"{rows} rows, {context} tokens each": seconds_of_step(model, rows, context) for rows, context in points
+        f"{rows} rows, {context} tokens each": seconds_of_engine(model, rows, context) for rows, context in points
     }
     # As in the worker: beside another thread that has computed, OpenMP's threads do not wait spinning.
     with ThreadPoolExecutor(1) as thread:

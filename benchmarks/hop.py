@@ -15,17 +15,16 @@ from pathlib import Path
 import psutil
 import torch
 
-from adapter.archives.archive import PROJECT
 from adapter.torchserve.archive_probe import served_alone
 from adapter.torchserve.inference_client import prediction_url
 from adapter.torchserve.server_process import TorchServeProcess
 from benchmarks.closed_loop import Loop, closed_loop, read_events
+from benchmarks.gateway_process import gateway_over
 from benchmarks.own_stack import generation, pack
 from benchmarks.plots import Lines
 from benchmarks.random_models import random_model
 from benchmarks.report import Goal, Table, goal_table, write_report
 from benchmarks.rounds import ROUNDS, Figure, console, interleave_many
-from benchmarks.server_process import ServerProcess
 from benchmarks.workload import OUTPUT_TOKENS, PROMPT_TOKENS, Request, workload
 from handlers.engine import Engine
 from handlers.model_loading import load_model
@@ -136,18 +135,6 @@ class Turn:
         }
 
 
-def gateway_over(server: TorchServeProcess) -> ServerProcess:
-    environment = {
-        "TORCHBRIDGE_PORT": "{port}",
-        "TORCHBRIDGE_TORCHSERVE_URL": server.properties["inference_address"],
-        "TORCHBRIDGE_MANAGEMENT_URL": server.properties["management_address"],
-        "TORCHBRIDGE_KEY_FILE": str(server.keys.path),
-        "TORCHBRIDGE_CACHE_MAX_AGE": "0",
-    }
-    command = [sys.executable, "-m", "benchmarks.gateway_process"]
-    return ServerProcess("hop-gateway", command, ready_path="/health", environment=environment, directory=PROJECT)
-
-
 Figures = dict[tuple[str, int], dict[str, Figure]]  # by way and streams
 
 
@@ -155,7 +142,8 @@ def measure(subject: Subject, threads: int, rounds: int) -> Figures:
     alone = EngineAlone(subject, threads)
     with served_alone(pack(subject.directory, subject.name, threads), lambda _: None) as server:
         java, worker = _torchserve_processes()
-        with gateway_over(server) as gateway:
+        addresses = server.properties["inference_address"], server.properties["management_address"]
+        with gateway_over(*addresses, server.keys.path) as gateway:
 
             def cpu_seconds() -> dict[str, float]:
                 return {"worker": _seconds(worker), "java": _seconds(java), "gateway": gateway.usage().cpu_seconds}

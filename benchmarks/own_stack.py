@@ -13,7 +13,7 @@ from adapter.archives.archive import DEFAULT_MODEL_CONFIG, build_archive
 from adapter.torchserve.ports import free_addresses
 from adapter.torchserve.server_process import CONFIG_FILE
 from benchmarks.random_models import CACHE
-from benchmarks.server_process import ServerProcess
+from benchmarks.server_process import ServerProcess, answers
 
 
 def generation(prompt: str, max_length: int) -> dict[str, Any]:
@@ -43,5 +43,7 @@ def own_stack(archive: Path) -> Iterator[ServerProcess]:
             *("--run-directory", str(Path(directory) / "run"), "--torchserve-config", str(config)),
         ]
         environment = {"TORCHBRIDGE_CACHE_MAX_AGE": "0"}
-        with ServerProcess("torchbridge-serve", command, ready_path="/health", environment=environment) as server:
+        with ServerProcess(
+            "torchbridge-serve", command, is_ready=answers("/health"), environment=environment
+        ) as server:
             yield server

@@ -7,7 +7,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -16,7 +16,7 @@ import psutil
 from benchmarks.random_models import CACHE
 
 _LOGS = CACHE / "logs"
-_START_TIMEOUT, _STOP_TIMEOUT = 120, 10  # seconds
+_START_TIMEOUT, _STOP_TIMEOUT = 240, 30  # seconds
 _SECONDS_BETWEEN_LOOKS = 0.1
 
 
@@ -27,15 +27,30 @@ class Usage(NamedTuple):
     resident_bytes: int
 
 
+IsReady = Callable[[str], bool]  # of a server's URL
+
+
+def answers(path: str) -> IsReady:
+    def is_ready(url: str) -> bool:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(url + path, timeout=5):
+                return True
+        except (urllib.error.URLError, OSError):
+            return False
+
+    return is_ready
+
+
 class ServerProcess:
-    """`{port}` in the command is a port that was free. Inside of `with`, the server answers at `ready_path`."""
+    """`{port}` in the command is a port that was free. Inside of `with`, the server `is_ready`."""
 
     def __init__(
         self,
         name: str,
         command: Sequence[str],
         *,
-        ready_path: str,
+        is_ready: IsReady,
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
     ) -> None:
@@ -44,7 +59,7 @@ class ServerProcess:
         self.url = f"http://127.0.0.1:{port}"
         self._command = [part.format(port=port) for part in command]
         self._environment = {name: value.format(port=port) for name, value in (environment or {}).items()}
-        self._ready_url = self.url + ready_path
+        self._is_ready = is_ready
         self._directory = directory
 
     def __enter__(self) -> Self:
@@ -81,18 +96,10 @@ class ServerProcess:
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + _START_TIMEOUT
-        while not self._is_ready():
+        while not self._is_ready(self.url):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{self._name} did not start: see {self._log}")
             time.sleep(_SECONDS_BETWEEN_LOOKS)
-
-    def _is_ready(self) -> bool:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            with opener.open(self._ready_url, timeout=5):
-                return True
-        except (urllib.error.URLError, OSError):
-            return False
 
     def _stop(self) -> None:
         """All that it started ends with it."""

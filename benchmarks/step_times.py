@@ -51,14 +51,15 @@ def seconds_of_forward(model: PreTrainedModel, rows: int) -> Callable[[], float]
     return measure
 
 
-def seconds_of_engine(model: PreTrainedModel, rows: int) -> Callable[[], float]:
-    """Of one step of the engine for so many requests."""
-    engine = Engine(model, (), slots=rows, context_length=2 * CONTEXT, prefix_slots=1)
+def seconds_of_engine(model: PreTrainedModel, rows: int, context: int = CONTEXT) -> Callable[[], float]:
+    """Of one step of the engine for so many requests, with as many tokens behind each."""
+    # All of them have the same prompt, which is computed once.
+    engine = Engine(model, (), slots=rows, context_length=context + CONTEXT, prefix_slots=1)
 
     def measure() -> float:
         steps = steps_for(rows)
         for row in range(rows):
-            engine.submit(str(row), [1] * CONTEXT, CONTEXT - 1, SamplingParameters())
+            engine.submit(str(row), [1] * context, CONTEXT - 1, SamplingParameters())
         while (step := engine.step()) is None or len(step.ids) < rows:
             pass
         begin = time.perf_counter()

@@ -1,6 +1,5 @@
 """CTranslate2, an engine in C++: whatever waits when the engine is free becomes its next batch."""
 
-import argparse
 import asyncio
 import json
 import queue
@@ -16,22 +15,12 @@ import ctranslate2
 import uvicorn
 from ctranslate2.converters import TransformersConverter
 from fastapi import FastAPI
-from pydantic import BaseModel
 from transformers import AutoTokenizer
 
+from benchmarks.peers.command_line import parse_arguments
+from benchmarks.peers.generate_contract import GenerateRequest, GenerateResponse
+
 _BATCH_SIZE = 16
-
-
-class GenerateRequest(BaseModel):
-    prompt: str
-    max_length: int
-    temperature: float
-
-
-class GenerateResponse(BaseModel):
-    text: str
-    tokens_generated: int
-    generation_time: float
 
 
 @dataclass(frozen=True)
@@ -88,11 +77,7 @@ def make_app(tokenizer: Any, requests: "queue.SimpleQueue[_Waiting]") -> FastAPI
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--threads", type=int, required=True)
-    arguments = parser.parse_args()
+    arguments = parse_arguments()
     tokenizer: Any = AutoTokenizer.from_pretrained(arguments.model)
     with tempfile.TemporaryDirectory(prefix="ctranslate2-") as directory:
         convert(arguments.model, Path(directory), tokenizer.convert_ids_to_tokens(0))

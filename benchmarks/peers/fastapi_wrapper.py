@@ -1,6 +1,5 @@
 """FastAPI straight around `model.generate`, as guides to a first model server write it. One request at a time."""
 
-import argparse
 import time
 from pathlib import Path
 from typing import Any
@@ -8,20 +7,10 @@ from typing import Any
 import torch
 import uvicorn
 from fastapi import FastAPI
-from pydantic import BaseModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-
-class GenerateRequest(BaseModel):
-    prompt: str
-    max_length: int
-    temperature: float
-
-
-class GenerateResponse(BaseModel):
-    text: str
-    tokens_generated: int
-    generation_time: float
+from benchmarks.peers.command_line import parse_arguments
+from benchmarks.peers.generate_contract import GenerateRequest, GenerateResponse
 
 
 def make_app(directory: Path) -> FastAPI:
@@ -45,11 +34,7 @@ def make_app(directory: Path) -> FastAPI:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--threads", type=int, required=True)
-    arguments = parser.parse_args()
+    arguments = parse_arguments()
     torch.set_num_threads(arguments.threads)
     uvicorn.run(make_app(arguments.model), host="127.0.0.1", port=arguments.port)
 

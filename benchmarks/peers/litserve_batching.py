@@ -1,6 +1,5 @@
 """LitServe with its dynamic batching: a batch starts and ends together."""
 
-import argparse
 import time
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,8 @@ from typing import Any
 import litserve
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from benchmarks.peers.command_line import parse_arguments
 
 
 class GenerateAPI(litserve.LitAPI):  # type: ignore[misc]  # LitServe is not installed where types are checked
@@ -52,11 +53,7 @@ class GenerateAPI(litserve.LitAPI):  # type: ignore[misc]  # LitServe is not ins
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--threads", type=int, required=True)
-    arguments = parser.parse_args()
+    arguments = parse_arguments()
     api = GenerateAPI(arguments.model, arguments.threads)
     # No timeout: a slow answer is to be measured, not cut off.
     server = litserve.LitServer(api, accelerator="cpu", devices=1, workers_per_device=1, timeout=False)

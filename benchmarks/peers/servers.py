@@ -1,13 +1,7 @@
 """The peers, and how each is started, asked and stopped."""
 
-import contextlib
-import os
-import signal
-import socket
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,32 +9,14 @@ from typing import Any
 
 import requests
 
+from adapter.archives.archive import PROJECT
+from benchmarks.own_stack import generation
 from benchmarks.peers.environments import pinned_version, python_of
-from benchmarks.random_models import CACHE
-
-_SECONDS_TO_START = 240
-_SECONDS_TO_STOP = 30
-_SECONDS_BETWEEN_LOOKS = 0.25
+from benchmarks.server_process import ServerProcess, answers
 
 
-class PeerFailed(RuntimeError):
-    """A peer ended, or does not answer; the message names its log."""
-
-
-def _generate_body(prompt: str, max_length: int) -> dict[str, object]:
-    return {"prompt": prompt, "max_length": max_length, "temperature": 0}
-
-
-def _chat_body(prompt: str, max_length: int) -> dict[str, object]:
+def _chat_body(prompt: str, max_length: int) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": prompt}], "max_tokens": max_length, "temperature": 0}
-
-
-def _generated_text(answer: Any) -> str:
-    return str(answer["text"])
-
-
-def _chat_text(answer: Any) -> str:
-    return str(answer["choices"][0]["message"]["content"])
 
 
 @dataclass(frozen=True)
@@ -51,14 +27,12 @@ class Peer:
     """None is our own: the peer is one of our own dependencies."""
     path: str = "/generate"
     is_ready_path: str = "/health"
-    body: Callable[[str, int], dict[str, object]] = _generate_body
-    text: Callable[[Any], str] = _generated_text
+    body: Callable[[str, int], dict[str, Any]] = generation
 
-    def command(self, model: Path, port: int, threads: int) -> list[str]:
+    def command(self, model: Path, threads: int) -> list[str]:
         python = Path(sys.executable) if self.environment is None else python_of(self.environment)
-        server = Path(__file__).with_name(f"{self.server}.py")
-        arguments = ("--model", str(model.resolve()), "--port", str(port), "--threads", str(threads))
-        return [str(python), str(server), *arguments]
+        arguments = ("--model", str(model.resolve()), "--port", "{port}", "--threads", str(threads))
+        return [str(python), "-m", f"benchmarks.peers.{self.server}", *arguments]
 
 
 PEERS: tuple[Peer, ...] = (
@@ -76,7 +50,6 @@ PEERS: tuple[Peer, ...] = (
         "transformers",
         path="/v1/chat/completions",
         body=_chat_body,
-        text=_chat_text,
     ),
     Peer(
         f"CTranslate2 {pinned_version('ctranslate2', 'ctranslate2')}",
@@ -87,50 +60,19 @@ PEERS: tuple[Peer, ...] = (
 )
 
 
-@contextlib.contextmanager
-def running(peer: Peer, model: Path, threads: int) -> Iterator[str]:
-    """The base URL of the peer, which has answered once and is stopped at the end, with all of its processes."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    log = CACHE / "logs" / f"{peer.server}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own command
-            peer.command(model, port, threads),
-            cwd=log.parent,
-            env=os.environ | {"HF_HUB_OFFLINE": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+def running(peer: Peer, model: Path, threads: int) -> ServerProcess:
+    """Inside of `with`, it has answered once: some of them say that they are ready before they are."""
+    return ServerProcess(
+        peer.server,
+        peer.command(model, threads),
+        is_ready=lambda url: answers(peer.is_ready_path)(url) and _has_answered(peer, url),
+        environment={"HF_HUB_OFFLINE": "1"},
+        directory=PROJECT,
+    )
+
+
+def _has_answered(peer: Peer, url: str) -> bool:
     try:
-        _wait_for_answer(peer, process, f"http://127.0.0.1:{port}", log)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        _stop(process)
-
-
-def _wait_for_answer(peer: Peer, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    deadline = time.monotonic() + _SECONDS_TO_START
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise PeerFailed(f"{peer.name} ended with {process.returncode}. See {log}.")
-        with contextlib.suppress(requests.RequestException):
-            if requests.get(url + peer.is_ready_path, timeout=5).ok:
-                answer = requests.post(url + peer.path, json=peer.body("aaaa baaa", 2), timeout=60)
-                if answer.ok:
-                    return
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
-    raise PeerFailed(f"{peer.name} does not answer after {_SECONDS_TO_START} s. See {log}.")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(_SECONDS_TO_STOP)
-    # What the peer started may outlive it.
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+        return requests.post(url + peer.path, json=peer.body("aaaa baaa", 2), timeout=60).ok
+    except requests.RequestException:
+        return False

@@ -3,7 +3,6 @@
 TorchServe runs with our config.properties and our log configuration, which cost it less than its own defaults do.
 """
 
-import argparse
 import os
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import yaml
 
 from adapter.torchserve.ports import free_addresses
 from adapter.torchserve.server_process import TorchServeProcess
+from benchmarks.peers.command_line import parse_arguments
 
 _NAME = "generate"
 _HANDLER = Path(__file__).with_name("torchserve_batching_handler.py")
@@ -57,11 +57,7 @@ def pack(model: Path, threads: int, directory: Path) -> Path:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--threads", type=int, required=True)
-    arguments = parser.parse_args()
+    arguments = parse_arguments()
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     properties = free_addresses() | {

@@ -1,9 +1,10 @@
 """`transformers serve` with continuous batching: becomes the command."""
 
-import argparse
 import os
 import sys
 from pathlib import Path
+
+from benchmarks.peers.command_line import parse_arguments
 
 # Left out, both are taken from the memory of a GPU. A block holds 256 tokens of one request.
 _BLOCKS = 128
@@ -11,11 +12,7 @@ _BATCH_TOKENS = 256
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--threads", type=int, required=True)
-    arguments = parser.parse_args()
+    arguments = parse_arguments()
     command = [
         str(Path(sys.executable).with_name("transformers")),
         *("serve", str(arguments.model.resolve()), "--continuous-batching"),

@@ -1,0 +1,19 @@
+"""How every peer is started. In each one's own environment: nothing is imported here but the standard library."""
+
+import argparse
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Arguments(NamedTuple):
+    model: Path
+    port: int
+    threads: int
+
+
+def parse_arguments() -> Arguments:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--threads", type=int, required=True)
+    return Arguments(**vars(parser.parse_args()))
