@@ -9,7 +9,7 @@ from typing import Any
 
 from adapter.archives.archive import PROJECT
 from benchmarks import fake_upstream
-from benchmarks.gateway_process import gateway_over
+from benchmarks.own_gateway import gateway_over
 from benchmarks.peers.environments import python_of
 from benchmarks.random_models import CACHE
 from benchmarks.server_process import ServerProcess, answers

@@ -19,7 +19,7 @@ from adapter.torchserve.archive_probe import served_alone
 from adapter.torchserve.inference_client import prediction_url
 from adapter.torchserve.server_process import TorchServeProcess
 from benchmarks.closed_loop import Loop, closed_loop, read_events
-from benchmarks.gateway_process import gateway_over
+from benchmarks.own_gateway import gateway_over
 from benchmarks.own_stack import generation, pack
 from benchmarks.plots import Lines
 from benchmarks.random_models import random_model
