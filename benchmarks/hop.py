@@ -67,11 +67,14 @@ class Subject:
 class EngineAlone:
     def __init__(self, subject: Subject, threads: int) -> None:
         self._settings = HandlerSettings(threads=threads)
+        # As the worker does: no other thread of this process computes, so OpenMP's threads spin while they wait.
+        self._thread = ThreadPoolExecutor(1)
+        self._thread.submit(self._load, subject, threads).result()
+
+    def _load(self, subject: Subject, threads: int) -> None:
         self._loaded = load_model(subject.directory, self._settings)
         pack_linear_layers(self._loaded.model)
         torch.set_num_threads(threads)
-        # As the worker does: beside another thread that has computed, OpenMP's threads do not wait spinning.
-        self._thread = ThreadPoolExecutor(1)
         # Kept, as the worker's is: a new one's cache would be given its memory while it is measured.
         self._engines = {streams: self._engine(streams) for streams in _REQUESTS}
 

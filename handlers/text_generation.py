@@ -5,6 +5,7 @@ The module defines one class and no other: TorchServe takes it by its being the 
 
 import logging
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,11 @@ class TextGenerationHandler:
     def initialize(self, context: Any) -> None:
         """Loads the packed model. Raises when it cannot: TorchServe then restarts the worker."""
         try:
-            self._load(context)
+            # In a thread that ends with the load. OpenMP gives each thread that computes a team of its own, and once
+            # the teams outnumber the cores they no longer spin but sleep between two operations (libgomp's
+            # gomp_managed_threads): a step would take 1.3 times as long. So the engine's thread has the only team.
+            with ThreadPoolExecutor(1, "load") as loading:
+                loading.submit(self._load, context).result()
         except Exception as error:
             # One line for whoever waits (adapter/torchserve/server_process.py); the traceback follows it.
             logger.error("torchbridge: cannot load the model: %s", " ".join(str(error).split()))  # noqa: TRY400
