@@ -1,7 +1,7 @@
 """Turns token ids into more token ids, many requests at once. Knows nothing of text, JSON, HTTP or threads.
 
 Rows 0 … len(running) - 1 of every buffer belong to the running requests; the row after them to the one request whose
-prompt is being processed. One step runs some prompt tokens and then one batched forward pass for all running rows.
+prompt is being processed. One step computes some prompt tokens and one token for each of the running rows.
 """
 
 from collections import deque
@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from handlers.forward_pass import Piece, forward_pass
 from handlers.prefix_rows import PrefixRows
 from handlers.sampling import Sampler, SamplingParameters, draw_uniforms
-from handlers.slot_cache import SlotCache, Window, num_cache_layers
+from handlers.slot_cache import SlotCache, num_cache_layers
 
 EndReason = Literal["stop", "length"]
 
@@ -55,12 +56,11 @@ class Engine:
         *,
         slots: int = 64,
         context_length: int,
-        prefill_tokens: int = 64,
+        prefill_tokens: int = 128,
         prefix_slots: int = 0,
     ) -> None:
         self.slots = slots
         self.context_length = context_length
-        self._model = model
         self._prefill_tokens = prefill_tokens
         self._cache = SlotCache(num_cache_layers(model.config, context_length), slots + prefix_slots, context_length)
         device, vocabulary = model.device, model.get_output_embeddings().out_features
@@ -71,9 +71,8 @@ class Engine:
         self._lengths = torch.zeros(slots + prefix_slots, dtype=torch.long, device=device)  # tokens in the cache
         self._limits = torch.zeros(slots, dtype=torch.long, device=device)  # tokens in the cache when it must end
         self._every_row = torch.arange(slots, device=device)
-        self._every_position = torch.arange(context_length, device=device)
+        self._forward_pass = forward_pass(model, self._cache, self._tokens)
         self._prefix_rows = PrefixRows(slots, prefix_slots, self._tokens, self._lengths)
-        self._masked = torch.finfo(model.dtype).min
         self._waiting: deque[Sequenced] = deque()
         self._prefilling: Sequenced | None = None
         self._running: list[Sequenced] = []
@@ -110,35 +109,53 @@ class Engine:
 
     @torch.inference_mode()
     def step(self) -> Step | None:
-        """Runs some prompt tokens, then one token for every running request; None when nothing runs yet."""
-        self._prefill()
-        return self._decode() if self._running else None
+        """Runs some prompt tokens and one token for every running request; None when nothing runs yet."""
+        pieces = self._next_pieces()
+        if not pieces and not self._running:
+            return None
+        lengths = self._lengths[: len(self._running)]
+        logits = self._forward_pass(pieces, lengths, self._longest)
+        return None if logits is None else self._add_tokens(logits, lengths)
 
-    def _prefill(self) -> None:
+    def _next_pieces(self) -> list[Piece]:
+        """Of prompts, what this step computes. Whose prompt ends with its piece runs from this step on."""
+        computed = len(self._running)
         budget = self._prefill_tokens if self._running else 8 * self._prefill_tokens
-        cheapest = budget // 4  # a forward pass costs a step even for one token
-        while budget > 0 and (request := self._prefilling or self._admit()) is not None:
-            # The last prompt token is left to the decode step, which then gives the first new one.
-            chunk = request.prompt[request.prefilled : len(request.prompt) - 1][:budget]
-            if chunk:
-                self._run_prompt(request, chunk)
-                budget -= max(len(chunk), cheapest)
-            if request.prefilled == len(request.prompt) - 1:
+        cheapest = budget // 4  # a piece costs something even if it is one token
+        pieces = []
+        while budget > 0 and (request := self._prefilling or self._admit(computed)) is not None:
+            # The last prompt token is the request's first one as a running row: it gives the first new token.
+            start, last = request.prefilled, len(request.prompt) - 1
+            request.prefilled = min(start + budget, last)
+            if request.prefilled > start:
+                pieces.append(Piece(len(self._running), start, request.prefilled))
+                budget -= max(request.prefilled - start, cheapest)
+            if request.prefilled == last:
                 self._prefilling = None
                 self._running.append(request)
-                self._rows_changed()
+        if len(self._running) > computed:
+            self._rows_changed()
+        return pieces
 
-    def _admit(self) -> Sequenced | None:
-        """Gives the first waiting request the row after the running ones."""
+    def _admit(self, computed: int) -> Sequenced | None:
+        """Gives the first waiting request the row after the running ones.
+
+        Only the `computed` first ones of these have their prompts in the cache. One that begins like another of them
+        waits for the next step, which need not compute it again.
+        """
         if not self._waiting or len(self._running) == self.slots:
             return None
-        request = self._prefilling = self._waiting.popleft()
+        request = self._waiting[0]
         row, prompt_length = len(self._running), len(request.prompt)
         limit = min(prompt_length - 1 + request.max_new_tokens, self.context_length - 1)
         prompt = torch.tensor(request.prompt, device=self._tokens.device)
-        source, request.prefilled = self._prefix_rows.find(prompt, len(self._running))
-        if request.prefilled:
-            self._cache.move(source, row, request.prefilled)
+        source, known = self._prefix_rows.find(prompt, row)
+        if known and computed <= source < row:
+            return None
+        self._prefilling = self._waiting.popleft()
+        request.prefilled = known
+        if known:
+            self._cache.move(source, row, known)
         self._tokens[row, :prompt_length] = prompt
         self._uniforms[row, prompt_length - 1 : limit] = draw_uniforms(
             limit - prompt_length + 1, request.parameters.seed
@@ -149,34 +166,10 @@ class Engine:
         self._limits[row] = limit
         return request
 
-    def _run_prompt(self, request: Sequenced, chunk: Sequence[int]) -> None:
-        row, start = len(self._running), request.prefilled
-        end = start + len(chunk)
-        positions = self._every_position[None, start:end]
-        self._aim(slice(row, row + 1), positions, end)
-        # The model without its head: nobody reads these logits.
-        self._model.base_model(
-            input_ids=self._tokens[row : row + 1, start:end],
-            position_ids=positions,
-            attention_mask=self._mask(positions, end),
-            past_key_values=self._cache,
-            use_cache=True,
-        )
-        request.prefilled = end
-
-    def _decode(self) -> Step:
-        live = len(self._running)
-        rows, lengths = self._every_row[:live], self._lengths[:live]
-        positions = lengths[:, None].clone()
+    def _add_tokens(self, logits: Tensor, lengths: Tensor) -> Step:
+        live = len(lengths)
+        rows = self._every_row[:live]
         self._longest += 1
-        self._aim(slice(0, live), positions, self._longest)
-        logits = self._model(
-            input_ids=self._tokens[rows[:, None], positions],
-            position_ids=positions,
-            attention_mask=self._mask(positions, self._longest),
-            past_key_values=self._cache,
-            use_cache=True,
-        ).logits[:, -1]
         tokens = self._sampler(logits, self._uniforms[rows, lengths], self._seen[:live])
         if self._sampler.penalises:
             self._seen[rows, tokens] = True
@@ -190,14 +183,6 @@ class Engine:
         step = Step(self._ids, tokens.tolist(), ended)
         self._end(ended_rows)
         return step
-
-    def _aim(self, rows: slice, positions: Tensor, length: int) -> None:
-        self._cache.aim(Window(rows, self._every_row[rows, None], positions, length))
-
-    def _mask(self, positions: Tensor, length: int) -> Tensor:
-        """[batch, 1, tokens, length], added to the attention scores: a token looks at itself and at all before it."""
-        hidden = self._every_position[:length] > positions[:, None, :, None]
-        return torch.zeros_like(hidden, dtype=self._model.dtype).masked_fill_(hidden, self._masked)
 
     def _remove(self, rows: list[int]) -> None:
         """Takes requests out of the batch; the last rows move into the gaps."""

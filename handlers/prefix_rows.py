@@ -29,7 +29,7 @@ class PrefixRows:
 
         The last token of a prompt is never found: its logits have to be computed. A length of 0 is nothing.
         """
-        rows = [*range(running), *self._kept]
+        rows = [*self._kept, *range(running)]  # of equals the first, which has been there for longest
         if len(prompt) <= _LEAST_LENGTH or not rows:
             return 0, 0
         common = self._common(rows, prompt[:-1])

@@ -25,7 +25,10 @@ def check_engine(engine: Engine, model: PreTrainedModel) -> None:
         for length in {min(most, 3), min(most, 100)}
     }
     logits: list[torch.Tensor] = []
-    hook = model.register_forward_hook(lambda _module, _arguments, output: logits.append(output.logits[:, -1].float()))
+    # One token of each running row, as rows of one or as one sequence (forward_pass.py).
+    hook = model.register_forward_hook(
+        lambda _module, _arguments, output: logits.append(output.logits.flatten(0, 1).float())
+    )
     try:
         for name, prompt in sequences.items():
             engine.submit(name, prompt, _NEW_TOKENS, SamplingParameters())

@@ -7,6 +7,7 @@ import torch
 from transformers import (
     AutoModelForCausalLM,
     GPT2Config,
+    GPTJConfig,
     LlamaConfig,
     PreTrainedConfig,
     PreTrainedModel,
@@ -36,6 +37,10 @@ CONFIGURATIONS: dict[str, Callable[[], PreTrainedConfig]] = {
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=CONTEXT_LENGTH,
+    ),
+    # Their attention is their own, not one of transformers' interchangeable ones.
+    "gptj": lambda: GPTJConfig(
+        vocab_size=VOCABULARY, n_embd=64, n_layer=2, n_head=4, rotary_dim=8, n_positions=CONTEXT_LENGTH
     ),
     "gpt2": lambda: GPT2Config(vocab_size=VOCABULARY, n_embd=64, n_layer=2, n_head=4, n_positions=CONTEXT_LENGTH),
 }

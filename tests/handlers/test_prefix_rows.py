@@ -23,21 +23,21 @@ def make_engine(model: PreTrainedModel, *, slots: int = 4, prefix_slots: int = 2
 
 
 @contextmanager
-def counted(engine: Engine) -> Iterator[list[int]]:
-    """How many prompt tokens each forward pass computes."""
+def counted(model: PreTrainedModel) -> Iterator[list[int]]:
+    """How many tokens each forward pass computes."""
     lengths: list[int] = []
 
     def count(_module: torch.nn.Module, _arguments: object, keywords: dict[str, torch.Tensor]) -> None:
-        lengths.append(keywords["position_ids"].shape[1])
+        lengths.append(keywords["position_ids"].numel())
 
-    hook = engine._model.base_model.register_forward_pre_hook(count, with_kwargs=True)
+    hook = model.base_model.register_forward_pre_hook(count, with_kwargs=True)
     yield lengths
     hook.remove()
 
 
-def answer(engine: Engine, prompt: list[int], max_new_tokens: int = 4) -> tuple[list[int], int]:
+def answer(model: PreTrainedModel, engine: Engine, prompt: list[int], max_new_tokens: int = 4) -> tuple[list[int], int]:
     """The tokens, and how many tokens were computed for them."""
-    with counted(engine) as lengths:
+    with counted(model) as lengths:
         engine.submit("a", prompt, max_new_tokens, GREEDY)
         answers = run(engine)
     return answers["a"], sum(lengths)
@@ -47,23 +47,23 @@ def test_a_second_request_computes_only_what_is_its_own(any_model: PreTrainedMod
     engine = make_engine(any_model)
     first, second = [*SYSTEM_PROMPT, 11, 12], [*SYSTEM_PROMPT, 13, 14, 15]
 
-    assert answer(engine, first) == (generate(any_model, first, 4), len(first) + 3)
-    assert answer(engine, second) == (generate(any_model, second, 4), len(second) - len(SYSTEM_PROMPT) + 3)
+    assert answer(any_model, engine, first) == (generate(any_model, first, 4), len(first) + 3)
+    assert answer(any_model, engine, second) == (generate(any_model, second, 4), len(second) - len(SYSTEM_PROMPT) + 3)
 
 
 def test_the_same_prompt_again_computes_its_last_token(llama: PreTrainedModel) -> None:
     engine = make_engine(llama)
-    answer(engine, SYSTEM_PROMPT)
-    assert answer(engine, SYSTEM_PROMPT) == (generate(llama, SYSTEM_PROMPT, 4), 4)
+    answer(llama, engine, SYSTEM_PROMPT)
+    assert answer(llama, engine, SYSTEM_PROMPT) == (generate(llama, SYSTEM_PROMPT, 4), 4)
 
 
 def test_a_conversation_goes_on_where_it_was(llama: PreTrainedModel) -> None:
     engine = make_engine(llama)
-    first, _ = answer(engine, SYSTEM_PROMPT, 15)
+    first, _ = answer(llama, engine, SYSTEM_PROMPT, 15)
     # The answer's last token was given out and never looked at.
     known = [*SYSTEM_PROMPT, *first[:-1]]
     following = [*known, first[-1], 21, 22]
-    assert answer(engine, following) == (generate(llama, following, 4), 3 + 3)
+    assert answer(llama, engine, following) == (generate(llama, following, 4), 3 + 3)
 
 
 def test_a_request_that_still_runs_shares_its_prompt(llama: PreTrainedModel) -> None:
@@ -72,28 +72,44 @@ def test_a_request_that_still_runs_shares_its_prompt(llama: PreTrainedModel) -> 
     while engine.step() is None:
         pass
     prompt = [*SYSTEM_PROMPT, 2]
-    with counted(engine) as lengths:
+    with counted(llama) as lengths:
         engine.submit("a", prompt, 1, GREEDY)
         step = engine.step()
     assert step is not None
     assert step.tokens[1:] == generate(llama, prompt, 1)
-    # Nothing was left of the prompt but its last token, which the batch's step computes.
-    assert lengths == [1]
+    # Nothing was left of the prompt but its last token, which is computed beside the running request's next one.
+    assert lengths == [2]
+
+
+def test_requests_that_come_together_compute_their_common_beginning_once(llama: PreTrainedModel) -> None:
+    engine = make_engine(llama)
+    prompts = {"a": [*SYSTEM_PROMPT, 1, 2], "b": [*SYSTEM_PROMPT, 3, 4], "c": [*SYSTEM_PROMPT, 5, 6]}
+    for name, prompt in prompts.items():
+        engine.submit(name, prompt, 1, GREEDY)
+    passes = 0
+    answers: dict[str, list[int]] = {}
+    with counted(llama) as lengths:
+        while engine.has_work:
+            passes += 1
+            add(answers, engine.step())
+    assert answers == {name: generate(llama, prompt, 1) for name, prompt in prompts.items()}
+    assert sum(lengths) == len(SYSTEM_PROMPT) + 3 * 2
+    assert passes == 2
 
 
 def test_without_rows_for_them_nothing_is_left_of_what_ended(llama: PreTrainedModel) -> None:
     engine = make_engine(llama, prefix_slots=0)
-    answer(engine, SYSTEM_PROMPT)
-    assert answer(engine, SYSTEM_PROMPT)[1] == len(SYSTEM_PROMPT) + 3
+    answer(llama, engine, SYSTEM_PROMPT)
+    assert answer(llama, engine, SYSTEM_PROMPT)[1] == len(SYSTEM_PROMPT) + 3
 
 
 def test_what_is_used_stays_and_what_is_not_gives_way(llama: PreTrainedModel) -> None:
     engine = make_engine(llama, prefix_slots=2)
-    answer(engine, SYSTEM_PROMPT)
+    answer(llama, engine, SYSTEM_PROMPT)
     for prompt in OTHER_PROMPTS:
-        answer(engine, prompt)
-        assert answer(engine, [*SYSTEM_PROMPT, prompt[0]])[1] < 10
-    assert answer(engine, OTHER_PROMPTS[0])[1] == len(OTHER_PROMPTS[0]) + 3
+        answer(llama, engine, prompt)
+        assert answer(llama, engine, [*SYSTEM_PROMPT, prompt[0]])[1] < 10
+    assert answer(llama, engine, OTHER_PROMPTS[0])[1] == len(OTHER_PROMPTS[0]) + 3
 
 
 def test_a_cancelled_request_leaves_what_it_has_computed(llama: PreTrainedModel) -> None:
@@ -102,7 +118,7 @@ def test_a_cancelled_request_leaves_what_it_has_computed(llama: PreTrainedModel)
     while engine.step() is None:
         pass
     engine.cancel("gone")
-    assert answer(engine, SYSTEM_PROMPT) == (generate(llama, SYSTEM_PROMPT, 4), 4)
+    assert answer(llama, engine, SYSTEM_PROMPT) == (generate(llama, SYSTEM_PROMPT, 4), 4)
 
 
 @pytest.mark.parametrize("seed", range(3))

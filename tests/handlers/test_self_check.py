@@ -3,6 +3,7 @@ import torch
 from transformers import AutoModelForCausalLM, BloomConfig, MistralConfig, PreTrainedModel
 
 from handlers.engine import Engine
+from handlers.forward_pass import SeparateForwardPasses
 from handlers.self_check import check_engine
 from handlers.slot_cache import UnsupportedModelError
 
@@ -31,7 +32,9 @@ def test_engine_that_gives_the_models_own_logits_passes_and_is_left_empty(any_mo
 def test_engine_that_gives_other_logits_is_refused(llama: PreTrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = make_engine(llama)
     # As if the engine let a token look at what comes after it and at stale positions.
-    monkeypatch.setattr(engine, "_mask", lambda positions, length: torch.zeros(*positions.shape, length)[:, None])
+    monkeypatch.setattr(
+        SeparateForwardPasses, "_mask", lambda _, positions, length: torch.zeros(*positions.shape, length)[:, None]
+    )
     monkeypatch.setattr(engine, "_longest", 20)
 
     with pytest.raises(UnsupportedModelError, match="its logits differ from the model's own"):

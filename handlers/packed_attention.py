@@ -1,0 +1,67 @@
+"""Attention for many requests whose tokens pass through the model as one sequence: each looks at its own past alone.
+
+Everything else in a transformer treats its tokens one by one, so that pieces of prompts and new tokens may share a
+pass: the weights are read once for all of them. It is registered with transformers as an implementation of attention
+beside its own (transformers/modeling_utils.py, AttentionInterface); the model's code stays as it is, and hands on the
+keyword `segments` as it hands on those of transformers' own continuous batching.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+_NAME = "torchbridge_packed"
+
+
+class Segment(NamedTuple):
+    """Tokens that look at the same positions, equally many of each row.
+
+    tokens: where they stand in the sequence, row after row; rows: of the cache.
+    length: positions 0 … length - 1 are looked at.
+    mask: [rows, 1, tokens of a row, length], added to the scores; None where the tokens are the row's first ones.
+    """
+
+    tokens: slice
+    rows: slice
+    length: int
+    mask: Tensor | None
+
+
+def use_packed_attention(model: PreTrainedModel) -> bool:
+    """Lets the model take `segments`, if it can; without them it goes on as before."""
+    if model.config._attn_implementation == "sdpa" and model._supports_attention_backend:  # noqa: SLF001 - no public name
+        AttentionInterface.register(_NAME, _attend)
+        AttentionMaskInterface.register(_NAME, sdpa_mask)
+        model.set_attn_implementation(_NAME)
+    return bool(model.config._attn_implementation == _NAME)  # noqa: SLF001 - see above
+
+
+def _attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    segments: Sequence[Segment] | None = None,
+    **arguments: Any,
+) -> tuple[Tensor, None]:
+    """
+    query: [1, heads, tokens, head_dim]; key, value: [rows, key_value_heads, positions, head_dim], the cache's.
+    Gives [1, tokens, heads, head_dim].
+    """
+    if segments is None:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **arguments)
+    outputs = []
+    for segment in segments:
+        keys, values = (states[segment.rows, :, : segment.length] for states in (key, value))
+        _, heads, _, head_dim = query.shape
+        queries = query[0, :, segment.tokens].reshape(heads, len(keys), -1, head_dim).transpose(0, 1)
+        output, _ = sdpa_attention_forward(module, queries, keys, values, segment.mask, **arguments)
+        outputs.append(output.flatten(0, 1))
+    return torch.cat(outputs)[None], None
