@@ -58,7 +58,7 @@ class Model:
         return [body(*request) for request in mixed]
 
 
-SMALL = Model("25M", torch.float32, {1: 1, 16: 32}, 75, (16, 256), (8, 512))
+SMALL = Model("25M", torch.float32, {1: 1, 16: 64}, 120, (16, 256), (8, 512))
 LARGE = Model("135M", torch.bfloat16, {16: 20}, 45, (16, 64), (8, 128))
 
 
