@@ -60,10 +60,10 @@ done("digests of the unpacked files")
 settings = handler.HandlerSettings.from_model_config(yaml.safe_load((directory / "model-config.yaml").read_text()))
 loaded = handler.load_model(directory / "model", settings)
 done("weights and tokenizer")
-torch.set_num_threads(settings.threads or handler.choose_num_threads(loaded.model))
-done("thread choice")
 handler.pack_linear_layers(loaded.model)
 done("packing the linear layers")
+torch.set_num_threads(settings.threads or handler.choose_num_threads(loaded.model))
+done("thread choice")
 engine = handler.Engine(loaded.model, loaded.stop_token_ids, slots=settings.slots,
                         context_length=loaded.context_length, prefill_tokens=settings.prefill_tokens,
                         prefix_slots=settings.prefix_slots)

@@ -47,10 +47,7 @@ class ResponseCache:
     def stream(
         self, pinned: PinnedVersion, request: GenerationRequest, call: Call, run: Callable[[], Arrivals]
     ) -> Arrivals:
-        """What `run` gives, or what it would give; `call.cache` says which before the first event.
-
-        `request` names its model and version.
-        """
+        """What `run` gives, or what it would give; `call.cache` says which before the first event."""
         if self._store is None or not is_deterministic(request):
             call.cache.status = "fwd=bypass"
         elif not call.may_use_cache:
@@ -118,7 +115,9 @@ def is_deterministic(request: GenerationRequest) -> bool:
 
 def _question(pinned: PinnedVersion, request: GenerationRequest, call: Call) -> _Question:
     # Callers share nothing: how fast an answer comes would tell one what another has asked.
-    content = f"{call.caller}\0{request.model_dump_json()}"
+    # A model that the caller named and the default one, where they are the same, are one question.
+    asked = request.model_dump_json(exclude={"model", "model_version"})
+    content = f"{call.caller}\0{pinned.model}\0{pinned.version}\0{asked}"
     return _Question(pinned, hashlib.sha256(content.encode()).hexdigest())
 
 

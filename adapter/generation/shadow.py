@@ -59,7 +59,6 @@ class Shadows:
         task.add_done_callback(self._tasks.discard)
 
     async def _answer(self, canary: Canary, request: GenerationRequest, call: Call, end: End) -> None:
-        request = request.model_copy(update={"model": canary.model, "model_version": canary.version})
         arrivals = within_deadlines(self._run_counted(canary, request, call), call)
         try:
             async with aclosing(counted(arrivals, partial(_count, canary))) as events:

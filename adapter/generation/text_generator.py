@@ -144,7 +144,6 @@ class TextGenerator:
                 return
 
     def _run_or_reuse(self, pinned: PinnedVersion, request: GenerationRequest, call: Call) -> Arrivals:
-        request = request.model_copy(update={"model": pinned.model, "model_version": pinned.version})
         return self._cache.stream(pinned, request, call, partial(self._run, pinned, request, call))
 
     async def _run(
@@ -153,7 +152,8 @@ class TextGenerator:
         model, version, slots, _ = pinned
         async with (
             self._admission.slot(model, version, slots, may_wait=may_wait),
-            aclosing(self._inference.stream(request, call)) as arrivals,
+            # The copy is nobody else's: it need not last as long as the answer.
+            aclosing(self._inference.stream(_of_version(request, model, version), call)) as arrivals,
         ):
             try:
                 async for events in arrivals:
@@ -163,3 +163,7 @@ class TextGenerator:
                 await self._registry.resolve_anew(model, version)
                 error.retry_after = self._admission.retry_after(model, version)
                 raise
+
+
+def _of_version(request: GenerationRequest, model: str, version: str) -> GenerationRequest:
+    return request.model_copy(update={"model": model, "model_version": version})

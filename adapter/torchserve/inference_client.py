@@ -72,6 +72,7 @@ class InferenceClient:
         """
         version = request.model or "", request.model_version or ""
         answer, response = await self._ask(request, call)
+        del request  # answers may last
         try:
             while chunk := await self._read(response, version):
                 for events in answer.feed(chunk):

@@ -73,14 +73,24 @@ async def test_an_answer_from_a_clock_that_is_ahead_is_new(asking: Asking, monke
         {"top_k": 3},
         {"repetition_penalty": 1.5},
         {"stop": (".",)},
-        {"model_version": "2.0"},
-        {"model": "other"},
     ],
     ids=lambda other: next(iter(other)),
 )
 async def test_another_question_runs(asking: Asking, other: dict[str, object]) -> None:
     await asking.answer()
     assert not (await asking.answer(ASKED.model_copy(update=other))).cached
+
+
+@pytest.mark.parametrize("other", [{"model": "other"}, {"version": "2.0"}], ids=lambda other: next(iter(other)))
+async def test_another_model_or_version_runs(asking: Asking, other: dict[str, str]) -> None:
+    await asking.answer()
+    assert not (await asking.answer(at=PINNED._replace(**other))).cached
+
+
+async def test_the_default_model_and_the_same_one_by_its_name_are_one_question(asking: Asking) -> None:
+    await asking.answer()
+    named = ASKED.model_copy(update={"model": PINNED.model, "model_version": PINNED.version})
+    assert (await asking.answer(named)).cached
 
 
 async def test_another_conversation_runs(asking: Asking) -> None:
