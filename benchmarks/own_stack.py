@@ -13,7 +13,9 @@ from adapter.archives.archive import DEFAULT_MODEL_CONFIG, build_archive
 from adapter.torchserve.ports import free_addresses
 from adapter.torchserve.server_process import CONFIG_FILE
 from benchmarks.random_models import CACHE
-from benchmarks.server_process import ServerProcess, answers
+from benchmarks.server_process import ServerProcess, has_said
+
+_NAME = "torchbridge-serve"
 
 
 def generation(prompt: str, max_length: int) -> dict[str, Any]:
@@ -43,7 +45,7 @@ def own_stack(archive: Path) -> Iterator[ServerProcess]:
             *("--run-directory", str(Path(directory) / "run"), "--torchserve-config", str(config)),
         ]
         environment = {"TORCHBRIDGE_CACHE_MAX_AGE": "0"}
-        with ServerProcess(
-            "torchbridge-serve", command, is_ready=answers("/health"), environment=environment
-        ) as server:
+        # Not before it has given its sample answer: it ends where that fails, as it would if it were stopped meanwhile.
+        is_ready = has_said(_NAME, "Serving at")
+        with ServerProcess(_NAME, command, is_ready=is_ready, environment=environment) as server:
             yield server

@@ -133,11 +133,11 @@ def main() -> None:
     with servers(SMALL.directory(), SMALL.archive_name, arguments.threads) as started:
         small = measure(SMALL, started, rounds)
         waits = first_tokens(SMALL, started[0], small[OURS, GOAL_STREAMS].median, poisson_rounds)
-    taken = {SMALL.name: small}
+    _report({SMALL.name: small}, waits, arguments.threads)
     if arguments.large:
         with servers(LARGE.directory(), LARGE.archive_name, arguments.threads) as started:
-            taken[LARGE.name] = measure(LARGE, started, rounds)
-    _report(taken, waits, arguments.threads)
+            large = measure(LARGE, started, rounds)
+        _report({SMALL.name: small, LARGE.name: large}, waits, arguments.threads)
 
 
 def _report(figures: dict[str, Figures], waits: dict[str, Figure], threads: int) -> None:

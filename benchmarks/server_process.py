@@ -42,6 +42,11 @@ def answers(path: str) -> IsReady:
     return is_ready
 
 
+def has_said(name: str, words: str) -> IsReady:
+    """Whether `words` are in the log of the server of that name."""
+    return lambda _: words in _log_of(name).read_text(encoding="utf-8", errors="replace")
+
+
 class ServerProcess:
     """`{port}` in the command is a port that was free. Inside of `with`, the server `is_ready`."""
 
@@ -64,7 +69,7 @@ class ServerProcess:
 
     def __enter__(self) -> Self:
         _LOGS.mkdir(parents=True, exist_ok=True)
-        self._log = _LOGS / f"{self._name}.log"
+        self._log = _log_of(self._name)
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
                 self._command,
@@ -117,6 +122,10 @@ class ServerProcess:
             os.killpg(self._process.pid, number)
         except ProcessLookupError:
             return  # all of it has ended
+
+
+def _log_of(name: str) -> Path:
+    return _LOGS / f"{name}.log"
 
 
 def _free_port() -> int:
