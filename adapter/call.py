@@ -7,6 +7,7 @@ from typing import Self, TypeAlias
 from adapter.schema import StreamEvent
 
 # Lists of events that came together, up to and with `done`; every other end is an exception of adapter.errors.
+# Who takes a list has it until it asks for the next one: it may be empty then.
 Arrivals: TypeAlias = AsyncGenerator[list[StreamEvent], None]
 
 ANONYMOUS = "anonymous"

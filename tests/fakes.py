@@ -234,7 +234,10 @@ class FakeInference:
                 if callable(step):
                     await step()
                 else:
-                    yield step if isinstance(step, list) else [step]
+                    events = list(step) if isinstance(step, list) else [step]
+                    yield events
+                    if not isinstance(events[-1], DoneEvent):
+                        events.clear()  # as the real one does
         finally:
             self.num_closed += 1
             self.is_closed.set()

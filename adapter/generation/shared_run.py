@@ -64,7 +64,7 @@ class SharedRun:
                         # Its reader may leave at once, which must find nothing left to stop.
                         last = events
                         break
-                    self._arrived.append(events)
+                    self._arrived.append(list(events))
                     self._news.set()
                     self._news.clear()
         except Exception as error:  # noqa: BLE001 - it is raised in each reader

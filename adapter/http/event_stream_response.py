@@ -93,12 +93,11 @@ class EventStreamResponse:
         try:
             async with aclosing(self._arrivals):
                 async for events in self._arrivals:
-                    piece = held_back + self._encoding.encode(events)
                     if isinstance(events[-1], StartEvent):
-                        held_back = piece
+                        held_back += self._encoding.encode(events)
                         continue
+                    await self._send(send, held_back + self._encoding.encode(events))
                     held_back = b""
-                    await self._send(send, piece)
                     if self._next_beat is None:
                         self._beat_later(send)
         finally:

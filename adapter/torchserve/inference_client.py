@@ -79,6 +79,7 @@ class InferenceClient:
                     yield events
                     if isinstance(events[-1], DoneEvent):
                         return
+                    events.clear()  # the next may be long in coming, and every generator on its way has the list
         finally:
             response.close()
         raise WorkerDied(CUT, cause="the answer ended without a last event")

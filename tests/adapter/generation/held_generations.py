@@ -36,9 +36,11 @@ class HeldGenerations:
                 step = await self._steps.get()
                 if isinstance(step, Exception):
                     raise step
-                yield step
-                if isinstance(step[-1], DoneEvent):
+                events = list(step)
+                yield events
+                if isinstance(events[-1], DoneEvent):
                     return
+                events.clear()  # as InferenceClient.stream does
         finally:
             await self.may_close.wait()
             self.num_closed += 1

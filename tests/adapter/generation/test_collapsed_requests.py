@@ -52,8 +52,9 @@ async def test_who_joins_a_run_gets_events_of_its_own(asking: Asking) -> None:
 
 async def test_who_starts_a_run_gets_its_events_untouched(asking: Asking) -> None:
     asking.source.give(*ANSWER)
-    arrived = [events async for events in asking.stream()]
-    assert all(ours is theirs for ours, theirs in zip(arrived, ANSWER, strict=True))
+    arrived = [list(events) async for events in asking.stream()]
+    assert arrived == ANSWER
+    assert all(ours is theirs for [ours], [theirs] in zip(arrived, ANSWER, strict=True))
 
 
 async def test_a_run_goes_on_for_those_who_stay_when_its_starter_leaves(asking: Asking) -> None:

@@ -110,6 +110,26 @@ async def test_leaving_the_stream_closes_the_connection(inference: InferenceClie
     await asyncio.wait_for(torchserve.turns[0].caller_left.wait(), 30)
 
 
+async def test_what_was_taken_is_let_go_when_the_next_is_asked_for(
+    inference: InferenceClient, torchserve: FakeTorchServe
+) -> None:
+    may_end = asyncio.Event()
+
+    async def play(turn: Turn) -> None:
+        start, *others = answer_to(turn.request, "Hello")
+        await turn.send(start)
+        await may_end.wait()
+        await turn.send(*others)
+
+    torchserve.play = play
+    async with aclosing(inference.stream(REQUEST, Call("request-1", time.monotonic()))) as arrivals:
+        first = await anext(arrivals)
+        assert len(first) == 1
+        may_end.set()
+        await anext(arrivals)
+    assert first == []
+
+
 async def test_cancelling_before_any_answer_closes_the_connection(
     inference: InferenceClient, torchserve: FakeTorchServe
 ) -> None:

@@ -29,7 +29,7 @@ async def run(torchserve: FakeTorchServe, find: FindWorkers) -> list[str]:
     settings = Settings(torchserve_url=torchserve.url)
     async with InferenceClient(settings, FakeKeys(torchserve), find) as inference:
         arrivals = inference.stream(REQUEST, Call("request-1", time.monotonic()))
-        return [event.type for events in [part async for part in arrivals] for event in events]
+        return [event.type async for events in arrivals for event in events]
 
 
 def workers_of(*looks: frozenset[int] | TorchbridgeError) -> FindWorkers:
