@@ -45,7 +45,7 @@ class Engine:
     """
     slots: most requests that run at once; more of them wait.
     context_length: most tokens of a prompt and its answer together.
-    prefill_tokens: most prompt tokens between two decode steps, which is how long a running request can be held up.
+    prefill_tokens: most prompt tokens in a step with running requests, which is how long they can be held up.
     prefix_slots: how many ended requests stay in the cache for others that begin with the same tokens.
     """
 

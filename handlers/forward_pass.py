@@ -107,7 +107,9 @@ class PackedForwardPass(SeparateForwardPasses):
         begin = 0
         for row, start, end in pieces:
             mask = self._mask(self._every_position[None, start:end], end) if start else None
-            yield Segment(slice(begin, begin := begin + end - start), slice(row, row + 1), end, mask)
+            stop = begin + end - start
+            yield Segment(slice(begin, stop), slice(row, row + 1), end, mask)
+            begin = stop
         if running := len(lengths):
             mask = self._mask(lengths[:, None], longest + 1)
             yield Segment(slice(begin, begin + running), slice(0, running), longest + 1, mask)

@@ -1,31 +1,14 @@
 """How many passes through the model a step takes."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
-import torch
 from transformers import PreTrainedModel
 
 from handlers.engine import Engine
 from handlers.sampling import SamplingParameters
 from tests.handlers.conftest import CONTEXT_LENGTH, make_model
-from tests.handlers.engine_answers import generate, run
+from tests.handlers.engine_answers import counted, generate, run
 
 GREEDY = SamplingParameters()
-
-
-@contextmanager
-def counted(model: PreTrainedModel) -> Iterator[list[int]]:
-    """The number of tokens of each pass, all rows together."""
-    tokens: list[int] = []
-
-    def count(_module: torch.nn.Module, _arguments: object, keywords: dict[str, torch.Tensor]) -> None:
-        tokens.append(keywords["position_ids"].numel())
-
-    hook = model.base_model.register_forward_pre_hook(count, with_kwargs=True)
-    yield tokens
-    hook.remove()
 
 
 def tokens_of_passes(model: PreTrainedModel) -> list[int]:

@@ -1,16 +1,13 @@
 """Requests that begin like others: what is in the cache already is not computed again, and no answer changes."""
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
-import torch
 from transformers import PreTrainedModel
 
 from handlers.engine import Engine
 from handlers.sampling import SamplingParameters
-from tests.handlers.engine_answers import add, generate, run
+from tests.handlers.engine_answers import add, counted, generate, run
 
 CONTEXT_LENGTH = 128
 GREEDY = SamplingParameters()
@@ -20,19 +17,6 @@ OTHER_PROMPTS = [[(position * position + start) % 50 for position in range(60)] 
 
 def make_engine(model: PreTrainedModel, *, slots: int = 4, prefix_slots: int = 2) -> Engine:
     return Engine(model, (), slots=slots, context_length=CONTEXT_LENGTH, prefill_tokens=16, prefix_slots=prefix_slots)
-
-
-@contextmanager
-def counted(model: PreTrainedModel) -> Iterator[list[int]]:
-    """How many tokens each forward pass computes."""
-    lengths: list[int] = []
-
-    def count(_module: torch.nn.Module, _arguments: object, keywords: dict[str, torch.Tensor]) -> None:
-        lengths.append(keywords["position_ids"].numel())
-
-    hook = model.base_model.register_forward_pre_hook(count, with_kwargs=True)
-    yield lengths
-    hook.remove()
 
 
 def answer(model: PreTrainedModel, engine: Engine, prompt: list[int], max_new_tokens: int = 4) -> tuple[list[int], int]:
