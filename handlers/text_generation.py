@@ -26,6 +26,7 @@ from handlers.self_check import check_engine
 from handlers.settings import HandlerSettings
 from handlers.slot_cache import UnsupportedModelError
 from handlers.tokenization import ChatTemplateError, encode_request, stop_strings
+from handlers.worker_calls import read_messages_at_once, silence_call_log
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ class TextGenerationHandler:
             # One line for whoever waits (adapter/torchserve/server_process.py); the traceback follows it.
             logger.error("torchbridge: cannot load the model: %s", " ".join(str(error).split()))  # noqa: TRY400
             raise
+        silence_call_log()
+        read_messages_at_once()
 
     def handle(self, data: list[dict[str, Any]], context: Any) -> list[bytes]:
         """One answer for each live request: its events since the last call.
