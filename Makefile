@@ -109,12 +109,12 @@ soak: install ## The long runs: 20,000 requests over 100 switches, and commands 
 		$(BIN)/pytest tests/end_to_end/versions/test_flips.py tests/end_to_end/versions/test_killed_commands.py
 
 # Each writes its table and its plot to benchmarks/results. The peers are installed into benchmarks/.cache at first.
-BENCHMARKS = peers_throughput engine prefix int8_quality hop growth gateway packing cold_start
+BENCHMARKS = peers_throughput engine prefix int8_quality hop growth gateway packing cold_start peers_scaling
 
-bench: $(addprefix bench-,$(BENCHMARKS)) ## Measure all of it beside what people would use instead (an hour)
+bench: $(addprefix bench-,$(BENCHMARKS)) ## Measure all of it beside what people would use instead (two hours)
 	$(BIN)/python -m benchmarks.summary
 
-bench-%: .venv/.installed ## One benchmark: peers_throughput, engine, prefix, int8_quality, hop, growth, gateway, …
+bench-%: .venv/.installed ## One benchmark: peers_throughput, peers_scaling, engine, prefix, int8_quality, hop, growth, …
 	$(BIN)/python -m benchmarks.$*
 
 clean: ## Remove what was built, run and cached; .venv and node_modules stay

@@ -24,8 +24,9 @@ class Size(NamedTuple):
     intermediate: int
 
 
-# Embeddings are tied. The larger one has the shape of SmolLM-135M.
+# Embeddings are tied. The smallest one has the shape of models/tiny, the largest one that of SmolLM-135M.
 SIZES = {
+    "2M": Size(2_048, 192, 4, 6, 3, 384),
     "25M": Size(32_768, 384, 8, 6, 2, 1_024),
     "135M": Size(49_152, 576, 30, 9, 3, 1_536),
 }
