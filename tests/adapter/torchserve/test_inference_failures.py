@@ -1,0 +1,174 @@
+"""However an answer fails or breaks off, the caller hears which failure it was."""
+
+import asyncio
+import socket
+
+import pytest
+
+from adapter.errors import (
+    DeadlineExceeded,
+    GenerationFailed,
+    ModelNotFound,
+    ModelNotReady,
+    Overloaded,
+    PayloadTooLarge,
+    PromptTooLong,
+    TorchbridgeError,
+    UpstreamProtocol,
+    UpstreamUnavailable,
+    WorkerDied,
+)
+from adapter.schema import ErrorCode, ErrorEvent, Problem
+from adapter.settings import Settings
+from adapter.torchserve.inference_client import InferenceClient
+from adapter.torchserve.model_registry import PinnedVersion
+from tests.adapter.torchserve.inference_calls import failure_of
+from tests.fakes import NO_WORKER_OR_QUEUE_FULL, FakeKeys, FakeTorchServe, Turn, answer_to, find_a_worker
+
+
+async def test_a_worker_that_dies_in_mid_stream_is_told_from_a_complete_answer(
+    inference: InferenceClient, torchserve: FakeTorchServe
+) -> None:
+    async def play(turn: Turn) -> None:
+        await turn.send(*answer_to(turn.request, "Hello")[:2])
+        turn.reset()
+
+    torchserve.play = play
+    assert isinstance(await failure_of(inference), WorkerDied)
+
+
+async def test_an_answer_that_ends_cleanly_but_without_done_is_a_dead_worker(
+    inference: InferenceClient, torchserve: FakeTorchServe
+) -> None:
+    async def play(turn: Turn) -> None:
+        await turn.send(*answer_to(turn.request, "Hello")[:2])
+
+    torchserve.play = play
+    assert isinstance(await failure_of(inference), WorkerDied)
+
+
+async def test_an_event_that_is_cut_short_is_a_dead_worker(
+    inference: InferenceClient, torchserve: FakeTorchServe
+) -> None:
+    async def play(turn: Turn) -> None:
+        await turn.send(answer_to(turn.request, "Hello")[0], b'data: {"type": "done", "resp')
+
+    torchserve.play = play
+    assert isinstance(await failure_of(inference), WorkerDied)
+
+
+async def test_silence_before_the_first_event_lasts_as_long_as_the_model_is_ready(
+    torchserve: FakeTorchServe, keys: FakeKeys
+) -> None:
+    looks = 0
+
+    async def find_none_at_last(model: str, version: str) -> PinnedVersion:
+        nonlocal looks
+        assert (model, version) == ("tiny", "1.0")
+        looks += 1
+        if looks == 3:
+            raise ModelNotReady("the worker is gone")
+        return await find_a_worker(model, version)
+
+    torchserve.play = Turn.wait_until_the_caller_leaves
+    settings = Settings(torchserve_url=torchserve.url, silence_timeout=0.02)
+    async with InferenceClient(settings, keys, find_none_at_last) as inference:
+        assert isinstance(await failure_of(inference), ModelNotReady)
+    assert looks == 3
+    await asyncio.wait_for(torchserve.turns[0].caller_left.wait(), 30)
+
+
+async def test_silence_between_events_has_a_deadline(torchserve: FakeTorchServe, keys: FakeKeys) -> None:
+    async def play(turn: Turn) -> None:
+        await turn.send(*answer_to(turn.request, "Hello")[:2])
+        await turn.wait_until_the_caller_leaves()
+
+    torchserve.play = play
+    async with InferenceClient(
+        Settings(torchserve_url=torchserve.url, silence_timeout=0.1), keys, find_a_worker
+    ) as inference:
+        assert isinstance(await failure_of(inference), DeadlineExceeded)
+
+
+async def test_a_torchserve_that_is_not_there_is_unavailable(keys: FakeKeys) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    async with InferenceClient(Settings(torchserve_url=url), keys, find_a_worker) as inference:
+        assert isinstance(await failure_of(inference), UpstreamUnavailable)
+
+
+async def test_a_torchserve_that_goes_away_before_answering_is_unavailable(
+    inference: InferenceClient, torchserve: FakeTorchServe
+) -> None:
+    async def play(turn: Turn) -> None:
+        turn.reset()
+        await turn.wait_until_the_caller_leaves()
+
+    torchserve.play = play
+    assert isinstance(await failure_of(inference), UpstreamUnavailable)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "error"),
+    [
+        pytest.param(404, "Model not found: tiny", ModelNotFound, id="unknown model"),
+        pytest.param(503, NO_WORKER_OR_QUEUE_FULL, Overloaded, id="queue full"),
+        pytest.param(503, "Prediction failed", GenerationFailed, id="handler raised"),
+    ],
+)
+async def test_a_failure_of_torchserve_is_translated(
+    inference: InferenceClient,
+    torchserve: FakeTorchServe,
+    status: int,
+    message: str,
+    error: type[TorchbridgeError],
+) -> None:
+    async def play(turn: Turn) -> None:
+        await turn.fail(status, "InternalServerException", message)
+
+    torchserve.play = play
+    assert type(await failure_of(inference)) is error
+
+
+async def test_the_empty_413_of_torchserves_http_library_needs_no_id(
+    inference: InferenceClient, torchserve: FakeTorchServe
+) -> None:
+    async def play(turn: Turn) -> None:
+        await turn.answer(413, b"", "", has_id=False)
+
+    torchserve.play = play
+    assert isinstance(await failure_of(inference), PayloadTooLarge)
+
+
+@pytest.mark.parametrize("status", [200, 302, 404, 503])
+async def test_an_answer_without_an_id_is_not_torchserves(
+    inference: InferenceClient, torchserve: FakeTorchServe, status: int
+) -> None:
+    async def play(turn: Turn) -> None:
+        await turn.answer(status, b'{"message": "Prediction failed"}', "application/json", has_id=False)
+
+    torchserve.play = play
+    assert isinstance(await failure_of(inference), UpstreamProtocol)
+
+
+async def test_a_success_that_is_no_event_stream_makes_no_sense(
+    inference: InferenceClient, torchserve: FakeTorchServe
+) -> None:
+    async def play(turn: Turn) -> None:
+        await turn.answer(200, b"error", "text/plain", has_id=True)
+
+    torchserve.play = play
+    assert isinstance(await failure_of(inference), UpstreamProtocol)
+
+
+async def test_a_workers_error_event_is_raised_as_what_it_stands_for(
+    inference: InferenceClient, torchserve: FakeTorchServe
+) -> None:
+    async def play(turn: Turn) -> None:
+        problem = Problem.of(ErrorCode.PROMPT_TOO_LONG, "The prompt has 900 tokens, the context 512.")
+        await turn.send(answer_to(turn.request)[0], ErrorEvent(problem=problem))
+
+    torchserve.play = play
+    failure = await failure_of(inference)
+    assert isinstance(failure, PromptTooLong)
+    assert failure.detail == "The prompt has 900 tokens, the context 512."
