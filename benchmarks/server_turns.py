@@ -51,6 +51,10 @@ class Model:
         return f"{self.size} {str(self.dtype).removeprefix('torch.')}"
 
     @property
+    def mix(self) -> str:
+        return "{} to {} tokens each".format(*self.output_tokens)
+
+    @property
     def archive_name(self) -> str:
         return self.name.replace(" ", "-")
 
@@ -101,7 +105,7 @@ def goals(model: Model, figures: Figures) -> list[Goal]:
 
 def _goal(model: Model, name: str, figures: Figures) -> Goal:
     ratio = figures[OURS, GOAL_STREAMS].over(figures[name, GOAL_STREAMS])
-    title = f"{model.name}, {GOAL_STREAMS} streams, over {name}"
+    title = f"{model.name}, {GOAL_STREAMS} streams, {model.mix}, over {name}"
     return Goal(title, f"≥ {_WANTED[name]:g} times its tokens/s", f"{ratio:.2f}", ratio.median >= _WANTED[name])
 
 
