@@ -56,7 +56,7 @@ class Engine:
         *,
         slots: int = 64,
         context_length: int,
-        prefill_tokens: int = 128,
+        prefill_tokens: int = 256,
         prefix_slots: int = 0,
     ) -> None:
         self.slots = slots
@@ -120,7 +120,7 @@ class Engine:
     def _next_pieces(self) -> list[Piece]:
         """Of prompts, what this step computes. Whose prompt ends with its piece runs from this step on."""
         computed = len(self._running)
-        budget = self._prefill_tokens if self._running else 8 * self._prefill_tokens
+        budget = self._prefill_tokens if self._running else 4 * self._prefill_tokens
         cheapest = budget // 4  # a piece costs something even if it is one token
         pieces = []
         while budget > 0 and (request := self._prefilling or self._admit(computed)) is not None:

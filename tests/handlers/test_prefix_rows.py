@@ -16,7 +16,7 @@ OTHER_PROMPTS = [[(position * position + start) % 50 for position in range(60)] 
 
 
 def make_engine(model: PreTrainedModel, *, slots: int = 4, prefix_slots: int = 2) -> Engine:
-    return Engine(model, (), slots=slots, context_length=CONTEXT_LENGTH, prefill_tokens=16, prefix_slots=prefix_slots)
+    return Engine(model, (), slots=slots, context_length=CONTEXT_LENGTH, prefill_tokens=32, prefix_slots=prefix_slots)
 
 
 def answer(model: PreTrainedModel, engine: Engine, prompt: list[int], max_new_tokens: int = 4) -> tuple[list[int], int]:
