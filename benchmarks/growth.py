@@ -1,15 +1,15 @@
 """`make bench-growth`: how the engine's decode step grows with its rows and with what they have behind them."""
 
-import argparse
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
+from benchmarks.command_line import parse_arguments
 from benchmarks.plots import Lines
 from benchmarks.random_models import random_model
 from benchmarks.report import Table, write_report
-from benchmarks.rounds import ROUNDS, Figure, console, interleave
+from benchmarks.rounds import Figure, console, interleave
 from benchmarks.step_times import CONTEXT, seconds_of_engine
 from handlers.model_loading import load_model
 from handlers.packed_linear import pack_linear_layers
@@ -26,10 +26,7 @@ admitted first are a few tokens longer."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--threads", type=int, default=2)
-    arguments = parser.parse_args()
+    arguments = parse_arguments()
     console.print(f"about {(arguments.rounds + 1) * _SECONDS_PER_ROUND / 60:.0f} minutes on a quiet machine")
     model = load_model(random_model("25M", torch.float32), HandlerSettings()).model
     pack_linear_layers(model)

@@ -1,9 +1,6 @@
 """`make bench-hop`: what TorchServe and the gateway take from the engine's speed, and what each of them adds."""
 
-import argparse
-import signal
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,12 +16,13 @@ from adapter.torchserve.archive_probe import served_alone
 from adapter.torchserve.inference_client import prediction_url
 from adapter.torchserve.server_process import TorchServeProcess
 from benchmarks.closed_loop import Loop, closed_loop, read_events
+from benchmarks.command_line import exit_on_sigterm, parse_arguments
 from benchmarks.own_gateway import gateway_over
 from benchmarks.own_stack import generation, pack
 from benchmarks.plots import Lines
 from benchmarks.random_models import random_model
 from benchmarks.report import Goal, Table, goal_table, write_report
-from benchmarks.rounds import ROUNDS, Figure, console, interleave_many
+from benchmarks.rounds import Figure, console, interleave_many
 from benchmarks.workload import OUTPUT_TOKENS, PROMPT_TOKENS, Request, workload
 from handlers.engine import Engine
 from handlers.model_loading import load_model
@@ -208,11 +206,8 @@ def _goals(figures: Figures) -> list[Goal]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--threads", type=int, default=2)
-    arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # the servers are stopped on its way
+    arguments = parse_arguments()
+    exit_on_sigterm()
     console.print(f"about {1 + (arguments.rounds + 0.5) * _SECONDS_PER_ROUND / 60:.0f} minutes on a quiet machine")
     subjects = {
         "25M float32": Subject("25M", random_model("25M", torch.float32)),

@@ -3,16 +3,13 @@
 The page is written after each model, so that an end before the last one loses no more than it must.
 """
 
-import argparse
-import signal
-import sys
-
 import torch
 
 from benchmarks.awake_servers import servers
+from benchmarks.command_line import exit_on_sigterm, parse_arguments
 from benchmarks.report import Goal, Table, goal_table, write_report
-from benchmarks.rounds import ROUNDS, console
-from benchmarks.server_turns import METHOD, SECONDS_TO_START, Model, bars, goals, measure, table
+from benchmarks.rounds import console
+from benchmarks.server_turns import GOAL_STREAMS, METHOD, SECONDS_TO_START, Model, bars, goals, measure, table
 
 _OUTPUT_TOKENS, _PROMPT_TOKENS = (16, 64), (8, 128)
 MODELS = (
@@ -23,28 +20,24 @@ MODELS = (
 
 _METHOD = f"""\
 {METHOD} Answers have {_OUTPUT_TOKENS[0]} to {_OUTPUT_TOKENS[1]} tokens after prompts of {_PROMPT_TOKENS[0]} to
-{_PROMPT_TOKENS[1]}: lengths that differ less cost a server less whose batch ends with its longest answer. A turn of few
-requests is such a server's two full batches of 16, or one, and ours runs half of it with fewer than its streams; at 64
-streams every request is sent at once. Ours writes an event for each token, the others one answer, which tells most with
-the 2M model. It has the shape of models/tiny, which would end its answers by itself."""
+{_PROMPT_TOKENS[1]}: lengths that differ less cost a server less whose batch ends with its longest answer. The
+{MODELS[0].requests[GOAL_STREAMS]} requests of the 25M model at {GOAL_STREAMS} streams are just two full batches for it,
+while ours runs half of them with fewer than its streams; at 64 streams every request is sent at once. Ours writes an
+event for each token, the others one answer, which tells most with the 2M model. It has the shape of models/tiny, which
+would end its answers by itself."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--quick", action="store_true", help="one round: whether it runs")
-    arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # the servers are stopped on its way
-    rounds = 1 if arguments.quick else arguments.rounds
-    seconds = sum(SECONDS_TO_START + (rounds + 0.5) * model.seconds_per_round for model in MODELS)
+    arguments = parse_arguments()
+    exit_on_sigterm()
+    seconds = sum(SECONDS_TO_START + (arguments.rounds + 0.5) * model.seconds_per_round for model in MODELS)
     console.print(f"about {seconds / 60:.0f} minutes on a quiet machine")
     seen: list[Goal] = []
     tables: list[Table] = []
     plots = []
     for model in MODELS:
         with servers(model.directory(), model.archive_name, arguments.threads) as started:
-            figures = measure(model, started, rounds)
+            figures = measure(model, started, arguments.rounds)
         seen += goals(model, figures)
         tables.append(table(model, figures))
         plots.append(bars(model, figures))

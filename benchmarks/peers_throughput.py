@@ -1,16 +1,14 @@
 """`make bench-peers_throughput`: tokens per second of our whole stack beside other ways to serve the same model."""
 
-import argparse
-import signal
 import statistics
-import sys
 
 import torch
 
 from benchmarks.awake_servers import OURS, Server, servers
 from benchmarks.closed_loop import poisson
+from benchmarks.command_line import exit_on_sigterm, parse_arguments
 from benchmarks.report import Goal, Table, goal_table, write_report
-from benchmarks.rounds import ROUNDS, Figure, console
+from benchmarks.rounds import Figure, console
 from benchmarks.server_turns import (
     GOAL_STREAMS,
     METHOD,
@@ -48,17 +46,13 @@ def first_tokens(own: Server, capacity: float, rounds: int) -> dict[str, Figure]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--quick", action="store_true", help="one round: whether it runs")
-    arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # the servers are stopped on its way
-    rounds, poisson_rounds = (1, 1) if arguments.quick else (arguments.rounds, _POISSON_ROUNDS)
-    seconds = SECONDS_TO_START + (rounds + 0.5) * MODEL.seconds_per_round + poisson_rounds * _POISSON_SECONDS
+    arguments = parse_arguments()
+    exit_on_sigterm()
+    poisson_rounds = 1 if arguments.is_quick else _POISSON_ROUNDS
+    seconds = SECONDS_TO_START + (arguments.rounds + 0.5) * MODEL.seconds_per_round + poisson_rounds * _POISSON_SECONDS
     console.print(f"about {seconds / 60:.0f} minutes on a quiet machine")
     with servers(MODEL.directory(), MODEL.archive_name, arguments.threads) as started:
-        figures = measure(MODEL, started, rounds)
+        figures = measure(MODEL, started, arguments.rounds)
         waits = first_tokens(started[0], figures[OURS, GOAL_STREAMS].median, poisson_rounds)
     _report(figures, waits, arguments.threads)
 
