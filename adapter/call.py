@@ -41,6 +41,7 @@ class Call:
     caller: str = ANONYMOUS  # the name of an API key, never the key
     user: str | None = None  # the caller's own name for whom it asks
     may_use_cache: bool = True
+    is_streamed: bool = True  # whether anybody reads the text while it grows
     cache: CacheOutcome = field(default_factory=CacheOutcome, compare=False)
 
     def of_item(self, index: int) -> Self:

@@ -101,6 +101,7 @@ class WorkerRequest(ChatGenerationRequest):
     """A generation request as the gateway hands it to the worker."""
 
     id: str
+    stream: bool = Field(default=True, description="Whether anybody reads the deltas as they come.")
 
 
 class GenerationResponse(Sent):

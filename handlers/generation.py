@@ -1,5 +1,6 @@
 """One request's way from its token ids to the events of its answer."""
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -20,6 +21,10 @@ from adapter.schema import (
 from handlers.stop_strings import StopStrings
 from handlers.tokenization import Detokenizer
 
+# Seconds between two deltas of an answer at least, as each costs TorchServe and the gateway more than a small model's
+# step: for a reader no slower than a screen, and for who waits for the whole often enough to show that it goes on.
+_READ_INTERVAL, _UNREAD_INTERVAL = 0.02, 0.25
+
 
 class Generation:
     """Takes tokens in and gives events out: `start`, any number of `delta`, then one `done` or `error`.
@@ -33,6 +38,7 @@ class Generation:
         self._is_started = False
         self._pending = ""
         self._num_deltas = 0
+        self._given_at = -math.inf  # the last delta
         self._end: StreamEvent | None = None
 
     @property
@@ -44,6 +50,11 @@ class Generation:
         """Whether no more text will come; the events may still have to be taken."""
         return self._end is not None
 
+    def due_in(self, now: float) -> float:
+        """Seconds from `now` (time.monotonic()) until it should be taken, if nothing urgent happens to it before."""
+        del now
+        return 0.0 if self.is_ended else math.inf
+
     def fail(self, problem: Problem) -> None:
         if self._end is None:
             self._end = ErrorEvent(problem=problem)
@@ -54,10 +65,11 @@ class Generation:
             self._is_started = True
             return encode_event(self._start), False
         events: list[StreamEvent] = []
-        if self._pending:
+        if self._pending and self.due_in(time.monotonic()) <= 0:
             events.append(DeltaEvent(index=self._num_deltas, text=self._pending))
             self._num_deltas += 1
             self._pending = ""
+            self._given_at = time.monotonic()
         if self._end is not None:
             events.append(self._end)
         return b"".join(map(encode_event, events)), self._end is not None
@@ -72,8 +84,14 @@ class TextGeneration(Generation):
         self._stop_strings = StopStrings(request.stop)
         self._text: list[str] = []
         self._num_tokens = 0
+        self._interval = _READ_INTERVAL if request.stream else _UNREAD_INTERVAL
         self._started_at = time.monotonic()
         self._first_text_at: float | None = None
+
+    def due_in(self, now: float) -> float:
+        if self.is_ended or not self._num_tokens:
+            return super().due_in(now)
+        return max(0.0, self._given_at + self._interval - now)
 
     def push(self, token_ids: Sequence[int], end_reason: FinishReason | None) -> None:
         """Adds tokens; `end_reason` says that they are the engine's last. After a stop string nothing is added."""

@@ -41,17 +41,28 @@ class RunAhead:
         self._changed = threading.Condition()
         self._commands: deque[Callable[[], None]] = deque()  # for the engine's thread alone to carry out
         self._news: list[Step | Failure] = []
+        self._is_urgent = False  # whether there is news that should not wait
         self._live: set[str] = set()
+        self._awaited: set[str] = set()  # those of them whose first token somebody waits for
         self._last_call = time.monotonic()
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
     def submit(
-        self, request_id: str, prompt: Sequence[int], max_new_tokens: int, parameters: SamplingParameters
+        self,
+        request_id: str,
+        prompt: Sequence[int],
+        max_new_tokens: int,
+        parameters: SamplingParameters,
+        *,
+        is_awaited: bool = True,
     ) -> None:
+        """`is_awaited` makes its first token urgent."""
         with self._changed:
             self._live.add(request_id)
+            if is_awaited:
+                self._awaited.add(request_id)
             self._commands.append(lambda: self._engine.submit(request_id, prompt, max_new_tokens, parameters))
             self._touch()
 
@@ -60,15 +71,22 @@ class RunAhead:
         with self._changed:
             for gone in self._live.difference(ids):
                 self._live.discard(gone)
+                self._awaited.discard(gone)
                 self._commands.append(lambda gone=gone: self._engine.cancel(gone))  # type: ignore[misc]
             self._touch()
 
-    def collect(self, timeout: float) -> list[Step | Failure]:
-        """What has happened since the last call; waits up to `timeout` seconds for the first of it."""
+    def collect(self, timeout: float, patience: float = 0.0) -> list[Step | Failure]:
+        """What has happened since the last call.
+
+        Waits `patience` seconds for more of it to come together, unless some is urgent: an awaited first token, an end,
+        a failure. Then waits for the first of it, until `timeout` seconds are over in all.
+        """
         with self._changed:
             self._touch()
-            self._changed.wait_for(lambda: self._news, timeout if self._live else 0)
-            news, self._news = self._news, []
+            if self._live:
+                self._changed.wait_for(lambda: self._is_urgent, patience)
+                self._changed.wait_for(lambda: self._news, timeout - patience)
+            news, self._news, self._is_urgent = self._news, [], False
             for item in news:
                 self._live.difference_update(item.ended if isinstance(item, Step) else item.ids)
             self._touch()
@@ -117,4 +135,8 @@ class RunAhead:
     def _add_news(self, item: Step | Failure) -> None:
         with self._changed:
             self._news.append(item)
-            self._changed.notify_all()
+            self._is_urgent |= isinstance(item, Failure) or bool(item.ended) or not self._awaited.isdisjoint(item.ids)
+            if self._is_urgent:
+                self._awaited.difference_update(item.ids)
+            if self._is_urgent or len(self._news) == 1:  # else whoever waits waits for neither
+                self._changed.notify_all()

@@ -4,6 +4,7 @@ The module defines one class and no other: TorchServe takes it by its being the 
 """
 
 import logging
+import time
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -121,8 +122,11 @@ class TextGenerationHandler:
         ]
         for request_id, row in new:
             self._generations[request_id] = self._start(request_id, row)
-        has_answers = new or any(generation.is_ended for generation in self._generations.values())
-        for news in self._run_ahead.collect(0 if has_answers else WAIT_SECONDS):
+        now = time.monotonic()
+        due_in = min((generation.due_in(now) for generation in self._generations.values()), default=0.0)
+        is_any_ended = any(generation.is_ended for generation in self._generations.values())
+        timeout = 0 if is_any_ended else WAIT_SECONDS
+        for news in self._run_ahead.collect(timeout, min(due_in, timeout)):
             if isinstance(news, Failure):
                 self._fail(news.ids, news.error)
                 continue
@@ -157,7 +161,7 @@ class TextGenerationHandler:
         parameters = SamplingParameters(
             request.temperature, request.top_p, request.top_k, request.repetition_penalty, request.seed
         )
-        self._run_ahead.submit(request_id, prompt, request.max_length, parameters)
+        self._run_ahead.submit(request_id, prompt, request.max_length, parameters, is_awaited=request.stream)
         request = request.model_copy(update={"stop": stop_strings(self._tokenizer, request)})
         return TextGeneration(self._start_event(request.id, len(prompt)), request, self._tokenizer)
 

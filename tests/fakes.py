@@ -215,6 +215,7 @@ class FakeInference:
 
     script: list[StreamEvent | list[StreamEvent] | Exception | Callable[[], Awaitable[None]]] | None = None
     requests: list[GenerationRequest] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
     is_closed: asyncio.Event = field(default_factory=asyncio.Event)
     num_closed: int = 0
 
@@ -226,6 +227,7 @@ class FakeInference:
 
     async def stream(self, request: GenerationRequest, call: Call) -> AsyncGenerator[list[StreamEvent], None]:
         self.requests.append(request)
+        self.calls.append(call)
         pinned = WorkerRequest.model_validate({**dict(request), "id": call.request_id})
         try:
             for step in answer_to(pinned, "Hello", " world") if self.script is None else self.script:

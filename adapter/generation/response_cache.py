@@ -21,6 +21,7 @@ _REMEMBERED_DIGESTS = 256
 class _Question(NamedTuple):
     pinned: PinnedVersion
     digest: str  # of the caller and of all that was asked
+    is_streamed: bool
 
 
 class ResponseCache:
@@ -118,7 +119,7 @@ def _question(pinned: PinnedVersion, request: GenerationRequest, call: Call) -> 
     # A model that the caller named and the default one, where they are the same, are one question.
     asked = request.model_dump_json(exclude={"model", "model_version"})
     content = f"{call.caller}\0{pinned.model}\0{pinned.version}\0{asked}"
-    return _Question(pinned, hashlib.sha256(content.encode()).hexdigest())
+    return _Question(pinned, hashlib.sha256(content.encode()).hexdigest(), call.is_streamed)
 
 
 def _key(question: _Question, archive: str) -> str:

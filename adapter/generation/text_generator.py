@@ -5,6 +5,7 @@ import itertools
 import logging
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
+from dataclasses import replace
 from functools import partial
 
 from adapter.call import Arrivals, Call
@@ -78,6 +79,7 @@ class TextGenerator:
 
     async def complete(self, request: GenerationRequest, call: Call) -> GenerationResponse:
         """The whole answer. A failure that may pass, and that came before any text, is tried again."""
+        call = replace(call, is_streamed=False)
         with self._live(request, call) as pin:
             for num_retries in itertools.count():
                 has_text = False

@@ -85,7 +85,9 @@ class InferenceClient:
         raise WorkerDied(CUT, cause="the answer ended without a last event")
 
     async def _ask(self, request: GenerationRequest, call: Call) -> tuple[WorkerAnswer, aiohttp.ClientResponse]:
-        worker_request = WorkerRequest.model_validate({**dict(request), "id": call.request_id})
+        worker_request = WorkerRequest.model_validate(
+            {**dict(request), "id": call.request_id, "stream": call.is_streamed}
+        )
         response = await self._send(worker_request)
         return WorkerAnswer(worker_request, call.received_at), response
 

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 from typing import Any
 
@@ -5,7 +6,16 @@ import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from adapter.event_stream import EventDecoder
-from adapter.schema import DoneEvent, ErrorCode, GenerationResponse, Problem, StartEvent, StreamEvent, WorkerRequest
+from adapter.schema import (
+    DeltaEvent,
+    DoneEvent,
+    ErrorCode,
+    GenerationResponse,
+    Problem,
+    StartEvent,
+    StreamEvent,
+    WorkerRequest,
+)
 from handlers.generation import Generation, TextGeneration
 
 START = StartEvent(id="a", model="tiny", model_version="1.0", model_digest="1f", prompt_tokens=3)
@@ -53,6 +63,52 @@ def test_answer_without_news_is_empty(tokenizer: PreTrainedTokenizerBase) -> Non
     generation.take()
 
     assert generation.take() == (b"", False)
+
+
+class Clock:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        monkeypatch.setattr("handlers.generation.time.monotonic", lambda: self.now)
+
+
+def texts(answer: tuple[bytes, bool]) -> list[str]:
+    return [event.text for event in EventDecoder().feed(answer[0]) if isinstance(event, DeltaEvent)]
+
+
+@pytest.mark.parametrize(("stream", "longest"), [(True, 0.02), (False, 0.25)], ids=["read", "not read before its end"])
+def test_text_comes_together_for_a_while_after_the_first(
+    tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch, *, stream: bool, longest: float
+) -> None:
+    clock = Clock(monkeypatch)
+    generation = make(tokenizer, stream=stream)
+    generation.take()
+    given = []
+    for text in ("one", " two", " three"):
+        generation.push(ids(tokenizer, text), None)
+        given.append(texts(generation.take()))
+    clock.now += (due_in := generation.due_in(clock.now))
+
+    assert given == [["one"], [], []]
+    assert due_in == pytest.approx(longest)
+    assert texts(generation.take()) == [" two three"]
+
+
+def test_end_brings_all_text_that_was_held_together(
+    tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    generation = make(tokenizer, stream=False)
+    generation.take()
+    generation.push(ids(tokenizer, "one"), None)
+    generation.take()
+    generation.push(ids(tokenizer, " two"), "length")
+
+    assert generation.due_in(clock.now) == 0
+    assert [event.type for event in take_events(generation)] == ["delta", "done"]
+
+
+def test_answer_without_a_token_waits_for_what_is_urgent(tokenizer: PreTrainedTokenizerBase) -> None:
+    assert make(tokenizer).due_in(0.0) == math.inf
 
 
 def test_stop_token_is_counted_and_has_no_text(tokenizer: PreTrainedTokenizerBase) -> None:

@@ -21,8 +21,12 @@ class CountingEngine(Engine):
 
     failure: Exception | None = None
     num_steps = 0
+    go_on: threading.Event | None = None
+    """What every step but the first waits for."""
 
     def step(self) -> Step | None:
+        if self.go_on is not None and self.num_steps:
+            self.go_on.wait(PATIENCE / 10)
         if self.failure is not None:
             raise self.failure
         self.num_steps += 1
@@ -80,6 +84,36 @@ def test_decodes_on_without_being_called(engine: CountingEngine, run: Callable[.
     wait_until(lambda: engine.num_steps == 20)
 
     assert len(collect_all(run_ahead, "a")) == 20
+
+
+def test_steps_come_together_while_nothing_is_urgent(run: Callable[..., RunAhead]) -> None:
+    run_ahead = run(silence=PATIENCE)
+    run_ahead.submit("a", [1, 2], 20, GREEDY, is_awaited=False)
+
+    assert len(run_ahead.collect(PATIENCE, PATIENCE)) == 20
+
+
+def test_first_token_that_is_awaited_comes_at_once(engine: CountingEngine, run: Callable[..., RunAhead]) -> None:
+    engine.go_on = threading.Event()
+    run_ahead = run(silence=PATIENCE)
+    run_ahead.submit("a", [1, 2], 20, GREEDY)
+    first = run_ahead.collect(PATIENCE, PATIENCE)
+    engine.go_on.set()
+
+    assert len(first) == 1
+    assert len(run_ahead.collect(PATIENCE, PATIENCE)) == 19
+
+
+def test_end_and_failure_come_at_once(engine: CountingEngine, run: Callable[..., RunAhead]) -> None:
+    run_ahead = run(silence=PATIENCE)
+    run_ahead.submit("a", [1, 2], 1, GREEDY, is_awaited=False)
+    [step] = run_ahead.collect(PATIENCE, PATIENCE)
+    engine.failure = RuntimeError("broken")
+    run_ahead.submit("b", [1, 2], 5, GREEDY, is_awaited=False)
+
+    assert isinstance(step, Step)
+    assert step.ended == {"a": "length"}
+    assert run_ahead.collect(PATIENCE, PATIENCE) == [Failure(["b"], engine.failure)]
 
 
 def test_pauses_when_the_bound_of_uncollected_steps_is_reached(

@@ -75,6 +75,20 @@ def test_request_that_ends_at_its_first_token_is_answered_in_two_steps(frontend:
     assert client.chunks[0].count(b"data:") == 1
 
 
+def test_answer_that_nobody_reads_before_its_end_says_the_same_in_fewer_pieces(
+    frontend: FakeFrontend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [whole] = greedy_texts(frontend, PROMPTS[:1])
+    # Then the piece after the first is the last, however slow this machine is.
+    monkeypatch.setattr("handlers.generation._UNREAD_INTERVAL", 3_600.0)
+    read = frontend.send(prompt=PROMPTS[0], max_length=20, temperature=0)
+    unread = frontend.send(prompt=PROMPTS[0], max_length=20, temperature=0, stream=False)
+    frontend.run()
+
+    assert (response(read).text, response(unread).text) == (whole, whole)
+    assert [event.type for event in unread.events] == ["start", "delta", "delta", "done"]
+
+
 def test_one_bad_request_among_eight_changes_no_other_answer(frontend: FakeFrontend) -> None:
     alone = greedy_texts(frontend, PROMPTS)
     good = [frontend.send(prompt=prompt, max_length=20, temperature=0) for prompt in PROMPTS[:4]]

@@ -34,6 +34,19 @@ async def test_the_same_question_at_once_runs_once(asking: Asking) -> None:
     assert [each.cache.status for each in calls] == ["fwd=miss"] + ["fwd=miss; collapsed"] * 49
 
 
+async def test_who_reads_while_it_grows_does_not_join_a_run_that_gives_its_text_seldom(asking: Asking) -> None:
+    unread = asyncio.create_task(text_of(asking.stream(of=call("unread", is_streamed=False))))
+    await settle()
+    read = asyncio.create_task(text_of(asking.stream(of=call("read"))))
+    await settle()
+    assert asking.source.num_started == 2
+    for step in ANSWER:
+        for _ in range(2):
+            asking.source.give(step)
+            await settle()
+    assert await asyncio.gather(unread, read) == [TEXT, TEXT]
+
+
 async def test_who_joins_a_run_gets_events_of_its_own(asking: Asking) -> None:
     joined_at = time.monotonic()
     starter = asyncio.create_task(text_of(asking.stream(of=call("starter"))))

@@ -27,6 +27,14 @@ async def test_folds_the_events_into_one_response(generator: TextGenerator) -> N
     assert (response.text, response.id) == ("Hello world", "request-1")
 
 
+async def test_only_the_text_of_a_stream_is_read_while_it_grows(
+    generator: TextGenerator, inference: FakeInference
+) -> None:
+    await generator.complete(REQUEST, call())
+    await take_all(generator.stream(REQUEST, call()))
+    assert [each.is_streamed for each in inference.calls] == [False, True]
+
+
 async def test_an_unknown_model_never_reaches_torchserve(generator: TextGenerator, inference: FakeInference) -> None:
     with pytest.raises(ModelNotFound):
         await generator.complete(REQUEST.model_copy(update={"model": "nobody"}), call())

@@ -12,8 +12,10 @@ from adapter.torchserve.inference_client import InferenceClient
 REQUEST = GenerationRequest(prompt="Once", model="tiny", model_version="1.0", stop=("\n",), seed=7)
 
 
-async def run(inference: InferenceClient, request: GenerationRequest = REQUEST) -> list[StreamEvent]:
-    arrivals = inference.stream(request, Call("request-1", time.monotonic()))
+async def run(
+    inference: InferenceClient, request: GenerationRequest = REQUEST, *, is_streamed: bool = True
+) -> list[StreamEvent]:
+    arrivals = inference.stream(request, Call("request-1", time.monotonic(), is_streamed=is_streamed))
     return [event async for events in arrivals for event in events]
 
 

@@ -25,6 +25,13 @@ async def test_the_worker_gets_every_parameter_and_the_request_id(
     assert torchserve.turns[0].request == WorkerRequest(**dict(REQUEST), id="request-1")
 
 
+async def test_the_worker_is_told_that_nobody_reads_the_text_while_it_grows(
+    inference: InferenceClient, torchserve: FakeTorchServe
+) -> None:
+    await run(inference, is_streamed=False)
+    assert torchserve.turns[0].request == WorkerRequest(**dict(REQUEST), id="request-1", stream=False)
+
+
 async def test_only_known_headers_reach_torchserve(inference: InferenceClient, torchserve: FakeTorchServe) -> None:
     await run(inference)
     headers = torchserve.turns[0].http.headers
