@@ -11,7 +11,7 @@ from benchmarks.closed_loop import Read, read_answer, read_events
 from benchmarks.own_stack import generation, own_stack, pack
 from benchmarks.peers.servers import PEERS, running
 
-OURS = "torchbridge"
+OURS, STREAMED = "torchbridge", "torchbridge, streamed"
 
 
 class Server(NamedTuple):
@@ -35,11 +35,16 @@ class Server(NamedTuple):
 
 @contextmanager
 def servers(directory: Path, name: str, threads: int) -> Iterator[list[Server]]:
-    """Ours first. All are stopped (SIGSTOP) but in their turns: some of them poll while they are idle."""
+    """Ours first, and once more for streams.
+
+    All are stopped (SIGSTOP) but in their turns: some of them poll while they are idle.
+    """
     started: list[Server] = []
     with ExitStack() as stack:
         own = stack.enter_context(own_stack(pack(directory, name, threads)))
-        started.append(Server(OURS, own.url, "/generate/stream", generation, read_events, _pause(stack, started)))
+        processes = _pause(stack, started)
+        started.append(Server(OURS, own.url, "/generate", generation, read_answer, processes))
+        started.append(Server(STREAMED, own.url, "/generate/stream", generation, read_events, processes))
         for peer in PEERS:
             server = stack.enter_context(running(peer, directory, threads))
             started.append(Server(peer.name, server.url, peer.path, peer.body, read_answer, _pause(stack, started)))

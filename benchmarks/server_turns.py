@@ -29,9 +29,10 @@ METHOD = f"""\
 Llama models with random weights that never end by themselves. Every server runs on the same {{threads}} threads, with
 the same requests in the same round and others in the next: prompts and answers have lengths that are spread evenly over
 their logarithms, greedily decoded. A closed loop in the benchmark's own process keeps as many requests in flight as
-there are streams. Ours is all of `torchbridge serve`: gateway, TorchServe and handler, 64 slots, asked for streams, its
-response cache off. All servers are up at once, and stopped (SIGSTOP) but in their turns. One that runs fewer requests
-at once is asked for no more than keep it busy, since its queue alone would grow
+there are streams. Ours is all of `torchbridge serve`: gateway, TorchServe, handler, 64 slots, no response cache; it
+is asked for whole answers, as the others are, and in a turn of its own for streams of events. All servers are up at
+once, and stopped (SIGSTOP) but in their turns. One that runs fewer requests at once is asked for no more than keep it
+busy, since its queue alone would grow
 ({", ".join(f"{name}: {most}" for name, most in _MOST_AT_ONCE.items())})."""
 
 
