@@ -39,6 +39,7 @@ class Generation:
         self._pending = ""
         self._num_deltas = 0
         self._given_at = -math.inf  # the last delta
+        self._interval = 0.0
         self._end: StreamEvent | None = None
 
     @property
@@ -51,9 +52,14 @@ class Generation:
         return self._end is not None
 
     def due_in(self, now: float) -> float:
-        """Seconds from `now` (time.monotonic()) until it should be taken, if nothing urgent happens to it before."""
-        del now
-        return 0.0 if self.is_ended else math.inf
+        """Seconds from `now` (time.monotonic()) until what there is should be taken; infinite where nothing is."""
+        if self.is_ended or not self._is_started:  # the sooner the start is given, the sooner text may follow
+            return 0.0
+        return self.patience(now) if self._pending else math.inf
+
+    def patience(self, now: float) -> float:
+        """Seconds from `now` in which tokens may come together, unless one of them is urgent."""
+        return max(0.0, self._given_at + self._interval - now)
 
     def fail(self, problem: Problem) -> None:
         if self._end is None:
@@ -88,10 +94,8 @@ class TextGeneration(Generation):
         self._started_at = time.monotonic()
         self._first_text_at: float | None = None
 
-    def due_in(self, now: float) -> float:
-        if self.is_ended or not self._num_tokens:
-            return super().due_in(now)
-        return max(0.0, self._given_at + self._interval - now)
+    def patience(self, now: float) -> float:
+        return super().patience(now) if self._num_tokens else math.inf
 
     def push(self, token_ids: Sequence[int], end_reason: FinishReason | None) -> None:
         """Adds tokens; `end_reason` says that they are the engine's last. After a stop string nothing is added."""

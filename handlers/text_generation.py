@@ -123,10 +123,10 @@ class TextGenerationHandler:
         for request_id, row in new:
             self._generations[request_id] = self._start(request_id, row)
         now = time.monotonic()
-        due_in = min((generation.due_in(now) for generation in self._generations.values()), default=0.0)
-        is_any_ended = any(generation.is_ended for generation in self._generations.values())
-        timeout = 0 if is_any_ended else WAIT_SECONDS
-        for news in self._run_ahead.collect(timeout, min(due_in, timeout)):
+        generations = self._generations.values()
+        timeout = min([WAIT_SECONDS, *(generation.due_in(now) for generation in generations)])
+        patience = min([timeout, *(generation.patience(now) for generation in generations)])
+        for news in self._run_ahead.collect(timeout, patience):
             if isinstance(news, Failure):
                 self._fail(news.ids, news.error)
                 continue

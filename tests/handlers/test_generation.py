@@ -107,8 +107,36 @@ def test_end_brings_all_text_that_was_held_together(
     assert [event.type for event in take_events(generation)] == ["delta", "done"]
 
 
+def test_start_is_due_at_once(tokenizer: PreTrainedTokenizerBase) -> None:
+    assert make(tokenizer).due_in(0.0) == 0
+
+
 def test_answer_without_a_token_waits_for_what_is_urgent(tokenizer: PreTrainedTokenizerBase) -> None:
-    assert make(tokenizer).due_in(0.0) == math.inf
+    generation = make(tokenizer)
+    generation.take()
+
+    assert (generation.due_in(0.0), generation.patience(0.0)) == (math.inf, math.inf)
+
+
+def test_first_text_does_not_wait_for_a_second(tokenizer: PreTrainedTokenizerBase) -> None:
+    generation = make(tokenizer)
+    generation.push(ids(tokenizer, "one"), None)
+    generation.take()
+
+    assert generation.due_in(0.0) == 0
+
+
+def test_nothing_is_due_while_all_text_is_given(
+    tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    generation = make(tokenizer)
+    generation.take()
+    generation.push(ids(tokenizer, "one"), None)
+    generation.take()
+    clock.now += 60
+
+    assert (generation.due_in(clock.now), generation.patience(clock.now)) == (math.inf, 0)
 
 
 def test_stop_token_is_counted_and_has_no_text(tokenizer: PreTrainedTokenizerBase) -> None:
