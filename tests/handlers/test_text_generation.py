@@ -9,6 +9,7 @@ import pytest
 from adapter.schema import DeltaEvent, DoneEvent, ErrorCode, ErrorEvent, GenerationResponse, StartEvent
 from handlers.engine import Step
 from handlers.packed_linear import Int8Linear
+from handlers.text_generation import FULL_WAIT_SECONDS, WAIT_SECONDS
 from tests.handlers.fake_frontend import Client, FakeFrontend
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -87,6 +88,28 @@ def test_answer_that_nobody_reads_before_its_end_says_the_same_in_fewer_pieces(
 
     assert (response(read).text, response(unread).text) == (whole, whole)
     assert [event.type for event in unread.events] == ["start", "delta", "delta", "done"]
+
+
+def test_a_call_without_news_is_longer_while_no_other_request_can_come(
+    frontend: FakeFrontend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    def collect(timeout: float, patience: float) -> list[Step]:
+        assert patience == timeout
+        waits.append(timeout)
+        return []
+
+    monkeypatch.setattr(frontend.handler._run_ahead, "collect", collect)
+    for _ in range(7):
+        frontend.send(prompt="Once", max_length=200)
+    frontend.call()
+    frontend.call()
+    frontend.send(prompt="Once", max_length=200)
+    frontend.call()
+    frontend.call()
+
+    assert waits == [0, WAIT_SECONDS, 0, FULL_WAIT_SECONDS]
 
 
 def test_one_bad_request_among_eight_changes_no_other_answer(frontend: FakeFrontend) -> None:
