@@ -51,14 +51,14 @@ class Generation:
         """Whether no more text will come; the events may still have to be taken."""
         return self._end is not None
 
-    def due_in(self, now: float) -> float:
-        """Seconds from `now` (time.monotonic()) until what there is should be taken; infinite where nothing is."""
-        if self.is_ended or not self._is_started:  # the sooner the start is given, the sooner text may follow
-            return 0.0
-        return self.patience(now) if self._pending else math.inf
+    @property
+    def is_due(self) -> bool:
+        """Whether something is there that should be taken at once; other text may wait for the next token."""
+        has_first_text = bool(self._pending) and not self._num_deltas
+        return self.is_ended or not self._is_started or has_first_text  # no text is given before the start
 
     def patience(self, now: float) -> float:
-        """Seconds from `now` in which tokens may come together, unless one of them is urgent."""
+        """Seconds from `now` (time.monotonic()) in which tokens may come together, unless one of them is urgent."""
         return max(0.0, self._given_at + self._interval - now)
 
     def fail(self, problem: Problem) -> None:
@@ -71,7 +71,7 @@ class Generation:
             self._is_started = True
             return encode_event(self._start), False
         events: list[StreamEvent] = []
-        if self._pending and self.due_in(time.monotonic()) <= 0:
+        if self._pending and (self.is_ended or self.patience(time.monotonic()) <= 0):
             events.append(DeltaEvent(index=self._num_deltas, text=self._pending))
             self._num_deltas += 1
             self._pending = ""

@@ -125,8 +125,9 @@ class TextGenerationHandler:
             self._generations[request_id] = self._start(request_id, row)
         now = time.monotonic()
         generations = self._generations.values()
-        longest = WAIT_SECONDS if len(ids) < self._engine.slots else FULL_WAIT_SECONDS
-        timeout = min([longest, *(generation.due_in(now) for generation in generations)])
+        timeout = WAIT_SECONDS if len(ids) < self._engine.slots else FULL_WAIT_SECONDS
+        if any(generation.is_due for generation in generations):
+            timeout = 0
         patience = min([timeout, *(generation.patience(now) for generation in generations)])
         for news in self._run_ahead.collect(timeout, patience):
             if isinstance(news, Failure):

@@ -86,36 +86,38 @@ def test_text_comes_together_for_a_while_after_the_first(
     for text in ("one", " two", " three"):
         generation.push(ids(tokenizer, text), None)
         given.append(texts(generation.take()))
-    clock.now += (due_in := generation.due_in(clock.now))
+    assert not generation.is_due
+    clock.now += (patience := generation.patience(clock.now))
 
     assert given == [["one"], [], []]
-    assert due_in == pytest.approx(longest)
+    assert patience == pytest.approx(longest)
     assert texts(generation.take()) == [" two three"]
 
 
 def test_end_brings_all_text_that_was_held_together(
     tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = Clock(monkeypatch)
+    Clock(monkeypatch)  # stands still
     generation = make(tokenizer, stream=False)
     generation.take()
     generation.push(ids(tokenizer, "one"), None)
     generation.take()
     generation.push(ids(tokenizer, " two"), "length")
 
-    assert generation.due_in(clock.now) == 0
+    assert generation.is_due
     assert [event.type for event in take_events(generation)] == ["delta", "done"]
 
 
-def test_start_is_due_at_once(tokenizer: PreTrainedTokenizerBase) -> None:
-    assert make(tokenizer).due_in(0.0) == 0
+def test_start_is_due(tokenizer: PreTrainedTokenizerBase) -> None:
+    assert make(tokenizer).is_due
 
 
 def test_answer_without_a_token_waits_for_what_is_urgent(tokenizer: PreTrainedTokenizerBase) -> None:
     generation = make(tokenizer)
     generation.take()
 
-    assert (generation.due_in(0.0), generation.patience(0.0)) == (math.inf, math.inf)
+    assert not generation.is_due
+    assert generation.patience(0.0) == math.inf
 
 
 def test_first_text_does_not_wait_for_a_second(tokenizer: PreTrainedTokenizerBase) -> None:
@@ -123,20 +125,7 @@ def test_first_text_does_not_wait_for_a_second(tokenizer: PreTrainedTokenizerBas
     generation.push(ids(tokenizer, "one"), None)
     generation.take()
 
-    assert generation.due_in(0.0) == 0
-
-
-def test_nothing_is_due_while_all_text_is_given(
-    tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = Clock(monkeypatch)
-    generation = make(tokenizer)
-    generation.take()
-    generation.push(ids(tokenizer, "one"), None)
-    generation.take()
-    clock.now += 60
-
-    assert (generation.due_in(clock.now), generation.patience(clock.now)) == (math.inf, 0)
+    assert generation.is_due
 
 
 def test_stop_token_is_counted_and_has_no_text(tokenizer: PreTrainedTokenizerBase) -> None:
