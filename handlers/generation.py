@@ -33,13 +33,14 @@ class Generation:
     first step is its last (RestJob.java:148-181), so the client would hang.
     """
 
-    def __init__(self, start: StartEvent) -> None:
+    def __init__(self, start: StartEvent, interval: float = 0.0) -> None:
+        """`interval`: seconds between two deltas at least, but for the last."""
         self._start = start
         self._is_started = False
         self._pending = ""
         self._num_deltas = 0
         self._given_at = -math.inf  # the last delta
-        self._interval = 0.0
+        self._interval = interval
         self._end: StreamEvent | None = None
 
     @property
@@ -85,12 +86,11 @@ class TextGeneration(Generation):
     """A generation that the engine runs."""
 
     def __init__(self, start: StartEvent, request: WorkerRequest, tokenizer: PreTrainedTokenizerBase) -> None:
-        super().__init__(start)
+        super().__init__(start, _READ_INTERVAL if request.stream else _UNREAD_INTERVAL)
         self._detokenizer = Detokenizer(tokenizer)
         self._stop_strings = StopStrings(request.stop)
         self._text: list[str] = []
         self._num_tokens = 0
-        self._interval = _READ_INTERVAL if request.stream else _UNREAD_INTERVAL
         self._started_at = time.monotonic()
         self._first_text_at: float | None = None
 

@@ -32,7 +32,7 @@ from handlers.worker_calls import read_messages_at_once, silence_call_log
 logger = logging.getLogger(__name__)
 
 # Long enough that an idle frontend is not called without need, short enough that a new request does not notice. While
-# every slot is taken none can come, and a call of 64 requests costs the engine's cores milliseconds: only news ends it.
+# every slot is taken none can come, and each call costs the engine's cores; but RunAhead must not take it for silence.
 WAIT_SECONDS, FULL_WAIT_SECONDS = 0.02, 0.1
 
 
