@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from handlers.forward_pass import Piece, forward_pass
+from handlers.compiled_steps import CompiledForwardPass, CompiledSteps
+from handlers.forward_pass import ForwardPass, Piece, forward_pass
 from handlers.prefix_rows import PrefixRows
 from handlers.sampling import Sampler, SamplingParameters, draw_uniforms
 from handlers.slot_cache import SlotCache, num_cache_layers
@@ -47,6 +48,7 @@ class Engine:
     context_length: most tokens of a prompt and its answer together.
     prefill_tokens: most prompt tokens in a step with running requests, which is how long they can be held up.
     prefix_slots: how many ended requests stay in the cache for others that begin with the same tokens.
+    compiled_steps: of this model, for a cache of slots + prefix_slots rows and this context_length.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Engine:
         context_length: int,
         prefill_tokens: int = 256,
         prefix_slots: int = 0,
+        compiled_steps: CompiledSteps | None = None,
     ) -> None:
         self.slots = slots
         self.context_length = context_length
@@ -71,7 +74,11 @@ class Engine:
         self._lengths = torch.zeros(slots + prefix_slots, dtype=torch.long, device=device)  # tokens in the cache
         self._limits = torch.zeros(slots, dtype=torch.long, device=device)  # tokens in the cache when it must end
         self._every_row = torch.arange(slots, device=device)
-        self._forward_pass = forward_pass(model, self._cache, self._tokens)
+        self.forward_pass: ForwardPass = (
+            CompiledForwardPass(model, self._cache, self._tokens, compiled_steps)
+            if compiled_steps
+            else forward_pass(model, self._cache, self._tokens)
+        )
         self._prefix_rows = PrefixRows(slots, prefix_slots, self._tokens, self._lengths)
         self._waiting: deque[Sequenced] = deque()
         self._prefilling: Sequenced | None = None
@@ -114,7 +121,7 @@ class Engine:
         if not pieces and not self._running:
             return None
         lengths = self._lengths[: len(self._running)]
-        logits = self._forward_pass(pieces, lengths, self._longest)
+        logits = self.forward_pass(pieces, lengths, self._longest)
         return None if logits is None else self._add_tokens(logits, lengths)
 
     def _next_pieces(self) -> list[Piece]:

@@ -56,6 +56,8 @@ def _attend(
     Gives [1, tokens, heads, head_dim].
     """
     if segments is None:
+        if torch.compiler.is_compiling():
+            return _attend_one_token(query, key, value, attention_mask, **arguments)
         return sdpa_attention_forward(module, query, key, value, attention_mask, **arguments)
     outputs = []
     for segment in segments:
@@ -65,3 +67,18 @@ def _attend(
         output, _ = sdpa_attention_forward(module, queries, keys, values, segment.mask, **arguments)
         outputs.append(output.flatten(0, 1))
     return torch.cat(outputs)[None], None
+
+
+def _attend_one_token(
+    query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **arguments: Any
+) -> tuple[Tensor, None]:
+    """As transformers does it outside of a graph: heads that share their keys are so many tokens of one head.
+
+    In a graph it would copy keys and values for each of them (sdpa_attention_forward, `is_torchdynamo_compiling`).
+    query: [rows, heads, 1, head_dim]. Gives [rows, 1, heads, head_dim].
+    """
+    rows, heads, _, head_dim = query.shape
+    queries = query.reshape(rows, key.shape[1], -1, head_dim)
+    # A module that says nothing of groups: there are none any more.
+    output, _ = sdpa_attention_forward(nn.Identity(), queries, key, value, attention_mask, **arguments)
+    return output.transpose(1, 2).reshape(rows, 1, heads, head_dim), None

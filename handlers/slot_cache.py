@@ -5,8 +5,9 @@ A decode step reads the first rows of the buffers as a view, so live requests oc
 
 import math
 import mmap
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -76,6 +77,20 @@ class SlotCache(Cache):
     def __init__(self, num_layers: int, slots: int, capacity: int) -> None:
         self._slot_layers = [SlotLayer(slots, capacity) for _ in range(num_layers)]
         super().__init__(layers=list(self._slot_layers))
+
+    @classmethod
+    def of(cls, states: Sequence[Tensor]) -> Self:
+        """Over buffers that are there already: keys and values of each layer in turn."""
+        slots, _, capacity, _ = states[0].shape
+        cache = cls(len(states) // 2, slots, capacity)
+        for layer, keys, values in zip(cache._slot_layers, states[::2], states[1::2], strict=True):
+            layer.keys, layer.values, layer.is_initialized = keys, values, True
+        return cache
+
+    @property
+    def states(self) -> list[Tensor]:
+        """Keys and values of each layer in turn, once they are allocated."""
+        return [states for layer in self._slot_layers for states in (layer.keys, layer.values)]
 
     def aim(self, window: Window) -> None:
         for layer in self._slot_layers:

@@ -1,0 +1,62 @@
+"""The compiled decode steps of a model: a library for one row, and one for more."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from handlers.compiled_library import CompiledLibrary
+from handlers.decode_step import compile_decode_step
+from handlers.forward_pass import PackedForwardPass, Piece
+from handlers.packed_attention import use_packed_attention
+from handlers.slot_cache import SlotCache, Window, num_cache_layers
+
+_ONE_ROW, _MORE_ROWS = "one_row.so", "more_rows.so"
+
+
+class CompiledSteps:
+    """Raises OSError where one of them is missing, or not for this machine."""
+
+    def __init__(self, directory: Path) -> None:
+        self._one_row = CompiledLibrary(directory / _ONE_ROW)
+        self._more_rows = CompiledLibrary(directory / _MORE_ROWS)
+
+    def __call__(self, tokens: Tensor, positions: Tensor, mask: Tensor, states: list[Tensor]) -> Tensor:
+        """As DecodeStep."""
+        library = self._one_row if len(tokens) == 1 else self._more_rows
+        return library([tokens, positions, mask, *states])
+
+
+class CompiledForwardPass(PackedForwardPass):
+    """Steps without a piece of a prompt are compiled ones; the others need the model itself."""
+
+    def __init__(self, model: PreTrainedModel, cache: SlotCache, tokens: Tensor, steps: CompiledSteps) -> None:
+        super().__init__(model, cache, tokens)
+        use_packed_attention(model)
+        _allocate(model, cache)
+        self._steps, self._states = steps, cache.states
+
+    def __call__(self, pieces: Sequence[Piece], lengths: Tensor, longest: int) -> Tensor | None:
+        if pieces or not len(lengths):
+            return super().__call__(pieces, lengths, longest)
+        positions = lengths[:, None]
+        tokens = self._tokens[self._every_row[: len(lengths), None], positions]
+        return self._steps(tokens, positions, self._mask(positions, longest + 1), self._states)
+
+
+def compile_decode_steps(model: PreTrainedModel, slots: int, context_length: int, directory: Path) -> None:
+    """Writes the libraries for a cache of this shape; `directory` is there. For the model, see compile_decode_step."""
+    cache = SlotCache(num_cache_layers(model.config, context_length), slots, context_length)
+    _allocate(model, cache)
+    compile_decode_step(model, cache.states, directory / _ONE_ROW, one_row=True)
+    compile_decode_step(model, cache.states, directory / _MORE_ROWS, one_row=False)
+
+
+@torch.no_grad()  # not in inference mode, whose tensors a graph could not change
+def _allocate(model: PreTrainedModel, cache: SlotCache) -> None:
+    """A cache knows its shape with the first token that it gets: one that nobody will look at."""
+    first = torch.zeros(1, 1, dtype=torch.long)
+    cache.aim(Window(slice(0, 1), first, first, 1))
+    model(input_ids=first, position_ids=first, past_key_values=cache, use_cache=True)

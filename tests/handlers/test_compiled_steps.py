@@ -1,0 +1,131 @@
+"""A compiled step gives what the model gives. It needs a C++ compiler, as whoever makes one does."""
+
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from handlers.compiled_library import CompiledLibrary
+from handlers.compiled_steps import CompiledSteps, compile_decode_steps
+from handlers.engine import Engine
+from handlers.sampling import SamplingParameters
+from handlers.self_check import check_engine
+from handlers.slot_cache import UnsupportedModelError
+from tests.handlers.conftest import CONTEXT_LENGTH, make_model
+from tests.handlers.engine_answers import counted, generate, run
+
+pytestmark = [
+    pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler"),
+    # Inductor's own use of what torch gives up.
+    pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning"),
+]
+
+SLOTS, PREFIX_SLOTS = 4, 1
+GREEDY = SamplingParameters()
+
+
+@pytest.fixture(scope="module")
+def steps(tmp_path_factory: pytest.TempPathFactory) -> CompiledSteps:
+    directory = tmp_path_factory.mktemp("steps")
+    compile_decode_steps(make_model("llama"), SLOTS + PREFIX_SLOTS, CONTEXT_LENGTH, directory)
+    return CompiledSteps(directory)
+
+
+@pytest.fixture
+def engine(llama: PreTrainedModel, steps: CompiledSteps) -> Engine:
+    return Engine(
+        llama,
+        (),
+        slots=SLOTS,
+        context_length=CONTEXT_LENGTH,
+        prefill_tokens=16,
+        prefix_slots=PREFIX_SLOTS,
+        compiled_steps=steps,
+    )
+
+
+@pytest.mark.parametrize("requests", [1, 2, 4])
+def test_answers_are_those_of_the_model(engine: Engine, llama: PreTrainedModel, requests: int) -> None:
+    prompts = {str(number): [7 * number + 3, *range(9 * number)] for number in range(requests)}
+    for name, prompt in prompts.items():
+        engine.submit(name, prompt, 20, GREEDY)
+
+    assert run(engine) == {name: generate(llama, prompt, 20) for name, prompt in prompts.items()}
+
+
+def test_an_answer_goes_on_to_the_end_of_the_context(engine: Engine, llama: PreTrainedModel) -> None:
+    prompt = list(range(20))
+    engine.submit("0", prompt, CONTEXT_LENGTH, GREEDY)
+
+    assert run(engine)["0"] == generate(llama, prompt, CONTEXT_LENGTH - len(prompt))
+
+
+def test_a_step_without_a_prompt_does_not_call_the_model(engine: Engine, llama: PreTrainedModel) -> None:
+    engine.submit("0", [1, 2, 3], 20, GREEDY)
+    with counted(llama) as tokens:
+        run(engine)
+
+    assert tokens == [3]  # the prompt's own step
+
+
+def test_the_self_check_takes_the_compiled_steps_too(engine: Engine, llama: PreTrainedModel) -> None:
+    check_engine(engine, llama)
+
+
+@pytest.mark.parametrize("broken", ["_one_row", "_more_rows"])
+def test_steps_of_other_weights_are_refused(
+    engine: Engine, llama: PreTrainedModel, steps: CompiledSteps, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own: CompiledLibrary = getattr(steps, broken)
+    monkeypatch.setattr(steps, broken, lambda inputs: own(inputs).flip(-1))
+
+    with pytest.raises(UnsupportedModelError, match="its logits differ from the model's own"):
+        check_engine(engine, llama)
+
+
+def test_other_threads_run_while_a_step_computes(steps: CompiledSteps) -> None:
+    """Torch's own loader would keep them waiting until its end, so that none of their turns fell into a step."""
+    states = [torch.zeros(SLOTS + PREFIX_SLOTS, 2, CONTEXT_LENGTH, 16) for _ in range(6)]
+    first = torch.zeros(1, 1, dtype=torch.long)
+    is_inside, turns = threading.Event(), 0
+
+    @contextmanager
+    def other_thread() -> Iterator[None]:
+        def count() -> None:
+            nonlocal turns
+            while not is_over.is_set():
+                turns += is_inside.is_set()
+
+        is_over = threading.Event()
+        thread = threading.Thread(target=count)
+        thread.start()
+        yield
+        is_over.set()
+        thread.join()
+
+    with other_thread(), torch.inference_mode():
+        for _ in range(1_000):
+            is_inside.set()
+            steps(first, first, torch.zeros(1, 1, 1, 1), states)
+            is_inside.clear()
+            if turns:
+                break
+    assert turns
+
+
+def test_a_model_with_an_attention_of_its_own_has_no_compiled_step(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedModelError, match="no compiled step"):
+        compile_decode_steps(make_model("gptj"), 2, CONTEXT_LENGTH, tmp_path)
+
+
+def test_a_file_that_is_no_library_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "one_row.so").write_bytes(b"\x7fELF")
+
+    with pytest.raises(OSError, match=r"one_row\.so"):
+        CompiledSteps(tmp_path)
