@@ -1,5 +1,8 @@
 """The compiled decode steps of a model: a library for one row, and one for more."""
 
+import hashlib
+import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +15,9 @@ from handlers.decode_step import compile_decode_step
 from handlers.forward_pass import PackedForwardPass, Piece
 from handlers.packed_attention import use_packed_attention
 from handlers.slot_cache import SlotCache, Window, num_cache_layers
+
+# The directory where `torchbridge compile` leaves them.
+VARIABLE = "TORCHBRIDGE_COMPILED_STEPS"
 
 _ONE_ROW, _MORE_ROWS = "one_row.so", "more_rows.so"
 
@@ -27,6 +33,21 @@ class CompiledSteps:
         """As DecodeStep."""
         library = self._one_row if len(tokens) == 1 else self._more_rows
         return library([tokens, positions, mask, *states])
+
+
+def directory_of_steps(compiled_steps: Path, model_digest: str) -> Path:
+    """Of the libraries of one archive, for this processor and this torch: others would end the process."""
+    machine = json.dumps([torch.__version__, dict(torch.cpu.get_capabilities())], sort_keys=True)
+    return compiled_steps / f"{model_digest}-{hashlib.sha256(machine.encode()).hexdigest()[:16]}"
+
+
+def find_compiled_steps(model_digest: str) -> CompiledSteps | None:
+    """Raises OSError where they are there but cannot be loaded."""
+    compiled_steps = os.environ.get(VARIABLE)
+    if compiled_steps is None:
+        return None
+    directory = directory_of_steps(Path(compiled_steps), model_digest)
+    return CompiledSteps(directory) if directory.exists() else None
 
 
 class CompiledForwardPass(PackedForwardPass):

@@ -5,6 +5,8 @@ into one shared library for this processor and this version of torch. That needs
 it is done before a server starts, never while one loads.
 """
 
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any, cast
 
@@ -72,7 +74,10 @@ def compile_decode_step(model: PreTrainedModel, states: list[Tensor], file: Path
             dynamic_shapes=(any_rows, any_rows, any_rows | any_length, [None] * len(states)),
             strict=False,
         )
-        options = _OPTIONS_OF_ONE_ROW if one_row else _OPTIONS
+    options = _OPTIONS_OF_ONE_ROW if one_row else _OPTIONS
+    with torch.no_grad(), tempfile.TemporaryDirectory() as directory:  # the sources lie beside the library
+        library = str(Path(directory) / file.name)
         torch._inductor.aot_compile(  # noqa: SLF001 - its public sibling writes an archive of the library
-            program.module(), arguments, options=options | {"aot_inductor.output_path": str(file)}
+            program.module(), arguments, options=options | {"aot_inductor.output_path": library}
         )
+        shutil.move(library, file)

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from adapter.event_stream import CONTENT_TYPE
 from adapter.schema import ErrorCode, Problem, StartEvent, WorkerRequest
 from handlers.archive_integrity import check_unpacked_files
+from handlers.compiled_steps import find_compiled_steps
 from handlers.engine import Engine
 from handlers.generation import Generation, TextGeneration
 from handlers.model_loading import choose_num_threads, load_model
@@ -88,6 +89,7 @@ class TextGenerationHandler:
         elif settings.quantization is not None:
             raise UnsupportedModelError(f"quantization: {settings.quantization} is for the CPU, not for a GPU")
         torch.set_num_threads(settings.threads or choose_num_threads(loaded.model))
+        compiled_steps = find_compiled_steps(self._model_digest) if gpu is None else None
         self._tokenizer = loaded.tokenizer
         self._engine = Engine(
             loaded.model,
@@ -96,18 +98,20 @@ class TextGenerationHandler:
             context_length=loaded.context_length,
             prefill_tokens=settings.prefill_tokens,
             prefix_slots=settings.prefix_slots,
+            compiled_steps=compiled_steps,
         )
         check_engine(self._engine, loaded.model)
         check_probes(directory, loaded)
         self._run_ahead = RunAhead(self._engine)
         logger.info(
-            "torchbridge: %s %s is loaded: %s, %d slots, context of %d tokens, %d threads",
+            "torchbridge: %s %s is loaded: %s, %d slots, context of %d tokens, %d threads, %s",
             self._model_name,
             self._model_version,
             loaded.model.dtype,
             settings.slots,
             loaded.context_length,
             torch.get_num_threads(),
+            "compiled steps" if compiled_steps else "no compiled steps",
         )
 
     def _advance(self, ids: list[str], data: list[dict[str, Any]]) -> None:

