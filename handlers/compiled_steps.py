@@ -14,12 +14,13 @@ from handlers.compiled_library import CompiledLibrary
 from handlers.decode_step import compile_decode_step
 from handlers.forward_pass import PackedForwardPass, Piece
 from handlers.packed_attention import use_packed_attention
-from handlers.slot_cache import SlotCache, Window, num_cache_layers
+from handlers.slot_cache import SlotCache, UnsupportedModelError, Window, num_cache_layers
 
 # The directory where `torchbridge compile` leaves them.
 VARIABLE = "TORCHBRIDGE_COMPILED_STEPS"
 
 _ONE_ROW, _MORE_ROWS = "one_row.so", "more_rows.so"
+_LEAST_SLOTS = 3  # torch.export takes no range of 2 to 2 rows
 
 
 class CompiledSteps:
@@ -68,7 +69,12 @@ class CompiledForwardPass(PackedForwardPass):
 
 
 def compile_decode_steps(model: PreTrainedModel, slots: int, context_length: int, directory: Path) -> None:
-    """Writes the libraries for a cache of this shape; `directory` is there. For the model, see compile_decode_step."""
+    """Writes the libraries for a cache of this shape; `directory` is there. For the model, see compile_decode_step.
+
+    Raises UnsupportedModelError where the cache is too small, or the model cannot be one graph.
+    """
+    if slots < _LEAST_SLOTS:
+        raise UnsupportedModelError(f"a compiled step takes {_LEAST_SLOTS} slots and prefix_slots, not {slots}")
     cache = SlotCache(num_cache_layers(model.config, context_length), slots, context_length)
     _allocate(model, cache)
     compile_decode_step(model, cache.states, directory / _ONE_ROW, one_row=True)

@@ -121,7 +121,12 @@ def test_other_threads_run_while_a_step_computes(steps: CompiledSteps) -> None:
 
 def test_a_model_with_an_attention_of_its_own_has_no_compiled_step(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedModelError, match="no compiled step"):
-        compile_decode_steps(make_model("gptj"), 2, CONTEXT_LENGTH, tmp_path)
+        compile_decode_steps(make_model("gptj"), SLOTS, CONTEXT_LENGTH, tmp_path)
+
+
+def test_a_cache_of_two_rows_has_no_compiled_step(llama: PreTrainedModel, tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedModelError, match="takes 3 slots and prefix_slots, not 2"):
+        compile_decode_steps(llama, 2, CONTEXT_LENGTH, tmp_path)
 
 
 def test_a_file_that_is_no_library_is_refused(tmp_path: Path) -> None:
