@@ -27,8 +27,9 @@ from adapter.archives.record import BOM_ENTRY
 from adapter.archives.scan import scan_archive
 from adapter.archives.signature import sign_file
 from adapter.archives.signing_keys import create_key_pair, load_private_key, public_pem
-from adapter.archives.step_compilation import COMPILED_STEPS, VARIABLE, compile_steps
+from adapter.archives.step_compilation import COMPILED_STEPS, compile_steps
 from adapter.archives.verification import verify_archive
+from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from adapter.probes import Probe, Probes
 from adapter.torchserve.archive_probe import probe_archive, served_alone
 
@@ -75,7 +76,7 @@ def compile(  # noqa: A001 - the word for it
     archive: Archive,
     *,
     output: Annotated[
-        Path, typer.Option(envvar=VARIABLE, help="Where the workers of this machine look for it.")
+        Path, typer.Option(envvar=COMPILED_STEPS_VARIABLE, help="Where the workers of this machine look for it.")
     ] = COMPILED_STEPS,
 ) -> None:
     """Compile the decode steps of FILE.mar for this processor, so that it answers faster. Needs a C++ compiler."""

@@ -7,6 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Slots = Annotated[int, Field(ge=1, le=1_024, description="Most requests that run at once: batchSize.")]
 
 
+# Of the worker's environment, not of the section: the directory where `torchbridge compile` leaves what it makes.
+COMPILED_STEPS_VARIABLE = "TORCHBRIDGE_COMPILED_STEPS"
+
+
 class HandlerSection(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 

