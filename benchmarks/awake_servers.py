@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import psutil
 
 from benchmarks.closed_loop import Read, read_answer, read_events
-from benchmarks.own_stack import generation, own_stack, pack
+from benchmarks.own_stack import compiled, generation, own_stack, pack
 from benchmarks.peers.servers import PEERS, running
 
 OURS, STREAMED = "torchbridge", "torchbridge, streamed"
+COMPILED, COMPILED_STREAMED = "torchbridge, compiled", "torchbridge, compiled, streamed"
 
 
 class Server(NamedTuple):
@@ -35,16 +36,19 @@ class Server(NamedTuple):
 
 @contextmanager
 def servers(directory: Path, name: str, threads: int) -> Iterator[list[Server]]:
-    """Ours first, and once more for streams.
+    """Ours first, without compiled steps and with them, and each once more for streams.
 
     All are stopped (SIGSTOP) but in their turns: some of them poll while they are idle.
     """
     started: list[Server] = []
     with ExitStack() as stack:
-        own = stack.enter_context(own_stack(pack(directory, name, threads)))
-        processes = _pause(stack, started)
-        started.append(Server(OURS, own.url, "/generate", generation, read_answer, processes))
-        started.append(Server(STREAMED, own.url, "/generate/stream", generation, read_events, processes))
+        archive = pack(directory, name, threads)
+        compiled(archive)
+        for is_compiled, whole, streamed in ((False, OURS, STREAMED), (True, COMPILED, COMPILED_STREAMED)):
+            own = stack.enter_context(own_stack(archive, is_compiled=is_compiled))
+            processes = _pause(stack, started)
+            started.append(Server(whole, own.url, "/generate", generation, read_answer, processes))
+            started.append(Server(streamed, own.url, "/generate/stream", generation, read_events, processes))
         for peer in PEERS:
             server = stack.enter_context(running(peer, directory, threads))
             started.append(Server(peer.name, server.url, peer.path, peer.body, read_answer, _pause(stack, started)))

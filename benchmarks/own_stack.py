@@ -10,12 +10,16 @@ from typing import Any
 import yaml
 
 from adapter.archives.archive import DEFAULT_MODEL_CONFIG, build_archive
+from adapter.archives.step_compilation import compile_steps
+from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from adapter.torchserve.ports import free_addresses
 from adapter.torchserve.server_process import CONFIG_FILE
 from benchmarks.random_models import CACHE
+from benchmarks.rounds import console
 from benchmarks.server_process import ServerProcess, has_said
 
 _NAME = "torchbridge-serve"
+_COMPILED_STEPS, _NONE = CACHE / "compiled_steps", CACHE / "no_compiled_steps"
 
 
 def generation(prompt: str, max_length: int) -> dict[str, Any]:
@@ -33,8 +37,19 @@ def pack(model: Path, name: str, threads: int) -> Path:
     return build_archive(model, name, "1.0", store, file)
 
 
+def compiled(archive: Path) -> Path:
+    """The directory of its compiled steps, made at the first call as `torchbridge compile` makes it."""
+    console.print(f"{archive.name}: its steps are compiled, which takes a minute or three at first")
+    return compile_steps(archive, _COMPILED_STEPS)
+
+
+def where_workers_look(*, is_compiled: bool) -> dict[str, str]:
+    """The environment of workers that run with the compiled steps of their archive, or surely without."""
+    return {COMPILED_STEPS_VARIABLE: str(_COMPILED_STEPS if is_compiled else _NONE)}
+
+
 @contextmanager
-def own_stack(archive: Path) -> Iterator[ServerProcess]:
+def own_stack(archive: Path, *, is_compiled: bool = False) -> Iterator[ServerProcess]:
     """`torchbridge serve`, on ports and in a directory that nobody else uses."""
     with tempfile.TemporaryDirectory(prefix="torchbridge-") as directory:
         config = Path(directory) / "config.properties"
@@ -44,7 +59,7 @@ def own_stack(archive: Path) -> Iterator[ServerProcess]:
             *(str(Path(sys.executable).with_name("torchbridge")), "serve", "--model", str(archive), "--port", "{port}"),
             *("--run-directory", str(Path(directory) / "run"), "--torchserve-config", str(config)),
         ]
-        environment = {"TORCHBRIDGE_CACHE_MAX_AGE": "0"}
+        environment = {"TORCHBRIDGE_CACHE_MAX_AGE": "0", **where_workers_look(is_compiled=is_compiled)}
         # Not before it has given its sample answer: it ends where that fails, as it would if it were stopped meanwhile.
         is_ready = has_said(_NAME, "Serving at")
         with ServerProcess(_NAME, command, is_ready=is_ready, environment=environment) as server:

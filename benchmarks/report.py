@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -30,6 +31,13 @@ class Table:
         return f"## {self.title}\n\n{table}" if self.title else table
 
 
+class Compiled(NamedTuple):
+    """What was seen of the same goal after `torchbridge compile`."""
+
+    seen: str
+    is_reached: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Goal:
     """One of the figures that the project sets itself: `is_reached` is said as plainly as its contrary."""
@@ -38,11 +46,23 @@ class Goal:
     wanted: str
     seen: str
     is_reached: bool
+    compiled: Compiled | None = None
 
 
 def goal_table(goals: Sequence[Goal]) -> Table:
-    rows = [[goal.name, goal.wanted, goal.seen, "yes" if goal.is_reached else "**no**"] for goal in goals]
-    return Table(["Goal", "Wanted", "Seen", "Reached"], rows, "Goals")
+    return Table(["Goal", "Wanted", "Seen", "Reached"], [_goal_row(goal) for goal in goals], "Goals")
+
+
+def _goal_row(goal: Goal) -> list[str]:
+    seen, reached = goal.seen, _yes_or_no(is_reached=goal.is_reached)
+    if goal.compiled is not None:
+        seen += f"; compiled {goal.compiled.seen}"
+        reached += f"; compiled {_yes_or_no(is_reached=goal.compiled.is_reached)}"
+    return [goal.name, goal.wanted, seen, reached]
+
+
+def _yes_or_no(*, is_reached: bool) -> str:
+    return "yes" if is_reached else "**no**"
 
 
 def write_report(

@@ -2,13 +2,17 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel, StaticCache
 
+from benchmarks.own_stack import compiled
+from handlers.compiled_steps import CompiledSteps
 from handlers.engine import Engine
 from handlers.sampling import SamplingParameters
+from handlers.settings import HandlerSettings
 
 CONTEXT = 128  # tokens that each row has in the cache
 
@@ -52,9 +56,28 @@ def seconds_of_forward(model: PreTrainedModel, rows: int) -> Callable[[], float]
 
 
 def seconds_of_engine(model: PreTrainedModel, rows: int, context: int = CONTEXT) -> Callable[[], float]:
-    """Of one step of the engine for so many requests, with as many tokens behind each."""
-    # All of them have the same prompt, which is computed once.
-    engine = Engine(model, (), slots=rows, context_length=context + CONTEXT, prefix_slots=1)
+    """Of one step of an engine for so many requests, with as many tokens behind each."""
+    return seconds_of_steps(
+        Engine(model, (), slots=rows, context_length=context + CONTEXT, prefix_slots=1), rows, context
+    )
+
+
+def seconds_of_compiled_engine(model: PreTrainedModel, archive: Path) -> Callable[[int], Callable[[], float]]:
+    """The same for the compiled steps of the model's archive, by the number of rows."""
+    settings = HandlerSettings()  # the archive's, but for the threads
+    engine = Engine(
+        model,
+        (),
+        slots=settings.slots,
+        context_length=model.config.max_position_embeddings,
+        prefix_slots=settings.prefix_slots,
+        compiled_steps=CompiledSteps(compiled(archive)),
+    )
+    return lambda rows: seconds_of_steps(engine, rows, CONTEXT)
+
+
+def seconds_of_steps(engine: Engine, rows: int, context: int) -> Callable[[], float]:
+    """Of one step of this engine. All requests have the same prompt, which is computed once."""
 
     def measure() -> float:
         steps = steps_for(rows)
