@@ -111,7 +111,7 @@ soak: install ## The long runs: 20,000 requests over 100 switches, and commands 
 # Each writes its table and its plot to benchmarks/results. The peers are installed into benchmarks/.cache at first.
 BENCHMARKS = peers_throughput engine prefix int8_quality hop growth gateway packing cold_start peers_scaling
 
-bench: $(addprefix bench-,$(BENCHMARKS)) ## Measure all of it beside what people would use instead (90 minutes)
+bench: $(addprefix bench-,$(BENCHMARKS)) ## Measure all of it beside what people would use instead (110 minutes)
 	$(BIN)/python -m benchmarks.summary
 
 bench-%: .venv/.installed ## One benchmark: peers_throughput, peers_scaling, engine, prefix, int8_quality, hop, growth, …
