@@ -64,9 +64,7 @@ handler.pack_linear_layers(loaded.model)
 done("packing the linear layers")
 torch.set_num_threads(settings.threads or handler.choose_num_threads(loaded.model))
 done("thread choice")
-engine = handler.Engine(loaded.model, loaded.stop_token_ids, slots=settings.slots,
-                        context_length=loaded.context_length, prefill_tokens=settings.prefill_tokens,
-                        prefix_slots=settings.prefix_slots)
+engine = handler.worker_engine(loaded, settings, None)
 handler.check_engine(engine, loaded.model)
 done("self check, which allocates the cache")
 handler.check_probes(directory, loaded)

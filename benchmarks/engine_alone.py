@@ -10,12 +10,12 @@ import torch
 from benchmarks.closed_loop import Loop
 from benchmarks.workload import Request
 from handlers.compiled_steps import CompiledSteps
-from handlers.engine import Engine
 from handlers.model_loading import load_model
 from handlers.packed_linear import pack_linear_layers
 from handlers.sampling import SamplingParameters
 from handlers.settings import HandlerSettings
 from handlers.tokenization import encode_prompt
+from handlers.worker_engine import worker_engine
 
 
 class EngineAlone:
@@ -24,23 +24,16 @@ class EngineAlone:
     def __init__(self, directory: Path, threads: int, compiled_steps: Path | None) -> None:
         # As the worker does: no other thread of this process computes, so OpenMP's threads spin while they wait.
         self._thread = ThreadPoolExecutor(1)
-        self._thread.submit(self._load, directory, HandlerSettings(threads=threads), compiled_steps).result()
+        self._thread.submit(self._load, directory, threads, compiled_steps).result()
 
-    def _load(self, directory: Path, settings: HandlerSettings, compiled_steps: Path | None) -> None:
+    def _load(self, directory: Path, threads: int, compiled_steps: Path | None) -> None:
+        settings = HandlerSettings()
         loaded = load_model(directory, settings)
         pack_linear_layers(loaded.model)
-        torch.set_num_threads(settings.threads or 1)
+        torch.set_num_threads(threads)
         self._tokenizer = loaded.tokenizer
         # Kept, as the worker's is: a new one's cache would be given its memory while it is measured.
-        self._engine = Engine(
-            loaded.model,
-            loaded.stop_token_ids,
-            slots=settings.slots,
-            context_length=loaded.context_length,
-            prefill_tokens=settings.prefill_tokens,
-            prefix_slots=settings.prefix_slots,
-            compiled_steps=CompiledSteps(compiled_steps) if compiled_steps else None,
-        )
+        self._engine = worker_engine(loaded, settings, CompiledSteps(compiled_steps) if compiled_steps else None)
 
     def close(self) -> None:
         """Ends its thread: OpenMP's threads would no longer spin beside another's."""

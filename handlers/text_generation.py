@@ -17,7 +17,6 @@ from adapter.event_stream import CONTENT_TYPE
 from adapter.schema import ErrorCode, Problem, StartEvent, WorkerRequest
 from handlers.archive_integrity import check_unpacked_files
 from handlers.compiled_steps import find_compiled_steps
-from handlers.engine import Engine
 from handlers.generation import Generation, TextGeneration
 from handlers.model_loading import choose_num_threads, load_model
 from handlers.packed_linear import pack_linear_layers
@@ -29,6 +28,7 @@ from handlers.settings import HandlerSettings
 from handlers.slot_cache import UnsupportedModelError
 from handlers.tokenization import ChatTemplateError, encode_request, stop_strings
 from handlers.worker_calls import read_messages_at_once, silence_call_log
+from handlers.worker_engine import worker_engine
 
 logger = logging.getLogger(__name__)
 
@@ -91,15 +91,7 @@ class TextGenerationHandler:
         torch.set_num_threads(settings.threads or choose_num_threads(loaded.model))
         compiled_steps = find_compiled_steps(self._model_digest) if gpu is None else None
         self._tokenizer = loaded.tokenizer
-        self._engine = Engine(
-            loaded.model,
-            loaded.stop_token_ids,
-            slots=settings.slots,
-            context_length=loaded.context_length,
-            prefill_tokens=settings.prefill_tokens,
-            prefix_slots=settings.prefix_slots,
-            compiled_steps=compiled_steps,
-        )
+        self._engine = worker_engine(loaded, settings, compiled_steps)
         check_engine(self._engine, loaded.model)
         check_probes(directory, loaded)
         self._run_ahead = RunAhead(self._engine)
