@@ -35,14 +35,14 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def servers(directory: Path, name: str, threads: int) -> Iterator[list[Server]]:
+def servers(directory: Path, threads: int) -> Iterator[list[Server]]:
     """Ours first, without compiled steps and with them, and each once more for streams.
 
     All are stopped (SIGSTOP) but in their turns: some of them poll while they are idle.
     """
     started: list[Server] = []
     with ExitStack() as stack:
-        archive = pack(directory, name, threads)
+        archive = pack(directory, threads)
         compiled(archive)
         for is_compiled, whole, streamed in ((False, OURS, STREAMED), (True, COMPILED, COMPILED_STREAMED)):
             own = stack.enter_context(own_stack(archive, is_compiled=is_compiled))

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import torch
 
 from benchmarks.loaded_models import Variant, load
-from benchmarks.own_stack import pack
+from benchmarks.own_stack import compiled, pack
 from benchmarks.plots import Bars
 from benchmarks.random_models import random_model
-from benchmarks.report import Compiled, Goal, Table, goal_table, write_report
+from benchmarks.report import Goal, Table, at_least, goal_table, write_report
 from benchmarks.rounds import Figure, interleave
 from benchmarks.step_times import (
     CONTEXT,
@@ -18,6 +18,7 @@ from benchmarks.step_times import (
     seconds_of_generate,
     seconds_to_read,
 )
+from handlers.compiled_steps import CompiledSteps
 
 THREADS = 2
 MODELS = (("25M", torch.float32), ("25M", torch.bfloat16), ("135M", torch.float32), ("135M", torch.bfloat16))
@@ -55,10 +56,10 @@ Taken = Mapping[tuple[str, int], Mapping[str, Figure]]
 
 
 def measure(size: str, dtype: torch.dtype) -> Taken:
-    archive_name = f"{size}-{str(dtype).removeprefix('torch.')}"
+    directory = random_model(size, dtype)
     variants = load(size, dtype)
     stored, packed = variants[Variant.STORED], variants[Variant.PACKED]
-    compiled = seconds_of_compiled_engine(packed, pack(random_model(size, dtype), archive_name, THREADS))
+    compiled_engine = seconds_of_compiled_engine(packed, CompiledSteps(compiled(pack(directory, THREADS))))
     weights = sum(parameter.nbytes for parameter in stored.parameters())
     taken = {}
     for rows in ROWS:
@@ -67,13 +68,13 @@ def measure(size: str, dtype: torch.dtype) -> Taken:
             "forward": seconds_of_forward(stored, rows),
             "packed forward": seconds_of_forward(packed, rows),
             "engine": seconds_of_engine(packed, rows),
-            "compiled": compiled(rows),
+            "compiled": compiled_engine(rows),
         }
         if Variant.INT8 in variants:
             measures["int8"] = seconds_of_engine(variants[Variant.INT8], rows)
         if rows == 1:
             measures["generate"] = seconds_of_generate(stored)
-        taken[archive_name.replace("-", " "), rows] = interleave(measures)
+        taken[directory.name.replace("-", " "), rows] = interleave(measures)
     return taken
 
 
@@ -86,8 +87,7 @@ def goals(taken: Taken) -> list[Goal]:
             listed.append(_goal(f"{title}: over generate", _LEAST_OF_GENERATE, seconds, "generate"))
         if rows == 1 and "int8" in seconds:
             over = seconds["generate"].over(seconds["int8"])
-            wanted, is_reached = f"at least {_LEAST_OF_GENERATE_INT8:g}", over.median >= _LEAST_OF_GENERATE_INT8
-            listed.append(Goal(f"{title}, int8: over generate", wanted, f"{over:.2f}", is_reached))
+            listed.append(at_least(f"{title}, int8: over generate", _LEAST_OF_GENERATE_INT8, over))
         if rows == 1 and name.startswith("135M"):
             listed.append(_goal(f"{title}: of the memory's limit", _LEAST_OF_LIMIT, seconds, "read"))
     return listed
@@ -95,9 +95,8 @@ def goals(taken: Taken) -> list[Goal]:
 
 def _goal(name: str, least: float, seconds: Mapping[str, Figure], yardstick: str) -> Goal:
     """How many times as fast as the yardstick the engine is."""
-    plain, compiled = (seconds[yardstick].over(seconds[engine]) for engine in ("engine", "compiled"))
-    seen = Compiled(f"{compiled:.2f}", compiled.median >= least)
-    return Goal(name, f"at least {least:g}", f"{plain:.2f}", plain.median >= least, seen)
+    plain, with_compiled_steps = (seconds[yardstick].over(seconds[engine]) for engine in ("engine", "compiled"))
+    return at_least(name, least, plain, with_compiled_steps)
 
 
 def tables(taken: Taken) -> list[Table]:

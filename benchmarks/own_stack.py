@@ -26,15 +26,18 @@ def generation(prompt: str, max_length: int) -> dict[str, Any]:
     return {"prompt": prompt, "max_length": max_length, "temperature": 0}
 
 
-def pack(model: Path, name: str, threads: int) -> Path:
-    """An archive with our own defaults but for the threads, which would be measured, and the same ones for all."""
+def pack(model: Path, threads: int) -> Path:
+    """An archive that is called as the model's directory.
+
+    It has our own defaults but for the threads, which would be measured, and the same ones for all.
+    """
     config = yaml.safe_load(DEFAULT_MODEL_CONFIG.read_text(encoding="utf-8"))
     config["handler"]["threads"] = threads
     store = CACHE / "throughput"
     store.mkdir(parents=True, exist_ok=True)
-    file = store / f"{name}.yaml"
+    file = store / f"{model.name}.yaml"
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
-    return build_archive(model, name, "1.0", store, file)
+    return build_archive(model, model.name, "1.0", store, file)
 
 
 def compiled(archive: Path) -> Path:

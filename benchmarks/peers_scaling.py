@@ -34,7 +34,7 @@ def main() -> None:
     shown: list[Table] = []
     plots = []
     for model in MODELS:
-        with servers(model.directory(), model.archive_name, arguments.threads) as started:
+        with servers(model.directory(), arguments.threads) as started:
             figures = measure(model, started, arguments.rounds)
         seen += goals(model, figures)
         shown += tables(model, figures)

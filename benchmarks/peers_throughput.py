@@ -53,7 +53,7 @@ def main() -> None:
     poisson_rounds = 1 if arguments.is_quick else _POISSON_ROUNDS
     seconds = SECONDS_TO_START + (arguments.rounds + 0.5) * MODEL.seconds_per_round + poisson_rounds * _POISSON_SECONDS
     console.print(f"about {seconds / 60:.0f} minutes on a quiet machine")
-    with servers(MODEL.directory(), MODEL.archive_name, arguments.threads) as started:
+    with servers(MODEL.directory(), arguments.threads) as started:
         figures = measure(MODEL, started, arguments.rounds)
         [streamed] = [server for server in started if server.name == STREAMED]
         waits = first_tokens(streamed, figures[STREAMED, GOAL_STREAMS].median, poisson_rounds)

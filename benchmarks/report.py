@@ -14,6 +14,7 @@ from typing import NamedTuple
 import psutil
 
 from benchmarks.plots import Plot
+from benchmarks.rounds import Figure
 
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("torch", "transformers", "torchserve", "torchbridge")
@@ -47,6 +48,14 @@ class Goal:
     seen: str
     is_reached: bool
     compiled: Compiled | None = None
+
+
+def at_least(
+    name: str, least: float, seen: Figure, compiled: Figure | None = None, *, wanted: str = "", shown: str = ".2f"
+) -> Goal:
+    """Of which the median is no less; `shown` is how a figure is written."""
+    of_compiled = Compiled(f"{compiled:{shown}}", compiled.median >= least) if compiled is not None else None
+    return Goal(name, wanted or f"at least {least:g}", f"{seen:{shown}}", seen.median >= least, of_compiled)
 
 
 def goal_table(goals: Sequence[Goal]) -> Table:

@@ -14,7 +14,7 @@ from benchmarks.closed_loop import closed_loop
 from benchmarks.peers.servers import PEERS
 from benchmarks.plots import Bars
 from benchmarks.random_models import random_model
-from benchmarks.report import Compiled, Goal, Table
+from benchmarks.report import Goal, Table, at_least
 from benchmarks.rounds import Figure, interleave_many
 from benchmarks.workload import workload
 
@@ -55,10 +55,6 @@ class Model:
     @property
     def mix(self) -> str:
         return "{} to {} tokens each".format(*self.output_tokens)
-
-    @property
-    def archive_name(self) -> str:
-        return self.name.replace(" ", "-")
 
     def directory(self) -> Path:
         return random_model(self.size, self.dtype)
@@ -108,13 +104,8 @@ def goals(model: Model, figures: Figures) -> list[Goal]:
 def _goal(model: Model, peer: str, least: float, figures: Figures) -> Goal:
     theirs = figures[peer, GOAL_STREAMS]
     plain, compiled = (figures[ours, GOAL_STREAMS].over(theirs) for ours in (OURS, COMPILED))
-    return Goal(
-        f"{model.name}, {GOAL_STREAMS} streams, {model.mix}, over {peer}",
-        f"≥ {least:g} times its tokens/s",
-        f"{plain:.2f}",
-        plain.median >= least,
-        Compiled(f"{compiled:.2f}", compiled.median >= least),
-    )
+    name = f"{model.name}, {GOAL_STREAMS} streams, {model.mix}, over {peer}"
+    return at_least(name, least, plain, compiled, wanted=f"≥ {least:g} times its tokens/s")
 
 
 def tables(model: Model, figures: Figures) -> list[Table]:

@@ -2,13 +2,11 @@
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel, StaticCache
 
-from benchmarks.own_stack import compiled
 from handlers.compiled_steps import CompiledSteps
 from handlers.engine import Engine
 from handlers.sampling import SamplingParameters
@@ -62,16 +60,16 @@ def seconds_of_engine(model: PreTrainedModel, rows: int, context: int = CONTEXT)
     )
 
 
-def seconds_of_compiled_engine(model: PreTrainedModel, archive: Path) -> Callable[[int], Callable[[], float]]:
-    """The same for the compiled steps of the model's archive, by the number of rows."""
-    settings = HandlerSettings()  # the archive's, but for the threads
+def seconds_of_compiled_engine(model: PreTrainedModel, steps: CompiledSteps) -> Callable[[int], Callable[[], float]]:
+    """The same for the compiled steps of the model in an archive with our own defaults, by the number of rows."""
+    settings = HandlerSettings()
     engine = Engine(
         model,
         (),
         slots=settings.slots,
         context_length=model.config.max_position_embeddings,
         prefix_slots=settings.prefix_slots,
-        compiled_steps=CompiledSteps(compiled(archive)),
+        compiled_steps=steps,
     )
     return lambda rows: seconds_of_steps(engine, rows, CONTEXT)
 
