@@ -59,12 +59,14 @@ check-typescript: install ## Lint and check the types of ts-client
 	@$(NPM) ts-client run check
 
 generate: install ## Write openapi.json, the TypeScript types and the README's error table from the code
+	$(BIN)/python -m adapter.worker_contract
 	$(BIN)/python -m adapter.openapi > openapi.json
 	@$(NPM) ts-client run generate
 	$(BIN)/python -m adapter.error_table
 
 check-generated: generate ## Fail if the generated files are not the ones that are committed
-	@git diff --exit-code -- openapi.json ts-client/src/schema.gen.ts && \
+	@git diff --exit-code -- openapi.json adapter/contracts ts-client/src/schema.gen.ts && \
+		! git status --porcelain -- adapter/contracts | grep . && \
 		git diff --exit-code -G'^\| `[a-z_]+` \| [0-9]' -- README.md || \
 		{ echo 'The contract changed: commit what make generate wrote.'; exit 1; }
 

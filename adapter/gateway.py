@@ -41,7 +41,8 @@ def create_app(
 ) -> FastAPI:
     """The gateway over one TorchServe; `inference` and `registry` replace the clients that `settings` describe."""
     keys = KeyFile(settings.key_file, settings.management_url)
-    registry = registry or ModelRegistry(ManagementClient(settings.management_url, keys), settings.default_model)
+    management = ManagementClient(settings.management_url, keys)
+    registry = registry or ModelRegistry(management, settings.default_model, settings.model_store)
     inference = inference or InferenceClient(settings, keys, registry.resolve_anew)
     redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
     cache = ResponseCache(response_store(redis_url, settings.cache_max_bytes, settings.cache_max_age))

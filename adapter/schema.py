@@ -20,6 +20,9 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
+# Of what WorkerRequest takes (adapter/worker_contract.py): an archive packed today is served by every later gateway.
+CONTRACT_VERSION = 1
+
 MAX_PROMPT_CHARACTERS = 1_000_000
 MAX_LENGTH = 32_768
 MAX_STOP_STRINGS = 8
@@ -85,7 +88,7 @@ class GenerationRequest(Received):
 
 
 class ChatMessage(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     role: str
     content: str

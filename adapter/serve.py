@@ -101,6 +101,7 @@ def running_stack(
                 torchserve_url=torchserve.properties["inference_address"],
                 management_url=torchserve.properties["management_address"],
                 key_file=torchserve.keys.path,
+                model_store=files.store,
                 default_model=next(iter(state.models)),
             )
             server = GatewayServer(settings)  # still before it: here wrong keys and rates show

@@ -56,6 +56,10 @@ class Settings(BaseSettings):
     management_url: Origin = "http://127.0.0.1:8081"
     key_file: Path = Field(default=Path(".torchbridge/key_file.json"), description="Written by TorchServe.")
 
+    model_store: Path = Field(
+        default=Path(".torchbridge/model_store"), description="Where TorchServe's archives lie, to be looked into."
+    )
+
     api_keys: SecretStr | None = Field(default=None, description="`name:key` or `key`, between commas. None: no key.")
     api_keys_file: Path | None = Field(default=None, description="The same on lines; may change while it is served.")
     cors_origins: Annotated[tuple[PageOrigin, ...], NoDecode, BeforeValidator(_split)] = Field(

@@ -191,6 +191,7 @@ class FakeManagement:
             SimpleNamespace(
                 model_name=name,
                 model_version=version,
+                model_url=f"{name}-{version}.mar",
                 batch_size=self.slots,
                 workers=[
                     SimpleNamespace(pid=pid, start_time="", is_ready=version not in self.restarting)

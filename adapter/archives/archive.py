@@ -30,7 +30,7 @@ from adapter.archives.record import (
 from adapter.archives.torchserve_manifest import MODEL_CONFIG_ENTRY, torchserve_manifest
 from adapter.archives.zip_writer import Source, record_of, size_of, write_zip
 from adapter.probes import PROBES_ENTRY, Probes
-from adapter.schema import NAME_PATTERN
+from adapter.schema import CONTRACT_VERSION, NAME_PATTERN
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEFAULT_MODEL_CONFIG = PROJECT / "handlers" / "model-config.yaml"
@@ -142,7 +142,9 @@ def _descriptions(name: str, version: str, model: ModelFacts, files: dict[str, F
     versions = Versions(**{package: metadata.version(package) for package in Versions.model_fields})
     bill = bill_of_materials(name, version, model, versions, files)
     files = files | {BOM_ENTRY: record_of(bill)}
-    record = ArchiveRecord(name=name, version=version, model=model, versions=versions, files=files)
+    record = ArchiveRecord(
+        contract=CONTRACT_VERSION, name=name, version=version, model=model, versions=versions, files=files
+    )
     return {BOM_ENTRY: bill, RECORD_ENTRY: record.to_bytes()}
 
 

@@ -30,6 +30,7 @@ def _facts(record: ArchiveRecord) -> Table:
         "parameters": ", ".join(f"{count:,} {dtype}" for dtype, count in model.parameters.items()),
         "tokenizer": model.tokenizer_sha256,
         "source": model.source or "a directory",
+        "contract": str(record.contract),
         "packed with": ", ".join(f"{package} {version}" for package, version in record.versions.model_dump().items()),
     }
     table = Table.grid(padding=(0, 2))

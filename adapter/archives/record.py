@@ -7,7 +7,7 @@ import hashlib
 import json
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
 from adapter.schema import Name
 
@@ -48,6 +48,7 @@ class Versions(_Part):
 
 class ArchiveRecord(_Part):
     format: Literal[1] = 1
+    contract: PositiveInt = Field(default=1, description="Of what its worker takes (adapter/worker_contract.py).")
     name: Name
     version: Name
     model: ModelFacts
@@ -63,7 +64,8 @@ class ArchiveRecord(_Part):
         return record
 
     def to_bytes(self) -> bytes:
-        return canonical_json(self.model_dump())
+        # The first archives did not say which contract they keep: a record without it is of version 1.
+        return canonical_json(self.model_dump(exclude={"contract"} if self.contract == 1 else None))
 
     @property
     def file_name(self) -> str:

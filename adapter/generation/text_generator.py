@@ -21,6 +21,7 @@ from adapter.generation.admission import Admission
 from adapter.generation.canary import Canaries
 from adapter.generation.deadlines import within_deadlines
 from adapter.generation.metrics import Metrics
+from adapter.generation.older_contracts import refuse_what_the_archive_cannot_know
 from adapter.generation.outcomes import End, code_of, counted
 from adapter.generation.pinning import Pin
 from adapter.generation.rate_limit import RateLimiter
@@ -151,9 +152,10 @@ class TextGenerator:
     async def _run(
         self, pinned: PinnedVersion, request: GenerationRequest, call: Call, *, may_wait: bool = True
     ) -> Arrivals:
-        model, version, slots, _ = pinned
+        refuse_what_the_archive_cannot_know(request, pinned)
+        model, version = pinned.model, pinned.version
         async with (
-            self._admission.slot(model, version, slots, may_wait=may_wait),
+            self._admission.slot(model, version, pinned.slots, may_wait=may_wait),
             # The copy is nobody else's: it need not last as long as the answer.
             aclosing(self._inference.stream(_of_version(request, model, version), call)) as arrivals,
         ):

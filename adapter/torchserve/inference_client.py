@@ -85,9 +85,8 @@ class InferenceClient:
         raise WorkerDied(CUT, cause="the answer ended without a last event")
 
     async def _ask(self, request: GenerationRequest, call: Call) -> tuple[WorkerAnswer, aiohttp.ClientResponse]:
-        worker_request = WorkerRequest.model_validate(
-            {**dict(request), "id": call.request_id, "stream": call.is_streamed}
-        )
+        said = {name: getattr(request, name) for name in request.model_fields_set}
+        worker_request = WorkerRequest.model_validate({**said, "id": call.request_id, "stream": call.is_streamed})
         response = await self._send(worker_request)
         return WorkerAnswer(worker_request, call.received_at), response
 
@@ -107,7 +106,8 @@ class InferenceClient:
             raise WorkerDied(CUT, cause=_reason(error)) from error
 
     async def _send(self, request: WorkerRequest) -> aiohttp.ClientResponse:
-        body = request.model_dump_json().encode()
+        # What its caller left out is the archive's own business: it may be older than the field.
+        body = request.model_dump_json(exclude_unset=True, exclude_none=True).encode()
         key = await self._key.get(_KEY_USABLE_FOR)
         try:
             return await self._post(request, body, key)

@@ -43,6 +43,7 @@ class JobQueue(_Described):
 class ModelDescription(_Described):
     model_name: str
     model_version: str
+    model_url: str  # the archive's name in the model store
     min_workers: int
     max_workers: int
     batch_size: int

@@ -3,8 +3,10 @@
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
+from adapter.archives.served_archive import ServedArchive, read_served_archive
 from adapter.errors import InvalidRequest, ModelNotFound, ModelNotReady, TorchbridgeError, VersionNotFound
 from adapter.schema import FieldError, Model, ModelVersion
 from adapter.torchserve.management_client import ManagementClient, ModelDescription
@@ -23,6 +25,7 @@ class PinnedVersion(NamedTuple):
     version: str
     slots: int  # requests that its workers generate at once
     workers: frozenset[tuple[int, str]]  # process id and start: others may run another archive of the same version
+    archive: ServedArchive = ServedArchive()
 
 
 class _Served(NamedTuple):
@@ -35,8 +38,12 @@ Models = dict[str, _Served]
 
 
 class ModelRegistry:
-    def __init__(self, management: ManagementClient, default_model: str | None) -> None:
+    def __init__(
+        self, management: ManagementClient, default_model: str | None, model_store: Path | None = None
+    ) -> None:
+        """Without `model_store` its archives are taken for what this installation packs."""
         self._management = management
+        self._model_store = model_store
         self._default_model = default_model
         self._models = Refreshing(self._load, _REFRESH_AFTER)
         self._seen_ready: dict[tuple[str, str], tuple[PinnedVersion, float]] = {}  # and when: time.monotonic()
@@ -99,7 +106,7 @@ class ModelRegistry:
     def _describe(self, name: str) -> _Served:
         default = self._management.default_version(name)
         descriptions = self._management.describe(name)
-        pinned = {description.model_version: _pin(description) for description in descriptions}
+        pinned = {description.model_version: self._pin(description) for description in descriptions}
         restarting = frozenset(
             each.model_version for each in descriptions if each.workers and not pinned[each.model_version].workers
         )
@@ -109,11 +116,13 @@ class ModelRegistry:
         )
         return _Served(Model(name=name, default_version=default, versions=versions), pinned, restarting)
 
-
-def _pin(description: ModelDescription) -> PinnedVersion:
-    ready = frozenset((worker.pid, worker.start_time) for worker in description.workers if worker.is_ready)
-    slots = description.batch_size * max(1, len(ready))
-    return PinnedVersion(description.model_name, description.model_version, slots, ready)
+    def _pin(self, description: ModelDescription) -> PinnedVersion:
+        ready = frozenset((worker.pid, worker.start_time) for worker in description.workers if worker.is_ready)
+        slots = description.batch_size * max(1, len(ready))
+        archive = read_served_archive(self._model_store / description.model_url) if self._model_store else None
+        return PinnedVersion(
+            description.model_name, description.model_version, slots, ready, archive or ServedArchive()
+        )
 
 
 def _find_model(models: Models, name: str) -> _Served:

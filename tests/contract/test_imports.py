@@ -12,7 +12,7 @@ HANDLERS = sorted((ROOT / "handlers").glob("*.py"))
 # Lowest first: a module or package of one layer imports from lower layers only.
 LAYERS = (
     {"handler_section", "probes", "schema"},
-    {"call", "error_table", "errors", "event_stream", "settings"},
+    {"call", "error_table", "errors", "event_stream", "settings", "worker_contract"},
     {"archives", "gateway_answer", "invalid_fields"},
     {"client", "torchserve"},
     {"archive_commands", "generation"},

@@ -6,6 +6,7 @@ import pytest
 from adapter.archives.record import ArchiveRecord, FileRecord, ModelFacts, Versions
 
 RECORD = ArchiveRecord(
+    contract=2,
     name="tiny",
     version="1.0",
     model=ModelFacts(
@@ -42,6 +43,7 @@ def test_its_digest_is_that_of_its_bytes() -> None:
         pytest.param(RECORD.to_bytes().replace(b"tiny", b"token"), id="a name that no model may have"),
         pytest.param(RECORD.to_bytes().replace(b"Llama", b"\\u001b[2J"), id="what a terminal would obey"),
         pytest.param(RECORD.to_bytes().replace(b"b" * 64, b"B" * 64), id="an upper-case digest"),
+        pytest.param(RECORD.to_bytes().replace(b'"contract":2', b'"contract":1'), id="the first contract"),
         pytest.param(b'{"unknown":1,' + RECORD.to_bytes()[1:], id="an unknown key"),
         pytest.param(b"", id="nothing"),
         pytest.param(b"\xff", id="not UTF-8"),
@@ -50,3 +52,9 @@ def test_its_digest_is_that_of_its_bytes() -> None:
 def test_refuses_all_else(content: bytes) -> None:
     with pytest.raises(ValueError, match=r"valid|canonical"):
         ArchiveRecord.from_bytes(content)
+
+
+def test_a_record_without_a_contract_is_of_the_first_and_keeps_its_digest() -> None:
+    first = RECORD.model_copy(update={"contract": 1})
+    assert b'"contract"' not in first.to_bytes()
+    assert ArchiveRecord.from_bytes(first.to_bytes()) == first

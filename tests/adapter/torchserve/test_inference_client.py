@@ -7,7 +7,7 @@ import pytest
 
 from adapter.call import Call
 from adapter.errors import UpstreamUnavailable
-from adapter.schema import WorkerRequest
+from adapter.schema import GenerationRequest, WorkerRequest
 from adapter.torchserve.inference_client import InferenceClient, prediction_url
 from tests.adapter.torchserve.inference_calls import REQUEST, failure_of, run
 from tests.fakes import FakeKeys, FakeTorchServe, Turn, answer_to, wait_for
@@ -23,6 +23,15 @@ async def test_the_worker_gets_every_parameter_and_the_request_id(
 ) -> None:
     await run(inference)
     assert torchserve.turns[0].request == WorkerRequest(**dict(REQUEST), id="request-1")
+
+
+async def test_the_worker_gets_nothing_that_its_caller_left_out(
+    inference: InferenceClient, torchserve: FakeTorchServe
+) -> None:
+    """It may be older than the field, and then it would refuse the request."""
+    left_out = GenerationRequest(prompt="Once", top_p=None, model="tiny", model_version="1.0")
+    await run(inference, left_out)
+    assert torchserve.turns[0].request.model_fields_set == {"prompt", "model", "model_version", "id", "stream"}
 
 
 async def test_the_worker_is_told_that_nobody_reads_the_text_while_it_grows(

@@ -2,9 +2,12 @@ import threading
 
 import pytest
 
+from adapter.archives.served_archive import ServedArchive
 from adapter.errors import InvalidRequest, ModelNotFound, ModelNotReady, UpstreamUnavailable, VersionNotFound
+from adapter.schema import CONTRACT_VERSION
 from adapter.torchserve.model_registry import ModelRegistry
 from tests.fakes import FakeManagement, wait_for
+from tests.frozen_archives import PLAIN
 
 
 @pytest.fixture
@@ -196,3 +199,14 @@ async def test_a_version_that_has_lost_all_of_its_workers_is_not_ready_at_once(
     registry._models._loaded_at -= 1.1
     with pytest.raises(ModelNotReady):
         await registry.resolve()
+
+
+async def test_a_version_is_pinned_with_what_its_archive_says(management: FakeManagement) -> None:
+    management.served = {PLAIN.stem.removesuffix("-1.0"): {"1.0": 1}}
+    of_the_store = ModelRegistry(management, None, PLAIN.parent)
+    assert (await of_the_store.resolve()).archive == ServedArchive(contract=1)
+
+
+async def test_an_archive_that_is_not_to_be_seen_is_taken_for_one_of_today(management: FakeManagement) -> None:
+    of_another_place = ModelRegistry(management, None, PLAIN.parent / "absent")
+    assert (await of_another_place.resolve("chat")).archive == ServedArchive(contract=CONTRACT_VERSION)

@@ -129,7 +129,13 @@ class FakeManagement:
             {"id": str(9000 + number), "status": "READY" if ready else "UNLOADING", "startTime": "", "pid": number}
             for number, ready in enumerate(workers)
         ]
-        about = {"modelName": name, "modelVersion": version, "minWorkers": wanted, "maxWorkers": wanted}
+        about = {
+            "modelName": name,
+            "modelVersion": version,
+            "modelUrl": f"{name}-{version}.mar",
+            "minWorkers": wanted,
+            "maxWorkers": wanted,
+        }
         queue = {"remainingCapacity": 100, "pendingRequests": self.queued}
         return ModelDescription.model_validate(
             about | {"batchSize": 16, "responseTimeout": 60, "workers": started, "jobQueueStatus": queue}

@@ -1,0 +1,39 @@
+from pathlib import Path
+
+import pytest
+
+from adapter.archives.archive import build_archive
+from adapter.archives.served_archive import read_served_archive
+from adapter.schema import CONTRACT_VERSION
+from tests.adapter.archives.model_files import write_model
+from tests.frozen_archives import CHAT, PLAIN
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Path:
+    return build_archive(write_model(tmp_path / "model"), "tiny", "1.0", tmp_path)
+
+
+def test_an_archive_says_which_contract_its_worker_keeps(packed: Path) -> None:
+    served = read_served_archive(packed)
+    assert served is not None
+    assert served.contract == CONTRACT_VERSION
+
+
+@pytest.mark.parametrize("archive", [PLAIN, CHAT], ids=lambda path: path.stem)
+def test_an_archive_that_does_not_say_it_keeps_the_first(archive: Path) -> None:
+    served = read_served_archive(archive)
+    assert served is not None
+    assert served.contract == 1
+
+
+def test_what_is_no_archive_of_ours_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / "other.mar").write_bytes(b"PK\x05\x06" + bytes(18))
+    assert read_served_archive(tmp_path / "other.mar") is None
+    assert read_served_archive(tmp_path / "absent.mar") is None
+
+
+def test_an_archive_that_was_replaced_is_read_again(packed: Path) -> None:
+    assert read_served_archive(packed) is not None
+    packed.write_bytes(b"")
+    assert read_served_archive(packed) is None

@@ -1,0 +1,29 @@
+"""Archives carry the contract of the day when they were packed, so no contract that was ever released may change."""
+
+import hashlib
+import json
+
+from adapter.schema import CONTRACT_VERSION, WorkerRequest
+from adapter.worker_contract import contract_file, current_contract, worker_contract
+
+RELEASED = {
+    1: "275b6c5ffc69518c7b3b58bfb2f74ef4199e7def72b573be2315f182268abae1",
+}
+
+
+def test_what_the_code_takes_is_written_down_under_its_version() -> None:
+    written = json.loads(contract_file(CONTRACT_VERSION).read_text())
+    assert written == current_contract(), "WorkerRequest takes something else: make CONTRACT_VERSION one more"
+
+
+def test_every_version_is_as_it_was_released() -> None:
+    written = {
+        version: hashlib.sha256(contract_file(version).read_bytes()).hexdigest()
+        for version in range(1, CONTRACT_VERSION + 1)
+    }
+    assert written == RELEASED, "there are archives of it already: make CONTRACT_VERSION one more"
+
+
+def test_each_version_takes_the_request_of_a_caller_who_says_nothing_special() -> None:
+    request = WorkerRequest(prompt="Once", id="request-1").model_dump(mode="json", exclude_unset=True)
+    assert all(worker_contract(version).is_valid(request) for version in RELEASED)
