@@ -42,6 +42,7 @@ class Call:
     user: str | None = None  # the caller's own name for whom it asks
     may_use_cache: bool = True
     is_streamed: bool = True  # whether anybody reads the text while it grows
+    uses_model_defaults: bool = False  # whether the model's authors say how to sample where the request does not
     cache: CacheOutcome = field(default_factory=CacheOutcome, compare=False)
 
     def of_item(self, index: int) -> Self:

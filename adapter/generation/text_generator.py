@@ -21,6 +21,7 @@ from adapter.generation.admission import Admission
 from adapter.generation.canary import Canaries
 from adapter.generation.deadlines import within_deadlines
 from adapter.generation.metrics import Metrics
+from adapter.generation.model_defaults import with_model_defaults
 from adapter.generation.older_contracts import refuse_what_the_archive_cannot_know
 from adapter.generation.outcomes import End, code_of, counted
 from adapter.generation.pinning import Pin
@@ -64,7 +65,7 @@ class TextGenerator:
         self._retries = retries
         self._traffic = traffic
         self._canaries = canaries
-        self.shadows = Shadows(registry, traffic, partial(self._run, may_wait=False))
+        self.shadows = Shadows(registry, traffic, self._run_shadow)
         self.metrics = Metrics(lambda: self._num_live, admission.num_waiting)
 
     async def stream(self, request: GenerationRequest, call: Call) -> Arrivals:
@@ -147,7 +148,11 @@ class TextGenerator:
                 return
 
     def _run_or_reuse(self, pinned: PinnedVersion, request: GenerationRequest, call: Call) -> Arrivals:
+        request = with_model_defaults(request, call, pinned)
         return self._cache.stream(pinned, request, call, partial(self._run, pinned, request, call))
+
+    def _run_shadow(self, pinned: PinnedVersion, request: GenerationRequest, call: Call) -> Arrivals:
+        return self._run(pinned, with_model_defaults(request, call, pinned), call, may_wait=False)
 
     async def _run(
         self, pinned: PinnedVersion, request: GenerationRequest, call: Call, *, may_wait: bool = True

@@ -111,8 +111,13 @@ class ModelRegistry:
             each.model_version for each in descriptions if each.workers and not pinned[each.model_version].workers
         )
         versions = tuple(
-            ModelVersion(version=version, is_default=version == default, ready_workers=len(pinned[version].workers))
-            for version in sorted(pinned)
+            ModelVersion(
+                version=version,
+                is_default=version == default,
+                ready_workers=len(each.workers),
+                sampling_defaults=each.archive.sampling_defaults,
+            )
+            for version, each in sorted(pinned.items())
         )
         return _Served(Model(name=name, default_version=default, versions=versions), pinned, restarting)
 

@@ -135,6 +135,12 @@ export interface components {
             version: string;
             is_default: boolean;
             ready_workers: number;
+            /**
+             * @default {
+             *       "temperature": 1
+             *     }
+             */
+            sampling_defaults: components["schemas"]["SamplingDefaults"];
         };
         /** @description A failure as RFC 9457 problem details. */
         Problem: {
@@ -154,6 +160,18 @@ export interface components {
             retry_after: number | null;
             /** @default [] */
             errors: components["schemas"]["FieldError"][];
+        };
+        /** @description What /v1 takes where a request is silent: what the model's authors recommend in generation_config.json. */
+        SamplingDefaults: {
+            /**
+             * @description 1, the model's own distribution, where they say nothing.
+             * @default 1
+             */
+            temperature: number;
+            /** @description null: no such filter, as with the others. */
+            top_p: number | null;
+            top_k: number | null;
+            repetition_penalty: number | null;
         };
         StartEvent: {
             /**
@@ -189,6 +207,7 @@ export type Model = components['schemas']['Model'];
 export type ModelList = components['schemas']['ModelList'];
 export type ModelVersion = components['schemas']['ModelVersion'];
 export type Problem = components['schemas']['Problem'];
+export type SamplingDefaults = components['schemas']['SamplingDefaults'];
 export type StartEvent = components['schemas']['StartEvent'];
 export type StreamEvent = components['schemas']['StreamEvent'];
 export type $defs = Record<string, never>;

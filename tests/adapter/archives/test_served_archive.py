@@ -1,10 +1,11 @@
+import json
 from pathlib import Path
 
 import pytest
 
 from adapter.archives.archive import build_archive
 from adapter.archives.served_archive import read_served_archive
-from adapter.schema import CONTRACT_VERSION
+from adapter.schema import CONTRACT_VERSION, SamplingDefaults
 from tests.adapter.archives.model_files import write_model
 from tests.frozen_archives import CHAT, PLAIN
 
@@ -12,6 +13,31 @@ from tests.frozen_archives import CHAT, PLAIN
 @pytest.fixture
 def packed(tmp_path: Path) -> Path:
     return build_archive(write_model(tmp_path / "model"), "tiny", "1.0", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("generation_config", "expected"),
+    [
+        pytest.param(None, SamplingDefaults(), id="no file"),
+        pytest.param({"eos_token_id": 1}, SamplingDefaults(), id="nothing of sampling"),
+        pytest.param(
+            {"do_sample": True, "temperature": 0.6, "top_p": 0.9, "top_k": 20, "repetition_penalty": 1.05},
+            SamplingDefaults(temperature=0.6, top_p=0.9, top_k=20, repetition_penalty=1.05),
+            id="all of it",
+        ),
+        pytest.param({"temperature": None, "top_k": 0, "top_p": 1.0}, SamplingDefaults(top_p=1.0), id="none of it"),
+        pytest.param({"temperature": "hot", "top_p": 7, "top_k": True}, SamplingDefaults(), id="nonsense"),
+    ],
+)
+def test_an_archive_says_how_its_authors_would_sample(
+    tmp_path: Path, generation_config: dict[str, object] | None, expected: SamplingDefaults
+) -> None:
+    model = write_model(tmp_path / "model")
+    if generation_config is not None:
+        (model / "generation_config.json").write_text(json.dumps(generation_config))
+    served = read_served_archive(build_archive(model, "tiny", "1.0", tmp_path))
+    assert served is not None
+    assert served.sampling_defaults == expected
 
 
 def test_an_archive_says_which_contract_its_worker_keeps(packed: Path) -> None:

@@ -11,7 +11,19 @@ async def test_lists_the_models(client: httpx.AsyncClient) -> None:
             {
                 "name": "tiny",
                 "default_version": "1.0",
-                "versions": [{"version": "1.0", "is_default": True, "ready_workers": 1}],
+                "versions": [
+                    {
+                        "version": "1.0",
+                        "is_default": True,
+                        "ready_workers": 1,
+                        "sampling_defaults": {
+                            "temperature": 1.0,
+                            "top_p": None,
+                            "top_k": None,
+                            "repetition_penalty": None,
+                        },
+                    }
+                ],
             }
         ]
     }
