@@ -1,12 +1,14 @@
 """Request bodies as strict JSON: what two readers could take for two different things is refused, never guessed.
 
-A body that is not JSON is malformed_json: other than UTF-8, NaN, a name twice in one object, half a character, a number
-of thousands of digits, nested too deeply, too many values. JSON that is not what the route takes, 1e999 for a number
-among it, is invalid_request, which names the field.
+A body that is not JSON is malformed_json: other than UTF-8, NaN, a name twice in one object, half a character. JSON
+beyond the limits that RFC 8259 (section 9) leaves to a reader is invalid_request: too many values, nested too deeply, a
+number of thousands of digits. So is JSON that is not what the route takes, 1e999 for a number among it; there the
+field is named. A byte order mark is ignored, as section 8.1 allows: Windows' editors and PowerShell write it.
 """
 
 import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -16,7 +18,8 @@ from pydantic_core import from_json
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 
-from adapter.errors import Cancelled, MalformedJson, UnsupportedMediaType
+from adapter.errors import Cancelled, InvalidRequest, MalformedJson, TorchbridgeError, UnsupportedMediaType
+from adapter.schema import FieldError
 
 _MAX_DEPTH = 32
 _MAX_VALUES = 20_000  # Pydantic takes 10 µs and 2 KB for each one that is wrong, and the event loop waits
@@ -50,14 +53,32 @@ class JsonRequest(Request):
 
 def read_json(body: bytes) -> Any:
     """Takes time in proportion to the body's length, whatever is in it."""
+    body = body.removeprefix(BOM_UTF8)
     try:
         from_json(body, allow_inf_nan=False)
     except ValueError as error:
-        raise MalformedJson(f"The body is not JSON: {error}.") from error
+        raise _unreadable(str(error)) from error
     # from_json says best what is wrong, but takes the last of two members with one name.
     value = json.loads(body, object_pairs_hook=_object, parse_float=_number)
     _check_size(value)
     return value
+
+
+def _unreadable(reason: str) -> TorchbridgeError:
+    # What from_json says at limits of its own (jiter's errors.rs); none of ours is above them.
+    if reason.startswith("recursion limit exceeded"):
+        return _too_deep()
+    if reason.startswith("number out of range"):
+        return _beyond_limits("has a number of too many digits")
+    return MalformedJson(f"The body is not JSON: {reason}.")
+
+
+def _too_deep() -> InvalidRequest:
+    return _beyond_limits(f"is nested deeper than {_MAX_DEPTH} levels")
+
+
+def _beyond_limits(fault: str) -> InvalidRequest:
+    return InvalidRequest(f"The body {fault}.", errors=(FieldError(field="body", message=fault),))
 
 
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -82,7 +103,7 @@ def _check_size(value: Any) -> None:
     for _ in range(_MAX_DEPTH + 1):
         num_values += len(level)
         if num_values > _MAX_VALUES:
-            raise MalformedJson(f"The body has more than {_MAX_VALUES} values.")
+            raise _beyond_limits(f"has more than {_MAX_VALUES} values")
         containers = [member for member in level if isinstance(member, dict | list)]
         level = [
             member
@@ -91,7 +112,7 @@ def _check_size(value: Any) -> None:
         ]
         if not level:
             return
-    raise MalformedJson(f"The body is nested deeper than {_MAX_DEPTH} levels.")
+    raise _too_deep()
 
 
 def _check_encoding(headers: Headers) -> None:

@@ -29,8 +29,6 @@ async def refused(
     [
         pytest.param(b'{"prompt": ', id="cut short"),
         pytest.param(b"\xff\xfe{}", id="not UTF-8"),
-        pytest.param(b"\xef\xbb\xbf{}", id="byte order mark"),
-        pytest.param(b"[" * 900, id="deep"),
         pytest.param(b'{"prompt":"p","temperature":NaN}', id="NaN"),
         pytest.param(b'{"prompt":"p","temperature":-Infinity}', id="infinity"),
         pytest.param(b'{"prompt":"\\ud800"}', id="lone surrogate"),
@@ -44,6 +42,27 @@ async def test_refuses_what_is_not_json(
 ) -> None:
     assert await refused(client, path, content, JSON) == (400, "malformed_json")
     assert not inference.requests
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b'{"prompt":"p","metadata":%s}' % (b"[" * 33 + b"]" * 33), id="deep"),
+        pytest.param(b"[" * 900, id="deeper than a reader goes"),
+    ],
+)
+@pytest.mark.parametrize("path", PATHS)
+async def test_json_beyond_a_limit_is_refused_as_what_it_is(
+    client: httpx.AsyncClient, inference: FakeInference, path: str, content: bytes
+) -> None:
+    assert await refused(client, path, content, JSON) == (422, "invalid_request")
+    assert not inference.requests
+
+
+async def test_a_byte_order_mark_changes_nothing(client: httpx.AsyncClient, inference: FakeInference) -> None:
+    answer = await client.post("/generate", content=b'\xef\xbb\xbf{"prompt":"p"}', headers=JSON)
+    assert answer.status_code == 200
+    assert inference.requests[0].prompt == "p"
 
 
 @pytest.mark.parametrize(
@@ -80,7 +99,7 @@ async def test_refuses_other_json_and_names_the_field(
 async def test_a_number_of_too_many_digits_is_refused(path: str) -> None:
     app = create_app(Settings(), inference=FakeInference(), registry=ModelRegistry(FakeManagement(), None))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
-        assert await refused(client, path, b'{"seed":1%s}' % (b"0" * 5_000), JSON) == (400, "malformed_json")
+        assert await refused(client, path, b'{"seed":1%s}' % (b"0" * 5_000), JSON) == (422, "invalid_request")
 
 
 async def test_a_whole_number_is_an_integer(client: httpx.AsyncClient, inference: FakeInference) -> None:
