@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -18,14 +19,17 @@ from pydantic import (
     ValidationError,
     ValidatorFunctionWrapHandler,
 )
-from pydantic_core import core_schema
+from pydantic_core import PydanticCustomError, core_schema
 
 # Of what WorkerRequest takes (adapter/worker_contract.py): an archive packed today is served by every later gateway.
 CONTRACT_VERSION = 1
 
 MAX_PROMPT_CHARACTERS = 1_000_000
 MAX_LENGTH = 32_768
-MAX_STOP_STRINGS = 8
+MAX_STOP_STRINGS = 64
+MAX_STOP_STRING_CHARACTERS = 1_000
+# Of all of them: every piece of an answer is compared with each character of each (handlers/stop_strings.py).
+MAX_STOP_CHARACTERS = 4_000
 MAX_BATCH_REQUESTS = 256
 MAX_SEED = 2**53 - 1  # the largest integer that a JavaScript number carries exactly
 
@@ -34,7 +38,7 @@ MAX_SEED = 2**53 - 1  # the largest integer that a JavaScript number carries exa
 # Python's "$" also matches before a final line feed; JavaScript has no "\Z".
 NAME_PATTERN = r"^(?!token)(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,127}$(?!\n)"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
-StopString = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+StopString = Annotated[str, StringConstraints(min_length=1, max_length=MAX_STOP_STRING_CHARACTERS)]
 FinishReason = Literal["stop", "length", "stop_sequence"]
 
 
@@ -52,15 +56,25 @@ class Sent(BaseModel):
     model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True, protected_namespaces=())
 
 
-def _as_list(value: object) -> object:
+def as_list(value: object) -> object:
+    """One stop string needs no list."""
     return [value] if isinstance(value, str) else value
+
+
+def _check_characters(stop: tuple[str, ...]) -> tuple[str, ...]:
+    if sum(map(len, stop)) > MAX_STOP_CHARACTERS:
+        raise PydanticCustomError(
+            "stop_characters", "must have at most {most} characters in all", {"most": MAX_STOP_CHARACTERS}
+        )
+    return stop
 
 
 StopStrings = Annotated[
     tuple[StopString, ...],
     Field(max_length=MAX_STOP_STRINGS, strict=False),
+    AfterValidator(_check_characters),
     BeforeValidator(
-        _as_list, json_schema_input_type=StopString | Annotated[list[StopString], Field(max_length=MAX_STOP_STRINGS)]
+        as_list, json_schema_input_type=StopString | Annotated[list[StopString], Field(max_length=MAX_STOP_STRINGS)]
     ),
 ]
 
@@ -81,7 +95,10 @@ class GenerationRequest(Received):
     repetition_penalty: float | None = Field(
         default=None, ge=0.1, le=10, description="Above 1 makes tokens that were already used less likely."
     )
-    stop: StopStrings = Field(default=(), description="Generation ends before any of these.")
+    stop: StopStrings = Field(
+        default=(),
+        description=f"Generation ends before any of these. At most {MAX_STOP_CHARACTERS:,} characters in all.",
+    )
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED, description="The same seed gives the same answer.")
     model: Name | None = Field(default=None, description="The gateway's default model when absent.")
     model_version: Name | None = Field(default=None, description="The model's default version when absent.")

@@ -82,7 +82,7 @@ export interface components {
             /** @description Above 1 makes tokens that were already used less likely. */
             repetition_penalty?: number | null;
             /**
-             * @description Generation ends before any of these.
+             * @description Generation ends before any of these. At most 4,000 characters in all.
              * @default []
              */
             stop?: string | string[];
