@@ -154,8 +154,11 @@ class TextGenerationHandler:
         if not prompt:
             return self._refuse(request.id, 0, ErrorCode.INVALID_REQUEST, "The prompt has no tokens.")
         if len(prompt) > most:
-            # LangChain knows the failure by "exceeds the context window".
-            detail = f"The prompt of {len(prompt)} tokens exceeds the context window: this model takes at most {most}."
+            # Clients know the failure by these phrases: tests/handlers/test_context_overflow.py says which by which.
+            detail = (
+                f"The prompt is too long: this model's maximum context length is {self._engine.context_length} tokens "
+                f"with at least one for the answer, and a prompt of {len(prompt)} tokens exceeds the context window."
+            )
             return self._refuse(request.id, len(prompt), ErrorCode.PROMPT_TOO_LONG, detail)
         parameters = SamplingParameters(
             request.temperature, request.top_p, request.top_k, request.repetition_penalty, request.seed

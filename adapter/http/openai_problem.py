@@ -8,6 +8,9 @@ from adapter.schema import ErrorCode, Problem, Sent
 
 _TYPE_BY_STATUS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _FIRST_SERVER_ERROR = 500
+# OpenAI's own code and status for what many clients act on: they try a model with a larger context, or shorten the
+# conversation (LiteLLM, LangChain, Cline, Roo Code, opencode, Strands; some look at the code only with 400).
+_OPENAIS_OWN = {ErrorCode.PROMPT_TOO_LONG: ("context_length_exceeded", 400)}
 _PARAM_BY_CODE = {ErrorCode.MODEL_NOT_FOUND: "model", ErrorCode.VERSION_NOT_FOUND: "model"}
 
 
@@ -15,7 +18,7 @@ class OpenAIError(Sent):
     message: str
     type: str
     param: str | None
-    code: ErrorCode
+    code: str
 
 
 class OpenAIProblem(Problem):
@@ -23,13 +26,14 @@ class OpenAIProblem(Problem):
 
     @classmethod
     def from_problem(cls, problem: Problem) -> Self:
+        code, status = _OPENAIS_OWN.get(problem.code, (problem.code.value, problem.status))
         error = OpenAIError(
             message=problem.detail,
-            type=_type(problem.status),
+            type=_type(status),
             param=problem.errors[0].field if problem.errors else _PARAM_BY_CODE.get(problem.code),
-            code=problem.code,
+            code=code,
         )
-        return cls(**dict(problem), error=error)
+        return cls(**dict(problem) | {"status": status, "error": error})
 
 
 def is_openai(scope: Scope) -> bool:

@@ -14,7 +14,7 @@ import requests
 
 from adapter.archives.archive import PROJECT
 from adapter.call import Call
-from adapter.errors import Overloaded, RateLimited, WorkerDied
+from adapter.errors import Overloaded, PromptTooLong, RateLimited, WorkerDied
 from adapter.gateway import create_app
 from adapter.schema import ERROR_CATALOGUE, ErrorCode, GenerationRequest, StreamEvent, WorkerRequest
 from adapter.settings import Settings
@@ -39,6 +39,11 @@ SCRIPTED = {
     "overloaded": Overloaded("The queue is full of others."),
     "rate_limited": RateLimited("Too fast for this key."),
     "worker_died": WorkerDied("It died in the middle of a word."),
+    # The worker's own words (tests/handlers/test_context_overflow.py).
+    "context_length_exceeded": PromptTooLong(
+        "The prompt is too long: this model's maximum context length is 512 tokens with at least one for the answer, "
+        "and a prompt of 600 tokens exceeds the context window."
+    ),
 }
 DETAILS = {
     "unauthorized": "This API key is not known here",
@@ -53,6 +58,7 @@ OPENAI_ERRORS = {
     "overloaded": "InternalServerError",
     "rate_limited": "RateLimitError",
     "worker_died": "APIError",
+    "context_length_exceeded": "BadRequestError",
 }
 LANGCHAIN_ERRORS = {
     "unauthorized": "OpenAIAuthenticationError",
@@ -61,8 +67,14 @@ LANGCHAIN_ERRORS = {
     "overloaded": "OpenAIAPIError",
     "rate_limited": "OpenAIRateLimitError",
     "worker_died": "APIError",
+    "context_length_exceeded": "OpenAIContextOverflowError",
 }
 AI_ERRORS = dict.fromkeys(DETAILS, "AI_APICallError")
+# The answer of a worker that died had begun, with 200.
+STATUSES = {code: ERROR_CATALOGUE[code].status for code in ErrorCode} | {
+    "worker_died": None,
+    "context_length_exceeded": 400,
+}
 ERRORS: dict[str, dict[str, str | None]] = {
     "openai Python": OPENAI_ERRORS,
     "langchain-openai": LANGCHAIN_ERRORS,
@@ -137,8 +149,7 @@ def test_failure_is_the_clients_own_error_with_our_detail(client: str, seen: dic
     failure = seen["failures"][code]
     assert (failure.get("name"), failure["code"]) == (ERRORS[client][code], code)
     assert DETAILS[code] in failure["text"]
-    # The answer of a worker that died had begun, with 200.
-    assert failure.get("status") == (None if code == "worker_died" else ERROR_CATALOGUE[ErrorCode(code)].status)
+    assert failure.get("status") == STATUSES[code]
 
 
 def test_abort_ends_the_generation_while_the_client_lives_on(seen: dict[str, Any]) -> None:

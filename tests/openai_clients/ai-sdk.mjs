@@ -60,6 +60,7 @@ if (process.argv[6] === "with failures") {
     model_not_found: await failure(() => generateText(ask("Once", { model: friend.chatModel("other") }))),
     overloaded: await failure(() => collect(streamText(ask("overloaded")))),
     rate_limited: await failure(() => generateText(ask("rate_limited"))),
+    context_length_exceeded: await failure(() => generateText(ask("context_length_exceeded"))),
     worker_died: await failure(() => collect(streamText(ask("worker_died")))),
   };
   await abort();

@@ -54,6 +54,7 @@ if sys.argv[3:] == ["with failures"]:
         "model_not_found": failure(lambda: chat(model="other").invoke("Once")),
         "overloaded": failure(lambda: list(chat().stream("overloaded"))),
         "rate_limited": failure(lambda: chat().invoke("rate_limited")),
+        "context_length_exceeded": failure(lambda: chat().invoke("context_length_exceeded")),
         "worker_died": failure(lambda: list(chat().stream("worker_died"))),
     }
     endless = chat().stream("endless")

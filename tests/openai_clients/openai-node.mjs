@@ -45,6 +45,7 @@ if (process.argv[5] === "with failures") {
     model_not_found: await failure(() => create({ ...chat("Once"), model: "other" })),
     overloaded: await failure(() => create(chat("overloaded", { stream: true }))),
     rate_limited: await failure(() => create(chat("rate_limited"))),
+    context_length_exceeded: await failure(() => create(chat("context_length_exceeded"))),
     worker_died: await failure(async () => collect(await create(chat("worker_died", { stream: true })))),
   };
   await abort();

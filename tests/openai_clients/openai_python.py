@@ -50,6 +50,7 @@ if sys.argv[3:] == ["with failures"]:
         "model_not_found": failure(lambda: create(**chat("Once", model="other"))),
         "overloaded": failure(lambda: create(**chat("overloaded", stream=True))),
         "rate_limited": failure(lambda: create(**chat("rate_limited"))),
+        "context_length_exceeded": failure(lambda: create(**chat("context_length_exceeded"))),
         "worker_died": failure(lambda: collect(create(**chat("worker_died", stream=True)))),
     }
     with create(**chat("endless", stream=True)) as endless:

@@ -3,9 +3,10 @@ from typing import Any
 import httpx
 import pytest
 
-from adapter.errors import ERROR_BY_CODE
+from adapter.errors import ERROR_BY_CODE, PromptTooLong
 from adapter.http.openai_problem import OpenAIProblem
 from adapter.schema import ERROR_CATALOGUE, ErrorCode, FieldError, Problem
+from tests.adapter.gateway_calls import START
 from tests.fakes import FakeInference
 
 PATH = "/v1/completions"
@@ -76,3 +77,22 @@ def test_a_kind_of_failure_has_openais_name(code: ErrorCode, kind: str) -> None:
 def test_the_first_field_at_fault_is_the_param(code: ErrorCode, fields: list[str], param: str | None) -> None:
     errors = tuple(FieldError(field=field, message="no") for field in fields)
     assert OpenAIProblem.from_problem(Problem.of(code, "why", errors=errors)).error.param == param
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_prompt_that_is_too_long_has_openais_code_and_status_beside_ours(
+    client: httpx.AsyncClient, inference: FakeInference, stream: bool
+) -> None:
+    inference.script = [START, PromptTooLong("This model's maximum context length is 512 tokens.")]
+    answer = await client.post(PATH, json=BODY | {"stream": stream})
+    problem = answer.json()
+    assert (answer.status_code, problem["status"], problem["code"]) == (400, 400, "prompt_too_long")
+    assert (problem["error"]["type"], problem["error"]["code"]) == ("invalid_request_error", "context_length_exceeded")
+
+
+async def test_our_own_addresses_keep_our_own_status_of_a_prompt_that_is_too_long(
+    client: httpx.AsyncClient, inference: FakeInference
+) -> None:
+    inference.script = [START, PromptTooLong("This model's maximum context length is 512 tokens.")]
+    answer = await client.post("/generate", json=BODY)
+    assert (answer.status_code, answer.json()["status"]) == (422, 422)
