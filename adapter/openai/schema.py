@@ -1,17 +1,21 @@
-"""What OpenAI's clients send to /v1. Keys that are not here are ignored, and null is as absent.
+"""What OpenAI's clients send to /v1. Keys that are neither here nor in unsupported.py are ignored; null is as absent.
 
-Ranges are GenerationRequest's: here is only what has another name, shape or default there.
+Ranges are GenerationRequest's: here is only what has another name, shape, range or default there. A field that was sent
+to switch something off is None, and in model_fields_set; one that was left out is not.
 https://platform.openai.com/docs/api-reference
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from adapter.schema import MAX_LENGTH
+from adapter.openai.lenient import Lenient
+from adapter.openai.messages import Message
+from adapter.openai.unsupported import Unsupported, UnsupportedInChats, UnsupportedInCompletions
+from adapter.schema import MAX_LENGTH, MAX_SEED, as_list
 
-Role = Literal["system", "developer", "user", "assistant"]
+_NO_LIMIT = (-1, 0)  # llama.cpp's and Ollama's -1, and what chat applications send for "as long as it takes"
 
 
 def _one_prompt(value: object) -> object:
@@ -23,85 +27,54 @@ def _one_prompt(value: object) -> object:
     return value
 
 
-def _one_text(value: object) -> object:
-    """The text of a content that comes in parts."""
-    if not isinstance(value, list):
-        return value
-    texts = []
-    for part in value:
-        match part:
-            case {"type": "text", "text": str(text)}:
-                texts.append(text)
-            case _:
-                raise PydanticCustomError("text_only", "Text only: every part must be of type text")
-    return "\n".join(texts)
+def _limit(tokens: int) -> int:
+    """An agent asks for 64,000 or 131,072 tokens of every model; the context ends the answer anyway."""
+    return MAX_LENGTH if tokens in _NO_LIMIT else min(tokens, MAX_LENGTH)
 
 
-def _only(*neutral: object) -> BeforeValidator:
-    """For a key that would change the answer, and that we do not have: only what asks for nothing of it is taken."""
-
-    def check(value: object) -> object:
-        # Compared with their types: True is 1 for Python, and logprobs 0 is not false.
-        if (type(value), value) not in [(type(each), each) for each in neutral]:
-            raise PydanticCustomError("unsupported", "Not supported by this server: leave it out")
-        return value
-
-    return BeforeValidator(check)
+def _top_k(value: int) -> int | None:
+    return None if value in (-1, 0) else value  # vLLM's names for every token; transformers' and llama.cpp's 0
 
 
-class _Lenient(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False, protected_namespaces=())
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_nulls(cls, data: object) -> object:
-        return {key: value for key, value in data.items() if value is not None} if isinstance(data, dict) else data
+def _repetition_penalty(value: float) -> float | None:
+    return value or None  # 0 is off for llama.cpp and Ollama
 
 
-class StreamOptions(_Lenient):
+def _seed(value: int) -> int | None:
+    """Any 64 bits in the range of ours, equal ones in equal seeds; -1 is none, for vLLM and llama.cpp."""
+    return None if value == -1 else value % (MAX_SEED + 1)
+
+
+def _stop(values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(filter(None, values)))  # a form's empty line ends no answer
+
+
+TokenLimit = Annotated[int, AfterValidator(_limit)]
+
+
+class StreamOptions(Lenient):
     include_usage: bool = False
 
 
-class OpenAIRequest(_Lenient):
+class OpenAIRequest(Unsupported):
     model: str | None = None
     temperature: float = 1
     top_p: float | None = None
-    top_k: int | None = None  # this one and the next are vLLM's
-    repetition_penalty: float | None = None
-    stop: Any = ()  # GenerationRequest takes what OpenAI does: a text, or a list of them
-    seed: int | None = None
+    top_k: Annotated[int, AfterValidator(_top_k)] | None = None  # this one and the next are vLLM's
+    repetition_penalty: Annotated[float, AfterValidator(_repetition_penalty)] | None = None
+    stop: Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(as_list), AfterValidator(_stop)] = ()
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**64), AfterValidator(_seed)] | None = None
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
     user: str | None = None  # as the header X-User
 
-    n: Annotated[Any, _only(1)] = None
-    logprobs: Annotated[Any, _only(False)] = None
-    frequency_penalty: Annotated[Any, _only(0, 0.0)] = None
-    presence_penalty: Annotated[Any, _only(0, 0.0)] = None
-    logit_bias: Annotated[Any, _only({})] = None
 
-
-class CompletionRequest(OpenAIRequest):
+class CompletionRequest(OpenAIRequest, UnsupportedInCompletions):
     prompt: Annotated[str, BeforeValidator(_one_prompt)]
-    max_tokens: int = 16
-
-    best_of: Annotated[Any, _only(1)] = None
-    echo: Annotated[Any, _only(False)] = None
-    suffix: Annotated[Any, _only("")] = None
+    max_tokens: TokenLimit = 16
 
 
-class Message(_Lenient):
-    role: Role
-    content: Annotated[str, BeforeValidator(_one_text)]
-
-
-class ChatCompletionRequest(OpenAIRequest):
+class ChatCompletionRequest(OpenAIRequest, UnsupportedInChats):
     messages: list[Message] = Field(min_length=1)
-    max_tokens: int = MAX_LENGTH  # to the end of the answer or of the context
-    max_completion_tokens: int | None = None  # the new name of max_tokens
-
-    top_logprobs: Annotated[Any, _only(0)] = None
-    tools: Annotated[Any, _only([])] = None
-    functions: Annotated[Any, _only([])] = None
-    response_format: Annotated[Any, _only({"type": "text"})] = None
-    modalities: Annotated[Any, _only(["text"])] = None
+    max_tokens: TokenLimit = MAX_LENGTH  # to the end of the answer or of the context
+    max_completion_tokens: TokenLimit = MAX_LENGTH  # the new name of max_tokens

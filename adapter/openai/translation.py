@@ -5,14 +5,16 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from adapter.errors import ModelNotFound
+from adapter.errors import ModelNotFound, PromptTooLong, TorchbridgeError
 from adapter.invalid_fields import invalid_request
-from adapter.openai.schema import ChatCompletionRequest, CompletionRequest, Message, OpenAIRequest
-from adapter.schema import NAME_PATTERN, ChatGenerationRequest, ChatMessage, GenerationRequest
+from adapter.openai.messages import Message
+from adapter.openai.schema import ChatCompletionRequest, CompletionRequest, OpenAIRequest
+from adapter.schema import MAX_PROMPT_CHARACTERS, NAME_PATTERN, ChatGenerationRequest, ChatMessage, GenerationRequest
 
 VERSION_SEPARATOR = "@"  # no name has one
 
 _SPEAKERS = {"user": "User", "assistant": "Assistant"}
+_SAME_NAMES = {"top_p", "top_k", "repetition_penalty", "stop", "seed"}
 
 _Request = TypeVar("_Request", bound=GenerationRequest)
 
@@ -24,16 +26,15 @@ def from_completion(request: CompletionRequest) -> GenerationRequest:
 
 
 def from_chat(request: ChatCompletionRequest) -> ChatGenerationRequest:
-    limit, most = "max_completion_tokens", request.max_completion_tokens
-    if most is None:
-        limit, most = "max_tokens", request.max_tokens
+    limits = {"max_completion_tokens": request.max_completion_tokens, "max_tokens": request.max_tokens}
+    limit = min(limits, key=lambda name: limits[name])
     return _valid(
         ChatGenerationRequest,
         request,
         {"max_length": limit, "prompt": "messages"},
         prompt=plain_chat(request.messages),
         messages=[ChatMessage(role=_role(message), content=message.content) for message in request.messages],
-        max_length=most,
+        max_length=limits[limit],
     )
 
 
@@ -60,14 +61,30 @@ def _role(message: Message) -> str:
 
 def _valid(kind: type[_Request], request: OpenAIRequest, names: dict[str, str], **fields: Any) -> _Request:
     """A request of ours; whatever is wrong with a field is said of OpenAI's `names` for it."""
-    if request.model is not None:
+    if request.model:  # "" names none, as for vLLM
         fields["model"], fields["model_version"] = model_and_version(request.model)
-    same = request.model_dump(include={"temperature", "top_p", "top_k", "repetition_penalty", "stop", "seed"})
     try:
-        return kind(**same, **fields)
+        return kind(**_sampling(request), **fields)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
-        for detail in details:
-            field, *rest = detail["loc"]
-            detail["loc"] = (names.get(str(field), field), *rest)
-        raise invalid_request(details) from None
+        raise _refusal(error, names) from None
+
+
+def _sampling(request: OpenAIRequest) -> dict[str, Any]:
+    sent = request.model_dump(include=_SAME_NAMES, exclude_unset=True)
+    if request.top_p == 0:  # the likeliest token is all that is left
+        return sent | {"temperature": 0, "top_p": None}
+    return sent | {"temperature": request.temperature}
+
+
+def _refusal(error: ValidationError, names: dict[str, str]) -> TorchbridgeError:
+    details = error.errors(include_url=False, include_input=False)
+    is_too_long = any(detail["type"] == "string_too_long" and detail["loc"] == ("prompt",) for detail in details)
+    for detail in details:
+        field, *rest = detail["loc"]
+        detail["loc"] = (names.get(str(field), field), *rest)
+    refusal = invalid_request(details)
+    if is_too_long:
+        # Longer than any prompt may be: for a client it is as if it did not fit into the context.
+        words = f"The prompt is too long: this server takes at most {MAX_PROMPT_CHARACTERS:,} characters."
+        return PromptTooLong(words, errors=refusal.errors)
+    return refusal
