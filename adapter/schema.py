@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, core_schema
 
 # Of what WorkerRequest takes (adapter/worker_contract.py): an archive packed today is served by every later gateway.
-CONTRACT_VERSION = 1
+CONTRACT_VERSION = 2
 
 MAX_PROMPT_CHARACTERS = 1_000_000
 MAX_LENGTH = 32_768

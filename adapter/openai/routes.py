@@ -48,7 +48,7 @@ def openai_routes(
     async def answer(
         kind: Kind, body: OpenAIRequest, request: GenerationRequest, call: Call, http: Request
     ) -> Response:
-        call = replace(call, user=call.user or body.user)
+        call = replace(call, user=call.user or body.user, uses_model_defaults=True)
         if body.stream:
             encoding = Chunks(kind, include_usage=body.stream_options.include_usage)
             arrivals = generator.stream(request, call)

@@ -58,7 +58,7 @@ class StreamOptions(Lenient):
 
 class OpenAIRequest(Unsupported):
     model: str | None = None
-    temperature: float = 1
+    temperature: float | None = None
     top_p: float | None = None
     top_k: Annotated[int, AfterValidator(_top_k)] | None = None  # this one and the next are vLLM's
     repetition_penalty: Annotated[float, AfterValidator(_repetition_penalty)] | None = None

@@ -77,6 +77,17 @@ def test_it_answers_whole_and_streamed(gateway: httpx.Client, model: str, said: 
     assert (events[0], events[-1]) == ("start", "done")
 
 
+@pytest.mark.parametrize(
+    "stop", [pytest.param(list("abcdefghi"), id="nine of them"), pytest.param(["a" * 101], id="a long one")]
+)
+def test_what_its_worker_cannot_know_is_refused_by_the_fields_name(gateway: httpx.Client, stop: list[str]) -> None:
+    refused = gateway.post("/generate/stream", json={"prompt": "Once", "model": "contract1-chat", "stop": stop})
+    assert refused.status_code == 422
+    problem = refused.json()
+    assert (problem["code"], problem["errors"][0]["field"].split(".")[0]) == ("invalid_request", "stop")
+    assert "packed for version 1 of the contract" in problem["detail"]
+
+
 def test_a_chat_goes_through_the_template_that_was_packed(gateway: httpx.Client) -> None:
     chat = {"messages": [{"role": "user", "content": "Hi"}], "model": "contract1-chat", "max_tokens": 5}
     answer = gateway.post("/v1/chat/completions", json=chat)

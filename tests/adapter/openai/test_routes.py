@@ -161,3 +161,15 @@ async def test_a_model_is_found_by_its_name_with_and_without_a_version(client: h
 async def test_a_model_that_is_not_there_is_not_found(client: httpx.AsyncClient, model: str) -> None:
     answer = await client.get(f"/v1/models/{model}")
     assert (answer.status_code, answer.json()["error"]["param"]) == (404, "model")
+
+
+@pytest.mark.parametrize("said", [{}, {"temperature": None}], ids=str)
+@BOTH
+async def test_the_models_authors_have_the_say_where_it_is_silent(
+    client: httpx.AsyncClient, inference: FakeInference, path: str, body: Any, said: Any
+) -> None:
+    """Of this model they say nothing, which is a temperature of 1; our own routes take 0.7."""
+    await client.post(path, json=body | said)
+    await client.post(path, json=body | {"temperature": 0.2})
+    await client.post("/generate", json={"prompt": "Once"})
+    assert [request.temperature for request in inference.requests] == [1, 0.2, 0.7]
