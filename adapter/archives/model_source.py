@@ -11,6 +11,7 @@ from huggingface_hub import snapshot_download
 from adapter.archives.own_code import OwnCodeError, refuse_own_code
 from adapter.archives.safetensors_header import SafetensorsHeaderError, read_safetensors_header
 
+_SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -26,12 +27,13 @@ TOKENIZER_FILES = (
 SERVED_FILES = (
     "config.json",
     "generation_config.json",
-    "model.safetensors",
+    _SINGLE,
     "model-*.safetensors",
-    "model.safetensors.index.json",
+    _INDEX,
     *TOKENIZER_FILES,
 )
-_TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
+_ADAPTER = "adapter_config.json"  # of PEFT; looked for, and never served
+_WEIGHTS = ("*.safetensors", _INDEX)
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
 
 
@@ -46,7 +48,7 @@ def fetch_model(source: str) -> Path:
     if Path(source).exists() or source.startswith((".", "/", "~")) or source.count("/") > 1:
         raise ModelSourceError(f"{source} is not a directory.")
     try:
-        return Path(snapshot_download(source, allow_patterns=list(SERVED_FILES)))
+        return Path(snapshot_download(source, allow_patterns=[*SERVED_FILES, _ADAPTER]))
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelSourceError(f"{source} is neither a directory nor a model that the hub gives: {reason}") from error
@@ -68,14 +70,20 @@ def served_files(directory: Path) -> list[Path]:
     if not directory.is_dir():
         raise ModelSourceError(f"{directory} is not a directory.")
     files = sorted(path for path in directory.iterdir() if path.is_file())
+    _refuse_adapter(directory, files)
     for name in ("config.json", "generation_config.json", "tokenizer_config.json"):
         _refuse_own_code(directory / name, required=name == "config.json")
     weights = _weights(directory, files)
-    served = [path for path in files if path.suffix != ".safetensors" and matches(path, SERVED_FILES)]
-    if not any(matches(path, _TOKENIZERS) for path in served):
-        raise ModelSourceError(f"{directory} has no tokenizer (tokenizer.json).")
+    served = [path for path in files if not matches(path, _WEIGHTS) and matches(path, SERVED_FILES)]
+    if directory / "tokenizer.json" not in served:
+        # transformers would make one of other files, and some of its classes make an empty one of vocab.json.
+        raise ModelSourceError(
+            f"{directory} has no tokenizer.json. transformers writes it, with the tokenizer's library installed"
+            ' (sentencepiece or tiktoken): AutoTokenizer.from_pretrained("DIRECTORY").save_pretrained("DIRECTORY").'
+        )
     for path in weights:
-        _check_safetensors(path)
+        if path.suffix == ".safetensors":
+            _check_safetensors(path)
     for path in (*served, *weights):
         if not re.fullmatch(r"\w[\w.-]*", path.name, re.ASCII):
             raise ModelSourceError(f"{path} has a name that not every system reads alike.")
@@ -87,21 +95,40 @@ def matches(path: Path, patterns: tuple[str, ...]) -> bool:
 
 
 def _weights(directory: Path, files: list[Path]) -> list[Path]:
-    single, index = directory / "model.safetensors", directory / "model.safetensors.index.json"
+    """One file, or shards and their index."""
+    single, index = directory / _SINGLE, directory / _INDEX
+    shards = _shards(index) if index in files else []
     if single in files:
+        # save_pretrained() leaves the one of an earlier model when it writes shards, and transformers prefers it.
+        if any(path in files and path != single for path in shards):
+            raise ModelSourceError(
+                f"{directory} holds two models, {_SINGLE} and the shards that {_INDEX} names: remove one of them."
+            )
         return [single]
-    if index in files:
-        names = _read_json(index).get("weight_map")
-        if not isinstance(names, dict) or not names:
-            raise ModelSourceError(f"{index} has no weight_map.")
-        shards = [directory / str(name) for name in sorted(set(names.values()))]
-        missing = [path.name for path in shards if path not in files]
-        if missing:
-            raise ModelSourceError(f"{directory} lacks {', '.join(missing)}, which {index.name} names.")
-        return shards
+    if missing := [path.name for path in shards if path not in files]:
+        raise ModelSourceError(f"{directory} lacks {', '.join(missing)}, which {index.name} names.")
+    if shards:
+        return [*shards, index]
     pickles = [path.name for path in files if matches(path, _PICKLES)]
     reason = f"{', '.join(pickles)} could run code when loaded" if pickles else "there is no model.safetensors"
     raise ModelSourceError(f"{directory} has no safetensors weights: {reason}. save_pretrained() writes them.")
+
+
+def _shards(index: Path) -> list[Path]:
+    names = _read_json(index).get("weight_map")
+    if not isinstance(names, dict) or not names:
+        raise ModelSourceError(f"{index} has no weight_map.")
+    return [index.parent / str(name) for name in sorted(set(names.values()))]
+
+
+def _refuse_adapter(directory: Path, files: list[Path]) -> None:
+    if directory / _ADAPTER in files and not {directory / _SINGLE, directory / _INDEX} & {*files}:
+        raise ModelSourceError(
+            f"{directory} is an adapter ({_ADAPTER}), which changes another model and is none by itself. Merge them and"
+            ' pack MERGED: python -c "from peft import AutoPeftModelForCausalLM as Model; from transformers import'
+            f" AutoTokenizer; Model.from_pretrained({str(directory)!r}).merge_and_unload().save_pretrained('MERGED');"
+            f" AutoTokenizer.from_pretrained({str(directory)!r}).save_pretrained('MERGED')\""
+        )
 
 
 def _refuse_own_code(path: Path, *, required: bool) -> None:

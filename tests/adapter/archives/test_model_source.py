@@ -35,6 +35,16 @@ def test_takes_the_shards_that_the_index_names(model: Path) -> None:
         served_files(model)
 
 
+def test_an_index_whose_shards_are_gone_stays_out(model: Path) -> None:
+    (model / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model-00001-of-00001.safetensors"}}')
+    assert [path.name for path in served_files(model)] == list(FILES)
+
+
+def test_what_an_adapter_was_merged_into_is_a_model(model: Path) -> None:
+    (model / "adapter_config.json").write_text("{}")
+    assert [path.name for path in served_files(model)] == list(FILES)
+
+
 def test_a_model_of_the_hub_is_named_by_its_commit_and_a_directory_is_not(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,13 +67,46 @@ def _only_pickles(model: Path) -> None:
     (model / "model.safetensors").rename(model / "pytorch_model.bin")
 
 
+def _tokenizer_in(name: str) -> Callable[[Path], object]:
+    return lambda model: (model / "tokenizer.json").rename(model / name)
+
+
+def _adapter_with_configuration(model: Path) -> None:
+    (model / "model.safetensors").rename(model / "adapter_model.safetensors")
+    (model / "adapter_config.json").write_text('{"base_model_name_or_path": "org/base", "peft_type": "LORA"}')
+
+
+def _adapter(model: Path) -> None:
+    _adapter_with_configuration(model)
+    (model / "config.json").unlink()
+
+
+def _earlier_model_beside_shards(model: Path) -> None:
+    shard = "model-00001-of-00001.safetensors"
+    write_weights(model / shard)
+    (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": shard}}))
+
+
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
         pytest.param(_only_pickles, "pytorch_model.bin could run code", id="pickles only"),
         pytest.param(_remove("model.safetensors"), "no model.safetensors", id="no weights"),
         pytest.param(_remove("config.json"), "has no config.json", id="no configuration"),
-        pytest.param(_remove("tokenizer.json"), "no tokenizer", id="no tokenizer"),
+        pytest.param(_remove("tokenizer.json"), r"has no tokenizer\.json.*save_pretrained", id="no tokenizer"),
+        pytest.param(_tokenizer_in("tokenizer.model"), r"has no tokenizer\.json.*save_pretrained", id="SentencePiece"),
+        pytest.param(_tokenizer_in("vocab.json"), r"has no tokenizer\.json.*save_pretrained", id="only a vocabulary"),
+        pytest.param(_adapter, r"is an adapter.*merge_and_unload\(\)\.save_pretrained", id="an adapter"),
+        pytest.param(
+            _adapter_with_configuration,
+            r"is an adapter.*merge_and_unload",
+            id="an adapter with its model's config.json",
+        ),
+        pytest.param(
+            _earlier_model_beside_shards,
+            r"holds two models, model\.safetensors and the shards that",
+            id="two models",
+        ),
         pytest.param(_write("config.json", '{"auto_map": {}}'), "code of its own", id="own model code"),
         pytest.param(_write("tokenizer_config.json", '{"auto_map": {}}'), "code of its own", id="own tokenizer code"),
         pytest.param(_write("config.json", "{"), "not JSON", id="broken configuration"),
