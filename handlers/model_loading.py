@@ -1,13 +1,21 @@
 """A model directory to a model that is ready to serve: safetensors only, no network, no code from the directory."""
 
+import json
 import os
 import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from handlers.settings import HandlerSettings
 from handlers.slot_cache import UnsupportedModelError
@@ -25,19 +33,54 @@ class LoadedModel:
 
 
 def load_model(directory: Path, settings: HandlerSettings, device: str = "cpu") -> LoadedModel:
-    """Raises OSError or ValueError when there is no such model, UnsupportedModelError when we do not serve it."""
-    model = AutoModelForCausalLM.from_pretrained(
-        directory,
-        dtype="bfloat16" if settings.quantization == "int8" else settings.dtype,
-        use_safetensors=True,
-        local_files_only=True,
-        trust_remote_code=False,
-    ).eval()
+    """Raises OSError or ValueError when there is no such model, UnsupportedModelError when we do not serve it.
+
+    What its author should know of, and what does not keep it from being served, is logged as a warning.
+    """
+    dtype = "bfloat16" if settings.quantization == "int8" else settings.dtype
+    model = _load_checkpoint(directory, dtype, device)
     tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
     if not tokenizer.is_fast:
         raise UnsupportedModelError("the tokenizer has no tokenizer.json, which text in whole characters needs")
-    model.to(device)
     return LoadedModel(model, tokenizer, _stop_token_ids(model, tokenizer), _context_length(model, settings))
+
+
+def _load_checkpoint(directory: Path, dtype: str, device: str) -> PreTrainedModel:
+    generation_config = _generation_config(directory)
+    try:
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            directory,
+            dtype=dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            generation_config=GenerationConfig() if generation_config else None,  # so that it does not read the file
+        )
+    except (AttributeError, ImportError, KeyError, RuntimeError, TypeError) as error:
+        # What config.json holds is taken for the name of a function, or for a number, without being looked at.
+        raise UnsupportedModelError(
+            f"transformers cannot make a model of config.json and the weights: {type(error).__name__}: {error}"
+        ) from error
+    model = loaded
+    if generation_config:
+        model.generation_config = generation_config
+    moved: PreTrainedModel = model.eval().to(device)
+    return moved
+
+
+def _generation_config(directory: Path) -> GenerationConfig | None:
+    """What generation_config.json says, whatever generate() would think of it, since nobody calls generate() here.
+
+    Its constructor would refuse the whole model for one value, as transformers' own reading does.
+    """
+    try:
+        values = json.loads((directory / "generation_config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    config = GenerationConfig()
+    for name, value in values.items():
+        setattr(config, name, value)
+    return config
 
 
 def _stop_token_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
