@@ -17,7 +17,9 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from handlers.checkpoint import check_checkpoint, likely_missing
 from handlers.settings import HandlerSettings
+from handlers.short_list import short_list
 from handlers.slot_cache import UnsupportedModelError
 
 MAX_DEFAULT_CONTEXT_LENGTH = 4_096
@@ -48,20 +50,25 @@ def load_model(directory: Path, settings: HandlerSettings, device: str = "cpu") 
 def _load_checkpoint(directory: Path, dtype: str, device: str) -> PreTrainedModel:
     generation_config = _generation_config(directory)
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(  # its type knows nothing of output_loading_info
             directory,
             dtype=dtype,
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # check_checkpoint names them, transformers' own error does not
             generation_config=GenerationConfig() if generation_config else None,  # so that it does not read the file
         )
     except (AttributeError, ImportError, KeyError, RuntimeError, TypeError) as error:
         # What config.json holds is taken for the name of a function, or for a number, without being looked at.
+        missing = likely_missing(directory)
+        hint = f". What is missing is likely {short_list(missing)}" if missing else ""
         raise UnsupportedModelError(
-            f"transformers cannot make a model of config.json and the weights: {type(error).__name__}: {error}"
+            f"transformers cannot make a model of config.json and the weights: {type(error).__name__}: {error}{hint}"
         ) from error
-    model = loaded
+    model, info = loaded
+    check_checkpoint(model, directory, info)
     if generation_config:
         model.generation_config = generation_config
     moved: PreTrainedModel = model.eval().to(device)
