@@ -15,7 +15,7 @@ def test_model_that_a_worker_could_serve_passes() -> None:
 
 
 def test_model_that_the_engine_would_get_wrong_is_refused_in_one_line(tmp_path: Path) -> None:
-    AutoModelForCausalLM.from_config(BloomConfig(vocab_size=199, hidden_size=64, n_layer=1, n_head=4)).save_pretrained(
+    AutoModelForCausalLM.from_config(BloomConfig(vocab_size=2048, hidden_size=64, n_layer=1, n_head=4)).save_pretrained(
         tmp_path
     )
     for name in ("tokenizer.json", "tokenizer_config.json"):

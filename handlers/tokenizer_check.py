@@ -1,0 +1,80 @@
+"""Whether a tokenizer gives the tokens that its model was trained on, and none that the model does not have."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerBase
+
+from adapter.schema import ChatMessage, WorkerRequest
+from handlers.short_list import short_list
+from handlers.slot_cache import UnsupportedModelError
+from handlers.tokenization import encode_request
+
+logger = logging.getLogger(__name__)
+
+_SAMPLES = ("Hello,  world! It's 2024.", "\n\n    def f(x1):\n\treturn x1\n", "a naïve café", "你好 🙂")
+# What a chat template writes its own tokens around.
+_SYSTEM, _USER, _ASSISTANT = (ChatMessage(role=role, content="a") for role in ("system", "user", "assistant"))
+_CONVERSATIONS = (None, (_USER,), (_USER, _ASSISTANT, _USER), (_SYSTEM, _USER))
+
+
+def check_vocabulary(tokenizer: PreTrainedTokenizerBase, embeddings: int) -> None:
+    """Compares the ids that the tokenizer can give with the rows of the model's embedding.
+
+    Raises UnsupportedModelError where requests that nobody can tell from others would come to such an id: it is in
+    the vocabulary that texts are made of, it is an added token that is no special one, and so part of any text, or the
+    tokenizer or its chat template writes it itself. A special token that only a caller's own spelling of it can give
+    is a warning: fine-tunes often add a [PAD] that way, and whoever does not type it never notices.
+    """
+    beyond = {name: token_id for name, token_id in tokenizer.get_vocab().items() if token_id >= embeddings}
+    if not beyond:
+        return
+    added = tokenizer.added_tokens_decoder
+    given = {name for name, token_id in beyond.items() if token_id not in added or not added[token_id].special}
+    written = {*_written_ids(tokenizer), tokenizer.unk_token_id}
+    given |= {name for name, token_id in beyond.items() if token_id in written}
+    if given:
+        raise UnsupportedModelError(
+            f"the tokenizer has {len(beyond)} tokens beyond the model's {embeddings} embeddings, and ordinary requests"
+            f" come to {short_list(map(repr, given))}. Training that adds tokens to the one must resize the other:"
+            " model.resize_token_embeddings(len(tokenizer))"
+        )
+    logger.warning(
+        "The tokenizer has %d special tokens beyond the model's %d embeddings: a request with the text of one of them"
+        " cannot be answered (%s)",
+        len(beyond),
+        embeddings,
+        short_list(map(repr, beyond)),
+    )
+
+
+def warn_of_other_tokens(tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
+    """Logs a warning where the tokenizer does not split a text as the tokenizer.json of `directory` says.
+
+    transformers 5 takes the vocabulary from it, and how to split from the class that tokenizer_config.json names
+    (tokenization_utils_tokenizers.py, convert_to_native_format). The model was trained on one of the two.
+    """
+    written = Tokenizer.from_file(str(directory / "tokenizer.json"))
+    written.no_truncation()
+    written.no_padding()
+    for sample in _SAMPLES:
+        with suppress(Exception):  # it is of no narrower type where a tokenizer has no token for a character
+            expected = written.encode(sample, add_special_tokens=False).ids
+            if tokenizer(sample, add_special_tokens=False)["input_ids"] != expected:
+                logger.warning(
+                    "%s, which tokenizer_config.json names, splits %r in another way than tokenizer.json says: the one"
+                    " that the model was not trained on makes its answers worse",
+                    type(tokenizer).__name__,
+                    sample,
+                )
+                return
+
+
+def _written_ids(tokenizer: PreTrainedTokenizerBase) -> Iterator[int]:
+    """Of the tokens that surround a caller's text."""
+    for messages in _CONVERSATIONS:
+        with suppress(Exception):  # many templates take no system message, and some tokenizers not every character
+            yield from encode_request(tokenizer, WorkerRequest(id="", prompt="a", messages=messages))
