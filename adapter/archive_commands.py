@@ -160,8 +160,9 @@ def public_key(key: Annotated[Path, typer.Argument(metavar="KEY", help="A privat
 
 
 def _check_model(directory: Path, config: Path) -> Probes:
-    with Console(stderr=True).status(f"checking {directory}"):
-        return check_model(directory, config)
+    console = Console(stderr=True)
+    with console.status(f"checking {directory}"):
+        return check_model(directory, config, lambda warning: console.out(f"torchbridge: warning: {warning}"))
 
 
 def _print_probe(probe: Probe) -> None:

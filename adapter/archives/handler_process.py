@@ -1,20 +1,32 @@
 """Runs a command of the handler's code in another process: the adapter has no torch."""
 
+import os
 import subprocess
 import sys
+from dataclasses import dataclass
 
 from adapter.archives.archive import PROJECT
+
+_WARNING = "warning: "
 
 
 class HandlerProcessError(RuntimeError):
     """The command failed, and the message is its last line."""
 
 
-def run_handler(module: str, *arguments: str) -> bytes:
-    """What `python -m module` prints. Raises HandlerProcessError."""
+@dataclass(frozen=True, slots=True)
+class HandlerOutput:
+    printed: bytes
+    warnings: list[str]
+
+
+def run_handler(module: str, *arguments: str) -> HandlerOutput:
+    """What `python -m module` prints, and what it warns of on standard error. Raises HandlerProcessError."""
     command = [sys.executable, "-m", module, *arguments]
-    process = subprocess.run(command, cwd=PROJECT, capture_output=True, check=False)  # noqa: S603 - our own
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"}  # as a worker's
+    process = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, check=False)  # noqa: S603 - our own
+    lines = process.stderr.decode(errors="replace").strip().splitlines()
     if process.returncode:
-        lines = process.stderr.decode(errors="replace").strip().splitlines()
         raise HandlerProcessError((lines or ["it ended without a word"])[-1])
-    return process.stdout
+    warnings = [line.removeprefix(_WARNING) for line in lines if line.startswith(_WARNING)]
+    return HandlerOutput(process.stdout, warnings)

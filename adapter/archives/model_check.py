@@ -1,19 +1,36 @@
 """Asks the handler's own code whether a worker could serve a model."""
 
+import logging
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from adapter.archives.handler_process import HandlerProcessError, run_handler
-from adapter.archives.model_source import ModelSourceError
+from adapter.archives.model_source import ModelSourceError, served_files
 from adapter.probes import Probes
 
+logger = logging.getLogger(__name__)
 
-def check_model(directory: Path, config_file: Path) -> Probes:
-    """Loads the model once and records its probes. Raises ModelSourceError, which says why it cannot be served."""
+
+def check_model(directory: Path, config_file: Path, warn: Callable[[str], None] = logger.warning) -> Probes:
+    """Loads the model once and records its probes. Raises ModelSourceError, which says why it cannot be served.
+
+    `warn` gets each thing that its author should know of, and that does not keep it from being served.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        # A worker sees the files that are packed and no others: transformers would also read other chat templates, an
+        # adapter's configuration, and whatever it may learn to read.
+        packed = Path(temporary).resolve()
+        for path in served_files(directory):
+            (packed / path.name).symlink_to(path.resolve())
+        try:
+            output = run_handler("handlers.check_model", str(packed), str(config_file.resolve()))
+        except HandlerProcessError as error:
+            reason = str(error).replace(str(packed), str(directory))
+            raise ModelSourceError(f"{directory} cannot be served: {reason}") from error
+    for warning in output.warnings:
+        warn(warning)
     try:
-        printed = run_handler("handlers.check_model", str(directory.resolve()), str(config_file.resolve()))
-    except HandlerProcessError as error:
-        raise ModelSourceError(f"{directory} cannot be served: {error}") from error
-    try:
-        return Probes.from_bytes(printed)
+        return Probes.from_bytes(output.printed)
     except ValueError as error:
         raise ModelSourceError(f"{directory} cannot be served: its check printed something else than probes") from error

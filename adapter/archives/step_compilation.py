@@ -24,7 +24,7 @@ def compile_steps(archive: Path, compiled_steps: Path) -> Path:
         with zipfile.ZipFile(archive) as mar:
             mar.extractall(unpacked)
         try:
-            printed = run_handler("handlers.compile_model", unpacked, str(compiled_steps.resolve()))
+            printed = run_handler("handlers.compile_model", unpacked, str(compiled_steps.resolve())).printed
         except HandlerProcessError as error:
             raise ArchiveError(f"{archive} cannot be compiled: {error}") from error
     return Path(printed.decode().strip())

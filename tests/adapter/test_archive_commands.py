@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from adapter import cli
 from adapter.archives.archive import PROJECT, build_archive
 from adapter.archives.probes import read_probes
+from tests.adapter.archives.model_files import add_tensor
 
 TINY = str(PROJECT / "models" / "tiny")
 
@@ -37,6 +39,19 @@ def test_what_the_model_answered_is_packed_too(signed: Path) -> None:
     probes = read_probes(signed / "tiny-1.0.mar")
     assert probes is not None
     assert "Once upon a time" in {probe.prompt for probe in probes.probes}
+
+
+def test_what_pack_warns_of_is_said_and_no_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = Path(shutil.copytree(TINY, tmp_path / "model"))
+    add_tensor(model / "model.safetensors", "model.layers.99.weight")
+
+    assert run("pack", str(model), "--name", "tiny", "--version", "1.0", "--output", str(tmp_path)) == 0
+
+    printed = capsys.readouterr()
+    assert [line for line in printed.err.splitlines() if "warning" in line] == [
+        "torchbridge: warning: The checkpoint has tensors that LlamaForCausalLM does not use: model.layers.99.weight"
+    ]
+    assert printed.out.startswith(f"{tmp_path / 'tiny-1.0.mar'}\n")
 
 
 def test_without_a_key_nobody_is_said_to_have_signed(signed: Path, capsys: pytest.CaptureFixture[str]) -> None:

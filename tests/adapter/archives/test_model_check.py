@@ -1,14 +1,20 @@
 """The check runs the handler's real code in its real process."""
 
 import json
+import re
 import shutil
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from adapter.archives import model_check
 from adapter.archives.archive import DEFAULT_MODEL_CONFIG, PROJECT, build_archive
+from adapter.archives.handler_process import HandlerOutput, run_handler
 from adapter.archives.model_check import check_model
 from adapter.archives.model_source import ModelSourceError
+from tests.adapter.archives.model_files import add_tensor, rename_tensor
 
 TINY = PROJECT / "models" / "tiny"
 
@@ -31,9 +37,13 @@ def test_model_that_can_be_served_is_recorded_alike_everywhere(monkeypatch: pyte
     assert len(recorded) == 1
 
 
-def test_model_that_cannot_be_served_is_not_packed(tmp_path: Path) -> None:
-    model = tmp_path / "model"
-    shutil.copytree(TINY, model)
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    return Path(shutil.copytree(TINY, tmp_path / "model"))
+
+
+def test_model_that_cannot_be_served_is_not_packed(model: Path, tmp_path: Path) -> None:
     config = json.loads((model / "config.json").read_text())
     (model / "config.json").write_text(json.dumps(config | {"model_type": "unheard-of"}))
 
@@ -41,3 +51,62 @@ def test_model_that_cannot_be_served_is_not_packed(tmp_path: Path) -> None:
         build_archive(model, "a", "1.0", tmp_path / "store", check=check_model)
 
     assert not (tmp_path / "store").exists()
+
+
+def test_what_the_checkpoint_lacks_is_named_where_it_is_packed(model: Path, tmp_path: Path) -> None:
+    rename_tensor(model / "model.safetensors", "model.norm.weight", "model.lost.weight")
+
+    with pytest.raises(ModelSourceError, match=r"lacks tensors of LlamaForCausalLM: model\.norm\.weight"):
+        build_archive(model, "a", "1.0", tmp_path / "store", check=check_model)
+
+    assert not (tmp_path / "store").exists()
+
+
+def test_what_does_not_keep_a_model_from_being_served_is_a_warning(model: Path) -> None:
+    add_tensor(model / "model.safetensors", "model.layers.99.weight")
+    warnings: list[str] = []
+
+    check_model(model, DEFAULT_MODEL_CONFIG, warnings.append)
+
+    assert warnings == ["The checkpoint has tensors that LlamaForCausalLM does not use: model.layers.99.weight"]
+
+
+def stray_template(model: Path) -> None:
+    templates = model / "additional_chat_templates"
+    templates.mkdir()
+    (templates / "default.jinja").write_text("{{ raise_exception('never packed') }}")
+    (model / "chat_template.jinja").unlink(missing_ok=True)
+
+
+def adapter_of_a_model_that_is_not_here(model: Path) -> None:
+    (model / "adapter_config.json").write_text('{"base_model_name_or_path": "org/base", "peft_type": "LORA"}')
+
+
+def weights_of_another_model(model: Path) -> None:
+    (model / "consolidated.safetensors").write_bytes(b"no weights")
+
+
+@pytest.mark.parametrize("add", [stray_template, adapter_of_a_model_that_is_not_here, weights_of_another_model])
+def test_what_is_checked_is_what_is_packed(
+    add: Callable[[Path], None], model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[dict[str, bytes]] = []
+
+    def noting(module: str, directory: str, config: str) -> HandlerOutput:
+        checked.append({path.name: path.read_bytes() for path in Path(directory).iterdir()})
+        return run_handler(module, directory, config)
+
+    monkeypatch.setattr(model_check, "run_handler", noting)
+    add(model)
+
+    with zipfile.ZipFile(build_archive(model, "a", "1.0", tmp_path / "store", check=check_model)) as archive:
+        packed = {
+            name.removeprefix("model/"): archive.read(name) for name in archive.namelist() if name.startswith("model/")
+        }
+    assert checked == [packed]
+
+
+def test_a_reason_names_the_directory_of_the_model_and_not_that_of_the_check(model: Path) -> None:
+    (model / "config.json").write_text("{}")
+    with pytest.raises(ModelSourceError, match=f"Unrecognized model in {re.escape(str(model))}"):
+        check_model(model, DEFAULT_MODEL_CONFIG)
