@@ -14,8 +14,9 @@ from adapter.probes import Probe, Probes
 from handlers.engine import Engine
 from handlers.model_loading import LoadedModel
 from handlers.probe_check import in_tenths, log_probabilities, next_log_probabilities
+from handlers.prompt_encoding import PromptEncodingError, encode_prompt
 from handlers.sampling import SamplingParameters
-from handlers.tokenization import Detokenizer, encode_prompt
+from handlers.tokenization import Detokenizer
 
 _PROMPTS = (
     "Once upon a time",
@@ -30,16 +31,25 @@ _LEAST_LEAD = 0.5
 
 
 def record_probes(loaded: LoadedModel) -> Probes:
-    """Leaves the model in float32. A prompt that does not fit into the context is left out."""
+    """Leaves the model in float32. A prompt that does not fit into the context is left out, and one that the tokenizer
+    cannot write.
+    """
     model = loaded.model.float()
     engine = Engine(model, loaded.stop_token_ids, slots=1, context_length=loaded.context_length)
     probes = []
     with _one_thread():
         for prompt in _PROMPTS:
-            prompt_tokens = encode_prompt(loaded.tokenizer, prompt)
+            prompt_tokens = _encode(prompt, loaded)
             if 1 <= len(prompt_tokens) < loaded.context_length:
                 probes.append(_record(prompt, prompt_tokens, engine, loaded))
     return Probes(probes=tuple(probes))
+
+
+def _encode(prompt: str, loaded: LoadedModel) -> list[int]:
+    try:
+        return encode_prompt(loaded.tokenizer, prompt)
+    except PromptEncodingError:
+        return []
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from handlers.generation import Generation, TextGeneration
 from handlers.model_loading import choose_num_threads, load_model
 from handlers.packed_linear import pack_linear_layers
 from handlers.probe_check import check_probes
+from handlers.prompt_encoding import PromptEncodingError
 from handlers.run_ahead import Failure, RunAhead
 from handlers.sampling import SamplingParameters
 from handlers.self_check import check_engine
@@ -147,7 +148,7 @@ class TextGenerationHandler:
             return self._refuse(request_id, 0, ErrorCode.INVALID_REQUEST, "The request is not valid.")
         try:
             prompt = encode_request(self._tokenizer, request)
-        except ChatTemplateError as error:
+        except (ChatTemplateError, PromptEncodingError) as error:
             logger.warning("request %s: %r", request_id, error.__cause__)
             return self._refuse(request.id, 0, ErrorCode.INVALID_REQUEST, str(error))
         most = self._engine.context_length - 1

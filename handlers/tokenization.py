@@ -7,6 +7,7 @@ from tokenizers.decoders import DecodeStream
 from transformers import PreTrainedTokenizerBase
 
 from adapter.schema import WorkerRequest
+from handlers.prompt_encoding import encode_prompt
 
 _USERS_TURN = "\nUser:"  # in a conversation as plain text (adapter/openai/translation.py, plain_chat)
 _MAX_REASON_CHARACTERS = 200
@@ -36,12 +37,6 @@ def stop_strings(tokenizer: PreTrainedTokenizerBase, request: WorkerRequest) -> 
     """Those of the request. Without a chat template an answer also ends before it goes on as the user."""
     is_plain_chat = request.messages is not None and tokenizer.chat_template is None
     return (*request.stop, _USERS_TURN) if is_plain_chat else request.stop
-
-
-def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
-    """The prompt as the model was trained to see it, its beginning-of-sequence token included."""
-    ids: list[int] = tokenizer(prompt, verbose=False)["input_ids"]
-    return ids
 
 
 class Detokenizer:

@@ -8,7 +8,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from adapter.openai.schema import ChatCompletionRequest
 from adapter.openai.translation import from_chat
 from adapter.schema import WorkerRequest
-from handlers.tokenization import ChatTemplateError, Detokenizer, encode_prompt, encode_request, stop_strings
+from handlers.prompt_encoding import encode_prompt
+from handlers.tokenization import ChatTemplateError, Detokenizer, encode_request, stop_strings
 
 TINY = Path(__file__).parents[2] / "models" / "tiny"
 TEXTS = ["Once upon a time", "naïve café", "你好，世界。", "👩‍👩‍👧‍👦 and 🏳️‍🌈", "a\u2028b\r\n\tc", "עברית"]
@@ -52,10 +53,6 @@ def test_character_that_the_model_never_finishes_comes_out_as_a_replacement_char
 
     assert detokenizer.push(first_byte) == ""
     assert detokenizer.flush() == "\ufffd"
-
-
-def test_prompt_begins_as_the_model_was_trained(tokenizer: PreTrainedTokenizerBase) -> None:
-    assert encode_prompt(tokenizer, "Once")[0] == tokenizer.bos_token_id
 
 
 def with_template(tokenizer: PreTrainedTokenizerBase, template: str | None) -> PreTrainedTokenizerBase:
