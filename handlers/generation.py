@@ -4,8 +4,6 @@ import math
 import time
 from collections.abc import Sequence
 
-from transformers import PreTrainedTokenizerBase
-
 from adapter.event_stream import encode_event
 from adapter.schema import (
     DeltaEvent,
@@ -18,8 +16,8 @@ from adapter.schema import (
     StreamEvent,
     WorkerRequest,
 )
+from handlers.detokenization import Detokenizer, TokenDecoder
 from handlers.stop_strings import StopStrings
-from handlers.tokenization import Detokenizer
 
 # Seconds between two deltas of an answer at least, as each costs TorchServe and the gateway more than a small model's
 # step: for a reader no slower than a screen, and for who waits for the whole often enough to show that it goes on.
@@ -85,9 +83,11 @@ class Generation:
 class TextGeneration(Generation):
     """A generation that the engine runs."""
 
-    def __init__(self, start: StartEvent, request: WorkerRequest, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, start: StartEvent, request: WorkerRequest, decoder: TokenDecoder, prompt: Sequence[int]) -> None:
+        """`prompt`: the token ids that the engine was given."""
         super().__init__(start, _READ_INTERVAL if request.stream else _UNREAD_INTERVAL)
-        self._detokenizer = Detokenizer(tokenizer)
+        # What an assistant says is a text of its own. Any other answer goes on in the middle of the prompt's.
+        self._detokenizer = Detokenizer(decoder, prompt if request.messages is None else ())
         self._stop_strings = StopStrings(request.stop)
         self._text: list[str] = []
         self._num_tokens = 0
@@ -100,18 +100,23 @@ class TextGeneration(Generation):
     def push(self, token_ids: Sequence[int], end_reason: FinishReason | None) -> None:
         """Adds tokens; `end_reason` says that they are the engine's last. After a stop string nothing is added."""
         for token_id in token_ids[:-1] if end_reason == "stop" else token_ids:
-            if self.is_ended:
-                return
-            self._num_tokens += 1
-            self._add(self._detokenizer.push(token_id))
-        if end_reason is not None and not self.is_ended:
-            self._num_tokens += end_reason == "stop"  # the token that says so has no text
+            self._add_token(token_id, self._detokenizer.push(token_id))
+        if end_reason == "stop":
+            self._add_token(token_ids[-1], "")  # the token that says so has no text
+        if end_reason is not None:
             self._add(self._detokenizer.flush())
         if end_reason is not None and not self.is_ended:
             self._give(self._stop_strings.flush())
             self._finish(end_reason)
 
+    def _add_token(self, token_id: int, piece: str) -> None:
+        if not self.is_ended:
+            self._num_tokens += 1
+        self._add(piece)
+
     def _add(self, piece: str) -> None:
+        if self.is_ended:
+            return
         self._give(self._stop_strings.push(piece))
         if self._stop_strings.is_found:
             self._finish("stop_sequence")

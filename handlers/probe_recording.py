@@ -8,15 +8,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-from transformers import PreTrainedTokenizerBase
 
 from adapter.probes import Probe, Probes
+from handlers.detokenization import Detokenizer, TokenDecoder
 from handlers.engine import Engine
 from handlers.model_loading import LoadedModel
 from handlers.probe_check import in_tenths, log_probabilities, next_log_probabilities
 from handlers.prompt_encoding import PromptEncodingError, encode_prompt
 from handlers.sampling import SamplingParameters
-from handlers.tokenization import Detokenizer
 
 _PROMPTS = (
     "Once upon a time",
@@ -68,7 +67,7 @@ def _record(prompt: str, prompt_tokens: list[int], engine: Engine, loaded: Loade
     answer_tokens = answer_tokens[: _num_clear(prompt_tokens, answer_tokens, loaded)]
     is_stopped = bool(answer_tokens) and answer_tokens[-1] in loaded.stop_token_ids
     visible = answer_tokens[:-1] if is_stopped else answer_tokens
-    answer, num_tokens = _whole_characters(loaded.tokenizer, visible)
+    answer, num_tokens = _whole_characters(Detokenizer(TokenDecoder(loaded.tokenizer), prompt_tokens), visible)
     if num_tokens < len(visible):
         answer_tokens, is_stopped = answer_tokens[:num_tokens], False
     return Probe(
@@ -99,12 +98,11 @@ def _num_clear(prompt_tokens: Sequence[int], answer_tokens: Sequence[int], loade
     return int(is_clear.cumprod(dim=0).sum())
 
 
-def _whole_characters(tokenizer: PreTrainedTokenizerBase, tokens: Sequence[int]) -> tuple[str, int]:
+def _whole_characters(detokenizer: Detokenizer, tokens: Sequence[int]) -> tuple[str, int]:
     """The text up to the last token that ends with a character, and the number of tokens up to there."""
-    detokenizer = Detokenizer(tokenizer)
     text, whole, num_tokens = "", "", 0
     for count, token in enumerate(tokens, start=1):
         text += detokenizer.push(token)
-        if not detokenizer.flush():
+        if not detokenizer.is_within_character:
             whole, num_tokens = text, count
     return whole, num_tokens

@@ -17,6 +17,7 @@ from adapter.event_stream import CONTENT_TYPE
 from adapter.schema import ErrorCode, Problem, StartEvent, WorkerRequest
 from handlers.archive_integrity import check_unpacked_files
 from handlers.compiled_steps import find_compiled_steps
+from handlers.detokenization import TokenDecoder
 from handlers.generation import Generation, TextGeneration
 from handlers.model_loading import choose_num_threads, load_model
 from handlers.packed_linear import pack_linear_layers
@@ -92,6 +93,7 @@ class TextGenerationHandler:
         torch.set_num_threads(settings.threads or choose_num_threads(loaded.model))
         compiled_steps = find_compiled_steps(self._model_digest) if gpu is None else None
         self._tokenizer = loaded.tokenizer
+        self._token_decoder = TokenDecoder(loaded.tokenizer)
         self._engine = worker_engine(loaded, settings, compiled_steps)
         check_engine(self._engine, loaded.model)
         check_probes(directory, loaded)
@@ -166,7 +168,7 @@ class TextGenerationHandler:
         )
         self._run_ahead.submit(request_id, prompt, request.max_length, parameters, is_awaited=request.stream)
         request = request.model_copy(update={"stop": stop_strings(self._tokenizer, request)})
-        return TextGeneration(self._start_event(request.id, len(prompt)), request, self._tokenizer)
+        return TextGeneration(self._start_event(request.id, len(prompt)), request, self._token_decoder, prompt)
 
     def _refuse(self, request_id: str, prompt_tokens: int, code: ErrorCode, detail: str) -> Generation:
         generation = Generation(self._start_event(request_id, prompt_tokens))

@@ -1,9 +1,8 @@
-"""Prompt to token ids, and token ids back to text as they come, in whole characters."""
+"""A request's prompt or conversation to token ids, and what ends its answer."""
 
 from typing import Any
 
 from jinja2 import TemplateError
-from tokenizers.decoders import DecodeStream
 from transformers import PreTrainedTokenizerBase
 
 from adapter.schema import WorkerRequest
@@ -37,25 +36,3 @@ def stop_strings(tokenizer: PreTrainedTokenizerBase, request: WorkerRequest) -> 
     """Those of the request. Without a chat template an answer also ends before it goes on as the user."""
     is_plain_chat = request.messages is not None and tokenizer.chat_template is None
     return (*request.stop, _USERS_TURN) if is_plain_chat else request.stop
-
-
-class Detokenizer:
-    """The text of one answer, piece by piece; a piece never ends within a character."""
-
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        self._tokenizer = tokenizer
-        self._stream = DecodeStream(skip_special_tokens=True)
-        self._ids: list[int] = []
-        self._given = 0
-
-    def push(self, token_id: int) -> str:
-        """The characters that this token completes, often none."""
-        self._ids.append(token_id)
-        piece = self._stream.step(self._tokenizer.backend_tokenizer, token_id) or ""
-        self._given += len(piece)
-        return piece
-
-    def flush(self) -> str:
-        """What is left when no token follows: at most a character that the model did not finish, as U+FFFD."""
-        text: str = self._tokenizer.backend_tokenizer.decode(self._ids, skip_special_tokens=True)
-        return text[self._given :]

@@ -16,6 +16,7 @@ from adapter.schema import (
     StreamEvent,
     WorkerRequest,
 )
+from handlers.detokenization import TokenDecoder
 from handlers.generation import Generation, TextGeneration
 
 START = StartEvent(id="a", model="tiny", model_version="1.0", model_digest="1f", prompt_tokens=3)
@@ -31,7 +32,7 @@ def ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
 
 
 def make(tokenizer: PreTrainedTokenizerBase, **request: Any) -> TextGeneration:
-    return TextGeneration(START, WorkerRequest(id="a", prompt="p", **request), tokenizer)
+    return TextGeneration(START, WorkerRequest(id="a", prompt="p", **request), TokenDecoder(tokenizer), [])
 
 
 def take_events(generation: Generation) -> list[StreamEvent]:
