@@ -88,7 +88,7 @@ class TextGeneration(Generation):
         super().__init__(start, _READ_INTERVAL if request.stream else _UNREAD_INTERVAL)
         # What an assistant says is a text of its own. Any other answer goes on in the middle of the prompt's.
         self._detokenizer = Detokenizer(decoder, prompt if request.messages is None else ())
-        self._stop_strings = StopStrings(request.stop)
+        self._stop_strings = StopStrings(request.stop, decoder.special_tokens)
         self._text: list[str] = []
         self._num_tokens = 0
         self._started_at = time.monotonic()
@@ -112,6 +112,8 @@ class TextGeneration(Generation):
     def _add_token(self, token_id: int, piece: str) -> None:
         if not self.is_ended:
             self._num_tokens += 1
+        if mark := self._stop_strings.mark_of(token_id):
+            piece += self._detokenizer.flush() + mark
         self._add(piece)
 
     def _add(self, piece: str) -> None:
