@@ -22,7 +22,7 @@ from handlers.checkpoint import check_checkpoint, likely_missing
 from handlers.settings import HandlerSettings
 from handlers.short_list import short_list
 from handlers.slot_cache import UnsupportedModelError
-from handlers.tokenizer_check import check_vocabulary
+from handlers.tokenizer_check import check_vocabulary, check_vocabulary_file
 
 MAX_DEFAULT_CONTEXT_LENGTH = 4_096
 _TIMED_STEPS = 3
@@ -46,6 +46,7 @@ def load_model(directory: Path, settings: HandlerSettings, device: str = "cpu") 
     tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
     if not tokenizer.is_fast:
         raise UnsupportedModelError("the tokenizer has no tokenizer.json, which text in whole characters needs")
+    check_vocabulary_file(tokenizer, directory)
     check_vocabulary(tokenizer, cast("nn.Embedding", model.get_input_embeddings()).num_embeddings)
     return LoadedModel(model, tokenizer, _stop_token_ids(model, tokenizer), _context_length(model, settings))
 

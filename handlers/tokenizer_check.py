@@ -1,7 +1,8 @@
 """Whether a tokenizer gives the tokens that its model was trained on, and none that the model does not have."""
 
+import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -51,12 +52,37 @@ def check_vocabulary(tokenizer: PreTrainedTokenizerBase, embeddings: int) -> Non
     )
 
 
+def check_vocabulary_file(tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
+    """Raises UnsupportedModelError where transformers makes a tokenizer of less than the vocabulary, without a word.
+
+    So some of its classes do with a vocab.json that is another class's (LlamaTokenizer: three tokens are left).
+    """
+    known = tokenizer.get_vocab().keys()
+    lost = [entry for entry in _vocabulary_file(directory) if entry not in known]
+    if lost:
+        raise UnsupportedModelError(
+            f"{type(tokenizer).__name__} does not know {len(lost)} tokens of the vocabulary's file"
+            f" ({short_list(map(repr, lost))}): the right class writes the tokenizer.json that is missing"
+        )
+
+
+def _vocabulary_file(directory: Path) -> Iterable[str]:
+    if (directory / "tokenizer.json").exists():
+        return ()
+    if (directory / "vocab.json").exists():
+        vocabulary: dict[str, int] = json.loads((directory / "vocab.json").read_text(encoding="utf-8"))
+        return vocabulary
+    return (directory / "vocab.txt").read_text(encoding="utf-8").split("\n")[:-1]
+
+
 def warn_of_other_tokens(tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
     """Logs a warning where the tokenizer does not split a text as the tokenizer.json of `directory` says.
 
     transformers 5 takes the vocabulary from it, and how to split from the class that tokenizer_config.json names
     (tokenization_utils_tokenizers.py, convert_to_native_format). The model was trained on one of the two.
     """
+    if not (directory / "tokenizer.json").exists():
+        return
     written = Tokenizer.from_file(str(directory / "tokenizer.json"))
     written.no_truncation()
     written.no_padding()

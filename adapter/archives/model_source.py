@@ -32,6 +32,8 @@ SERVED_FILES = (
     _INDEX,
     *TOKENIZER_FILES,
 )
+# What transformers makes a tokenizer.json of without a further library; the check compares what it has made with it.
+_TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt")
 _ADAPTER = "adapter_config.json"  # of PEFT; looked for, and never served
 _WEIGHTS = ("*.safetensors", _INDEX)
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
@@ -75,8 +77,7 @@ def served_files(directory: Path) -> list[Path]:
         _refuse_own_code(directory / name, required=name == "config.json")
     weights = _weights(directory, files)
     served = [path for path in files if not matches(path, _WEIGHTS) and matches(path, SERVED_FILES)]
-    if directory / "tokenizer.json" not in served:
-        # transformers would make one of other files, and some of its classes make an empty one of vocab.json.
+    if not any(matches(path, _TOKENIZERS) for path in served):
         raise ModelSourceError(
             f"{directory} has no tokenizer.json. transformers writes it, with the tokenizer's library installed"
             ' (sentencepiece or tiktoken): AutoTokenizer.from_pretrained("DIRECTORY").save_pretrained("DIRECTORY").'

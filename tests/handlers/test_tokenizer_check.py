@@ -1,6 +1,7 @@
 """A tokenizer whose tokens are not the model's."""
 
 import copy
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from transformers import AutoTokenizer, LlamaConfig, PreTrainedTokenizerFast
 from handlers.engine import Engine
 from handlers.sampling import SamplingParameters
 from handlers.slot_cache import UnsupportedModelError
-from handlers.tokenizer_check import check_vocabulary, warn_of_other_tokens
+from handlers.tokenizer_check import check_vocabulary, check_vocabulary_file, warn_of_other_tokens
 from tests.handlers.character_tokenizer import UNKNOWN, character_tokenizer
 from tests.handlers.saved_models import SIZES, change_json, load, save_model
 
@@ -130,6 +131,32 @@ def test_a_tokenizer_class_that_splits_as_its_file_does_not_is_a_warning(
 
     (warning,) = caplog.messages
     assert warning.startswith("Qwen2Tokenizer, which tokenizer_config.json names, splits ")
+
+
+@pytest.mark.parametrize("kind", ["GPT2Tokenizer", "Qwen2Tokenizer"])
+def test_an_older_model_may_have_its_vocabulary_in_files_of_its_own(tmp_path: Path, kind: str) -> None:
+    tiny = with_separate_files(tmp_path / "tiny", kind)
+    check_vocabulary_file(AutoTokenizer.from_pretrained(tiny), tiny)
+
+
+def test_a_tokenizer_class_that_reads_other_files_is_refused_and_not_made_empty(tmp_path: Path) -> None:
+    tiny = with_separate_files(tmp_path / "tiny", "LlamaTokenizer")
+    (tiny / "merges.txt").unlink()
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    with pytest.raises(UnsupportedModelError, match=r"does not know \d+ tokens of the vocabulary's file"):
+        check_vocabulary_file(tokenizer, tiny)
+
+
+def with_separate_files(directory: Path, kind: str) -> Path:
+    """models/tiny's tokenizer as it was written before there was tokenizer.json."""
+    shutil.copytree(TINY, directory)
+    model = json.loads((directory / "tokenizer.json").read_text())["model"]
+    (directory / "vocab.json").write_text(json.dumps(model["vocab"]))
+    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
+    (directory / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]))
+    (directory / "tokenizer.json").unlink()
+    change_json(directory / "tokenizer_config.json", tokenizer_class=kind)
+    return directory
 
 
 def test_a_length_that_training_left_in_the_file_changes_no_tokens(

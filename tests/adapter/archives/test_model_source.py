@@ -95,7 +95,6 @@ def _earlier_model_beside_shards(model: Path) -> None:
         pytest.param(_remove("config.json"), "has no config.json", id="no configuration"),
         pytest.param(_remove("tokenizer.json"), r"has no tokenizer\.json.*save_pretrained", id="no tokenizer"),
         pytest.param(_tokenizer_in("tokenizer.model"), r"has no tokenizer\.json.*save_pretrained", id="SentencePiece"),
-        pytest.param(_tokenizer_in("vocab.json"), r"has no tokenizer\.json.*save_pretrained", id="only a vocabulary"),
         pytest.param(_adapter, r"is an adapter.*merge_and_unload\(\)\.save_pretrained", id="an adapter"),
         pytest.param(
             _adapter_with_configuration,
