@@ -38,6 +38,7 @@ class Call:
     received_at: float
     deadline: float = _NEVER
     first_text_deadline: float = _NEVER
+    asked_deadlines: frozenset[float] = frozenset()  # those that the caller has set, and not the operator
     caller: str = ANONYMOUS  # the name of an API key, never the key
     user: str | None = None  # the caller's own name for whom it asks
     may_use_cache: bool = True

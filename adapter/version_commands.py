@@ -37,11 +37,14 @@ Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 EXIT_WORSE, EXIT_UNDECIDED = 3, 4  # README, "The life of a version"
 
 _VERDICTS = {
-    Verdict.PROMOTE: "{version} fails at most {margin:.1%} more often: it {outcome}",
-    Verdict.ABORT: "{version} fails more often: it is not promoted",
+    Verdict.PROMOTE: "{version} fails at most {margin:.1%} more often{speed}: it {outcome}",
+    Verdict.FAILS_MORE: "{version} fails more often: it is not promoted",
+    Verdict.SLOWER: "{version} mostly takes more than {max_slowdown:g} times as long: it is not promoted",
     Verdict.UNDECIDED: "there was no verdict in time: {version} is not promoted",
     Verdict.LOST: "the canary was lost: {version} is not promoted",
 }
+
+_WORSE = (Verdict.FAILS_MORE, Verdict.SLOWER)
 
 version_commands = typer.Typer()
 
@@ -140,12 +143,18 @@ def canary(
     ] = False,
     margin: Annotated[float, typer.Option(min=0.001, max=1, help="How much higher its failure rate may be.")] = 0.02,
     min_requests: Annotated[int, typer.Option(min=1, help="Fewer on either side never promote.")] = 100,
+    max_slowdown: Annotated[
+        float,
+        typer.Option(min=0, max=1_000, help="How many times as long it may mostly take; 0: any."),
+    ] = 1.25,
     alpha: Annotated[float, typer.Option(min=0.0001, max=0.5, help="How likely each wrong verdict may be.")] = 0.05,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for a verdict.")] = 3_600,
     model: Model = None,
     run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
 ) -> None:
-    """Give a deployed VERSION a share of the requests, and promote it once it is sure to fail hardly more often.
+    """Give a deployed VERSION a share of the requests, and promote it once it is sure to be hardly worse.
+
+    Worse is to fail more often, or to take longer for the first token or for each token after it.
 
     However this ends, also by a kill, the share ends with it. Exits with 3 where the version was worse, and with 4
     without a verdict.
@@ -160,16 +169,18 @@ def canary(
             percent=percent,
             sticky=sticky is not None,
             shadow=shadow,
-            rule=Rule(margin, min_requests, alpha),
+            rule=Rule(margin, min_requests, alpha, max_slowdown or None),
             timeout=timeout,
             report=_print,
         )
         if verdict is Verdict.PROMOTE and not shadow:
             lifecycle.promote(server, name, version)
     outcome = "would be promoted" if shadow else "is the default"
-    _print(_VERDICTS[verdict].format(version=version, margin=margin, outcome=outcome))
+    speed = f" and mostly takes at most {max_slowdown:g} times as long" if max_slowdown else ", its times not compared"
+    shown = {"margin": margin, "max_slowdown": max_slowdown, "speed": speed}
+    _print(_VERDICTS[verdict].format(version=version, outcome=outcome, **shown))
     if verdict is not Verdict.PROMOTE:
-        raise typer.Exit(EXIT_WORSE if verdict is Verdict.ABORT else EXIT_UNDECIDED)
+        raise typer.Exit(EXIT_WORSE if verdict in _WORSE else EXIT_UNDECIDED)
 
 
 @version_commands.command()

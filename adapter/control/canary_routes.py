@@ -2,10 +2,18 @@
 
 from fastapi import APIRouter
 
-from adapter.control.messages import CANARY_SECONDS, CanaryReport, CanaryRequest, OutcomeReport, SpreadReport
+from adapter.control.messages import (
+    CANARY_SECONDS,
+    CanaryReport,
+    CanaryRequest,
+    OutcomeReport,
+    PairsReport,
+    SpreadReport,
+)
 from adapter.errors import Conflict, InvalidRequest, VersionNotFound
 from adapter.generation.canary import Canaries, Canary
 from adapter.generation.outcomes import Outcomes, Spread
+from adapter.generation.pairs import Pairs
 from adapter.torchserve.model_registry import ModelRegistry
 
 _ALL = 100  # percent
@@ -29,6 +37,7 @@ def canary_routes(registry: ModelRegistry, canaries: Canaries) -> APIRouter:
             share=request.percent / _ALL,
             is_sticky=request.is_sticky,
             is_shadow=request.is_shadow,
+            max_slowdown=request.max_slowdown,
         )
         canaries.begin(canary, CANARY_SECONDS)
         return describe_canary(canary)
@@ -60,6 +69,9 @@ def describe_canary(canary: Canary) -> CanaryReport:
         is_shadow=canary.is_shadow,
         canary=_describe(canary.canary),
         control=_describe(canary.control),
+        max_slowdown=canary.max_slowdown,
+        first_token=_pairs(canary.first_token),
+        per_token=_pairs(canary.per_token),
         fallbacks=canary.num_fallbacks,
         dropped=canary.num_dropped,
         compared=canary.num_compared,
@@ -71,10 +83,17 @@ def _describe(outcomes: Outcomes) -> OutcomeReport:
     return OutcomeReport(
         answers=outcomes.num_answers,
         failures=dict(outcomes.failures),
-        cancelled=outcomes.num_cancelled,
+        cut=outcomes.num_cut,
         time_to_first_token=_spread(outcomes.time_to_first_token),
         time_per_token=_spread(outcomes.time_per_token),
     )
+
+
+def _pairs(pairs: Pairs | None) -> PairsReport | None:
+    if pairs is None:
+        return None
+    pairs.settle()
+    return PairsReport(slower=pairs.num_slower, not_slower=pairs.num_not_slower)
 
 
 def _spread(spread: Spread | None) -> SpreadReport | None:

@@ -37,10 +37,10 @@ class OutcomeReport(Sent):
     """How attempts ended; those that the caller or a limit ended are no trial of the version."""
 
     answers: int
-    failures: dict[ErrorCode, int] = Field(description="Of the model server's.")
-    cancelled: int = Field(description="Whose callers left: no trials.")
-    time_to_first_token: SpreadReport | None
-    time_per_token: SpreadReport | None
+    failures: dict[ErrorCode, int] = Field(description="Of the version's own.")
+    cut: int = Field(description="By their callers, a deadline or the gateway's end, while the version had them.")
+    time_to_first_token: SpreadReport | None = Field(description="Since the version's worker was given the request.")
+    time_per_token: SpreadReport | None = Field(description="Of each token after the first.")
 
     @property
     def num_failures(self) -> int:
@@ -49,6 +49,17 @@ class OutcomeReport(Sent):
     @property
     def num_trials(self) -> int:
         return self.answers + self.num_failures
+
+
+class PairsReport(Sent):
+    """Of pairs of requests, one on each version, that could be compared."""
+
+    slower: int = Field(description="In which the canary took more than `max_slowdown` times as long.")
+    not_slower: int
+
+    @property
+    def num_pairs(self) -> int:
+        return self.slower + self.not_slower
 
 
 class CanaryReport(Sent):
@@ -62,6 +73,9 @@ class CanaryReport(Sent):
     is_shadow: bool
     canary: OutcomeReport
     control: OutcomeReport
+    max_slowdown: float | None
+    first_token: PairsReport | None = Field(description="By the time to the first token; None: not compared.")
+    per_token: PairsReport | None
     fallbacks: int = Field(description="Failures of the canary's: it was not ready, and the default version answered.")
     dropped: int = Field(description="Shadows that were not run because no slot was free.")
     compared: int = Field(description="Shadows of requests that have one right answer.")
@@ -96,6 +110,7 @@ class CanaryRequest(Received):
     percent: float = Field(gt=0, le=100)
     is_sticky: bool
     is_shadow: bool
+    max_slowdown: float | None = Field(gt=0, description="None: their times are not compared.")
 
 
 class HoldRequest(Received):

@@ -4,9 +4,13 @@ import hashlib
 import time
 import uuid
 from dataclasses import dataclass, field
+from functools import partial
 
 from adapter.errors import Conflict, NotFound
 from adapter.generation.outcomes import Outcomes
+from adapter.generation.pairs import Pairs, Side
+from adapter.generation.turn import Turn
+from adapter.schema import GenerationRequest
 
 _HASH_BYTES = 8
 
@@ -21,6 +25,7 @@ class Canary:
     share: float
     is_sticky: bool
     is_shadow: bool
+    max_slowdown: float | None = None  # None: which one is faster is not asked
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     ends_at: float = 0.0  # time.monotonic()
     canary: Outcomes = field(default_factory=Outcomes)
@@ -29,6 +34,13 @@ class Canary:
     num_dropped: int = 0  # shadows for which no slot was free
     num_compared: int = 0
     num_equal: int = 0
+    first_token: Pairs | None = field(init=False, default=None)
+    per_token: Pairs | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.max_slowdown is not None:
+            self.first_token = Pairs(self.max_slowdown, lambda turn: turn.first_token)
+            self.per_token = Pairs(self.max_slowdown, lambda turn: turn.per_token)
 
     def chooses(self, user: str | None, lot: float) -> bool:
         """Whether a request is of the share: by its user where that is asked for and known, else by `lot`, 0 to 1.
@@ -36,6 +48,30 @@ class Canary:
         A user of a small share is of every larger one; the users of another version's share are others.
         """
         return (self._lot_of(user) if self.is_sticky and user else lot) < self.share
+
+    def turn(self, side: Side, request: GenerationRequest) -> Turn:
+        """For an attempt on one side: it is paired with one on the other whose prompt is about as long.
+
+        At random both sides get the same requests; the users that are on one side for good may ask for longer ones.
+        """
+        size = len(request.prompt).bit_length()
+        return Turn(request.max_length, partial(self._begin, side=side, size=size))
+
+    def shadow_turn(self, request: GenerationRequest, control: Turn) -> Turn:
+        """For the same request once more: there is no truer pair."""
+        return Turn(request.max_length, partial(self._compare, control=control))
+
+    def _begin(self, turn: Turn, side: Side, size: int) -> None:
+        for pairs in self._pairs if not self.is_shadow else ():
+            pairs.begin(turn, side, size)
+
+    def _compare(self, turn: Turn, control: Turn) -> None:
+        for pairs in self._pairs:
+            pairs.compare(turn, control)
+
+    @property
+    def _pairs(self) -> list[Pairs]:
+        return [pairs for pairs in (self.first_token, self.per_token) if pairs]
 
     def _lot_of(self, user: str) -> float:
         digest = hashlib.sha256(f"{self.model}\0{self.version}\0{user}".encode()).digest()

@@ -9,8 +9,17 @@ from adapter.errors import DeadlineExceeded
 from adapter.schema import DeltaEvent, DoneEvent
 
 
+class OutOfTime(DeadlineExceeded):
+    """A deadline of the request's own has passed; a worker that is silent for too long is DeadlineExceeded as well."""
+
+    def __init__(self, detail: str, limit: float, *, is_callers: bool) -> None:
+        super().__init__(detail)
+        self.limit = limit  # seconds since the request came
+        self.is_callers = is_callers
+
+
 async def within_deadlines(arrivals: Arrivals, call: Call) -> Arrivals:
-    """What arrives in time; then DeadlineExceeded, with `arrivals` closed."""
+    """What arrives in time; then OutOfTime, with `arrivals` closed."""
     has_text = False
     async with aclosing(arrivals):
         while True:
@@ -32,6 +41,7 @@ async def within_deadlines(arrivals: Arrivals, call: Call) -> Arrivals:
             yield events
 
 
-def _exceeded(call: Call, deadline: float) -> DeadlineExceeded:
+def _exceeded(call: Call, deadline: float) -> OutOfTime:
     what = "The answer was not complete" if deadline == call.deadline else "There was no text"
-    return DeadlineExceeded(f"{what} within {deadline - call.received_at:.3g} seconds.")
+    limit = deadline - call.received_at
+    return OutOfTime(f"{what} within {limit:.3g} seconds.", limit, is_callers=deadline in call.asked_deadlines)

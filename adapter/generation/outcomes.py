@@ -1,4 +1,4 @@
-"""How attempts on one side of a comparison ended: in an answer or in a failure of the model server's, and how fast."""
+"""How attempts on one side of a comparison ended: in an answer or in a failure of the version's, and how fast."""
 
 import math
 from collections import Counter, deque
@@ -8,22 +8,24 @@ from typing import NamedTuple, TypeAlias
 
 from adapter.call import Arrivals
 from adapter.errors import TorchbridgeError, UpstreamProtocol
+from adapter.generation.deadlines import OutOfTime
+from adapter.generation.turn import Turn
 from adapter.schema import DoneEvent, ErrorCode, GenerationResponse
 
 End: TypeAlias = GenerationResponse | BaseException
 
-# The others are the caller's (invalid_request, cancelled …) or the house's (overloaded, shutting_down …): they tell
-# nothing of the version.
-_FAILURES = frozenset(
+# What a version can be blamed for, where it came from the version's side. The rest is the caller's (invalid_request,
+# prompt_too_long), a limit's (overloaded, payload_too_large), the operator's (version_not_found) or TorchServe's as a
+# whole (upstream_unavailable), which takes both versions with it: so it does where its end looks like a worker's.
+_FAULTS = frozenset(
     {
-        ErrorCode.INTERNAL,
         ErrorCode.WORKER_DIED,
         ErrorCode.GENERATION_FAILED,
-        ErrorCode.UPSTREAM_PROTOCOL,
-        ErrorCode.MODEL_NOT_READY,
-        ErrorCode.UPSTREAM_UNAVAILABLE,
         ErrorCode.OUT_OF_MEMORY,
-        ErrorCode.DEADLINE_EXCEEDED,
+        ErrorCode.UPSTREAM_PROTOCOL,
+        ErrorCode.DEADLINE_EXCEEDED,  # the worker was silent, or says itself that it was too slow
+        ErrorCode.MODEL_NOT_READY,  # its last worker went while the request waited for it
+        ErrorCode.INTERNAL,  # a bug of ours that this version's answer has brought out
     }
 )
 _MEASURED_ANSWERS = 1_000
@@ -37,29 +39,33 @@ class Spread(NamedTuple):
 
 
 class Outcomes:
-    """The times are exact, and of the last 1000 answers."""
+    """What a version did, and only that: an attempt counts from when the version has it until it ends there.
+
+    The times are exact, and of the last 1000 answers.
+    """
 
     def __init__(self) -> None:
         self.num_answers = 0
-        self.num_cancelled = 0
+        self.num_cut = 0  # by their callers, a deadline or the gateway's end: the version had them, and had not ended
         self.failures: Counter[ErrorCode] = Counter()
         self._first_token: deque[float] = deque(maxlen=_MEASURED_ANSWERS)
         self._per_token: deque[float] = deque(maxlen=_MEASURED_ANSWERS)
 
-    def add(self, end: End) -> bool:
-        """Whether this end is one of the model server's, and so was counted as a trial of it."""
-        if isinstance(end, BaseException):
-            code = code_of(end)
-            self.num_cancelled += code is ErrorCode.CANCELLED
-            self.failures.update({code} & _FAILURES)
-            return code in _FAILURES
-        if end.cached:
+    def add(self, end: End, turn: Turn) -> bool:
+        """Whether this end of an attempt is the version's doing, and so was counted as a trial of it."""
+        if not turn.has_begun:
             return False
+        if isinstance(end, BaseException):
+            return self._add_failure(end, turn)
         self.num_answers += 1
-        self._first_token.append(end.time_to_first_token)
-        if end.tokens_generated:
-            self._per_token.append(end.generation_time / end.tokens_generated)
+        self._first_token.append(turn.first_token.seconds)
+        if turn.per_token.is_whole:
+            self._per_token.append(turn.per_token.seconds)
         return True
+
+    def add_unready(self) -> None:
+        """The version had no worker for a request that was meant for it."""
+        self.failures[ErrorCode.MODEL_NOT_READY] += 1
 
     @property
     def time_to_first_token(self) -> Spread | None:
@@ -68,6 +74,17 @@ class Outcomes:
     @property
     def time_per_token(self) -> Spread | None:
         return _spread(self._per_token)
+
+    def _add_failure(self, error: BaseException, turn: Turn) -> bool:
+        is_fault = code_of(error) in _FAULTS if turn.has_failed else _had_its_time(error, turn)
+        self.failures.update({code_of(error)} if is_fault else ())
+        self.num_cut += not is_fault and not turn.has_failed
+        return is_fault
+
+
+def _had_its_time(error: BaseException, turn: Turn) -> bool:
+    """Whether the operator's limit has passed, and most of it with the version: not before, in our line, nor later."""
+    return isinstance(error, OutOfTime) and not error.is_callers and turn.waited > error.limit / 2
 
 
 async def counted(arrivals: Arrivals, count: Callable[[End], None]) -> Arrivals:

@@ -3,10 +3,11 @@
 import random
 
 from adapter.call import Call
-from adapter.errors import ModelNotReady, TorchbridgeError
+from adapter.errors import ModelNotFound, ModelNotReady, TorchbridgeError, VersionNotFound
 from adapter.generation.canary import Canaries, Canary
 from adapter.generation.outcomes import End, Outcomes
 from adapter.generation.traffic import Traffic
+from adapter.generation.turn import Turn
 from adapter.schema import GenerationRequest
 from adapter.torchserve.model_registry import ModelRegistry, PinnedVersion
 
@@ -23,24 +24,26 @@ class Pin:
         self._request = request
         self._call = call
         self._lot = random.random()  # noqa: S311 - no secret
-        self._has_tried_canary = False
+        self._has_tried = False
         self._outcomes: Outcomes | None = None
         self._shadowed_by: Canary | None = None
         self._has_shadow = False
+        self.turn: Turn | None = None  # of an attempt that a canary counts
         self.pinned: PinnedVersion | None = None
 
     async def resolve(self) -> PinnedVersion:
         """For the next attempt. Raises what ModelRegistry.resolve raises."""
-        self._outcomes = self._shadowed_by = None
-        pinned = self.pinned = await self._passed(self._request.model, self._request.model_version)
+        is_first, self._has_tried = not self._has_tried, True
+        self._outcomes = self._shadowed_by = self.turn = None
+        pinned = self.pinned = await self._resolve_default(is_first=is_first)
         canary = None if self._request.model_version else self._canaries.of(pinned.model)
         if canary is None or pinned.version != canary.control_version:
             return pinned
         is_chosen = canary.chooses(self._call.user, self._lot)
         if is_chosen and not canary.is_shadow:
-            self.pinned = await self._resolve_canary(canary)
+            self.pinned = await self._resolve_canary(canary, is_first=is_first)
             return self.pinned
-        self._outcomes = canary.control
+        self._outcomes, self.turn = canary.control, canary.turn("control", self._request)
         self._shadowed_by = canary if is_chosen else None
         return pinned
 
@@ -51,8 +54,7 @@ class Pin:
 
     def count(self, end: End) -> bool:
         """Whether this end of an attempt is a trial of its version."""
-        # What another request's run gave is that one's trial.
-        return self._outcomes is not None and not self._call.cache.is_reused and self._outcomes.add(end)
+        return self._outcomes is not None and self.turn is not None and self._outcomes.add(end, self.turn)
 
     def take_shadow(self) -> Canary | None:
         """The canary that is to answer this request once more; once only, however often it is tried."""
@@ -60,17 +62,34 @@ class Pin:
         self._has_shadow = self._has_shadow or canary is not None
         return canary
 
-    async def _resolve_canary(self, canary: Canary) -> PinnedVersion:
-        is_first, self._has_tried_canary = not self._has_tried_canary, True
+    async def _resolve_default(self, *, is_first: bool) -> PinnedVersion:
+        """Or the version that the request names."""
+        try:
+            return await self._passed(self._request.model, self._request.model_version)
+        except ModelNotReady:
+            # As a canary that is not ready fails what was chosen for it, so does the default what was not.
+            if is_first and not self._request.model_version:
+                await self._count_unready_default()
+            raise
+
+    async def _count_unready_default(self) -> None:
+        model, version = await self._registry.default_of(self._request.model)
+        canary = self._canaries.of(model)
+        if canary is None or version != canary.control_version:
+            return
+        if canary.is_shadow or not canary.chooses(self._call.user, self._lot):
+            canary.control.add_unready()
+
+    async def _resolve_canary(self, canary: Canary, *, is_first: bool) -> PinnedVersion:
         try:
             pinned = await self._passed(canary.model, canary.version)
         except TorchbridgeError as error:
-            if is_first:
+            if is_first and isinstance(error, ModelNotReady | ModelNotFound | VersionNotFound):
                 # As the default version it would have failed this request.
-                canary.canary.add(ModelNotReady(error.detail))
+                canary.canary.add_unready()
                 canary.num_fallbacks += 1
             return await self._passed(self._request.model, None)
-        self._outcomes = canary.canary
+        self._outcomes, self.turn = canary.canary, canary.turn("canary", self._request)
         return pinned
 
     async def _passed(self, model: str | None, version: str | None) -> PinnedVersion:

@@ -10,16 +10,17 @@ from functools import partial
 from typing import Self, TypeAlias
 
 from adapter.call import Arrivals, CacheOutcome, Call
-from adapter.errors import Overloaded, TorchbridgeError
+from adapter.errors import ModelNotReady, Overloaded, TorchbridgeError
 from adapter.generation.canary import Canary
 from adapter.generation.deadlines import within_deadlines
 from adapter.generation.outcomes import End, counted
 from adapter.generation.response_cache import is_deterministic
 from adapter.generation.traffic import Traffic
+from adapter.generation.turn import Turn
 from adapter.schema import DoneEvent, GenerationRequest, GenerationResponse
 from adapter.torchserve.model_registry import ModelRegistry, PinnedVersion
 
-Run: TypeAlias = Callable[[PinnedVersion, GenerationRequest, Call], Arrivals]
+Run: TypeAlias = Callable[[PinnedVersion, GenerationRequest, Call, Turn], Arrivals]
 
 _LEAST_LIMIT = 30.0  # seconds
 
@@ -50,18 +51,19 @@ class Shadows:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def start(self, canary: Canary, request: GenerationRequest, call: Call, end: End) -> None:
-        """`end` is how the caller's own attempt ended."""
+    def start(self, canary: Canary, request: GenerationRequest, call: Call, end: End, turn: Turn) -> None:
+        """`end` is how the caller's own attempt ended, `turn` its time with the default version."""
         if self._is_closed:
             return
-        task = asyncio.create_task(self._answer(canary, request, _copy(call), end))
+        own = canary.shadow_turn(request, turn)
+        task = asyncio.create_task(self._answer(canary, request, _copy(call), end, own))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _answer(self, canary: Canary, request: GenerationRequest, call: Call, end: End) -> None:
-        arrivals = within_deadlines(self._run_counted(canary, request, call), call)
+    async def _answer(self, canary: Canary, request: GenerationRequest, call: Call, end: End, turn: Turn) -> None:
+        arrivals = within_deadlines(self._run_counted(canary, request, call, turn), call)
         try:
-            async with aclosing(counted(arrivals, partial(_count, canary))) as events:
+            async with aclosing(counted(arrivals, partial(_count, canary, turn))) as events:
                 async for arrived in events:
                     if isinstance(arrived[-1], DoneEvent) and isinstance(end, GenerationResponse):
                         _compare(canary, request, arrived[-1].response, end)
@@ -70,12 +72,12 @@ class Shadows:
         except Exception:  # noqa: BLE001 - no caller is to hear of it
             _log.exception("%s failed", call.request_id)
 
-    async def _run_counted(self, canary: Canary, request: GenerationRequest, call: Call) -> Arrivals:
+    async def _run_counted(self, canary: Canary, request: GenerationRequest, call: Call, turn: Turn) -> Arrivals:
         pinned = await self._registry.resolve(canary.model, canary.version)
         if self._traffic.is_held(pinned):
             raise Overloaded("The version is held.")
         with self._traffic.live(pinned):
-            async with aclosing(self._run(pinned, request, call)) as arrivals:
+            async with aclosing(self._run(pinned, request, call, turn)) as arrivals:
                 async for events in arrivals:
                     yield events
 
@@ -83,19 +85,25 @@ class Shadows:
 def _copy(call: Call) -> Call:
     """As much time as the caller's had, from now on, but not much more than it took."""
     now = time.monotonic()
-    limit = min(call.deadline - call.received_at, max(_LEAST_LIMIT, 2 * (now - call.received_at)))
+
+    def later(deadline: float) -> float:
+        return now + (deadline - call.received_at)
+
     return replace(
         call,
         request_id=f"{call.request_id}-shadow",
         received_at=now,
-        deadline=now + limit,
-        first_text_deadline=now + call.first_text_deadline - call.received_at,
+        deadline=min(later(call.deadline), now + max(_LEAST_LIMIT, 2 * (now - call.received_at))),
+        first_text_deadline=later(call.first_text_deadline),
+        asked_deadlines=frozenset(map(later, call.asked_deadlines)),
         cache=CacheOutcome(),
     )
 
 
-def _count(canary: Canary, end: End) -> None:
-    canary.canary.add(end)
+def _count(canary: Canary, turn: Turn, end: End) -> None:
+    if isinstance(end, ModelNotReady) and not turn.has_begun:
+        canary.canary.add_unready()
+    canary.canary.add(end, turn)
     canary.num_dropped += isinstance(end, Overloaded)
 
 

@@ -30,6 +30,7 @@ from adapter.generation.response_cache import ResponseCache
 from adapter.generation.retry_budget import RetryBudget
 from adapter.generation.shadow import Shadows
 from adapter.generation.traffic import Traffic
+from adapter.generation.turn import Turn
 from adapter.schema import DeltaEvent, DoneEvent, GenerationRequest, GenerationResponse
 from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.model_registry import ModelRegistry, PinnedVersion
@@ -126,8 +127,8 @@ class TextGenerator:
         """Up to and with the last event, or an exception."""
 
         def count(end: End) -> None:
-            if pin.count(end) and (canary := pin.take_shadow()):
-                self.shadows.start(canary, request, call, end)
+            if pin.count(end) and pin.turn and (canary := pin.take_shadow()):
+                self.shadows.start(canary, request, call, end, pin.turn)
 
         return counted(within_deadlines(self._run_pinned(request, call, pin), call), count)
 
@@ -136,7 +137,7 @@ class TextGenerator:
         while True:
             try:
                 with self._traffic.live(pinned):
-                    async with aclosing(self._run_or_reuse(pinned, request, call)) as arrivals:
+                    async with aclosing(self._run_or_reuse(pinned, request, call, pin.turn)) as arrivals:
                         async for events in arrivals:
                             yield events
             except (ModelNotFound, VersionNotFound):
@@ -147,22 +148,30 @@ class TextGenerator:
             else:
                 return
 
-    def _run_or_reuse(self, pinned: PinnedVersion, request: GenerationRequest, call: Call) -> Arrivals:
+    def _run_or_reuse(
+        self, pinned: PinnedVersion, request: GenerationRequest, call: Call, turn: Turn | None
+    ) -> Arrivals:
         request = with_model_defaults(request, call, pinned)
-        return self._cache.stream(pinned, request, call, partial(self._run, pinned, request, call))
+        return self._cache.stream(pinned, request, call, partial(self._run, pinned, request, call, turn))
 
-    def _run_shadow(self, pinned: PinnedVersion, request: GenerationRequest, call: Call) -> Arrivals:
-        return self._run(pinned, with_model_defaults(request, call, pinned), call, may_wait=False)
+    def _run_shadow(self, pinned: PinnedVersion, request: GenerationRequest, call: Call, turn: Turn) -> Arrivals:
+        return self._run(pinned, with_model_defaults(request, call, pinned), call, turn, may_wait=False)
 
     async def _run(
-        self, pinned: PinnedVersion, request: GenerationRequest, call: Call, *, may_wait: bool = True
+        self,
+        pinned: PinnedVersion,
+        request: GenerationRequest,
+        call: Call,
+        turn: Turn | None,
+        *,
+        may_wait: bool = True,
     ) -> Arrivals:
         refuse_what_the_archive_cannot_know(request, pinned)
         model, version = pinned.model, pinned.version
         async with (
             self._admission.slot(model, version, pinned.slots, may_wait=may_wait),
             # The copy is nobody else's: it need not last as long as the answer.
-            aclosing(self._inference.stream(_of_version(request, model, version), call)) as arrivals,
+            aclosing(_taken(self._inference.stream(_of_version(request, model, version), call), turn)) as arrivals,
         ):
             try:
                 async for events in arrivals:
@@ -172,6 +181,10 @@ class TextGenerator:
                 await self._registry.resolve_anew(model, version)
                 error.retry_after = self._admission.retry_after(model, version)
                 raise
+
+
+def _taken(arrivals: Arrivals, turn: Turn | None) -> Arrivals:
+    return turn.take(arrivals) if turn else arrivals
 
 
 def _of_version(request: GenerationRequest, model: str, version: str) -> GenerationRequest:

@@ -34,12 +34,14 @@ def _call(
 ) -> Call:
     state, settings = request.state, request.app.state.settings
     request.app.state.shutdown.check()
+    timeouts = (x_request_timeout, x_first_token_timeout)
     directives = {directive.strip().lower() for directive in (cache_control or "").split(",")}
     return Call(
         state.request_id,
         state.received_at,
         deadline=state.received_at + _shorter(x_request_timeout, settings.request_timeout),
         first_text_deadline=state.received_at + _shorter(x_first_token_timeout, settings.first_token_timeout),
+        asked_deadlines=frozenset(state.received_at + seconds for seconds in timeouts if seconds is not None),
         caller=state.caller,
         user=x_user,
         may_use_cache=not directives & {"no-cache", "no-store"},

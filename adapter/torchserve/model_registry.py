@@ -59,6 +59,15 @@ class ModelRegistry:
         models = await self._current()
         return _find_model(models if name in models else await self._models.get(_WAIT_FROM), name).model
 
+    async def default_of(self, model: str | None = None) -> tuple[str, str]:
+        """The model that is meant where a request names `model`, and its default version, ready or not.
+
+        Raises ModelNotFound, ModelNotReady where there is no model at all, or InvalidRequest.
+        """
+        models = await self._current()
+        described = _find_model(models, model or self._default_model or _only_name(models)).model
+        return described.name, described.default_version
+
     async def resolve(self, model: str | None = None, version: str | None = None) -> PinnedVersion:
         """The model and version that a request means, with at least one worker that is ready, or was a moment ago.
 

@@ -1,20 +1,26 @@
-"""When a canary has shown enough: a test of two failure rates that may be looked at after every single request.
+"""When a canary has shown enough: tests of failures and of times that may be looked at after every single request.
 
-The rates of both sides have a confidence sequence each, at alpha / 2: the p for which the mixture's likelihood ratio,
-B(s + 1/2, n - s + 1/2) / B(1/2, 1/2) over p^s (1 - p)^(n - s), is below 2 / alpha. Under the true p it is a martingale
-of mean 1, so it ever reaches 2 / alpha with a probability of at most alpha / 2 (Ville; Robbins 1970; Howard, Ramdas,
+What is not known is a rate: of failures on either side, or of the pairs of requests in which the canary was slower than
+it may be. It has a confidence sequence: the p for which the mixture's likelihood ratio,
+B(s + 1/2, n - s + 1/2) / B(1/2, 1/2) over p^s (1 - p)^(n - s), is below 1 / alpha. Under the true p it is a martingale
+of mean 1, so it ever reaches 1 / alpha with a probability of at most alpha (Ville; Robbins 1970; Howard, Ramdas,
 McAuliffe and Sekhon 2021, arXiv 1810.08240). The mixture weighs small rates more than a uniform one: 357 requests
 without a failure say at 0.05 what 490 would.
+
+Times are compared by their order only, as one answer in a hundred may take a hundred times as long. That the canary is
+slower in at most half of the pairs says that the median of its time over the control's is at most `max_slowdown`.
 """
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
 _BISECTIONS = 50
 _MOST_TRIALS = 10**9
+_HALF = 0.5
+_NUM_TESTS = 3  # of failures, of the first token and of the tokens after it
 
 
 class Tally(NamedTuple):
@@ -23,7 +29,7 @@ class Tally(NamedTuple):
 
 
 class Interval(NamedTuple):
-    """Of the failure rate."""
+    """Of the failure rate, or of whatever else a tally counts."""
 
     lower: float
     upper: float
@@ -36,31 +42,54 @@ class Decision(StrEnum):
 
 
 class Rule(NamedTuple):
-    """Abort: the canary's rate is higher. Promote: it is higher by `margin` at most.
+    """A canary is promoted if every test says so, and aborted if one does.
 
-    Each is wrong with a probability of at most `alpha`, however often one looks.
+    Each of the two is wrong with a probability of at most `alpha`, however often one looks. Whoever is promoted by
+    mistake has passed the very test that it should not have, at `alpha`; any of the tests may abort by mistake, so that
+    they share it.
     """
 
     margin: float = 0.02
     min_requests: int = 100
     alpha: float = 0.05
+    max_slowdown: float | None = 1.25  # None: times are not tested
 
-    def decide(self, canary: Tally, control: Tally) -> Decision:
-        of_canary, of_control = interval(canary, self.alpha / 2), interval(control, self.alpha / 2)
-        if of_canary.lower > of_control.upper:
+    def judge_failures(self, canary: Tally, control: Tally) -> Decision:
+        """Abort: the canary's rate is higher. Promote: it is higher by `margin` at most."""
+        if interval(canary, self._abort_alpha / 2).lower > interval(control, self._abort_alpha / 2).upper:
             return Decision.ABORT
         is_enough = min(canary.trials, control.trials) >= self.min_requests
-        if is_enough and of_canary.upper - of_control.lower <= self.margin:
-            return Decision.PROMOTE
-        return Decision.GO_ON
+        difference = interval(canary, self.alpha / 2).upper - interval(control, self.alpha / 2).lower
+        return Decision.PROMOTE if is_enough and difference <= self.margin else Decision.GO_ON
+
+    def judge_times(self, slower: Tally) -> Decision:
+        """Abort: in most pairs the canary takes more than `max_slowdown` times as long. Promote: it does not.
+
+        `slower` counts the pairs in which it does as failures.
+        """
+        if interval(slower, self._abort_alpha).lower > _HALF:
+            return Decision.ABORT
+        return Decision.PROMOTE if interval(slower, self.alpha).upper < _HALF else Decision.GO_ON
+
+    @property
+    def _abort_alpha(self) -> float:
+        return self.alpha / (1 if self.max_slowdown is None else _NUM_TESTS)
 
     def num_without_failure(self) -> int:
-        """How many of the canary's requests promote it if none fails."""
+        """How many of the canary's requests it takes to promote it, if none fails."""
         trials = range(max(1, self.min_requests), _MOST_TRIALS)
         enough = bisect_left(
             trials, x=True, key=lambda num: interval(Tally(num, 0), self.alpha / 2).upper <= self.margin
         )
         return trials[0] + enough
+
+
+def decide(decisions: Iterable[Decision]) -> Decision:
+    """What the tests say together."""
+    said = set(decisions)
+    if Decision.ABORT in said:
+        return Decision.ABORT
+    return Decision.PROMOTE if said == {Decision.PROMOTE} else Decision.GO_ON
 
 
 def interval(tally: Tally, alpha: float) -> Interval:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pydantic import BaseModel
 from rich.table import Table
 
-from adapter.control.messages import ModelTraffic, TrafficReport, VersionTraffic
+from adapter.control.messages import ModelTraffic, PairsReport, TrafficReport, VersionTraffic
 from adapter.torchserve.management_client import ModelDescription
 from adapter.versions.readiness import describe_versions
 from adapter.versions.running_server import RunningServer
@@ -22,6 +22,8 @@ class VersionStatus(BaseModel):
     is_previous: bool
     is_draining: bool
     canary_percent: float | None
+    canary_first_token: PairsReport | None
+    canary_per_token: PairsReport | None
     workers: int
     ready_workers: int
     live_requests: int
@@ -47,7 +49,7 @@ def _status(
     model: ModelTraffic, traffic: VersionTraffic, description: ModelDescription | None, state: ModelState | None
 ) -> VersionStatus:
     deployed = state.versions.get(traffic.version) if state else None
-    canary = model.canary
+    canary = model.canary if model.canary and model.canary.version == traffic.version else None
     is_previous = state is not None and traffic.version in state.previous
     return VersionStatus(
         model=model.name,
@@ -55,7 +57,9 @@ def _status(
         is_default=traffic.is_default,
         is_previous=is_previous,
         is_draining=traffic.held_requests > 0 or (is_previous and traffic.live_requests > 0),
-        canary_percent=canary.percent if canary and canary.version == traffic.version else None,
+        canary_percent=canary.percent if canary else None,
+        canary_first_token=canary.first_token if canary else None,
+        canary_per_token=canary.per_token if canary else None,
         workers=description.min_workers if description else 0,
         ready_workers=description.ready_workers if description else 0,
         live_requests=traffic.live_requests,
@@ -89,8 +93,14 @@ def as_table(statuses: list[VersionStatus]) -> Table:
 def _role(status: VersionStatus) -> str:
     role = "default" if status.is_default else "previous" if status.is_previous else "deployed"
     if status.canary_percent is not None:
-        role = f"canary, {status.canary_percent:g} %"
+        role = f"canary, {status.canary_percent:g} %{_slowness(status)}"
     return f"{role}, draining" if status.is_draining else role
+
+
+def _slowness(status: VersionStatus) -> str:
+    times = (("first token", status.canary_first_token), ("tokens", status.canary_per_token))
+    slower = [f"{what} {pairs.slower} of {pairs.num_pairs}" for what, pairs in times if pairs and pairs.num_pairs]
+    return f", too slow: {', '.join(slower)}" if slower else ""
 
 
 def _age(seconds: float) -> str:

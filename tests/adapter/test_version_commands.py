@@ -186,7 +186,8 @@ def test_where_the_gateway_does_not_run_it_says_so(
     [
         pytest.param(Verdict.PROMOTE, (), 0, "1.0", id="it is no worse"),
         pytest.param(Verdict.PROMOTE, ("--shadow",), 0, "2.0", id="its shadow is no worse"),
-        pytest.param(Verdict.ABORT, (), 3, "2.0", id="it is worse"),
+        pytest.param(Verdict.FAILS_MORE, (), 3, "2.0", id="it fails more often"),
+        pytest.param(Verdict.SLOWER, (), 3, "2.0", id="it is slower"),
         pytest.param(Verdict.UNDECIDED, (), 4, "2.0", id="nobody knows"),
         pytest.param(Verdict.LOST, (), 4, "2.0", id="it was lost"),
     ],

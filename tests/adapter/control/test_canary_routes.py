@@ -2,6 +2,7 @@
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
 from adapter.control.client import ControlClient
 from adapter.control.messages import CanaryReport, CanaryRequest
@@ -15,7 +16,8 @@ def management() -> FakeManagement:
 
 
 def asked(**about: object) -> CanaryRequest:
-    options = {"model": "tiny", "version": "2.0", "percent": 50, "is_sticky": True, "is_shadow": False}
+    options = {"model": "tiny", "version": "2.0", "percent": 50}
+    options |= {"is_sticky": True, "is_shadow": False, "max_slowdown": 1_000.0}
     return CanaryRequest.model_validate(options | about)
 
 
@@ -44,6 +46,23 @@ def test_users_of_both_apis_stay_on_their_side_and_are_counted(client: ControlCl
     seen = client.renew_canary(began.id)
     assert (seen.canary.num_trials, seen.control.num_trials) == (2 * num_chosen, 2 * (12 - num_chosen))
     assert seen.canary.time_to_first_token is not None
+    for pairs in (seen.first_token, seen.per_token):
+        assert pairs is not None
+        assert (0 < pairs.num_pairs <= 2 * num_chosen, pairs.slower) == (True, 0)
+
+
+def test_times_that_nobody_asks_for_are_not_compared(client: ControlClient, url: str) -> None:
+    began = client.begin_canary(asked(max_slowdown=None))
+    for _ in range(4):
+        generate(url)
+    seen = client.renew_canary(began.id)
+    assert (seen.max_slowdown, seen.first_token, seen.per_token) == (None, None, None)
+
+
+@pytest.mark.parametrize("max_slowdown", [0, -1, float("nan"), float("inf"), "1.5"], ids=str)
+def test_a_slowdown_that_is_none_is_refused(max_slowdown: object) -> None:
+    with pytest.raises(ValidationError, match="max_slowdown"):
+        asked(max_slowdown=max_slowdown)
 
 
 def test_it_is_seen_among_the_traffic_until_it_is_ended(client: ControlClient) -> None:

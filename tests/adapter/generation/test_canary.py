@@ -8,7 +8,6 @@ import pytest
 
 from adapter.errors import (
     Conflict,
-    DeadlineExceeded,
     GenerationFailed,
     NotFound,
     PromptTooLong,
@@ -150,7 +149,8 @@ async def test_each_side_counts_its_own(two: TwoVersions) -> None:
     versions = await two.versions_of(40)
     assert (tried.canary.num_answers, tried.control.num_answers) == (versions["2.0"], versions["1.0"])
     assert min(versions.values()) > 0
-    assert tried.canary.time_per_token == (0.25, 0.25)
+    assert tried.canary.time_to_first_token is not None
+    assert tried.canary.time_per_token is not None
 
 
 async def test_a_failure_is_one_although_the_retry_heals_it(two: TwoVersions) -> None:
@@ -190,23 +190,14 @@ async def test_a_retry_that_finds_no_worker_is_healed_by_the_default_and_counts_
     assert (tried.canary.failures, tried.num_fallbacks) == ({"worker_died": 1}, 0)
 
 
-async def test_a_deadline_is_a_failure_of_the_version_that_did_not_keep_it(two: TwoVersions) -> None:
-    tried = two.begin()
-    two.inference.scripts["2.0"] = [asyncio.Event().wait]
-    of = call()
-    with pytest.raises(DeadlineExceeded):
-        await two.version_of(of=call(deadline=of.received_at + 0.02))
-    assert tried.canary.failures == {"deadline_exceeded": 1}
-
-
 async def test_streams_are_counted_and_one_that_is_left_is_no_trial(two: TwoVersions) -> None:
     tried = two.begin()
     async with aclosing(two.generator.stream(REQUEST, call())) as arrivals:
         await anext(arrivals)
-    assert (tried.canary.num_answers, tried.canary.num_cancelled, tried.canary.failures) == (0, 1, {})
+    assert (tried.canary.num_answers, tried.canary.num_cut, tried.canary.failures) == (0, 1, {})
     async for _ in two.generator.stream(REQUEST, call()):
         pass
-    assert (tried.canary.num_answers, tried.canary.num_cancelled) == (1, 1)
+    assert (tried.canary.num_answers, tried.canary.num_cut) == (1, 1)
 
 
 async def test_what_is_wrong_with_a_request_is_no_failure_of_the_version(two: TwoVersions) -> None:

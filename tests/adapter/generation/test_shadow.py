@@ -13,14 +13,16 @@ from adapter.gateway import create_app
 from adapter.generation import shadow
 from adapter.generation.response_cache import ResponseCache
 from adapter.generation.response_store import MemoryStore
+from adapter.generation.turn import Turn
 from adapter.schema import ChatGenerationRequest, ChatMessage, GenerationRequest, WorkerRequest
 from adapter.settings import Settings
 from adapter.torchserve.model_registry import ModelRegistry
 from tests.adapter.generation.held_generations import settle
-from tests.adapter.generation.two_versions import REQUEST, TwoVersions, call
+from tests.adapter.generation.two_versions import REQUEST, TwoVersions, call, hurried_call, limited_call
 from tests.fakes import answer_to, wait_for
 
 GREEDY = GenerationRequest(prompt="Once", temperature=0)
+LONG = 1.0  # seconds, of which most is left when the version gets the request
 SEEDED = GenerationRequest(prompt="Once", seed=1)
 
 
@@ -59,9 +61,9 @@ async def test_it_is_asked_the_same_under_an_id_of_its_own(two: TwoVersions) -> 
     seen: list[Call] = []
     run = two.generator.shadows._run
 
-    def watched(pinned: object, request: GenerationRequest, call: Call) -> object:
+    def watched(pinned: object, request: GenerationRequest, call: Call, turn: Turn) -> object:
         seen.append(call)
-        return run(pinned, request, call)
+        return run(pinned, request, call, turn)
 
     two.generator.shadows._run = watched
     two.begin(is_shadow=True)
@@ -102,17 +104,24 @@ async def test_a_caller_does_not_wait_for_it(two: TwoVersions) -> None:
     await two.generator.shadows.__aexit__()
 
 
-async def test_it_has_as_much_time_as_its_caller_gave_and_no_more(two: TwoVersions) -> None:
+async def test_it_has_as_much_time_as_its_caller_gave_which_it_need_not_keep(two: TwoVersions) -> None:
     two.inference.scripts["2.0"] = [asyncio.Event().wait]
     tried = two.begin(is_shadow=True)
-    of = call()
-    assert await two.version_of(of=call(deadline=of.received_at + 0.05)) == "1.0"
+    assert await two.version_of(of=hurried_call(0.05)) == "1.0"
+    await has_ended(two)
+    assert (tried.canary.failures, tried.canary.num_cut) == ({}, 1)
+
+
+async def test_it_fails_where_it_does_not_keep_the_operators_limit(two: TwoVersions) -> None:
+    two.inference.scripts["2.0"] = [asyncio.Event().wait]
+    tried = two.begin(is_shadow=True)
+    assert await two.version_of(of=limited_call(LONG)) == "1.0"
     await has_ended(two)
     assert tried.canary.failures == {"deadline_exceeded": 1}
 
 
-async def test_it_does_not_outlive_its_caller_by_much(two: TwoVersions, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shadow, "_LEAST_LIMIT", 0.05)
+async def test_what_outlives_its_caller_by_much_has_failed(two: TwoVersions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shadow, "_LEAST_LIMIT", LONG)
     two.inference.scripts["2.0"] = [asyncio.Event().wait]
     tried = two.begin(is_shadow=True)
     assert await two.version_of() == "1.0"
@@ -122,11 +131,13 @@ async def test_it_does_not_outlive_its_caller_by_much(two: TwoVersions, monkeypa
 
 def test_its_limits_begin_when_it_does() -> None:
     received_at = time.monotonic() - 100
-    of = Call("a", received_at, deadline=received_at + 150, first_text_deadline=received_at + 20)
+    asked = frozenset({received_at + 20})
+    of = Call("a", received_at, received_at + 150, first_text_deadline=received_at + 20, asked_deadlines=asked)
     own = shadow._copy(of)
     assert own.deadline - own.received_at == pytest.approx(150)
     assert own.first_text_deadline - own.received_at == pytest.approx(20)
     assert own.received_at >= received_at + 100
+    assert own.asked_deadlines == {own.first_text_deadline}
 
 
 async def test_without_a_free_slot_it_is_dropped(two: TwoVersions) -> None:
@@ -233,6 +244,32 @@ async def test_with_a_failure_there_is_nothing_to_compare(two: TwoVersions) -> N
     assert (tried.canary.num_answers, tried.num_compared) == (1, 0)
 
 
+# Times
+
+
+@pytest.mark.parametrize("told", ["first_token", "per_token"])
+async def test_a_request_and_its_shadow_are_the_pair_that_is_compared(two: TwoVersions, told: str) -> None:
+    tried = two.begin(is_shadow=True, max_slowdown=1_000.0)
+    pairs = getattr(tried, told)
+    for num_pairs in (1, 2):
+        await two.version_of(REQUEST)
+        await has_ended(two)
+        pairs.settle()
+        assert pairs.num_slower + pairs.num_not_slower == num_pairs
+
+
+async def test_a_request_without_a_shadow_is_compared_with_none(two: TwoVersions) -> None:
+    tried = two.begin(is_shadow=True, max_slowdown=1_000.0)
+    two.traffic.hold("tiny", "2.0", 60)
+    await two.versions_of(3)
+    await has_ended(two)
+    two.traffic.release("tiny", "2.0")
+    await two.version_of()
+    await has_ended(two)
+    tried.first_token.settle()
+    assert (tried.num_dropped, tried.first_token.num_slower + tried.first_token.num_not_slower) == (3, 1)
+
+
 # The end
 
 
@@ -252,7 +289,8 @@ async def test_the_end_of_the_gateway_leaves_none(two: TwoVersions) -> None:
 async def test_a_gateway_that_ends_ends_them(two: TwoVersions) -> None:
     two.inference.scripts["2.0"] = [asyncio.Event().wait]
     app = create_app(Settings(), inference=two.inference, registry=ModelRegistry(two.management, None))
-    asked = {"model": "tiny", "version": "2.0", "percent": 100, "is_sticky": False, "is_shadow": True}
+    asked = {"model": "tiny", "version": "2.0", "percent": 100}
+    asked |= {"is_sticky": False, "is_shadow": True, "max_slowdown": None}
     async with (
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as gateway,
         httpx.AsyncClient(transport=httpx.ASGITransport(app.state.control), base_url="http://control") as control,

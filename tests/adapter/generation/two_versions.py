@@ -20,6 +20,17 @@ def call(**about: object) -> Call:
     return Call("request-1", time.monotonic(), **about)
 
 
+def hurried_call(seconds: float) -> Call:
+    """Whose caller has set the limit, and not the operator."""
+    now = time.monotonic()
+    return Call("request-1", now, deadline=now + seconds, asked_deadlines=frozenset({now + seconds}))
+
+
+def limited_call(seconds: float) -> Call:
+    now = time.monotonic()
+    return Call("request-1", now, deadline=now + seconds)
+
+
 @dataclass
 class ScriptedVersions(FakeInference):
     scripts: dict[str, list[object]] = field(default_factory=dict)

@@ -53,6 +53,28 @@ async def test_the_operators_own_limit_may_be_longer_than_any_that_is_asked_for(
         assert (await client.get("/time", headers=asked_for)).json() == pytest.approx(seconds)
 
 
+@pytest.mark.parametrize(
+    ("headers", "asked"),
+    [
+        pytest.param({}, [False, False], id="none"),
+        pytest.param({"x-request-timeout": "9"}, [True, False], id="for the answer"),
+        pytest.param({"x-first-token-timeout": "9"}, [False, True], id="for the first text"),
+        pytest.param({"x-request-timeout": "9000", "x-first-token-timeout": "9000"}, [False, False], id="longer ones"),
+    ],
+)
+async def test_a_limit_is_the_callers_where_it_is_the_one_that_holds(
+    headers: dict[str, str], asked: list[bool]
+) -> None:
+    app = create_app(Settings())
+
+    @app.get("/asked")
+    async def of_caller(call: CallParameters) -> list[bool]:
+        return [deadline in call.asked_deadlines for deadline in (call.deadline, call.first_text_deadline)]
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        assert (await client.get("/asked", headers=headers)).json() == asked
+
+
 @pytest.mark.parametrize("value", ["no-cache", "no-store", "max-age=0, No-Cache"])
 async def test_a_caller_may_ask_for_a_fresh_answer(
     client: httpx.AsyncClient, inference: FakeInference, value: str

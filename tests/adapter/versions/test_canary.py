@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from adapter.control.client import ControlClient
-from adapter.control.messages import CanaryReport, CanaryRequest, OutcomeReport, control_socket
+from adapter.control.messages import CanaryReport, CanaryRequest, OutcomeReport, PairsReport, control_socket
 from adapter.errors import Conflict, GenerationFailed, NotFound, VersionNotFound
 from adapter.versions import canary as watching
 from adapter.versions.canary import Verdict, run_canary
@@ -18,7 +18,7 @@ from tests.adapter.control.running_gateway import running_gateway
 from tests.adapter.generation.two_versions import ScriptedVersions
 from tests.fakes import FakeManagement
 
-SOON = Rule(margin=0.3, min_requests=10)
+SOON = Rule(margin=0.3, min_requests=10, max_slowdown=100.0)
 
 
 @pytest.fixture
@@ -86,18 +86,32 @@ def is_over(client: ControlClient) -> bool:
     return all(model.canary is None for model in client.traffic().models)
 
 
-def outcomes(answers: int = 0, **failures: int) -> OutcomeReport:
-    return OutcomeReport(answers=answers, failures=failures, cancelled=0, time_to_first_token=None, time_per_token=None)
+def outcomes(answers: int = 0, cut: int = 0, **failures: int) -> OutcomeReport:
+    return OutcomeReport(answers=answers, failures=failures, cut=cut, time_to_first_token=None, time_per_token=None)
+
+
+def pairs(slower: int = 0, not_slower: int = 0) -> PairsReport:
+    return PairsReport(slower=slower, not_slower=not_slower)
+
+
+AS_FAST = pairs(not_slower=100)
 
 
 class ReplayedGateway:
     """As ControlClient: tells of one canary what a test says, the last of it again and again."""
 
-    def __init__(self, *reports: tuple[OutcomeReport, OutcomeReport] | Exception | type[BaseException]) -> None:
+    def __init__(
+        self,
+        *reports: tuple[OutcomeReport, OutcomeReport] | Exception | type[BaseException],
+        first_token: PairsReport = AS_FAST,
+        per_token: PairsReport = AS_FAST,
+    ) -> None:
         self._reports = list(reports)
+        self._times = {"first_token": first_token, "per_token": per_token}
         self.num_ended = 0
 
     def begin_canary(self, request: CanaryRequest) -> CanaryReport:
+        self._max_slowdown = request.max_slowdown
         return self._report(request.version, outcomes(), outcomes())
 
     def renew_canary(self, canary_id: str) -> CanaryReport:
@@ -122,6 +136,8 @@ class ReplayedGateway:
             is_shadow=False,
             canary=canary,
             control=control,
+            max_slowdown=self._max_slowdown,
+            **(self._times if self._max_slowdown else dict.fromkeys(self._times)),
             **counts,
         )
 
@@ -146,7 +162,7 @@ def test_what_fails_is_aborted(
     client: ControlClient, inference: ScriptedVersions, lines: Lines, *, shadow: bool
 ) -> None:
     inference.scripts["2.0"] = [GenerationFailed("no")]
-    assert run(client, lines, shadow=shadow) is Verdict.ABORT
+    assert run(client, lines, shadow=shadow) is Verdict.FAILS_MORE
     assert is_over(client)
     assert "generation_failed" in lines[-1]
 
@@ -158,7 +174,7 @@ def test_a_version_without_a_worker_is_aborted(client: ControlClient, management
         client.traffic()
         lines(line)
 
-    assert run(client, lose_the_worker) is Verdict.ABORT
+    assert run(client, lose_the_worker) is Verdict.FAILS_MORE
     assert "found 2.0 not ready" in lines[-1]
 
 
@@ -215,7 +231,8 @@ def test_who_interrupts_it_leaves_none_behind(client: ControlClient) -> None:
 def test_what_cannot_begin_is_an_error_and_leaves_the_one_that_runs(client: ControlClient, lines: Lines) -> None:
     with pytest.raises(VersionNotFound):
         run_canary(client, "tiny", "3.0", percent=5, sticky=False, shadow=False, rule=SOON, timeout=1, report=lines)
-    client.begin_canary(CanaryRequest(model="tiny", version="2.0", percent=5, is_sticky=False, is_shadow=False))
+    other = {"percent": 5, "is_sticky": False, "is_shadow": False, "max_slowdown": None}
+    client.begin_canary(CanaryRequest(model="tiny", version="2.0", **other))
     with pytest.raises(Conflict):
         run(client, lines)
     assert not is_over(client)
@@ -258,9 +275,55 @@ def test_an_end_that_fails_changes_nothing(lines: Lines, monkeypatch: pytest.Mon
 
 def test_it_tells_how_far_it_is(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "_SECONDS_BETWEEN_LINES", 0)
-    gateway = ReplayedGateway((outcomes(3), outcomes(3)), (outcomes(4, internal=1), outcomes(50)), NotFound("over"))
+    seen = (outcomes(4, cut=2, internal=1), outcomes(50))
+    gateway = ReplayedGateway(
+        (outcomes(3), outcomes(3)), seen, NotFound("over"), first_token=pairs(30, 70), per_token=pairs()
+    )
     assert run(gateway, lines) is Verdict.LOST
     assert lines[0] == (
-        "5 % of the requests, at random, go to 2.0, the others to 1.0. If none fails, 16 requests on 2.0 promote it."
+        "5 % of the requests, at random, go to 2.0, the others to 1.0. "
+        "If none fails, it takes 16 requests on 2.0 to promote it."
     )
-    assert lines[2] == "2.0: 1 of 5 failed (0.1% to 83.1%), 1 internal; 1.0: 0 of 50 failed (0.0% to 11.7%)"
+    assert lines[2].split("; ") == [
+        "2.0: 1 of 5 failed (0.1% to 83.1%), 1 internal, 2 cut short by others",
+        "1.0: 0 of 50 failed (0.0% to 11.7%)",
+        "time to the first token: 2.0 took more than 100 times as long in 30 of 100 pairs (16.6% to 46.3%)",
+        "time per token: no pair yet (answers of one token have none)",
+        "not decided: failures, time per token",
+    ]
+
+
+# Times
+
+
+@pytest.mark.parametrize("slow", ["first_token", "per_token"])
+def test_what_is_slower_than_it_may_be_is_given_up_whatever_else_it_does(lines: Lines, slow: str) -> None:
+    gateway = ReplayedGateway((outcomes(500), outcomes(500)), **{slow: pairs(slower=20)})
+    assert run(gateway, lines) is Verdict.SLOWER
+
+
+@pytest.mark.parametrize(
+    ("unknown", "seen", "says"),
+    [
+        ("first_token", pairs(40, 60), "not decided: time to the first token"),
+        ("per_token", pairs(), "not decided: time per token"),
+    ],
+    ids=["too few", "none"],
+)
+def test_what_may_be_slower_is_not_promoted_and_it_says_so(
+    lines: Lines, unknown: str, seen: PairsReport, says: str
+) -> None:
+    gateway = ReplayedGateway((outcomes(500), outcomes(500)), **{unknown: seen})
+    assert run(gateway, lines, timeout=0) is Verdict.UNDECIDED
+    assert lines[-1].endswith(says)
+
+
+def test_what_fails_more_and_is_slower_fails_more(lines: Lines) -> None:
+    gateway = ReplayedGateway((outcomes(0, internal=50), outcomes(500)), first_token=pairs(slower=20))
+    assert run(gateway, lines) is Verdict.FAILS_MORE
+
+
+def test_without_a_slowdown_times_do_not_matter(lines: Lines) -> None:
+    gateway = ReplayedGateway((outcomes(500), outcomes(500)), first_token=pairs(slower=20))
+    assert run(gateway, lines, rule=SOON._replace(max_slowdown=None)) is Verdict.PROMOTE
+    assert "as long" not in lines[-1]

@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from adapter.versions.canary_rule import Decision, Interval, Rule, Tally, interval
+from adapter.versions.canary_rule import Decision, Interval, Rule, Tally, decide, interval
 
 RULE = Rule()
 SIDE_ALPHA = RULE.alpha / 2
@@ -22,8 +22,12 @@ def _remembered_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adapter.versions.canary_rule.interval", _interval)
 
 
-def decide(canary: tuple[int, int], control: tuple[int, int], rule: Rule = RULE) -> Decision:
-    return rule.decide(Tally(*canary), Tally(*control))
+def judge(canary: tuple[int, int], control: tuple[int, int], rule: Rule = RULE) -> Decision:
+    return rule.judge_failures(Tally(*canary), Tally(*control))
+
+
+def judge_times(slower: int, not_slower: int, rule: Rule = RULE) -> Decision:
+    return rule.judge_times(Tally(slower + not_slower, slower))
 
 
 # Intervals
@@ -62,34 +66,70 @@ def test_it_is_narrower_the_more_is_seen_and_wider_the_surer_one_wants_to_be() -
 
 def test_what_never_fails_is_promoted_after_357_requests() -> None:
     assert RULE.num_without_failure() == 357
-    assert decide((357, 0), (7_000, 0)) is Decision.PROMOTE
-    assert decide((356, 0), (7_000, 0)) is Decision.GO_ON
+    assert judge((357, 0), (7_000, 0)) is Decision.PROMOTE
+    assert judge((356, 0), (7_000, 0)) is Decision.GO_ON
 
 
 @pytest.mark.parametrize("few", [0, 1, 99])
 def test_neither_side_may_have_few_requests(few: int) -> None:
-    assert decide((few, 0), (100_000, 0), Rule(margin=1.0)) is Decision.GO_ON
-    assert decide((100_000, 0), (few, 0), Rule(margin=1.0)) is Decision.GO_ON
-    assert decide((100, 0), (100, 0), Rule(margin=1.0)) is Decision.PROMOTE
+    assert judge((few, 0), (100_000, 0), Rule(margin=1.0)) is Decision.GO_ON
+    assert judge((100_000, 0), (few, 0), Rule(margin=1.0)) is Decision.GO_ON
+    assert judge((100, 0), (100, 0), Rule(margin=1.0)) is Decision.PROMOTE
 
 
 def test_a_version_that_only_fails_is_aborted_soon() -> None:
-    assert decide((1, 1), (200, 0)) is Decision.GO_ON
-    assert decide((6, 6), (200, 0)) is Decision.ABORT
+    assert judge((1, 1), (200, 0)) is Decision.GO_ON
+    assert judge((6, 6), (200, 0)) is Decision.ABORT
 
 
 def test_what_fails_more_often_is_aborted_although_within_the_margin() -> None:
-    assert decide((10**6, 15_000), (10**6, 10_000)) is Decision.ABORT
+    assert judge((10**6, 15_000), (10**6, 10_000)) is Decision.ABORT
 
 
 def test_failures_of_the_default_do_not_make_a_canary_better_than_it_is() -> None:
-    assert decide((40, 0), (1_000, 900)) is Decision.GO_ON
+    assert judge((40, 0), (1_000, 900)) is Decision.GO_ON
 
 
 @pytest.mark.parametrize("margin", [0.01, 0.05, 0.5])
 def test_a_wider_margin_needs_no_more_requests(margin: float) -> None:
     assert Rule(margin=margin, min_requests=1).num_without_failure() == pytest.approx(7.2 / margin, rel=0.5)
     assert Rule(margin=margin).num_without_failure() >= 100
+
+
+def test_what_is_never_slower_or_always_is_known_after_a_few_pairs() -> None:
+    assert [judge_times(0, pairs) for pairs in (6, 7)] == [Decision.GO_ON, Decision.PROMOTE]
+    assert [judge_times(pairs, 0) for pairs in (8, 9)] == [Decision.GO_ON, Decision.ABORT]
+
+
+def test_what_is_slower_in_half_of_the_pairs_is_just_what_it_may_be() -> None:
+    assert judge_times(10**6, 10**6) is Decision.GO_ON
+
+
+def test_no_pair_says_nothing() -> None:
+    assert judge_times(0, 0) is Decision.GO_ON
+
+
+def test_tests_that_may_each_abort_by_mistake_share_the_error() -> None:
+    alone = RULE._replace(max_slowdown=None)
+    assert judge((100, 9), (2_000, 20), alone) is Decision.ABORT
+    assert judge((100, 9), (2_000, 20)) is Decision.GO_ON
+
+
+PROMOTE, ABORT, GO_ON = Decision.PROMOTE, Decision.ABORT, Decision.GO_ON
+
+
+@pytest.mark.parametrize(
+    ("decisions", "together"),
+    [
+        ((PROMOTE,), PROMOTE),
+        ((PROMOTE, PROMOTE, PROMOTE), PROMOTE),
+        ((PROMOTE, GO_ON, PROMOTE), GO_ON),
+        ((GO_ON, ABORT, PROMOTE), ABORT),
+        ((), GO_ON),
+    ],
+)
+def test_all_have_to_promote_and_one_may_abort(decisions: tuple[Decision, ...], together: Decision) -> None:
+    assert decide(decisions) is together
 
 
 # How often it is wrong
@@ -104,7 +144,7 @@ def decisions(canary_rate: float, control_rate: float, rule: Rule = RULE) -> Ite
         for trials in range(10, MOST_REQUESTS + 1, 10):
             canary += sum(chance.random() < canary_rate for _ in range(10))
             control += sum(chance.random() < control_rate for _ in range(10))
-            decision = decide((trials, canary), (trials, control), rule)
+            decision = judge((trials, canary), (trials, control), rule)
             if decision is not Decision.GO_ON:
                 break
         yield decision

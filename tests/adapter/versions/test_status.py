@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from adapter.control.messages import CanaryReport, ModelTraffic, OutcomeReport, TrafficReport
+from adapter.control.messages import CanaryReport, ModelTraffic, OutcomeReport, PairsReport, TrafficReport
 from adapter.versions.status import VersionStatus, as_table, server_status
 from tests.adapter.versions.fake_server import FakeServer
 
-NO_OUTCOMES = OutcomeReport(answers=0, failures={}, cancelled=0, time_to_first_token=None, time_per_token=None)
+NO_OUTCOMES = OutcomeReport(answers=0, failures={}, cut=0, time_to_first_token=None, time_per_token=None)
 CANARY = CanaryReport(
     id="c",
     version="1.0",
@@ -19,6 +19,9 @@ CANARY = CanaryReport(
     is_shadow=False,
     canary=NO_OUTCOMES,
     control=NO_OUTCOMES,
+    max_slowdown=1.25,
+    first_token=PairsReport(slower=3, not_slower=37),
+    per_token=PairsReport(slower=0, not_slower=0),
     fallbacks=0,
     dropped=0,
     compared=0,
@@ -111,13 +114,15 @@ def test_a_version_that_has_just_vanished_has_no_workers(server: FakeServer, mon
     assert (status.workers, status.ready_workers, status.queued_in_torchserve) == (0, 0, 0)
 
 
-def test_a_canary_has_its_share(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_canary_has_its_share_and_its_times(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     server.serve("1.0", "2.0")
     (model,) = server.gateway.traffic().models
     with_canary = ModelTraffic(**dict(model) | {"canary": CANARY})
     monkeypatch.setattr(server.gateway, "traffic", lambda: TrafficReport(models=(with_canary,)))
     assert [each.canary_percent for each in server_status(server)] == [12.5, None]
-    assert [row[2] for row in rows(server_status(server))] == ["canary, 12.5 %", "default"]
+    tried, default = server_status(server)
+    assert [row[2] for row in rows([tried, default])] == ["canary, 12.5 %, too slow: first token 3 of 40", "default"]
+    assert (tried.canary_first_token, default.canary_first_token) == (CANARY.first_token, None)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,17 @@
+"""Stands for a Turn whose times a test says."""
+
+from dataclasses import dataclass
+
+from adapter.generation.turn import Duration
+
+_SOME = Duration(1.0, is_whole=True)
+
+
+@dataclass(eq=False)
+class FakeTurn:
+    first_token: Duration = _SOME
+    per_token: Duration = _SOME
+    has_begun: bool = True
+    is_over: bool = True
+    has_failed: bool = False
+    waited: float = 0.0
