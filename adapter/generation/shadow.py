@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable
 from contextlib import aclosing
@@ -56,9 +57,18 @@ class Shadows:
         if self._is_closed:
             return
         own = canary.shadow_turn(request, turn)
-        task = asyncio.create_task(self._answer(canary, request, _copy(call), end, own))
+        task = asyncio.create_task(self._answer_later(canary, request, call, end, own))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _answer_later(self, canary: Canary, request: GenerationRequest, call: Call, end: End, turn: Turn) -> None:
+        """Answers that ran side by side may end together.
+
+        Begun right then, their shadows would be in each other's way, and slower than what they are compared with.
+        """
+        took = time.monotonic() - call.received_at
+        await asyncio.sleep(random.uniform(0, took))  # noqa: S311 - no secret
+        await self._answer(canary, request, _copy(call, took), end, turn)
 
     async def _answer(self, canary: Canary, request: GenerationRequest, call: Call, end: End, turn: Turn) -> None:
         arrivals = within_deadlines(self._run_counted(canary, request, call, turn), call)
@@ -82,8 +92,8 @@ class Shadows:
                     yield events
 
 
-def _copy(call: Call) -> Call:
-    """As much time as the caller's had, from now on, but not much more than it took."""
+def _copy(call: Call, took: float) -> Call:
+    """As much time as the caller's had, from now on, but not much more than the seconds that it took."""
     now = time.monotonic()
 
     def later(deadline: float) -> float:
@@ -93,7 +103,7 @@ def _copy(call: Call) -> Call:
         call,
         request_id=f"{call.request_id}-shadow",
         received_at=now,
-        deadline=min(later(call.deadline), now + max(_LEAST_LIMIT, 2 * (now - call.received_at))),
+        deadline=min(later(call.deadline), now + max(_LEAST_LIMIT, 2 * took)),
         first_text_deadline=later(call.first_text_deadline),
         asked_deadlines=frozenset(map(later, call.asked_deadlines)),
         cache=CacheOutcome(),

@@ -237,6 +237,27 @@ async def test_a_run_that_several_follow_fails_once() -> None:
     assert tried.canary.failures == {"generation_failed": 1}
 
 
+# Which is faster
+
+
+async def test_requests_on_either_side_are_compared_where_their_prompts_are_about_as_long(two: TwoVersions) -> None:
+    tried = two.begin(0.5, is_sticky=True, max_slowdown=1_000.0)
+    inside, outside = (next(user for user in USERS if tried.chooses(user, 0.9) is side) for side in (True, False))
+    compared = []
+    for user, num_characters in ((inside, 1_000), (outside, 100), (outside, 900), (inside, 120), (outside, 70)):
+        await two.version_of(GenerationRequest(prompt="x" * num_characters), call(user=user))
+        tried.first_token.settle()
+        tried.per_token.settle()
+        compared.append((tried.first_token.num_not_slower, tried.per_token.num_not_slower))
+    assert compared == [(0, 0), (0, 0), (1, 1), (1, 1), (2, 2)]
+
+
+async def test_a_slowdown_that_nobody_asks_for_is_not_looked_at(two: TwoVersions) -> None:
+    tried = two.begin(0.5)
+    await two.versions_of(20)
+    assert (tried.first_token, tried.per_token) == (None, None)
+
+
 # How long it lasts
 
 

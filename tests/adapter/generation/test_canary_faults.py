@@ -59,7 +59,7 @@ async def test_a_version_that_does_not_keep_the_operators_limit_has_failed(two: 
 async def test_a_version_that_does_not_keep_its_callers_own_limit_has_not(two: TwoVersions, tried: Canary) -> None:
     two.inference.scripts["2.0"] = [hang]
     with pytest.raises(DeadlineExceeded):
-        await two.version_of(of=hurried_call(SHORT))
+        await two.version_of(of=hurried_call(LONG))
     expect(tried, num_cut=1)
 
 
@@ -95,7 +95,7 @@ async def test_whose_time_runs_out_before_a_held_version_never_was_its(two: TwoV
 
 async def test_a_caller_that_is_too_slow_to_read_is_no_failure(two: TwoVersions, tried: Canary) -> None:
     two.inference.scripts["2.0"] = [START, FIRST, hang]
-    of = limited_call(SHORT)
+    of = limited_call(LONG)
     async with aclosing(two.generator.stream(REQUEST, of)) as arrivals:
         await anext(arrivals)
         await wait_for(lambda: time.monotonic() > of.deadline)
@@ -176,7 +176,8 @@ async def test_a_default_without_a_worker_fails_what_is_not_the_canarys_and_each
     assert (tried.control.failures, tried.canary.failures) == ({"model_not_ready": 2}, {})
 
 
-async def test_a_named_version_without_a_worker_is_not_the_defaults_failure(two: TwoVersions, tried: Canary) -> None:
+async def test_a_named_version_without_a_worker_is_not_the_defaults_failure(two: TwoVersions) -> None:
+    tried = two.begin(1e-9)
     two.management.served["tiny"]["1.0"] = 0
     with pytest.raises(ModelNotReady):
         await two.version_of(REQUEST.model_copy(update={"model_version": "1.0"}))

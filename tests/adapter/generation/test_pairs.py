@@ -113,3 +113,13 @@ def test_a_pair_that_cannot_tell_any_more_makes_room() -> None:
     begin(pairs, ("canary", slow), ("control", took(1)))
     slow.is_over = True
     assert begin(pairs, ("canary", took(1)), ("control", took(1))) == (0, 1)
+
+
+def test_a_pair_that_is_given_has_to_wait_for_the_one_that_is_open() -> None:
+    pairs, slow = new_pairs(), running_for(0)
+    pairs.compare(slow, took(1))
+    pairs.compare(took(9), took(1))
+    assert counts(pairs) == (0, 0)
+    slow.first_token = Duration(3, is_whole=True)
+    pairs.compare(took(1), took(1))
+    assert counts(pairs) == (1, 1)

@@ -107,7 +107,7 @@ async def test_a_caller_does_not_wait_for_it(two: TwoVersions) -> None:
 async def test_it_has_as_much_time_as_its_caller_gave_which_it_need_not_keep(two: TwoVersions) -> None:
     two.inference.scripts["2.0"] = [asyncio.Event().wait]
     tried = two.begin(is_shadow=True)
-    assert await two.version_of(of=hurried_call(0.05)) == "1.0"
+    assert await two.version_of(of=hurried_call(LONG)) == "1.0"
     await has_ended(two)
     assert (tried.canary.failures, tried.canary.num_cut) == ({}, 1)
 
@@ -133,7 +133,7 @@ def test_its_limits_begin_when_it_does() -> None:
     received_at = time.monotonic() - 100
     asked = frozenset({received_at + 20})
     of = Call("a", received_at, received_at + 150, first_text_deadline=received_at + 20, asked_deadlines=asked)
-    own = shadow._copy(of)
+    own = shadow._copy(of, took=100)
     assert own.deadline - own.received_at == pytest.approx(150)
     assert own.first_text_deadline - own.received_at == pytest.approx(20)
     assert own.received_at >= received_at + 100
@@ -268,6 +268,24 @@ async def test_a_request_without_a_shadow_is_compared_with_none(two: TwoVersions
     await has_ended(two)
     tried.first_token.settle()
     assert (tried.num_dropped, tried.first_token.num_slower + tried.first_token.num_not_slower) == (3, 1)
+
+
+async def test_it_begins_at_a_moment_of_its_own(two: TwoVersions, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[float, float]] = []
+
+    def never(least: float, most: float) -> float:
+        asked.append((least, most))
+        return 1e9
+
+    monkeypatch.setattr(shadow.random, "uniform", never)
+    two.begin(is_shadow=True)
+    async with two.generator.shadows:
+        await two.version_of(of=Call("request-1", time.monotonic() - 100))
+        await wait_for(lambda: asked)
+        await settle()
+        assert len(two.inference.requests) == 1
+    assert asked == [(0, pytest.approx(100, abs=50))]
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 # The end

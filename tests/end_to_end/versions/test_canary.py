@@ -1,4 +1,4 @@
-"""A version that fails on what clients ask, although its probes pass: as a canary, and as a shadow."""
+"""Versions that fail on what clients ask, or are slow, although their probes pass: as canaries, and as shadows."""
 
 from collections.abc import Iterator
 
@@ -21,12 +21,15 @@ FAILS = LIGHT_HANDLER.replace(
     "        if given < request.max_length:\n",
 ).replace("import DeltaEvent,", "import DeltaEvent, ErrorCode, ErrorEvent, Problem,")
 
+SLOW = LIGHT_HANDLER.replace("SECONDS_PER_LETTER = 0.005", "SECONDS_PER_LETTER = 0.05")
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with running_site(tmp_path_factory.mktemp("canary")) as running:
         running.deploy("2.0", promotes=False, archive=running.archives.make("2.0", handler=FAILS))
         running.deploy("3.0", promotes=False)
+        running.deploy("4.0", promotes=False, archive=running.archives.make("4.0", handler=SLOW))
         yield running
 
 
@@ -50,6 +53,25 @@ def test_a_shadow_that_fails_is_found_out_and_costs_nobody_anything(site: Site) 
     assert done.returncode == 3, done.stderr
     assert load.failures == []
     assert load.versions() == {"1.0"}
+
+
+@pytest.mark.parametrize("flags", [(), ("--shadow",)], ids=["canary", "shadow"])
+def test_a_version_that_is_ten_times_as_slow_is_not_promoted(site: Site, flags: tuple[str, ...]) -> None:
+    with constant_load(site.url) as load:
+        done = run(site, "none", "canary", "4.0", "--percent", "50", *flags)
+    assert done.returncode == 3, done.stdout
+    assert "4.0 mostly takes more than 1.25 times as long: it is not promoted" in done.stdout
+    assert load.failures == []
+    assert site.default_version() == "1.0"
+
+
+def test_a_slow_version_is_promoted_where_nobody_asks_for_its_times(site: Site) -> None:
+    with constant_load(site.url):
+        done = run(
+            site, "none", "canary", "4.0", "--percent", "50", "--shadow", "--max-slowdown", "0", "--margin", "0.2"
+        )
+    assert done.returncode == 0, done.stdout
+    assert "4.0 fails at most 20.0% more often, its times not compared: it would be promoted" in done.stdout
 
 
 def test_a_canary_that_is_killed_leaves_all_requests_to_the_default(site: Site) -> None:
