@@ -1,6 +1,7 @@
 """Ends what takes longer than its caller, or the operator, will wait."""
 
 import asyncio
+import math
 import time
 from contextlib import aclosing
 
@@ -12,7 +13,7 @@ from adapter.schema import DeltaEvent, DoneEvent
 class OutOfTime(DeadlineExceeded):
     """A deadline of the request's own has passed; a worker that is silent for too long is DeadlineExceeded as well."""
 
-    def __init__(self, detail: str, limit: float, *, is_callers: bool) -> None:
+    def __init__(self, detail: str, limit: float = math.inf, *, is_callers: bool = False) -> None:
         super().__init__(detail)
         self.limit = limit  # seconds since the request came
         self.is_callers = is_callers
