@@ -16,7 +16,10 @@ from adapter.schema import ErrorCode, FieldError, Problem
 
 
 class TorchbridgeError(Exception):
-    """A failure with a code of the catalogue. `detail` is for the caller's eyes, `cause` for the log's."""
+    """A failure with a code of the catalogue. `detail` is for the caller's eyes, `cause` for the log's.
+
+    `is_final` takes back what the catalogue says of its code: this one will not pass, and no retry is worth it.
+    """
 
     code: ClassVar[ErrorCode] = ErrorCode.INTERNAL
 
@@ -26,6 +29,7 @@ class TorchbridgeError(Exception):
         *,
         cause: str | None = None,
         retry_after: int | None = None,
+        is_final: bool = False,
         errors: tuple[FieldError, ...] = (),
         received: Problem | None = None,
     ) -> None:
@@ -33,6 +37,7 @@ class TorchbridgeError(Exception):
         self.detail = detail
         self.cause = cause
         self.retry_after = retry_after
+        self.is_final = is_final
         self.errors = errors
         self._received = received
 
@@ -63,7 +68,11 @@ class TorchbridgeError(Exception):
         return self.problem.request_id
 
     def to_problem(self, request_id: str | None = None) -> Problem:
-        extra = {} if self.retry_after is None else {"retry_after": self.retry_after}
+        extra: dict[str, bool | int | None] = {}
+        if self.is_final:
+            extra = {"retryable": False, "retry_after": None}
+        elif self.retry_after is not None:
+            extra = {"retry_after": self.retry_after}
         return Problem.of(self.code, self.detail, request_id=request_id, errors=self.errors, **extra)
 
 

@@ -37,6 +37,10 @@ from adapter.torchserve.model_registry import ModelRegistry, PinnedVersion
 
 _WORTH_A_RETRY = (WorkerDied, UpstreamUnavailable, ModelNotReady)
 
+# What was there when two workers died may be what kills them, and everybody else's answers with them.
+_MOST_DEATHS = 2
+_DIED_AGAIN = "The model's worker died on this request, and so did the next one."
+
 _log = logging.getLogger(__name__)
 
 
@@ -83,6 +87,7 @@ class TextGenerator:
     async def complete(self, request: GenerationRequest, call: Call) -> GenerationResponse:
         """The whole answer. A failure that may pass, and that came before any text, is tried again."""
         call = replace(call, is_streamed=False)
+        num_deaths = 0
         with self._live(request, call) as pin:
             for num_retries in itertools.count():
                 has_text = False
@@ -95,6 +100,9 @@ class TextGenerator:
                             has_text = has_text or isinstance(events[-1], DeltaEvent)
                     raise AssertionError  # a last event has come
                 except _WORTH_A_RETRY as error:
+                    num_deaths += isinstance(error, WorkerDied)
+                    if num_deaths == _MOST_DEATHS:
+                        raise WorkerDied(_DIED_AGAIN, cause=error.with_cause, is_final=True) from error
                     deadline = min(call.deadline, call.first_text_deadline)
                     delay = None if has_text else self._retries.delay(num_retries, deadline)
                     if delay is None:

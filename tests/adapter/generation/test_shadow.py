@@ -187,7 +187,7 @@ async def test_a_request_that_is_tried_again_has_one(two: TwoVersions) -> None:
     with pytest.raises(WorkerDied):
         await two.version_of()
     await has_ended(two)
-    assert (tried.control.failures, tried.canary.num_answers) == ({"worker_died": 3}, 1)
+    assert (tried.control.failures, tried.canary.num_answers) == ({"worker_died": 2}, 1)
 
 
 async def test_a_request_that_is_wrong_or_whose_caller_left_has_none(two: TwoVersions) -> None:
