@@ -3,6 +3,9 @@
 TorchServe calls the handler again at once while requests are live, so silence means that every client has left or
 that the JVM stalls. Nobody can tell which, so the engine pauses: it goes on with the next call, and forgets its
 requests when none comes.
+
+What the engine survives ends its requests. What it does not survive ends the worker: a thread that is not there any
+more would leave every later request without an answer and without a word.
 """
 
 import logging
@@ -12,10 +15,15 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+import torch
+
 from handlers.engine import Engine, Step
 from handlers.sampling import SamplingParameters
+from handlers.watchdog import EndWorker, Watchdog, end_worker
 
 logger = logging.getLogger(__name__)
+
+_MOST_FAILURES = 3  # steps in a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +39,27 @@ class RunAhead:
     max_uncollected: steps that may wait to be collected.
     silence: seconds without a call after which decoding pauses.
     abandon: seconds without a call after which every request is forgotten.
+    longest_step: seconds that a step may take before the worker ends.
     """
 
     def __init__(
-        self, engine: Engine, *, max_uncollected: int = 64, silence: float = 0.25, abandon: float = 30.0
+        self,
+        engine: Engine,
+        *,
+        max_uncollected: int = 64,
+        silence: float = 0.25,
+        abandon: float = 30.0,
+        longest_step: float = 60.0,
+        end_worker: EndWorker = end_worker,
     ) -> None:
         self._engine = engine
         self._max_uncollected, self._silence, self._abandon = max_uncollected, silence, abandon
+        self._end_worker = end_worker
+        self._watchdog = Watchdog("a step of the engine", longest_step, end_worker)
         self._changed = threading.Condition()
         self._commands: deque[Callable[[], None]] = deque()  # for the engine's thread alone to carry out
         self._news: list[Step | Failure] = []
-        self._is_urgent = False  # whether there is news that should not wait
+        self._is_urgent = False  # whether whoever collects should not wait
         self._live: set[str] = set()
         self._awaited: set[str] = set()  # those of them whose first token somebody waits for
         self._last_call = time.monotonic()
@@ -59,11 +77,19 @@ class RunAhead:
         is_awaited: bool = True,
     ) -> None:
         """`is_awaited` makes its first token urgent."""
+
+        def submit() -> None:
+            try:
+                self._engine.submit(request_id, prompt, max_new_tokens, parameters)
+            except Exception as error:
+                logger.exception("the engine refuses request %s", request_id)
+                self._add_news(Failure([request_id], error))
+
         with self._changed:
             self._live.add(request_id)
             if is_awaited:
                 self._awaited.add(request_id)
-            self._commands.append(lambda: self._engine.submit(request_id, prompt, max_new_tokens, parameters))
+            self._commands.append(submit)
             self._touch()
 
     def keep_only(self, ids: Collection[str]) -> None:
@@ -79,18 +105,25 @@ class RunAhead:
         """What has happened since the last call.
 
         Waits `patience` seconds for more of it to come together, unless some is urgent: an awaited first token, an end,
-        a failure. Then waits for the first of it, until `timeout` seconds are over in all.
+        a failure, or something of which only the caller knows (`interrupt`). Then waits for the first of it, until
+        `timeout` seconds are over in all.
         """
+        self._watchdog.check()
         with self._changed:
             self._touch()
-            if self._live:
-                self._changed.wait_for(lambda: self._is_urgent, patience)
-                self._changed.wait_for(lambda: self._news, timeout - patience)
+            self._changed.wait_for(lambda: self._is_urgent, patience)
+            self._changed.wait_for(lambda: self._news or self._is_urgent, timeout - patience)
             news, self._news, self._is_urgent = self._news, [], False
             for item in news:
                 self._live.difference_update(item.ended if isinstance(item, Step) else item.ids)
             self._touch()
         return news
+
+    def interrupt(self) -> None:
+        """Ends the wait of the `collect` that runs, or of the next one."""
+        with self._changed:
+            self._is_urgent = True
+            self._changed.notify_all()
 
     def close(self) -> None:
         with self._changed:
@@ -103,15 +136,31 @@ class RunAhead:
         self._changed.notify_all()
 
     def _run(self) -> None:
+        try:
+            self._decode()
+        except BaseException as error:  # noqa: BLE001 - it goes no further
+            self._end_worker(f"the engine cannot go on: {error!r}", error)
+
+    def _decode(self) -> None:
+        """Until closed. Raises what the engine does not survive."""
+        num_failures = 0  # in a row
         while not self._is_closed:
             try:
-                step = self._engine.step() if self._await_turn() else None
+                step = self._step() if self._await_turn() else None
             except Exception as failure:
+                num_failures += 1
+                if num_failures == _MOST_FAILURES or _is_lasting(failure):
+                    raise
                 logger.exception("the engine failed; its requests end")
                 self._add_news(Failure(self._engine.cancel_all(), failure))
             else:
+                num_failures = 0
                 if step is not None:
                     self._add_news(step)
+
+    def _step(self) -> Step | None:
+        with self._watchdog.watching():
+            return self._engine.step()
 
     def _await_turn(self) -> bool:
         """Waits until there is a step to run; false when closed."""
@@ -140,3 +189,8 @@ class RunAhead:
                 self._awaited.difference_update(item.ids)
             if self._is_urgent or len(self._news) == 1:  # else whoever waits waits for neither
                 self._changed.notify_all()
+
+
+def _is_lasting(failure: Exception) -> bool:
+    """Whether the device is lost to this process: after an assertion in a kernel every later call fails, too."""
+    return isinstance(failure, torch.AcceleratorError) or "CUDA error" in str(failure)
