@@ -64,6 +64,10 @@ class Generation:
         if self._end is None:
             self._end = ErrorEvent(problem=problem)
 
+    def discard(self) -> None:
+        """Forgets what has not been taken."""
+        self._pending, self._end = "", None
+
     def take(self) -> tuple[bytes, bool]:
         """The encoded events that are due, and whether they are the last."""
         if not self._is_started:
@@ -78,6 +82,20 @@ class Generation:
         if self._end is not None:
             events.append(self._end)
         return b"".join(map(encode_event, events)), self._end is not None
+
+
+class PendingGeneration(Generation):
+    """One whose prompt is being encoded: its `start` is not due before, since it says how many tokens these are."""
+
+    @property
+    def is_due(self) -> bool:
+        return self.is_ended
+
+    def patience(self, _now: float) -> float:
+        return math.inf
+
+    def take(self) -> tuple[bytes, bool]:
+        return super().take() if self.is_ended else (b"", False)
 
 
 class TextGeneration(Generation):

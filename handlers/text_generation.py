@@ -5,30 +5,33 @@ The module defines one class and no other: TorchServe takes it by its being the 
 
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 
 from adapter.event_stream import CONTENT_TYPE
-from adapter.schema import ErrorCode, Problem, StartEvent, WorkerRequest
+from adapter.schema import ErrorCode, Problem, StartEvent
 from handlers.archive_integrity import check_unpacked_files
 from handlers.compiled_steps import find_compiled_steps
 from handlers.detokenization import TokenDecoder
-from handlers.generation import Generation, TextGeneration
+from handlers.engine import Step
+from handlers.generation import Generation, PendingGeneration, TextGeneration
+from handlers.incoming_request import RefusedRequest, caller_id, read_request
 from handlers.model_loading import choose_num_threads, load_model
 from handlers.packed_linear import pack_linear_layers
 from handlers.probe_check import check_probes
-from handlers.prompt_encoding import PromptEncodingError
+from handlers.prompt_encoder import EncodedPrompt, PromptEncoder
+from handlers.prompts import Prompts
 from handlers.run_ahead import Failure, RunAhead
 from handlers.sampling import SamplingParameters
 from handlers.self_check import check_engine
 from handlers.settings import HandlerSettings
 from handlers.slot_cache import UnsupportedModelError
-from handlers.tokenization import ChatTemplateError, encode_request, stop_strings
+from handlers.tokenization import stop_strings
 from handlers.worker_calls import read_messages_at_once, silence_call_log
 from handlers.worker_engine import worker_engine
 
@@ -38,10 +41,12 @@ logger = logging.getLogger(__name__)
 # every slot is taken none can come, and each call costs the engine's cores; but RunAhead must not take it for silence.
 WAIT_SECONDS, FULL_WAIT_SECONDS = 0.02, 0.1
 
+DEFAULT_RESPONSE_TIMEOUT = 120  # seconds, TorchServe's own (ConfigManager.java)
+
 
 class TextGenerationHandler:
     def __init__(self) -> None:
-        self._generations: dict[str, Generation] = {}  # by TorchServe's request id
+        self._generations: dict[str, Generation] = {}  # of the live requests, by TorchServe's ids
 
     def initialize(self, context: Any) -> None:
         """Loads the packed model. Raises when it cannot: TorchServe then restarts the worker."""
@@ -63,16 +68,23 @@ class TextGenerationHandler:
 
         Nothing is ever raised: TorchServe would fail every request of the batch.
         """
-        ids = [context.get_request_id(index) for index in range(len(data))]
+        rows = {context.get_request_id(index): row for index, row in enumerate(data)}
+        new = {request_id: row for request_id, row in rows.items() if request_id not in self._generations}
+        pending = {
+            request_id: PendingGeneration(self._start_event(caller_id(row) or request_id))
+            for request_id, row in new.items()
+        }
+        self._generations = {
+            request_id: pending.get(request_id) or self._generations[request_id] for request_id in rows
+        }
         try:
-            self._advance(ids, data)
+            self._advance(new)
         except Exception as error:
             logger.exception("the handler failed")
-            for request_id in ids:
-                self._generations.setdefault(request_id, Generation(self._start_event(request_id, 0)))
-            self._fail(ids, error)
-        answers = [self._generations[request_id].take() for request_id in ids]
-        for index in range(len(ids)):
+            for request_id in rows:
+                self._fail(request_id, error)
+        answers = [self._take(request_id) for request_id in rows]
+        for index in range(len(answers)):
             context.set_response_content_type(index, CONTENT_TYPE)
         # TorchServe asks this of each answer that it is about to send (ts/protocol/otf_message_handler.py).
         context.stopping_criteria = [lambda _, is_last=is_last: is_last for _, is_last in answers]
@@ -97,7 +109,15 @@ class TextGenerationHandler:
         self._engine = worker_engine(loaded, settings, compiled_steps)
         check_engine(self._engine, loaded.model)
         check_probes(directory, loaded)
-        self._run_ahead = RunAhead(self._engine)
+        # A tokenizer may have more tokens than one of the model's two embeddings, or fewer.
+        vocabulary = min(
+            loaded.model.get_input_embeddings().num_embeddings, loaded.model.get_output_embeddings().out_features
+        )
+        self._prompts = Prompts(loaded.tokenizer, context_length=loaded.context_length, vocabulary=vocabulary)
+        # What TorchServe would take for the longest silence of a worker that computes in its calls.
+        longest = float(context.model_yaml_config.get("responseTimeout", DEFAULT_RESPONSE_TIMEOUT))
+        self._run_ahead = RunAhead(self._engine, longest_step=longest)
+        self._prompt_encoder = PromptEncoder(self._prompts.encode, self._run_ahead.interrupt, longest=longest)
         logger.info(
             "torchbridge: %s %s is loaded: %s, %d slots, context of %d tokens, %d threads, %s",
             self._model_name,
@@ -109,89 +129,110 @@ class TextGenerationHandler:
             "compiled steps" if compiled_steps else "no compiled steps",
         )
 
-    def _advance(self, ids: list[str], data: list[dict[str, Any]]) -> None:
-        """Starts who is new, ends who is gone, and hands out what the engine has made."""
-        self._generations = {
-            request_id: self._generations[request_id] for request_id in ids if request_id in self._generations
-        }
-        self._run_ahead.keep_only(
-            {request_id for request_id, generation in self._generations.items() if not generation.is_ended}
-        )
-        new = [
-            (request_id, row) for request_id, row in zip(ids, data, strict=True) if request_id not in self._generations
-        ]
-        for request_id, row in new:
-            self._generations[request_id] = self._start(request_id, row)
+    def _advance(self, new: dict[str, dict[str, Any]]) -> None:
+        """Stops the work for who is gone, begins it for who is new, and hands out what the engine has made."""
+        unended = {request_id for request_id, generation in self._generations.items() if not generation.is_ended}
+        self._run_ahead.keep_only(unended)
+        self._prompt_encoder.keep_only(unended)
+        for request_id, row in new.items():
+            with self._alone(request_id):
+                self._receive(request_id, row)
+        news = self._collect()
+        for encoded in self._prompt_encoder.take():
+            with self._alone(encoded.request_id):
+                self._begin(encoded)
+        for item in news:
+            if isinstance(item, Failure):
+                for request_id in item.ids:
+                    self._fail(request_id, item.error)
+                continue
+            for request_id, token_id in zip(item.ids, item.tokens, strict=True):
+                with self._alone(request_id):
+                    generation = self._generations.get(request_id)
+                    if isinstance(generation, TextGeneration):
+                        generation.push([token_id], item.ended.get(request_id))
+
+    def _collect(self) -> list[Step | Failure]:
+        """What the engine has made, after a wait if nothing is due at once."""
         now = time.monotonic()
         generations = self._generations.values()
-        timeout = WAIT_SECONDS if len(ids) < self._engine.slots else FULL_WAIT_SECONDS
+        timeout = WAIT_SECONDS if len(generations) < self._engine.slots else FULL_WAIT_SECONDS
         if any(generation.is_due for generation in generations):
             timeout = 0
         patience = min([timeout, *(generation.patience(now) for generation in generations)])
-        for news in self._run_ahead.collect(timeout, patience):
-            if isinstance(news, Failure):
-                self._fail(news.ids, news.error)
-                continue
-            for request_id, token_id in zip(news.ids, news.tokens, strict=True):
-                generation = self._generations.get(request_id)
-                if isinstance(generation, TextGeneration):
-                    generation.push([token_id], news.ended.get(request_id))
+        return self._run_ahead.collect(timeout, patience)
 
-    def _start(self, request_id: str, row: dict[str, Any]) -> Generation:
-        """Hands a request to the engine, or turns it down with an in-band error that no other request notices."""
-        body = row.get("body", b"")
+    @contextmanager
+    def _alone(self, request_id: str) -> Iterator[None]:
+        """Whatever is raised inside is this one request's own, and ends it alone."""
         try:
-            if isinstance(body, dict):  # TorchServe parses a body of type application/json
-                request = WorkerRequest.model_validate(body)
-            else:
-                request = WorkerRequest.model_validate_json(bytes(body))
-        except ValidationError as error:
-            logger.warning("request %s is not in the contract: %s", request_id, error.errors(include_input=False))
-            return self._refuse(request_id, 0, ErrorCode.INVALID_REQUEST, "The request is not valid.")
-        try:
-            prompt = encode_request(self._tokenizer, request)
-        except (ChatTemplateError, PromptEncodingError) as error:
-            logger.warning("request %s: %r", request_id, error.__cause__)
-            return self._refuse(request.id, 0, ErrorCode.INVALID_REQUEST, str(error))
-        most = self._engine.context_length - 1
-        if not prompt:
-            return self._refuse(request.id, 0, ErrorCode.INVALID_REQUEST, "The prompt has no tokens.")
-        if len(prompt) > most:
-            # Clients know the failure by these phrases: tests/handlers/test_context_overflow.py says which by which.
-            detail = (
-                f"The prompt is too long: this model's maximum context length is {self._engine.context_length} tokens "
-                f"with at least one for the answer, and a prompt of {len(prompt)} tokens exceeds the context window."
-            )
-            return self._refuse(request.id, len(prompt), ErrorCode.PROMPT_TOO_LONG, detail)
+            yield
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except RefusedRequest as refusal:
+            self._fail(request_id, refusal)
+        except BaseException as error:  # a panic of the tokenizers' Rust is no Exception
+            logger.exception("request %s failed", request_id)
+            self._fail(request_id, error)
+
+    def _receive(self, request_id: str, row: dict[str, Any]) -> None:
+        """Has the prompt encoded, unless it can be seen that this is no use."""
+        request = read_request(row)
+        self._prompts.refuse_unseen(request)
+        self._prompt_encoder.submit(request_id, request)
+
+    def _begin(self, encoded: EncodedPrompt) -> None:
+        """Hands a request to the engine."""
+        request, prompt = encoded.request, encoded.prompt
+        if isinstance(prompt, BaseException):
+            raise prompt
         parameters = SamplingParameters(
             request.temperature, request.top_p, request.top_k, request.repetition_penalty, request.seed
         )
-        self._run_ahead.submit(request_id, prompt, request.max_length, parameters, is_awaited=request.stream)
+        start = self._start_event(self._generations[encoded.request_id].id, len(prompt))
         request = request.model_copy(update={"stop": stop_strings(self._tokenizer, request)})
-        return TextGeneration(self._start_event(request.id, len(prompt)), request, self._token_decoder, prompt)
+        self._generations[encoded.request_id] = TextGeneration(start, request, self._token_decoder, prompt)
+        self._run_ahead.submit(encoded.request_id, prompt, request.max_length, parameters, is_awaited=request.stream)
 
-    def _refuse(self, request_id: str, prompt_tokens: int, code: ErrorCode, detail: str) -> Generation:
-        generation = Generation(self._start_event(request_id, prompt_tokens))
-        generation.fail(Problem.of(code, detail, request_id=request_id))
-        return generation
+    def _take(self, request_id: str) -> tuple[bytes, bool]:
+        generation = self._generations[request_id]
+        try:
+            return generation.take()
+        except Exception as error:
+            logger.exception("the events of request %s cannot be written", request_id)
+            generation.discard()
+            self._fail(request_id, error)
+            return generation.take()
 
-    def _start_event(self, request_id: str, prompt_tokens: int) -> StartEvent:
+    def _start_event(self, caller_id: str, prompt_tokens: int = 0) -> StartEvent:
         return StartEvent(
-            id=request_id,
+            id=caller_id,
             model=self._model_name,
             model_version=self._model_version,
             model_digest=self._model_digest,
             prompt_tokens=prompt_tokens,
         )
 
-    def _fail(self, ids: Collection[str], error: Exception) -> None:
-        """Ends generations for a reason that is not theirs; what it was stays in the log."""
-        if isinstance(error, TimeoutError):
-            problem = Problem.of(ErrorCode.DEADLINE_EXCEEDED, "Nobody collected the answer in time.")
-        elif isinstance(error, MemoryError | torch.OutOfMemoryError):
-            problem = Problem.of(ErrorCode.OUT_OF_MEMORY, "The model ran out of memory on this request.")
-        else:
-            problem = Problem.of(ErrorCode.GENERATION_FAILED, "The model failed on this request.")
-        for request_id in ids:
-            if request_id in self._generations:
-                self._generations[request_id].fail(problem)
+    def _fail(self, request_id: str, error: BaseException) -> None:
+        """Ends a generation, if it is still there."""
+        generation = self._generations.get(request_id)
+        if generation is None:
+            return
+        if isinstance(error, RefusedRequest):  # before its start
+            start = self._start_event(generation.id, error.prompt_tokens)
+            generation = self._generations[request_id] = Generation(start)
+        code, detail = _explain(error)
+        generation.fail(Problem.of(code, detail, request_id=generation.id))
+
+
+def _explain(error: BaseException) -> tuple[ErrorCode, str]:
+    """What the caller may know of it. What went wrong with us stays in the log."""
+    match error:
+        case RefusedRequest():
+            return error.code, error.detail
+        case TimeoutError():
+            return ErrorCode.DEADLINE_EXCEEDED, "Nobody collected the answer in time."
+        case MemoryError() | torch.OutOfMemoryError():
+            return ErrorCode.OUT_OF_MEMORY, "The model ran out of memory on this request."
+        case _:
+            return ErrorCode.GENERATION_FAILED, "The model failed on this request."

@@ -6,6 +6,8 @@ missing from the next call, and no call is made while nobody is live.
 
 import hashlib
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from ts.context import Context, RequestProcessor
 from adapter.event_stream import EventDecoder
 from adapter.schema import StreamEvent
 from handlers.text_generation import TextGenerationHandler
+from tests.handlers.ended_worker import EndedWorker
+from tests.waiting import PATIENCE
 
 
 def write_record(directory: Path) -> None:
@@ -53,14 +57,18 @@ class FakeFrontend:
             model_yaml_config={"batchSize": slots, "handler": {"threads": 1} | handler_settings},
         )
         self.handler.initialize(self._context)
+        self.ended = EndedWorker()
+        for thread in (self.handler._run_ahead, self.handler._prompt_encoder):
+            thread._end_worker = thread._watchdog._end_worker = self.ended
         self._clients: dict[str, Client] = {}
-        self._bodies: dict[str, bytes] = {}
+        self._bodies: dict[str, bytes | dict[str, Any]] = {}
         self._num_requests = 0
 
     def send(self, **request: Any) -> Client:
         return self.send_body(json.dumps({"id": f"request-{self._num_requests}"} | request).encode())
 
-    def send_body(self, body: bytes) -> Client:
+    def send_body(self, body: bytes | dict[str, Any]) -> Client:
+        """`body` is a dictionary where TorchServe has parsed it, which it does with what says that it is JSON."""
         client = Client()
         request_id = f"torchserve-{self._num_requests}"
         self._num_requests += 1
@@ -90,3 +98,14 @@ class FakeFrontend:
     def run(self) -> None:
         while self._clients:
             self.call()
+
+    def call_until(self, condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline
+            self.call()
+
+    def close(self) -> None:
+        assert self.ended.reasons == []
+        self.handler._run_ahead.close()
+        self.handler._prompt_encoder.close()

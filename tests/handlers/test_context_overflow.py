@@ -32,7 +32,7 @@ def handler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeFrontend]:
     (directory / "model").symlink_to(MODELS / "tiny")
     frontend = FakeFrontend(directory)
     yield frontend
-    frontend.handler._run_ahead.close()
+    frontend.close()
 
 
 @pytest.fixture(scope="module")

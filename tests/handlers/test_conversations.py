@@ -18,7 +18,7 @@ def frontend(tmp_path: Path) -> Iterator[FakeFrontend]:
     (tmp_path / "model").symlink_to(TINY)
     frontend = FakeFrontend(tmp_path)
     yield frontend
-    frontend.handler._run_ahead.close()
+    frontend.close()
 
 
 def ask(frontend: FakeFrontend, *, prompt: str = "plain") -> Client:

@@ -83,7 +83,7 @@ def test_the_handler_answers_just_what_was_recorded_wherever_it_ends(tmp_path: P
         frontend.send(prompt=probe.prompt, max_length=len(probe.answer_tokens), temperature=0) for probe in probes
     ]
     frontend.run()
-    frontend.handler._run_ahead.close()
+    frontend.close()
 
     assert any(probe.finish_reason == "stop" for probe in probes) == (stop is not None)
     for probe, client in zip(probes, clients, strict=True):

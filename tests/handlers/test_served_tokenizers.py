@@ -25,7 +25,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[[str], FakeFrontend]]:
 
     yield start
     for frontend in frontends:
-        frontend.handler._run_ahead.close()
+        frontend.close()
 
 
 def response(client: Client) -> GenerationResponse:

@@ -1,6 +1,5 @@
 """The handler as TorchServe calls it, on the embedded model."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from handlers.engine import Step
 from handlers.packed_linear import Int8Linear
 from handlers.text_generation import FULL_WAIT_SECONDS, WAIT_SECONDS
 from tests.handlers.fake_frontend import Client, FakeFrontend
+from tests.waiting import wait_until
 
 MODELS = Path(__file__).parents[2] / "models"
 PROMPTS = [
@@ -29,7 +29,7 @@ def frontend(tmp_path: Path) -> Iterator[FakeFrontend]:
     (tmp_path / "model").symlink_to(MODELS / "tiny")
     frontend = FakeFrontend(tmp_path)
     yield frontend
-    frontend.handler._run_ahead.close()
+    frontend.close()
 
 
 def response(client: Client) -> GenerationResponse:
@@ -104,12 +104,10 @@ def test_a_call_without_news_is_longer_while_no_other_request_can_come(
     for _ in range(7):
         frontend.send(prompt="Once", max_length=200)
     frontend.call()
-    frontend.call()
     frontend.send(prompt="Once", max_length=200)
     frontend.call()
-    frontend.call()
 
-    assert waits == [0, WAIT_SECONDS, 0, FULL_WAIT_SECONDS]
+    assert waits == [WAIT_SECONDS, FULL_WAIT_SECONDS]
 
 
 def test_one_bad_request_among_eight_changes_no_other_answer(frontend: FakeFrontend) -> None:
@@ -124,17 +122,8 @@ def test_one_bad_request_among_eight_changes_no_other_answer(frontend: FakeFront
     assert bad.events[1].problem.code == ErrorCode.INVALID_REQUEST
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[]", b'{"prompt":"a"}'], ids=str)
-def test_body_outside_of_the_contract_is_an_error_event(frontend: FakeFrontend, body: bytes) -> None:
-    client = frontend.send_body(body)
-    frontend.run()
-
-    assert isinstance(client.events[-1], ErrorEvent)
-    assert client.events[-1].problem.code == ErrorCode.INVALID_REQUEST
-
-
 def test_prompt_longer_than_the_context_is_a_typed_error_and_not_cut(frontend: FakeFrontend) -> None:
-    client = frontend.send(prompt="Once upon a time " * 2_000)
+    client = frontend.send(prompt="Once upon a time " * 500)
     frontend.run()
     start, error = client.events
 
@@ -190,30 +179,13 @@ def test_client_that_leaves_is_not_decoded_for_beside_the_next(
     assert not engine.has_work
 
 
-def test_no_step_is_decoded_for_clients_that_have_all_left(frontend: FakeFrontend) -> None:
-    run_ahead = frontend.handler._run_ahead
-    leaver = frontend.send(prompt="Once upon a time", max_length=1_000, seed=1)
-    frontend.call()
-    frontend.leave(leaver)
-
-    def num_steps() -> int:
-        return len(run_ahead._news)
-
-    before = -1
-    while before != num_steps():  # TorchServe makes no call now: its queue is empty
-        before = num_steps()
-        time.sleep(1)
-
-    assert num_steps() <= run_ahead._max_uncollected
-    assert frontend.handler._engine.has_work  # paused, not ended: it could be the JVM that stalls
-
-
-def test_frontend_that_stalls_and_comes_back_gets_every_answer_unchanged(frontend: FakeFrontend) -> None:
+def test_frontend_that_stalls_until_the_engine_pauses_gets_every_answer_unchanged(frontend: FakeFrontend) -> None:
     alone = greedy_texts(frontend, PROMPTS)
+    run_ahead = frontend.handler._run_ahead
+    run_ahead._max_uncollected = 4
     clients = [frontend.send(prompt=prompt, max_length=20, temperature=0) for prompt in PROMPTS]
-    frontend.call()
-    frontend.call()
-    time.sleep(2)
+    frontend.call_until(lambda: all(client.events for client in clients))
+    wait_until(lambda: len(run_ahead._news) == 4)
     frontend.run()
 
     assert [response(client).text for client in clients] == alone
@@ -225,9 +197,11 @@ def test_failure_of_the_engine_is_an_error_event_and_the_next_request_works(
     def fail() -> Step:
         raise RuntimeError("broken at /home/somebody")
 
+    frontend.handler._run_ahead._max_uncollected = 4  # so that no answer ends before
+    clients = [frontend.send(prompt=prompt, max_length=1_000) for prompt in PROMPTS]
+    frontend.call_until(lambda: all(client.events for client in clients))
     with monkeypatch.context() as patch:
         patch.setattr(frontend.handler._engine, "step", fail)
-        clients = [frontend.send(prompt=prompt) for prompt in PROMPTS]
         frontend.run()
     follower = frontend.send(prompt="The fox", max_length=5)
     frontend.run()
@@ -278,5 +252,5 @@ def test_weights_of_8_bits_are_served_like_others_and_say_the_same(
         assert used  # by the self-check
         assert greedy_texts(frontend, PROMPTS[:1]) == greedy_texts(exact, PROMPTS[:1])
     finally:
-        frontend.handler._run_ahead.close()
-        exact.handler._run_ahead.close()
+        frontend.close()
+        exact.close()

@@ -1,0 +1,65 @@
+"""A request's prompt as the token ids that this model takes, or words why it cannot take it."""
+
+import logging
+from collections.abc import Sequence
+
+from transformers import PreTrainedTokenizerBase
+
+from adapter.schema import ErrorCode, WorkerRequest
+from handlers.incoming_request import RefusedRequest
+from handlers.prompt_encoding import PromptEncodingError
+from handlers.token_span import TokenSpan
+from handlers.tokenization import ChatTemplateError, encode_request
+
+logger = logging.getLogger(__name__)
+
+
+class Prompts:
+    """Of one model. Its methods raise RefusedRequest.
+
+    context_length: most tokens of a prompt and its answer together; the answer has one at least.
+    vocabulary: how many token ids the model knows. A tokenizer may have more: fine-tunes add some and forget the model.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, *, context_length: int, vocabulary: int) -> None:
+        self._tokenizer, self._context_length, self._vocabulary = tokenizer, context_length, vocabulary
+        self._span = TokenSpan.of(tokenizer)
+        # The first use undoes a truncation and a padding that tokenizer.json may ask for (transformers'
+        # set_truncation_and_padding), which must not happen while another thread decodes with the same tokenizer.
+        tokenizer("")
+
+    def refuse_unseen(self, request: WorkerRequest) -> None:
+        """Refuses by its length what certainly does not fit."""
+        if request.messages is not None and self._tokenizer.chat_template is not None:
+            return  # the template may leave out any part of the conversation
+        if self._span is not None and (least := self._span.least_tokens(request.prompt)) >= self._context_length:
+            raise self._too_long(f"at least {least}")
+
+    def encode(self, request: WorkerRequest) -> Sequence[int]:
+        """May take a second, most of it without Python's lock."""
+        try:
+            ids = encode_request(self._tokenizer, request)
+        except (ChatTemplateError, PromptEncodingError) as error:
+            logger.warning("request %s: %r", request.id, error.__cause__)
+            raise RefusedRequest(ErrorCode.INVALID_REQUEST, str(error)) from error
+        if not ids:
+            raise RefusedRequest(ErrorCode.INVALID_REQUEST, "The prompt has no tokens.")
+        if (num_tokens := len(ids)) >= self._context_length:
+            del ids  # the error's traceback would keep up to a million of them
+            raise self._too_long(str(num_tokens), prompt_tokens=num_tokens)
+        if (unknown := max(ids)) >= self._vocabulary:
+            token = self._tokenizer.convert_ids_to_tokens(unknown)
+            raise RefusedRequest(
+                ErrorCode.INVALID_REQUEST,
+                f"The prompt has the token {token!r}, which the tokenizer knows and the model does not.",
+                prompt_tokens=num_tokens,
+            )
+        return ids
+
+    def _too_long(self, num_tokens: str, *, prompt_tokens: int = 0) -> RefusedRequest:
+        # Clients know the failure by these phrases: tests/handlers/test_context_overflow.py says which by which.
+        detail = (
+            f"The prompt is too long: this model's maximum context length is {self._context_length} tokens "
+            f"with at least one for the answer, and a prompt of {num_tokens} tokens exceeds the context window."
+        )
+        return RefusedRequest(ErrorCode.PROMPT_TOO_LONG, detail, prompt_tokens=prompt_tokens)

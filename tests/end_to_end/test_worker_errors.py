@@ -1,0 +1,102 @@
+"""What a worker says of a request that it cannot serve, through the real TorchServe to the caller."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+
+from adapter.archives.archive import PROJECT, build_archive
+from adapter.archives.packed_code import packed_code
+from adapter.gateway import create_app
+from adapter.schema import DoneEvent, ErrorEvent
+from adapter.settings import Settings
+from adapter.torchserve.server_process import TorchServeProcess
+from tests.end_to_end.endless_model import MODEL_CONFIG, write_endless_model
+from tests.end_to_end.gateway_calls import TIMEOUT, expect_problem, post, stream
+from tests.fakes import serving
+from tests.free_ports import torchserve_properties
+from tests.tokenizer_families import save_random_model
+
+pytestmark = pytest.mark.torchserve
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("errors")
+
+
+@pytest.fixture(scope="module")
+def url(directory: Path) -> Iterator[str]:
+    """A gateway before a model whose tokenizer has no token for "é", and whose tokens may be of any length."""
+    save_random_model(directory / "model", "unigram_without_unknown")
+    archives = [
+        build_archive(directory / "model", "unigram", "1.0", directory / "model_store"),
+        build_breakable_archive(directory),
+    ]
+    with TorchServeProcess(archives, directory / "run", torchserve_properties()) as process:
+        process.start()
+        process.wait_until_ready(print)
+        settings = Settings(
+            torchserve_url=process.properties["inference_address"],
+            management_url=process.properties["management_address"],
+            key_file=process.keys.path,
+            default_model="unigram",
+        )
+        with serving(create_app(settings)) as url:
+            yield url
+
+
+def build_breakable_archive(directory: Path) -> Path:
+    """Its device is lost while there is a file called `broken`."""
+    code = packed_code()
+    source = code["handlers/run_ahead.py"].read_text()
+    step = "            return self._engine.step()\n"
+    assert step in source
+    loss = (
+        f"            if __import__('os').path.exists({str(directory / 'broken')!r}):\n"
+        "                raise torch.AcceleratorError('CUDA error: device-side assert triggered')\n"
+    )
+    (directory / "run_ahead.py").write_text(source.replace(step, loss + step))
+    write_endless_model(PROJECT / "models" / "tiny", directory / "endless")
+    config = directory / "model-config.yaml"
+    config.write_text(MODEL_CONFIG)
+    with pytest.MonkeyPatch.context() as patch:
+        changed = code | {"handlers/run_ahead.py": directory / "run_ahead.py"}
+        patch.setattr("adapter.archives.archive.packed_code", lambda: changed)
+        return build_archive(directory / "endless", "breakable", "1.0", directory / "model_store", config)
+
+
+@pytest.mark.parametrize("path", ["/generate", "/generate/stream"])
+def test_prompt_that_the_tokenizer_fails_on_is_a_true_status_and_ends_nobody_else(url: str, path: str) -> None:
+    with stream(url, prompt="Once upon", max_length=200, temperature=0) as (_, events):
+        assert next(events).type == "start"
+        bad = requests.post(url + path, json={"prompt": "café"}, timeout=TIMEOUT)
+        *_, last = events
+
+    assert isinstance(last, DoneEvent)
+    expect_problem(bad, "invalid_request")
+
+
+def test_prompts_that_take_long_to_count_are_refused_with_their_tokens(url: str) -> None:
+    """TorchServe gets answers without any event for each of them, the very first among them."""
+    with ThreadPoolExecutor(3) as callers:
+        answers = list(callers.map(lambda _: post(url, prompt="a " * 499_999), range(3)))
+    problems = [expect_problem(answer, "prompt_too_long") for answer in answers]
+
+    assert all("tokens exceeds the context window" in problem.detail for problem in problems)
+    assert post(url, prompt="Once upon", max_length=3).json()["tokens_generated"] == 3
+
+
+def test_worker_whose_device_is_lost_ends_its_answers_and_another_takes_its_place(url: str, directory: Path) -> None:
+    with stream(url, prompt="Once", model="breakable", max_length=32_000) as (_, events):
+        assert [next(events).type, next(events).type] == ["start", "delta"]
+        (directory / "broken").touch()
+        *_, last = events
+    (directory / "broken").unlink()
+
+    assert isinstance(last, ErrorEvent)
+    assert last.problem.code == "worker_died"
+    assert "the engine cannot go on: AcceleratorError" in (directory / "run" / "logs" / "model_log.log").read_text()
+    assert post(url, prompt="Once", model="breakable", max_length=3).json()["tokens_generated"] == 3
