@@ -19,6 +19,7 @@ from transformers import (
 )
 
 from handlers.checkpoint import check_checkpoint, likely_missing
+from handlers.fixed_positions import fix_positions, has_longrope, original_context_length
 from handlers.settings import HandlerSettings
 from handlers.short_list import short_list
 from handlers.slot_cache import UnsupportedModelError
@@ -48,7 +49,9 @@ def load_model(directory: Path, settings: HandlerSettings, device: str = "cpu") 
         raise UnsupportedModelError("the tokenizer has no tokenizer.json, which text in whole characters needs")
     check_vocabulary_file(tokenizer, directory)
     check_vocabulary(tokenizer, cast("nn.Embedding", model.get_input_embeddings()).num_embeddings)
-    return LoadedModel(model, tokenizer, _stop_token_ids(model, tokenizer), _context_length(model, settings))
+    context_length = _context_length(model, settings)
+    fix_positions(model, context_length)
+    return LoadedModel(model, tokenizer, _stop_token_ids(model, tokenizer), context_length)
 
 
 def _load_checkpoint(directory: Path, dtype: str, device: str) -> PreTrainedModel:
@@ -104,7 +107,9 @@ def _stop_token_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) 
 def _context_length(model: PreTrainedModel, settings: HandlerSettings) -> int:
     own_limit: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if settings.context_length is None:
-        return min(own_limit or MAX_DEFAULT_CONTEXT_LENGTH, MAX_DEFAULT_CONTEXT_LENGTH)
+        # Beyond its original context LongRoPE gives other text for short prompts, too: nobody has it without asking.
+        original = original_context_length(model.config) if has_longrope(model.config) else None
+        return min(filter(None, [own_limit, original, MAX_DEFAULT_CONTEXT_LENGTH]))
     if own_limit is not None and settings.context_length > own_limit:
         raise UnsupportedModelError(
             f"context_length is {settings.context_length}, but the model was made for {own_limit} positions"

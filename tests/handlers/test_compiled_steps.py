@@ -10,12 +10,15 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
+from handlers import decode_step
 from handlers.compiled_library import CompiledLibrary
 from handlers.compiled_steps import CompiledSteps, compile_decode_steps
 from handlers.engine import Engine
+from handlers.fixed_positions import fix_positions
 from handlers.sampling import SamplingParameters
 from handlers.self_check import check_engine
 from handlers.slot_cache import UnsupportedModelError
+from tests.handlers import longrope
 from tests.handlers.conftest import CONTEXT_LENGTH, make_model
 from tests.handlers.engine_answers import counted, generate, run
 
@@ -87,6 +90,23 @@ def test_steps_of_other_weights_are_refused(
 
     with pytest.raises(UnsupportedModelError, match="its logits differ from the model's own"):
         check_engine(engine, llama)
+
+
+def test_beyond_an_original_context_an_answer_depends_on_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decode_step, "_OPTIONS_OF_ONE_ROW", decode_step._OPTIONS)  # half of the time
+    model = longrope.make_model(longrope.phi3())
+    fix_positions(model, longrope.CONTEXT_LENGTH)
+    compile_decode_steps(model, SLOTS, longrope.CONTEXT_LENGTH, tmp_path)
+    engine = Engine(
+        model, (), slots=SLOTS, context_length=longrope.CONTEXT_LENGTH, compiled_steps=CompiledSteps(tmp_path)
+    )
+    prompts = {"short": [3, 5, 7], "crossing": list(range(25)), "long": list(range(60))}
+    for name, prompt in prompts.items():
+        engine.submit(name, prompt, 20, GREEDY)
+
+    assert run(engine) == {name: generate(model, prompt, 20) for name, prompt in prompts.items()}
 
 
 def test_other_threads_run_while_a_step_computes(steps: CompiledSteps) -> None:
