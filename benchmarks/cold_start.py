@@ -53,19 +53,23 @@ def done(step):
     global begin
     seconds[step], begin = time.perf_counter() - begin, time.perf_counter()
 import handlers.text_generation as handler
+from handlers.model_loading import load_model
+from handlers.packed_linear import pack_linear_layers
+from handlers.self_check import check_engine
+from handlers.worker_engine import worker_engine
 done("import the handler and transformers")
 directory = pathlib.Path(sys.argv[1])
 handler.check_unpacked_files(directory)
 done("digests of the unpacked files")
 settings = handler.HandlerSettings.from_model_config(yaml.safe_load((directory / "model-config.yaml").read_text()))
-loaded = handler.load_model(directory / "model", settings)
+loaded = load_model(directory / "model", settings)
 done("weights and tokenizer")
-handler.pack_linear_layers(loaded.model)
+pack_linear_layers(loaded.model)
 done("packing the linear layers")
 torch.set_num_threads(settings.threads or handler.choose_num_threads(loaded.model))
 done("thread choice")
-engine = handler.worker_engine(loaded, settings, None)
-handler.check_engine(engine, loaded.model)
+engine = worker_engine(loaded, settings, None)
+check_engine(engine, loaded.model)
 done("self check, which allocates the cache")
 handler.check_probes(directory, loaded)
 done("probes")

@@ -9,10 +9,13 @@ from pathlib import Path
 
 from handlers.archive_integrity import check_unpacked_files
 from handlers.command_process import one_line_for
-from handlers.compiled_steps import compile_decode_steps, directory_of_steps
-from handlers.model_loading import load_model
+from handlers.compiled_steps import CompiledSteps, compile_decode_steps, directory_of_steps
+from handlers.model_loading import LoadedModel, load_model
+from handlers.packed_linear import pack_linear_layers
+from handlers.self_check import check_engine, check_engine_beyond_original
 from handlers.settings import HandlerSettings
 from handlers.slot_cache import UnsupportedModelError
+from handlers.worker_engine import worker_engine
 
 
 def compile_model(directory: Path, compiled_steps: Path) -> Path:
@@ -30,8 +33,20 @@ def compile_model(directory: Path, compiled_steps: Path) -> Path:
         written.mkdir()
         slots = settings.slots + settings.prefix_slots
         compile_decode_steps(loaded.model, slots, loaded.context_length, written)
+        _check(CompiledSteps(written), loaded, settings)
         written.replace(target)
     return target
+
+
+def _check(steps: CompiledSteps, loaded: LoadedModel, settings: HandlerSettings) -> None:
+    """As a worker will, so that it finds no steps that it would have to do without."""
+    pack_linear_layers(loaded.model)
+    engine = worker_engine(loaded, settings, steps)
+    try:
+        check_engine(engine, loaded.model)
+        check_engine_beyond_original(engine, loaded.model)
+    except UnsupportedModelError as error:
+        raise UnsupportedModelError(f"its compiled steps fail their check: {error}") from error
 
 
 def main(directory: str, compiled_steps: str) -> None:

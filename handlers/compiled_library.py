@@ -23,6 +23,8 @@ class CompiledLibrary:
 
     def __init__(self, file: Path) -> None:
         library = ctypes.CDLL(str(file))
+        if not hasattr(library, "AOTInductorModelContainerRun"):
+            raise OSError(f"{file} is no compiled model")
         self._run = library.AOTInductorModelContainerRun
         handles = (ctypes.c_void_p, ctypes.c_size_t)
         self._run.argtypes = [ctypes.c_void_p, *handles, *handles, ctypes.c_void_p, ctypes.c_void_p]

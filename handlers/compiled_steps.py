@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from handlers.decode_step import compile_decode_step
 from handlers.forward_pass import PackedForwardPass, Piece
 from handlers.packed_attention import use_packed_attention
 from handlers.slot_cache import SlotCache, UnsupportedModelError, Window, num_cache_layers
+
+logger = logging.getLogger(__name__)
 
 _ONE_ROW, _MORE_ROWS = "one_row.so", "more_rows.so"
 _LEAST_SLOTS = 3  # torch.export takes no range of 2 to 2 rows
@@ -41,12 +44,18 @@ def directory_of_steps(compiled_steps: Path, model_digest: str) -> Path:
 
 
 def find_compiled_steps(model_digest: str) -> CompiledSteps | None:
-    """Raises OSError where they are there but cannot be loaded."""
+    """None, too, where they are there but cannot be loaded: a model is served without them."""
     compiled_steps = os.environ.get(COMPILED_STEPS_VARIABLE)
     if compiled_steps is None:
         return None
     directory = directory_of_steps(Path(compiled_steps), model_digest)
-    return CompiledSteps(directory) if directory.exists() else None
+    if not directory.exists():
+        return None
+    try:
+        return CompiledSteps(directory)
+    except OSError as error:
+        logger.warning("torchbridge: the compiled steps are left out: %s", error)
+        return None
 
 
 class CompiledForwardPass(PackedForwardPass):

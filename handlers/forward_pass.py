@@ -92,7 +92,8 @@ class PackedForwardPass(SeparateForwardPasses):
         arguments = {
             "input_ids": self._tokens[window.row_index, window.positions],
             "position_ids": window.positions,
-            # Each segment has its own. A mask of four dimensions is handed on as it is (transformers/masking_utils.py).
+            # Each segment has its own. A mask of four dimensions is handed on as it is (transformers/masking_utils.py);
+            # of this type it is an error in a model that does not hand the segments on, and not a wrong answer.
             "attention_mask": self._every_position.new_zeros(1, 1, 1, 1),
             "past_key_values": self._cache,
             "use_cache": True,

@@ -41,6 +41,15 @@ def use_packed_attention(model: PreTrainedModel) -> bool:
     return bool(model.config._attn_implementation == _NAME)  # noqa: SLF001 - see above
 
 
+def leave_packed_attention(model: PreTrainedModel) -> bool:
+    """For a model that does not hand `segments` on, though it says so. False where it did not take them anyway."""
+    if model.config._attn_implementation != _NAME:  # noqa: SLF001 - see above
+        return False
+    model.set_attn_implementation("sdpa")
+    model._supports_attention_backend = False  # noqa: SLF001 - see above
+    return True
+
+
 def _attend(
     module: nn.Module,
     query: Tensor,

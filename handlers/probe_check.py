@@ -26,8 +26,13 @@ def check_probes(directory: Path, loaded: LoadedModel) -> None:
     """Compares with the probes of the archive that was unpacked into `directory`, where it has some."""
     file = directory / PROBES_ENTRY
     if file.exists():
-        for probe in Probes.from_bytes(file.read_bytes()).probes:
-            _check(probe, loaded)
+        compare_with(Probes.from_bytes(file.read_bytes()), loaded)
+
+
+def compare_with(probes: Probes, loaded: LoadedModel) -> None:
+    """Raises ProbeCheckError where the model answers something else."""
+    for probe in probes.probes:
+        _check(probe, loaded)
 
 
 def _check(probe: Probe, loaded: LoadedModel) -> None:

@@ -21,19 +21,16 @@ from handlers.detokenization import TokenDecoder
 from handlers.engine import Step
 from handlers.generation import Generation, PendingGeneration, TextGeneration
 from handlers.incoming_request import RefusedRequest, caller_id, read_request
-from handlers.model_loading import choose_num_threads, load_model
-from handlers.packed_linear import pack_linear_layers
+from handlers.model_loading import choose_num_threads
 from handlers.probe_check import check_probes
 from handlers.prompt_encoder import EncodedPrompt, PromptEncoder
 from handlers.prompts import Prompts
 from handlers.run_ahead import Failure, RunAhead
 from handlers.sampling import SamplingParameters
-from handlers.self_check import check_engine
 from handlers.settings import HandlerSettings
-from handlers.slot_cache import UnsupportedModelError
 from handlers.tokenization import stop_strings
 from handlers.worker_calls import read_messages_at_once, silence_call_log
-from handlers.worker_engine import worker_engine
+from handlers.worker_engine import checked_engine, has_compiled_steps, load_packed_model
 
 logger = logging.getLogger(__name__)
 
@@ -97,17 +94,12 @@ class TextGenerationHandler:
         self._model_digest = check_unpacked_files(directory)
         settings = HandlerSettings.from_model_config(context.model_yaml_config)
         gpu = context.system_properties["gpu_id"]  # TorchServe's choice, None where the model is to run on the CPU
-        loaded = load_model(directory / "model", settings, "cpu" if gpu is None else f"cuda:{gpu}")
-        if gpu is None:
-            pack_linear_layers(loaded.model, int8=settings.quantization == "int8")
-        elif settings.quantization is not None:
-            raise UnsupportedModelError(f"quantization: {settings.quantization} is for the CPU, not for a GPU")
+        loaded = load_packed_model(directory / "model", settings, gpu)
         torch.set_num_threads(settings.threads or choose_num_threads(loaded.model))
         compiled_steps = find_compiled_steps(self._model_digest) if gpu is None else None
         self._tokenizer = loaded.tokenizer
         self._token_decoder = TokenDecoder(loaded.tokenizer)
-        self._engine = worker_engine(loaded, settings, compiled_steps)
-        check_engine(self._engine, loaded.model)
+        self._engine = checked_engine(loaded, settings, compiled_steps)
         check_probes(directory, loaded)
         # A tokenizer may have more tokens than one of the model's two embeddings, or fewer.
         vocabulary = min(
@@ -126,7 +118,7 @@ class TextGenerationHandler:
             settings.slots,
             loaded.context_length,
             torch.get_num_threads(),
-            "compiled steps" if compiled_steps else "no compiled steps",
+            "compiled steps" if has_compiled_steps(self._engine) else "no compiled steps",
         )
 
     def _advance(self, new: dict[str, dict[str, Any]]) -> None:

@@ -1,12 +1,74 @@
-"""The engine of a worker: of what it has loaded, as its settings say."""
+"""The engine of a worker, made of a model directory and checked, as its settings say.
 
-from handlers.compiled_steps import CompiledSteps
+A worker does it at load, `torchbridge pack` and `compile` before: what they say yes to is what is served.
+"""
+
+import logging
+from pathlib import Path
+
+from handlers.compiled_steps import CompiledForwardPass, CompiledSteps
 from handlers.engine import Engine
-from handlers.model_loading import LoadedModel
+from handlers.model_loading import LoadedModel, load_model
+from handlers.packed_attention import leave_packed_attention
+from handlers.packed_linear import pack_linear_layers
+from handlers.self_check import ForwardPassError, check_engine
 from handlers.settings import HandlerSettings
+from handlers.slot_cache import UnsupportedModelError
+
+logger = logging.getLogger(__name__)
+
+
+def load_packed_model(directory: Path, settings: HandlerSettings, gpu: int | None = None) -> LoadedModel:
+    """On this GPU, or on the CPU with its linear layers packed. Raises as load_model does."""
+    if gpu is not None:
+        if settings.quantization is not None:
+            raise UnsupportedModelError(f"quantization: {settings.quantization} is for the CPU, not for a GPU")
+        return load_model(directory, settings, f"cuda:{gpu}")
+    loaded = load_model(directory, settings)
+    pack_linear_layers(loaded.model, int8=settings.quantization == "int8")
+    return loaded
+
+
+def checked_engine(
+    loaded: LoadedModel,
+    settings: HandlerSettings,
+    compiled_steps: CompiledSteps | None = None,
+    *,
+    tolerance: float | None = None,
+) -> Engine:
+    """Does without what the model does not work with: the compiled steps, or one pass for pieces and rows together.
+
+    tolerance: as for check_engine. Raises UnsupportedModelError where the engine would give other text than the model.
+    """
+    if compiled_steps is not None:
+        try:
+            return _checked(loaded, settings, compiled_steps, tolerance)
+        except UnsupportedModelError as error:
+            logger.warning("torchbridge: the compiled steps are left out: %s", error)
+    try:
+        return _checked(loaded, settings, None, tolerance)
+    except ForwardPassError as error:
+        # Wrong logits are no reason for it: a worker's tolerance in 16 bits is larger, and it might not see them.
+        if not leave_packed_attention(loaded.model):
+            raise
+        logger.warning("torchbridge: pieces of prompts and running rows take a pass each: %s", error)
+    return _checked(loaded, settings, None, tolerance)
+
+
+def has_compiled_steps(engine: Engine) -> bool:
+    return isinstance(engine.forward_pass, CompiledForwardPass)
+
+
+def _checked(
+    loaded: LoadedModel, settings: HandlerSettings, compiled_steps: CompiledSteps | None, tolerance: float | None
+) -> Engine:
+    engine = worker_engine(loaded, settings, compiled_steps)
+    check_engine(engine, loaded.model, tolerance=tolerance)
+    return engine
 
 
 def worker_engine(loaded: LoadedModel, settings: HandlerSettings, compiled_steps: CompiledSteps | None) -> Engine:
+    """Unchecked."""
     return Engine(
         loaded.model,
         loaded.stop_token_ids,

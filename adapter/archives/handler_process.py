@@ -28,5 +28,6 @@ def run_handler(module: str, *arguments: str) -> HandlerOutput:
     lines = process.stderr.decode(errors="replace").strip().splitlines()
     if process.returncode:
         raise HandlerProcessError((lines or ["it ended without a word"])[-1])
-    warnings = [line.removeprefix(_WARNING) for line in lines if line.startswith(_WARNING)]
-    return HandlerOutput(process.stdout, warnings)
+    # A check loads the model twice, and says twice what its files are warned of.
+    warnings = dict.fromkeys(line.removeprefix(_WARNING) for line in lines if line.startswith(_WARNING))
+    return HandlerOutput(process.stdout, list(warnings))

@@ -57,7 +57,7 @@ def test_the_handler_says_so_in_one_line_and_loads_nothing(
 ) -> None:
     flip_a_bit(unpacked / "model")
     monkeypatch.setattr("tests.handlers.fake_frontend.write_record", lambda _: None)
-    monkeypatch.setattr("handlers.text_generation.load_model", lambda *_: pytest.fail("it was loaded"))
+    monkeypatch.setattr("handlers.text_generation.load_packed_model", lambda *_: pytest.fail("it was loaded"))
 
     with pytest.raises(ArchiveChangedError):
         FakeFrontend(unpacked)

@@ -1,12 +1,34 @@
+"""What `torchbridge pack` says yes to is what the worker serves."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from torch import Tensor
 from transformers import AutoModelForCausalLM, BloomConfig
 
+from handlers import fixed_positions
 from handlers.check_model import main
+from handlers.forward_pass import PackedForwardPass, Piece, SeparateForwardPasses
+from handlers.packed_linear import Int8Linear
+from handlers.settings import HandlerSettings
+from handlers.worker_engine import checked_engine, load_packed_model
+from tests.handlers.longrope import ORIGINAL, save_longrope
 
 PROJECT = Path(__file__).parents[2]
 TINY = PROJECT / "models" / "tiny"
+SERVE_INT8 = """
+import sys
+from pathlib import Path
+from tests.handlers.fake_frontend import FakeFrontend
+frontend = FakeFrontend(Path(sys.argv[1]), quantization="int8")
+client = frontend.send(prompt="Once upon a time", max_length=10)
+frontend.run()
+print(type(client.events[-1]).__name__)
+"""
 MODEL_CONFIG = PROJECT / "handlers" / "model-config.yaml"
 
 
@@ -49,3 +71,107 @@ def test_context_longer_than_the_model_was_made_for_is_refused(tmp_path: Path) -
 
     with pytest.raises(SystemExit, match="the model was made for 1024 positions"):
         main(str(TINY), str(config))
+
+
+@pytest.fixture
+def bfloat16(tmp_path: Path) -> Path:
+    return config_of(tmp_path, "dtype: bfloat16")
+
+
+def config_of(directory: Path, line: str) -> Path:
+    config = directory / "model-config.yaml"
+    config.write_text(f"batchSize: 4\nhandler:\n  threads: 1\n  {line}\n")
+    return config
+
+
+def serve(directory: Path, config: Path) -> None:
+    """As a worker does, but for the probes. Raises UnsupportedModelError."""
+    settings = HandlerSettings.read(config)
+    checked_engine(load_packed_model(directory, settings), settings)
+
+
+def hide(monkeypatch: pytest.MonkeyPatch, what: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """Lets the engine's tokens not look at some positions. what: of [batch, 1, tokens, 1] and [length]."""
+    own = SeparateForwardPasses._mask
+
+    def mask(passes: SeparateForwardPasses, positions: Tensor, length: int) -> Tensor:
+        hidden = what(positions[:, None, :, None], passes._every_position[:length])
+        return own(passes, positions, length).masked_fill(hidden, passes._masked)
+
+    monkeypatch.setattr(SeparateForwardPasses, "_mask", mask)
+
+
+def test_an_engine_that_is_blind_to_the_token_40_back_is_refused(
+    bfloat16: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hide(monkeypatch, lambda positions, every: every == positions - 40)
+    serve(TINY, bfloat16)  # what it gets wrong is less than what bfloat16 itself does
+
+    with pytest.raises(SystemExit, match="its logits differ from the model's own"):
+        main(str(TINY), str(bfloat16))
+
+
+def test_an_engine_that_loses_a_token_between_two_pieces_of_a_prompt_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def last_before_the_piece(positions: Tensor, every: Tensor) -> Tensor:
+        starts = positions[:, :, :1]
+        return (every == starts - 1) & (positions.shape[2] > 1)
+
+    config = config_of(tmp_path, "dtype: float32")
+    hide(monkeypatch, last_before_the_piece)
+    serve(TINY, config)  # at its prefill_tokens the prompt is one piece
+
+    with pytest.raises(SystemExit, match="its logits differ from the model's own"):
+        main(str(TINY), str(config))
+
+
+def test_an_engine_that_mixes_up_rows_is_refused(bfloat16: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = PackedForwardPass.__call__
+
+    def mixed_up(passes: PackedForwardPass, pieces: Sequence[Piece], lengths: Tensor, longest: int) -> Tensor | None:
+        logits = own(passes, pieces, lengths, longest)
+        return logits if logits is None or len(logits) < 2 else logits.flip(0)
+
+    monkeypatch.setattr(PackedForwardPass, "__call__", mixed_up)
+
+    with pytest.raises(SystemExit, match="its logits differ from the model's own"):
+        main(str(TINY), str(bfloat16))
+
+
+def test_layers_that_only_the_worker_has_are_checked_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = config_of(tmp_path, "quantization: int8")
+    main(str(TINY), str(config))
+    own = Int8Linear.forward
+    monkeypatch.setattr(Int8Linear, "forward", lambda layer, states: -own(layer, states))
+
+    with pytest.raises(SystemExit, match="log-probabilities"):
+        main(str(TINY), str(config))
+
+
+def test_int8_weights_are_served_by_a_processor_without_bfloat16(tmp_path: Path) -> None:
+    config = config_of(tmp_path, "quantization: int8")
+    avx2 = os.environ | {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+
+    def python(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run([sys.executable, *arguments], cwd=PROJECT, env=avx2, capture_output=True, check=False)
+
+    can_pack = "import torch; print(torch.ops.mkldnn._is_mkldnn_bf16_supported())"
+    assert python("-c", can_pack).stdout == b"False\n"
+
+    checked = python("-m", "handlers.check_model", str(TINY), str(config))
+    (tmp_path / "model").symlink_to(TINY)
+    worker = python("-c", SERVE_INT8, str(tmp_path))
+
+    assert (checked.returncode, checked.stderr) == (0, b"")
+    assert (worker.returncode, worker.stdout) == (0, b"DoneEvent\n")
+
+
+def test_a_prompt_beyond_the_original_context_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_longrope(tmp_path)
+    config = config_of(tmp_path, f"context_length: {4 * ORIGINAL}")
+    main(str(tmp_path), str(config))
+    monkeypatch.setattr(fixed_positions, "_is_chosen_in_each_pass", lambda _: False)
+
+    with pytest.raises(SystemExit, match="its logits differ from the model's own"):
+        main(str(tmp_path), str(config))

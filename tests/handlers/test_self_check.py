@@ -2,10 +2,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, BloomConfig, MistralConfig, PreTrainedModel
 
-from handlers.engine import Engine
+from handlers.engine import Engine, Step
+from handlers.fixed_positions import fix_positions
 from handlers.forward_pass import SeparateForwardPasses
-from handlers.self_check import check_engine
+from handlers.self_check import check_engine, check_engine_beyond_original
 from handlers.slot_cache import UnsupportedModelError
+from tests.handlers import longrope
 
 CONTEXT_LENGTH = 128
 MISTRAL = {
@@ -26,6 +28,36 @@ def test_engine_that_gives_the_models_own_logits_passes_and_is_left_empty(any_mo
     engine = make_engine(any_model)
     check_engine(engine, any_model)
 
+    assert not engine.has_work
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+def test_engine_of_few_slots_is_checked_with_every_prompt(
+    llama: PreTrainedModel, slots: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine(llama, [], slots=slots, context_length=CONTEXT_LENGTH)
+    own_step, ended = engine.step, list[str]()
+
+    def recorded_step() -> Step | None:
+        step = own_step()
+        ended.extend(step.ended if step else ())
+        return step
+
+    monkeypatch.setattr(engine, "step", recorded_step)
+    check_engine(engine, llama)
+
+    assert sorted(ended) == ["100", "3", "5"]
+
+
+@pytest.mark.parametrize("slots", [1, 2, 4])
+def test_prompt_beyond_the_original_context_is_checked_beside_a_short_one(slots: int) -> None:
+    model = longrope.make_model(longrope.phi3())
+    engine = Engine(model, [], slots=slots, context_length=CONTEXT_LENGTH, prefill_tokens=4)
+    with pytest.raises(UnsupportedModelError, match="its logits differ from the model's own"):
+        check_engine_beyond_original(engine, model)
+    fix_positions(model, CONTEXT_LENGTH)
+
+    check_engine_beyond_original(engine, model)
     assert not engine.has_work
 
 

@@ -1,0 +1,147 @@
+"""Compiled steps are installed when they are right, and a worker does without those that are not."""
+
+import _ctypes
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, MixtralConfig
+
+from adapter.handler_section import COMPILED_STEPS_VARIABLE
+from adapter.schema import DoneEvent
+from handlers import compile_model, decode_step
+from handlers.archive_integrity import check_unpacked_files
+from handlers.compiled_steps import CompiledSteps, directory_of_steps
+from handlers.model_loading import load_model
+from handlers.self_check import ForwardPassError, check_engine
+from handlers.settings import HandlerSettings
+from handlers.slot_cache import UnsupportedModelError
+from handlers.worker_engine import has_compiled_steps, worker_engine
+from tests.handlers.fake_frontend import FakeFrontend, write_record
+
+pytestmark = [
+    # Inductor's own use of what torch gives up.
+    pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning"),
+]
+
+TINY = Path(__file__).parents[2] / "models" / "tiny"
+SLOTS, PREFIX_SLOTS = 4, 1
+
+
+def save_mixture_of_experts(directory: Path) -> None:
+    torch.manual_seed(7)
+    config = MixtralConfig(
+        vocab_size=json.loads((TINY / "config.json").read_text())["vocab_size"],
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        max_position_embeddings=128,
+        num_local_experts=2,
+        num_experts_per_tok=1,
+        sliding_window=None,
+    )
+    AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(directory)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(TINY / name, directory / name)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a model whose compiled steps call what the library does not hold: they are made, and fail."""
+    directory = tmp_path_factory.mktemp("unpacked")
+    save_mixture_of_experts(directory / "model")
+    (directory / "model-config.yaml").write_text(
+        f"batchSize: {SLOTS}\nhandler:\n  threads: 1\n  prefix_slots: {PREFIX_SLOTS}\n"
+    )
+    write_record(directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def compiled_steps(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where they would be if nobody had checked them."""
+    if shutil.which("g++") is None:
+        pytest.skip("there is no C++ compiler")
+    directory = tmp_path_factory.mktemp("compiled_steps")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compile_model, "_check", lambda *_: None)
+        patch.setattr(decode_step, "_OPTIONS_OF_ONE_ROW", decode_step._OPTIONS)  # half of the time, and no other fault
+        compile_model.compile_model(archive, directory)
+    return directory
+
+
+def serve(model: Path, directory: Path) -> tuple[FakeFrontend, str]:
+    """The worker and its answer to a request."""
+    (directory / "model").symlink_to(model)
+    frontend = FakeFrontend(directory, slots=SLOTS, prefix_slots=PREFIX_SLOTS)
+    client = frontend.send(prompt="Once upon a time", max_length=10, temperature=0)
+    frontend.run()
+    frontend.handler._run_ahead.close()
+    done = client.events[-1]
+    assert isinstance(done, DoneEvent)
+    return frontend, done.response.text
+
+
+def test_steps_that_fail_are_not_installed(
+    archive: Path, compiled_steps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = check_unpacked_files(archive)
+    made = directory_of_steps(compiled_steps, digest)
+    settings = HandlerSettings.read(archive / "model-config.yaml")
+    loaded = load_model(archive / "model", settings)
+    with pytest.raises(ForwardPassError, match="the compiled model failed"):
+        check_engine(worker_engine(loaded, settings, CompiledSteps(made)), loaded.model)
+    monkeypatch.setattr(
+        compile_model,
+        "compile_decode_steps",
+        lambda *arguments: shutil.copytree(made, arguments[-1], dirs_exist_ok=True),
+    )
+
+    with pytest.raises(UnsupportedModelError, match=r"its compiled steps fail their check: .*compiled model failed"):
+        compile_model.compile_model(archive, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_runs_without_steps_that_fail(
+    archive: Path,
+    compiled_steps: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (tmp_path / "with").mkdir()
+    (tmp_path / "without").mkdir()
+    _, own = serve(archive / "model", tmp_path / "without")
+    monkeypatch.setenv(COMPILED_STEPS_VARIABLE, str(compiled_steps))
+
+    frontend, text = serve(archive / "model", tmp_path / "with")
+
+    assert text == own
+    assert not has_compiled_steps(frontend.handler._engine)
+    assert "the compiled steps are left out: mixtral models" in caplog.text
+
+
+@pytest.mark.parametrize("content", [b"\x7fELF", Path(_ctypes.__file__).read_bytes()], ids=["none", "another one"])
+def test_a_worker_runs_without_a_library_that_cannot_be_loaded(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "record").mkdir()
+    (tmp_path / "record" / "model").symlink_to(TINY)
+    write_record(tmp_path / "record")
+    steps = directory_of_steps(tmp_path / "steps", check_unpacked_files(tmp_path / "record"))
+    steps.mkdir(parents=True)
+    (steps / "one_row.so").write_bytes(content)
+    monkeypatch.setenv(COMPILED_STEPS_VARIABLE, str(tmp_path / "steps"))
+    (tmp_path / "worker").mkdir()
+
+    frontend, text = serve(TINY, tmp_path / "worker")
+
+    assert text
+    assert not has_compiled_steps(frontend.handler._engine)
+    assert "the compiled steps are left out: " in caplog.text
+    assert "one_row.so" in caplog.text
