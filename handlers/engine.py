@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 from handlers.compiled_steps import CompiledForwardPass, CompiledSteps
 from handlers.forward_pass import ForwardPass, Piece, forward_pass
 from handlers.prefix_rows import PrefixRows
-from handlers.sampling import Sampler, SamplingParameters, draw_uniforms
+from handlers.sampling import Sampler, SamplingParameters, with_seed
 from handlers.slot_cache import SlotCache, num_cache_layers
 
 EndReason = Literal["stop", "length"]
@@ -69,7 +69,6 @@ class Engine:
         device, vocabulary = model.device, model.get_output_embeddings().out_features
         self._stop_token_ids = torch.tensor(sorted(stop_token_ids), dtype=torch.long, device=device)
         self._tokens = torch.zeros(slots + prefix_slots, context_length, dtype=torch.long, device=device)
-        self._uniforms = torch.zeros(slots, context_length, device=device)
         self._seen = torch.zeros(slots, vocabulary, dtype=torch.bool, device=device)
         self._lengths = torch.zeros(slots + prefix_slots, dtype=torch.long, device=device)  # tokens in the cache
         self._limits = torch.zeros(slots, dtype=torch.long, device=device)  # tokens in the cache when it must end
@@ -95,7 +94,7 @@ class Engine:
         """Queues a request. The prompt has 1 … context_length - 1 tokens."""
         if not 1 <= len(prompt) < self.context_length:
             raise ValueError(f"a prompt has 1 to {self.context_length - 1} tokens, not {len(prompt)}")
-        self._waiting.append(Sequenced(request_id, prompt, max_new_tokens, parameters))
+        self._waiting.append(Sequenced(request_id, prompt, max_new_tokens, with_seed(parameters)))
 
     @torch.inference_mode()
     def cancel(self, request_id: str) -> None:
@@ -164,9 +163,6 @@ class Engine:
         if known:
             self._cache.move(source, row, known)
         self._tokens[row, :prompt_length] = prompt
-        self._uniforms[row, prompt_length - 1 : limit] = draw_uniforms(
-            limit - prompt_length + 1, request.parameters.seed
-        ).to(self._uniforms.device)
         self._seen[row] = False
         self._seen[row, prompt] = True
         self._lengths[row] = prompt_length - 1
@@ -177,7 +173,7 @@ class Engine:
         live = len(lengths)
         rows = self._every_row[:live]
         self._longest += 1
-        tokens = self._sampler(logits, self._uniforms[rows, lengths], self._seen[:live])
+        tokens = self._sampler(logits, lengths, self._seen[:live]).tokens
         if self._sampler.penalises:
             self._seen[rows, tokens] = True
         lengths += 1
@@ -212,7 +208,7 @@ class Engine:
 
     def _move(self, source: int, target: int) -> None:
         if source != target:
-            self._copy(source, target, self._uniforms, self._seen, self._limits)
+            self._copy(source, target, self._seen, self._limits)
 
     def _copy(self, source: int, target: int, *buffers: Tensor) -> None:
         """What a row has in the cache, and its line of these buffers."""
