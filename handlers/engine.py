@@ -7,7 +7,7 @@ prompt is being processed. One step computes some prompt tokens and one token fo
 from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from handlers.prefix_rows import PrefixRows
 from handlers.sampling import Sampler, SamplingParameters, with_seed
 from handlers.slot_cache import SlotCache, num_cache_layers
 
-EndReason = Literal["stop", "length"]
+EndReason = Literal["stop", "length", "failed"]
 
 
 @dataclass(slots=True)
@@ -35,7 +35,10 @@ class Sequenced:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One new token for each of `ids`, and which of them ended with it."""
+    """One new token for each of `ids`, and which of them ended with it.
+
+    "failed": its logits were not finite, so its token means nothing.
+    """
 
     ids: tuple[str, ...]
     tokens: list[int]
@@ -66,10 +69,13 @@ class Engine:
         self.context_length = context_length
         self._prefill_tokens = prefill_tokens
         self._cache = SlotCache(num_cache_layers(model.config, context_length), slots + prefix_slots, context_length)
-        device, vocabulary = model.device, model.get_output_embeddings().out_features
+        # Where the two differ, the tokens that have both can be read and written.
+        embedding = cast(Tensor, model.get_input_embeddings().weight)
+        self._vocabulary = min(len(embedding), model.get_output_embeddings().out_features)
+        device = model.device
         self._stop_token_ids = torch.tensor(sorted(stop_token_ids), dtype=torch.long, device=device)
         self._tokens = torch.zeros(slots + prefix_slots, context_length, dtype=torch.long, device=device)
-        self._seen = torch.zeros(slots, vocabulary, dtype=torch.bool, device=device)
+        self._seen = torch.zeros(slots, self._vocabulary, dtype=torch.bool, device=device)
         self._lengths = torch.zeros(slots + prefix_slots, dtype=torch.long, device=device)  # tokens in the cache
         self._limits = torch.zeros(slots, dtype=torch.long, device=device)  # tokens in the cache when it must end
         self._every_row = torch.arange(slots, device=device)
@@ -91,25 +97,32 @@ class Engine:
     def submit(
         self, request_id: str, prompt: Sequence[int], max_new_tokens: int, parameters: SamplingParameters
     ) -> None:
-        """Queues a request. The prompt has 1 … context_length - 1 tokens."""
+        """Queues a request. The prompt has 1 … context_length - 1 tokens.
+
+        Raises ValueError for another number of them, and for a token that the model does not have.
+        """
         if not 1 <= len(prompt) < self.context_length:
             raise ValueError(f"a prompt has 1 to {self.context_length - 1} tokens, not {len(prompt)}")
+        if min(prompt) < 0 or max(prompt) >= self._vocabulary:
+            raise ValueError(f"the model has tokens 0 to {self._vocabulary - 1}, not {min(prompt)} to {max(prompt)}")
         self._waiting.append(Sequenced(request_id, prompt, max_new_tokens, with_seed(parameters)))
 
     @torch.inference_mode()
     def cancel(self, request_id: str) -> None:
         """Forgets a request, wherever it is; an unknown id is one that has ended."""
         if self._prefilling is not None and self._prefilling.id == request_id:
-            self._prefilling = None
+            self._stop_prefilling()
         self._waiting = deque(request for request in self._waiting if request.id != request_id)
-        self._end([row for row, request in enumerate(self._running) if request.id == request_id])
+        rows = [row for row, request in enumerate(self._running) if request.id == request_id]
+        self._keep(rows)
+        self._remove(rows)
 
     @torch.inference_mode()
     def cancel_all(self) -> list[str]:
         """Forgets every request and says which."""
         requests = [*self._running, *filter(None, [self._prefilling]), *self._waiting]
         self._waiting.clear()
-        self._prefilling = None
+        self._stop_prefilling()
         self._remove(list(range(len(self._running))))
         return [request.id for request in requests]
 
@@ -161,7 +174,7 @@ class Engine:
         self._prefilling = self._waiting.popleft()
         request.prefilled = known
         if known:
-            self._cache.move(source, row, known)
+            self._cache.copy(source, row, 0, known)
         self._tokens[row, :prompt_length] = prompt
         self._seen[row] = False
         self._seen[row, prompt] = True
@@ -171,21 +184,32 @@ class Engine:
 
     def _add_tokens(self, logits: Tensor, lengths: Tensor) -> Step:
         live = len(lengths)
-        rows = self._every_row[:live]
         self._longest += 1
-        tokens = self._sampler(logits, lengths, self._seen[:live]).tokens
+        tokens, is_sound = self._sampler(logits[:, : self._vocabulary], lengths, self._seen[:live])
+        rows = self._every_row[:live]
         if self._sampler.penalises:
             self._seen[rows, tokens] = True
         lengths += 1
         self._tokens[rows, lengths] = tokens
         stopped = torch.isin(tokens, self._stop_token_ids)
-        ended_rows = (stopped | (lengths >= self._limits[:live])).nonzero()[:, 0].tolist()
-        ended: dict[str, EndReason] = {
-            self._running[row].id: "stop" if stopped[row] else "length" for row in ended_rows
+        ended_rows = (stopped | (lengths >= self._limits[:live]) | ~is_sound).nonzero()[:, 0].tolist()
+        reasons: dict[int, EndReason] = {
+            row: "failed" if not is_sound[row] else "stop" if stopped[row] else "length" for row in ended_rows
         }
+        ended = {self._running[row].id: reason for row, reason in reasons.items()}
         step = Step(self._ids, tokens.tolist(), ended)
-        self._end(ended_rows)
+        self._keep([row for row, reason in reasons.items() if reason != "failed"])
+        self._remove(ended_rows)
         return step
+
+    def _keep(self, rows: list[int]) -> None:
+        """What these requests leave may serve others that begin with the same tokens.
+
+        It is finite: their last tokens have looked at all of it, and had finite logits.
+        """
+        for row in rows:
+            if (target := self._prefix_rows.choose(row)) is not None:
+                self._copy(row, target)
 
     def _remove(self, rows: list[int]) -> None:
         """Takes requests out of the batch; the last rows move into the gaps."""
@@ -196,25 +220,34 @@ class Engine:
             self._running.pop()
             if self._prefilling is not None:
                 self._move(last + 1, last)
+                last += 1
+            self._clear(last)
         if rows:
             self._rows_changed()
 
-    def _end(self, rows: list[int]) -> None:
-        """Takes requests out of the batch; what they leave may serve others that begin with the same tokens."""
-        for row in rows:
-            if (target := self._prefix_rows.choose(row)) is not None:
-                self._copy(row, target)
-        self._remove(rows)
+    def _stop_prefilling(self) -> None:
+        if self._prefilling is not None:
+            self._prefilling = None
+            self._clear(len(self._running))
+
+    def _clear(self, row: int) -> None:
+        self._cache.clear(row)
+        self._lengths[row] = 0
 
     def _move(self, source: int, target: int) -> None:
         if source != target:
-            self._copy(source, target, self._seen, self._limits)
+            self._copy(source, target)
+            self._seen[target] = self._seen[source]
+            self._limits[target] = self._limits[source]
 
-    def _copy(self, source: int, target: int, *buffers: Tensor) -> None:
-        """What a row has in the cache, and its line of these buffers."""
-        self._cache.move(source, target, int(self._lengths[source]))
-        for buffer in (self._tokens, self._lengths, *buffers):
-            buffer[target] = buffer[source]
+    def _copy(self, source: int, target: int) -> None:
+        """What a row holds."""
+        length = int(self._lengths[source])
+        self._cache.copy(source, target, 0, length)
+        if length < int(self._lengths[target]):
+            self._cache.clear(target, length)
+        self._tokens[target, : length + 1] = self._tokens[source, : length + 1]
+        self._lengths[target] = length
 
     def _rows_changed(self) -> None:
         self._ids = tuple(request.id for request in self._running)

@@ -1,18 +1,19 @@
 """A key/value cache under transformers' unchanged model code: one slot for each live request, each at its own length.
 
-A decode step reads the first rows of the buffers as a view, so live requests occupy rows 0, 1, 2 … without gaps.
+A decode step reads the first rows of the buffers as a view, so live requests occupy rows 0, 1, 2 … without gaps. It
+reads each of them as far as the longest one, and what it masks there has to be finite: zero times NaN is NaN. So what
+is not held is zero, and what a request has left is cleared before another one is there.
 """
 
-import math
-import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedConfig
 from transformers.cache_utils import Cache, CacheLayerMixin, DynamicLayer, DynamicSlidingWindowLayer
+
+from handlers.slot_buffer import SlotBuffer
 
 
 class UnsupportedModelError(ValueError):
@@ -46,12 +47,18 @@ class SlotLayer(CacheLayerMixin):
         super().__init__()  # type: ignore[no-untyped-call]  # transformers leaves it untyped
         self.slots = slots
         self.capacity = capacity
+        self._buffers: list[SlotBuffer] = []
+
+    def clear(self, slot: int, start: int) -> None:
+        for buffer in self._buffers:
+            buffer.clear(slot, start)
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        def allocate(states: Tensor) -> Tensor:
-            return _zeros((self.slots, states.shape[1], self.capacity, states.shape[3]), states)
-
-        self.keys, self.values = allocate(key_states), allocate(value_states)
+        self._buffers = [
+            SlotBuffer((self.slots, states.shape[1], self.capacity, states.shape[3]), states)
+            for states in (key_states, value_states)
+        ]
+        self.keys, self.values = (buffer.states for buffer in self._buffers)
         self.is_initialized = True
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
@@ -96,20 +103,17 @@ class SlotCache(Cache):
         for layer in self._slot_layers:
             layer.window = window
 
-    def move(self, source: int, target: int, length: int) -> None:
-        """Copies the first `length` positions of one slot into another."""
+    def copy(self, source: int, target: int, start: int, end: int) -> None:
+        """Copies positions start … end - 1 of one slot into another."""
         for layer in self._slot_layers:
             if layer.is_initialized:
-                layer.keys[target, :, :length] = layer.keys[source, :, :length]
-                layer.values[target, :, :length] = layer.values[source, :, :length]
+                layer.keys[target, :, start:end] = layer.keys[source, :, start:end]
+                layer.values[target, :, start:end] = layer.values[source, :, start:end]
 
-
-def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """Of `like`'s type and device. On the CPU pages that nobody has written to take no memory, and no time."""
-    if like.device.type != "cpu":
-        return like.new_zeros(shape)
-    pages = mmap.mmap(-1, math.prod(shape) * like.element_size())
-    return torch.frombuffer(pages, dtype=like.dtype).view(shape)
+    def clear(self, slot: int, start: int = 0) -> None:
+        """Forgets what a slot holds from a position on."""
+        for layer in self._slot_layers:
+            layer.clear(slot, start)
 
 
 def num_cache_layers(config: PreTrainedConfig, context_length: int) -> int:

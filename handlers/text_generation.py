@@ -18,7 +18,7 @@ from adapter.schema import ErrorCode, Problem, StartEvent
 from handlers.archive_integrity import check_unpacked_files
 from handlers.compiled_steps import find_compiled_steps
 from handlers.detokenization import TokenDecoder
-from handlers.engine import Step
+from handlers.engine import EndReason, Step
 from handlers.generation import Generation, PendingGeneration, TextGeneration
 from handlers.incoming_request import RefusedRequest, caller_id, read_request
 from handlers.model_loading import choose_num_threads
@@ -140,9 +140,7 @@ class TextGenerationHandler:
                 continue
             for request_id, token_id in zip(item.ids, item.tokens, strict=True):
                 with self._alone(request_id):
-                    generation = self._generations.get(request_id)
-                    if isinstance(generation, TextGeneration):
-                        generation.push([token_id], item.ended.get(request_id))
+                    self._push(request_id, token_id, item.ended.get(request_id))
 
     def _collect(self) -> list[Step | Failure]:
         """What the engine has made, after a wait if nothing is due at once."""
@@ -186,6 +184,13 @@ class TextGenerationHandler:
         self._generations[encoded.request_id] = TextGeneration(start, request, self._token_decoder, prompt)
         self._run_ahead.submit(encoded.request_id, prompt, request.max_length, parameters, is_awaited=request.stream)
 
+    def _push(self, request_id: str, token_id: int, end_reason: EndReason | None) -> None:
+        generation = self._generations.get(request_id)
+        if end_reason == "failed":
+            self._fail(request_id, FloatingPointError())
+        elif isinstance(generation, TextGeneration):
+            generation.push([token_id], end_reason)
+
     def _take(self, request_id: str) -> tuple[bytes, bool]:
         generation = self._generations[request_id]
         try:
@@ -226,5 +231,7 @@ def _explain(error: BaseException) -> tuple[ErrorCode, str]:
             return ErrorCode.DEADLINE_EXCEEDED, "Nobody collected the answer in time."
         case MemoryError() | torch.OutOfMemoryError():
             return ErrorCode.OUT_OF_MEMORY, "The model ran out of memory on this request."
+        case FloatingPointError():
+            return ErrorCode.GENERATION_FAILED, "The model's numbers are not finite for this request."
         case _:
             return ErrorCode.GENERATION_FAILED, "The model failed on this request."

@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 
 from handlers.engine import Engine
 from handlers.sampling import SamplingParameters
+from tests.handlers.conftest import VOCABULARY, make_model
 from tests.handlers.engine_answers import add, generate, run
 
 CONTEXT_LENGTH = 128
@@ -122,6 +123,29 @@ def test_answer_ends_with_reason_length_when_the_context_is_full(llama: PreTrain
 def test_refuses_a_prompt_that_leaves_no_room(llama: PreTrainedModel, length: int) -> None:
     with pytest.raises(ValueError, match="a prompt has 1 to 127 tokens"):
         make_engine(llama).submit("a", [1] * length, 1, GREEDY)
+
+
+@pytest.mark.parametrize("token", [-1, 199], ids=["below the vocabulary", "above it"])
+def test_refuses_a_token_that_the_model_does_not_have_and_goes_on(llama: PreTrainedModel, token: int) -> None:
+    engine = make_engine(llama)
+    engine.submit("running", [1, 2, 3], 5, GREEDY)
+    engine.step()
+    with pytest.raises(ValueError, match="the model has tokens 0 to 198"):
+        engine.submit("bad", [1, token, 3], 5, GREEDY)
+
+    assert run(engine)["running"] == generate(llama, [1, 2, 3], 5)[1:]
+
+
+def test_a_token_without_an_embedding_is_never_given(llama: PreTrainedModel) -> None:
+    """An output layer that is larger than the embedding has logits of which no answer could go on."""
+    model = make_model("llama")
+    model.lm_head = torch.nn.Linear(64, VOCABULARY + 9, bias=False)
+    model.lm_head.weight.data[:VOCABULARY] = llama.lm_head.weight.data
+    model.lm_head.weight.data[VOCABULARY:] = 10 * llama.lm_head.weight.data[:9]
+    engine = make_engine(model)
+    engine.submit("a", [1, 2, 3], 20, GREEDY)
+
+    assert run(engine) == {"a": generate(llama, [1, 2, 3], 20)}
 
 
 def test_running_request_goes_on_while_a_long_prompt_is_processed(llama: PreTrainedModel) -> None:

@@ -1,12 +1,15 @@
 """The handler as TorchServe calls it, on the embedded model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor
 
 from adapter.schema import DeltaEvent, DoneEvent, ErrorCode, ErrorEvent, GenerationResponse, StartEvent
 from handlers.engine import Step
+from handlers.forward_pass import Piece
 from handlers.packed_linear import Int8Linear
 from handlers.text_generation import FULL_WAIT_SECONDS, WAIT_SECONDS
 from tests.handlers.fake_frontend import Client, FakeFrontend
@@ -108,6 +111,32 @@ def test_a_call_without_news_is_longer_while_no_other_request_can_come(
     frontend.call()
 
     assert waits == [WAIT_SECONDS, FULL_WAIT_SECONDS]
+
+
+def test_a_request_whose_numbers_are_not_finite_fails_alone(
+    frontend: FakeFrontend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = greedy_texts(frontend, PROMPTS[:2])
+    engine = frontend.handler._engine
+    own_pass = engine.forward_pass
+    bad_prompt = frontend.handler._tokenizer(PROMPTS[2])["input_ids"]
+
+    def spoiled(pieces: Sequence[Piece], lengths: Tensor, longest: int) -> Tensor | None:
+        logits = own_pass(pieces, lengths, longest)
+        if logits is not None:
+            logits[(engine._tokens[: len(lengths), : len(bad_prompt)] == torch.tensor(bad_prompt)).all(1)] = torch.nan
+        return logits
+
+    monkeypatch.setattr(engine, "forward_pass", spoiled)
+    good = [frontend.send(prompt=prompt, max_length=20, temperature=0) for prompt in PROMPTS[:2]]
+    bad = frontend.send(prompt=PROMPTS[2], max_length=20, temperature=0)
+    frontend.run()
+
+    assert [response(client).text for client in good] == alone
+    start, failure = bad.events
+    assert isinstance(failure, ErrorEvent)
+    assert (start.type, failure.problem.code) == ("start", ErrorCode.GENERATION_FAILED)
+    assert failure.problem.detail == "The model's numbers are not finite for this request."
 
 
 def test_one_bad_request_among_eight_changes_no_other_answer(frontend: FakeFrontend) -> None:
