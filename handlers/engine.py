@@ -208,8 +208,9 @@ class Engine:
         It is finite: their last tokens have looked at all of it, and had finite logits.
         """
         for row in rows:
-            if (target := self._prefix_rows.choose(row)) is not None:
-                self._copy(row, target)
+            if (chosen := self._prefix_rows.choose(row)) is not None:
+                target, start = chosen
+                self._copy(row, target, start)
 
     def _remove(self, rows: list[int]) -> None:
         """Takes requests out of the batch; the last rows move into the gaps."""
@@ -240,13 +241,13 @@ class Engine:
             self._seen[target] = self._seen[source]
             self._limits[target] = self._limits[source]
 
-    def _copy(self, source: int, target: int) -> None:
-        """What a row holds."""
+    def _copy(self, source: int, target: int, start: int = 0) -> None:
+        """What a row holds; before `start` the target holds the same."""
         length = int(self._lengths[source])
-        self._cache.copy(source, target, 0, length)
+        self._cache.copy(source, target, start, length)
         if length < int(self._lengths[target]):
             self._cache.clear(target, length)
-        self._tokens[target, : length + 1] = self._tokens[source, : length + 1]
+        self._tokens[target, start : length + 1] = self._tokens[source, start : length + 1]
         self._lengths[target] = length
 
     def _rows_changed(self) -> None:

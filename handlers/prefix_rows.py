@@ -6,10 +6,8 @@ What is reused are keys and values that the model would compute again, number by
 import torch
 from torch import Tensor
 
-# Tokens. Fewer are not worth a copy.
+# Tokens. Fewer are not worth a copy, nor a row to themselves.
 _LEAST_LENGTH = 32
-# A share. What is known so far of a sequence does not need a row of its own.
-_KNOWN = 0.75
 
 
 class PrefixRows:
@@ -39,22 +37,28 @@ class PrefixRows:
         self._use(rows[best])
         return rows[best], common[best]
 
-    def choose(self, row: int) -> int | None:
-        """Which kept row is to take over what `row` holds, if it is worth it."""
+    def choose(self, row: int) -> tuple[int, int] | None:
+        """Which kept row is to take over what `row` holds, and from which position on; None if it is not worth it.
+
+        Before that position they are the same.
+        """
         length = int(self._lengths[row])
         if length < _LEAST_LENGTH or not self._kept:
             return None
-        common = self._common(self._kept, self._tokens[row, :length])
-        if max(common) >= _KNOWN * length:
+        common = dict(zip(self._kept, self._common(self._kept, self._tokens[row, :length]), strict=True))
+        lengths = dict(zip(self._kept, self._lengths[self._kept].tolist(), strict=True))
+        # A conversation that went on says all that its own beginning says.
+        outgrown = [each for each in self._kept if 0 < common[each] == lengths[each]]
+        if outgrown:
+            target = max(outgrown, key=common.__getitem__)
+        elif length - max(common.values()) < _LEAST_LENGTH:
             return None
-        lengths = self._lengths[self._kept].tolist()
-        # A longer sequence says all that its own beginning says.
-        begins = {
-            each: shared for each, shared, kept in zip(self._kept, common, lengths, strict=True) if 0 < shared == kept
-        }
-        target = max(begins, key=begins.__getitem__) if begins else min(self._kept, key=self._last_use.__getitem__)
+        else:
+            target = min(
+                self._kept, key=lambda each: (lengths[each] - common[each] >= _LEAST_LENGTH, self._last_use[each])
+            )
         self._use(target)
-        return target
+        return target, common[target]
 
     def _common(self, rows: list[int], sequence: Tensor) -> list[int]:
         """For how many tokens each row is the same as `sequence`, as far as it is in the cache."""

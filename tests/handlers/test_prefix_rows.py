@@ -15,8 +15,15 @@ SYSTEM_PROMPT = [(7 * position + 3) % 50 for position in range(90)]
 OTHER_PROMPTS = [[(position * position + start) % 50 for position in range(60)] for start in range(3, 9)]
 
 
-def make_engine(model: PreTrainedModel, *, slots: int = 4, prefix_slots: int = 2) -> Engine:
-    return Engine(model, (), slots=slots, context_length=CONTEXT_LENGTH, prefill_tokens=32, prefix_slots=prefix_slots)
+def make_engine(
+    model: PreTrainedModel, *, slots: int = 4, prefix_slots: int = 2, context_length: int = CONTEXT_LENGTH
+) -> Engine:
+    return Engine(model, (), slots=slots, context_length=context_length, prefill_tokens=32, prefix_slots=prefix_slots)
+
+
+def add_to(talks: dict[str, list[int]], answers: dict[str, list[int]]) -> None:
+    for name, tokens in answers.items():
+        talks[name] += tokens
 
 
 def answer(model: PreTrainedModel, engine: Engine, prompt: list[int], max_new_tokens: int = 4) -> tuple[list[int], int]:
@@ -103,6 +110,60 @@ def test_a_cancelled_request_leaves_what_it_has_computed(llama: PreTrainedModel)
         pass
     engine.cancel("gone")
     assert answer(llama, engine, SYSTEM_PROMPT) == (generate(llama, SYSTEM_PROMPT, 4), 4)
+
+
+@pytest.mark.parametrize("grows_by", [80, 8])
+@pytest.mark.parametrize("is_at_once", [False, True], ids=["one after another", "at once"])
+def test_conversations_compute_what_is_new_and_their_system_prompt_once(
+    llama: PreTrainedModel, grows_by: int, is_at_once: bool
+) -> None:
+    chance = random.Random(1)
+    engine = make_engine(llama, prefix_slots=3, context_length=800)
+    # So long that what is new in a turn is a small part of it.
+    system_prompt = [chance.randrange(50) for _ in range(300)]
+    # The first turns differ in more than the least that is worth a row.
+    talks = {name: [*system_prompt, *(chance.randrange(50) for _ in range(40))] for name in "abc"}
+    with counted(llama) as lengths:
+        for name, talk in talks.items():
+            engine.submit(name, talk, 4, GREEDY)
+            add_to(talks, run(engine))
+        assert sum(lengths) == len(system_prompt) + 3 * (40 + 3)
+        for _ in range(5):
+            lengths.clear()
+            for name, talk in talks.items():
+                talk += [chance.randrange(50) for _ in range(grows_by - 4)]
+                engine.submit(name, list(talk), 4, GREEDY)
+                if not is_at_once:
+                    add_to(talks, run(engine))
+            add_to(talks, run(engine))
+            # The last token of an answer is looked at in the next turn only.
+            assert sum(lengths) == 3 * grows_by
+    for talk in talks.values():
+        assert generate(llama, talk[:-4], 4) == talk[-4:]
+
+
+def test_conversations_that_begin_alike_do_not_lose_each_others_turns(llama: PreTrainedModel) -> None:
+    engine = make_engine(llama, prefix_slots=2)
+    first, second = ([*SYSTEM_PROMPT[:60], *(number for _ in range(40))] for number in (1, 2))
+    for prompt in (SYSTEM_PROMPT[:60], first, second):
+        answer(llama, engine, prompt)
+
+    assert answer(llama, engine, first)[1] == 4
+    assert answer(llama, engine, second)[1] == 4
+
+
+def test_what_says_little_that_is_new_takes_no_row(llama: PreTrainedModel) -> None:
+    engine = make_engine(llama, prefix_slots=2)
+    for prompt in (
+        SYSTEM_PROMPT,
+        OTHER_PROMPTS[0],
+        [*SYSTEM_PROMPT[:80], *range(20)],
+        [*SYSTEM_PROMPT[:70], *range(20)],
+    ):
+        answer(llama, engine, prompt)
+
+    assert answer(llama, engine, SYSTEM_PROMPT)[1] == 4
+    assert answer(llama, engine, OTHER_PROMPTS[0])[1] == 4
 
 
 @pytest.mark.parametrize("seed", range(3))
