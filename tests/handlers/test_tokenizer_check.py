@@ -108,9 +108,8 @@ def test_a_model_is_not_loaded_with_a_tokenizer_that_its_embedding_is_too_small_
     of_the_vocabulary().save_pretrained(tmp_path)
 
     engine = Engine(model, frozenset(), slots=1, context_length=16)
-    engine.submit("it", [EMBEDDINGS], 1, SamplingParameters())
-    with pytest.raises(IndexError):
-        engine.step()
+    with pytest.raises(ValueError, match="the model has tokens 0 to"):
+        engine.submit("it", [EMBEDDINGS], 1, SamplingParameters())
     with pytest.raises(UnsupportedModelError, match="come to 'é'"):
         load(tmp_path)
 
