@@ -31,6 +31,9 @@ class HandlerSection(BaseModel):
     prefix_slots: int = Field(
         default=8, ge=0, description="Ended requests whose cache serves others that begin with the same tokens."
     )
+    special_tokens_in_messages: bool = Field(
+        default=False, description="Whether callers may write a chat template's own tokens in their messages."
+    )
 
     @model_validator(mode="after")
     def _int8_is_of_bfloat16(self) -> Self:

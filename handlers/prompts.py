@@ -3,13 +3,12 @@
 import logging
 from collections.abc import Sequence
 
-from transformers import PreTrainedTokenizerBase
-
 from adapter.schema import ErrorCode, WorkerRequest
+from handlers.chat_template import ChatTemplateError
 from handlers.incoming_request import RefusedRequest
 from handlers.prompt_encoding import PromptEncodingError
+from handlers.request_encoder import RequestEncoder
 from handlers.token_span import TokenSpan
-from handlers.tokenization import ChatTemplateError, encode_request
 
 logger = logging.getLogger(__name__)
 
@@ -21,8 +20,10 @@ class Prompts:
     vocabulary: how many token ids the model knows. A tokenizer may have more: fine-tunes add some and forget the model.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, *, context_length: int, vocabulary: int) -> None:
-        self._tokenizer, self._context_length, self._vocabulary = tokenizer, context_length, vocabulary
+    def __init__(self, encoder: RequestEncoder, *, context_length: int, vocabulary: int) -> None:
+        tokenizer = encoder.tokenizer
+        self._encoder, self._tokenizer = encoder, tokenizer
+        self._context_length, self._vocabulary = context_length, vocabulary
         self._span = TokenSpan.of(tokenizer)
         # The first use undoes a truncation and a padding that tokenizer.json may ask for (transformers'
         # set_truncation_and_padding), which must not happen while another thread decodes with the same tokenizer.
@@ -32,13 +33,12 @@ class Prompts:
         """Refuses by its length what certainly does not fit."""
         if request.messages is not None and self._tokenizer.chat_template is not None:
             return  # the template may leave out any part of the conversation
-        if self._span is not None and (least := self._span.least_tokens(request.prompt)) >= self._context_length:
-            raise self._too_long(f"at least {least}")
+        self._refuse_long(request.prompt)
 
     def encode(self, request: WorkerRequest) -> Sequence[int]:
         """May take a second, most of it without Python's lock."""
         try:
-            ids = encode_request(self._tokenizer, request)
+            ids = self._encoder.encode(request, self._refuse_long)
         except (ChatTemplateError, PromptEncodingError) as error:
             logger.warning("request %s: %r", request.id, error.__cause__)
             raise RefusedRequest(ErrorCode.INVALID_REQUEST, str(error)) from error
@@ -55,6 +55,10 @@ class Prompts:
                 prompt_tokens=num_tokens,
             )
         return ids
+
+    def _refuse_long(self, text: str) -> None:
+        if self._span is not None and (least := self._span.least_tokens(text)) >= self._context_length:
+            raise self._too_long(f"at least {least}")
 
     def _too_long(self, num_tokens: str, *, prompt_tokens: int = 0) -> RefusedRequest:
         # Clients know the failure by these phrases: tests/handlers/test_context_overflow.py says which by which.

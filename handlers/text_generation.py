@@ -25,10 +25,10 @@ from handlers.model_loading import choose_num_threads
 from handlers.probe_check import check_probes
 from handlers.prompt_encoder import EncodedPrompt, PromptEncoder
 from handlers.prompts import Prompts
+from handlers.request_encoder import RequestEncoder, stop_strings
 from handlers.run_ahead import Failure, RunAhead
 from handlers.sampling import SamplingParameters
 from handlers.settings import HandlerSettings
-from handlers.tokenization import stop_strings
 from handlers.worker_calls import read_messages_at_once, silence_call_log
 from handlers.worker_engine import checked_engine, has_compiled_steps, load_packed_model
 
@@ -105,7 +105,8 @@ class TextGenerationHandler:
         vocabulary = min(
             loaded.model.get_input_embeddings().num_embeddings, loaded.model.get_output_embeddings().out_features
         )
-        self._prompts = Prompts(loaded.tokenizer, context_length=loaded.context_length, vocabulary=vocabulary)
+        encoder = RequestEncoder(loaded.tokenizer, special_tokens_in_messages=settings.special_tokens_in_messages)
+        self._prompts = Prompts(encoder, context_length=loaded.context_length, vocabulary=vocabulary)
         # What TorchServe would take for the longest silence of a worker that computes in its calls.
         longest = float(context.model_yaml_config.get("responseTimeout", DEFAULT_RESPONSE_TIMEOUT))
         self._run_ahead = RunAhead(self._engine, longest_step=longest)

@@ -10,9 +10,9 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
 from adapter.schema import ChatMessage, WorkerRequest
+from handlers.request_encoder import RequestEncoder
 from handlers.short_list import short_list
 from handlers.slot_cache import UnsupportedModelError
-from handlers.tokenization import encode_request
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +101,7 @@ def warn_of_other_tokens(tokenizer: PreTrainedTokenizerBase, directory: Path) ->
 
 def _written_ids(tokenizer: PreTrainedTokenizerBase) -> Iterator[int]:
     """Of the tokens that surround a caller's text."""
+    encoder = RequestEncoder(tokenizer)
     for messages in _CONVERSATIONS:
         with suppress(Exception):  # many templates take no system message, and some tokenizers not every character
-            yield from encode_request(tokenizer, WorkerRequest(id="", prompt="a", messages=messages))
+            yield from encoder.encode(WorkerRequest(id="", prompt="a", messages=messages))

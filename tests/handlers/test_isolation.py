@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from tokenizers.pre_tokenizers import FixedLength
 
-from adapter.schema import DoneEvent, ErrorCode
+from adapter.schema import DoneEvent, ErrorCode, WorkerRequest
+from handlers.request_encoder import RequestEncoder
 from handlers.stop_strings import StopStrings
-from handlers.tokenization import encode_request
 from tests.handlers.fake_frontend import Client, FakeFrontend
 from tests.tokenizer_families import FAMILIES, save_random_model
 from tests.waiting import PATIENCE, wait_until
@@ -123,7 +123,7 @@ def test_very_long_prompts_are_refused_in_the_call_that_brings_them(
     alone = undisturbed(frontend)
     good = send_good(frontend)
     frontend.call_until(lambda: all(client.events for client in good))
-    monkeypatch.delattr("handlers.prompts.encode_request")  # nobody counts their tokens
+    monkeypatch.delattr(RequestEncoder, "encode")  # nobody counts their tokens
     long = [frontend.send(prompt="a" * 1_000_000) for _ in range(5)]
     frontend.call()
     frontend.call()
@@ -138,13 +138,15 @@ class SlowTokenizer:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.has_begun, self.go_on = threading.Event(), threading.Event()
-        monkeypatch.setattr("handlers.prompts.encode_request", self._encode)
+        encode = RequestEncoder.encode
 
-    def _encode(self, tokenizer: object, request: object) -> list[int]:
-        if request.prompt.startswith("slow"):
-            self.has_begun.set()
-            assert self.go_on.wait(PATIENCE)
-        return encode_request(tokenizer, request)
+        def encode_slowly(encoder: RequestEncoder, request: WorkerRequest, *arguments: object) -> list[int]:
+            if request.prompt.startswith("slow"):
+                self.has_begun.set()
+                assert self.go_on.wait(PATIENCE)
+            return encode(encoder, request, *arguments)
+
+        monkeypatch.setattr(RequestEncoder, "encode", encode_slowly)
 
 
 def test_others_begin_and_end_while_a_prompt_is_encoded(

@@ -4,8 +4,10 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from adapter.schema import ErrorCode, WorkerRequest
+from handlers.chat_template import ChatTemplate
 from handlers.incoming_request import RefusedRequest
 from handlers.prompts import Prompts
+from handlers.request_encoder import RequestEncoder
 from tests.tokenizer_families import CHATML, make_tokenizer
 
 CONTEXT_LENGTH = 64
@@ -17,7 +19,7 @@ def request(prompt: str, *contents: str) -> WorkerRequest:
 
 
 def prompts(tokenizer: PreTrainedTokenizerFast, vocabulary: int | None = None) -> Prompts:
-    return Prompts(tokenizer, context_length=CONTEXT_LENGTH, vocabulary=vocabulary or len(tokenizer))
+    return Prompts(RequestEncoder(tokenizer), context_length=CONTEXT_LENGTH, vocabulary=vocabulary or len(tokenizer))
 
 
 def refusal_of(prompts: Prompts, request: WorkerRequest) -> RefusedRequest:
@@ -57,7 +59,7 @@ def test_prompt_of_too_many_tokens_is_refused_with_their_number() -> None:
 
 def test_prompt_that_cannot_fit_is_refused_before_its_tokens_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     every = prompts(make_tokenizer("byte_level"))
-    monkeypatch.delattr("handlers.prompts.encode_request")
+    monkeypatch.delattr(RequestEncoder, "encode")
     refusal = refusal_of(every, request("x" * 1_000_000))
 
     assert refusal.code == ErrorCode.PROMPT_TOO_LONG
@@ -77,6 +79,15 @@ def test_conversation_that_the_template_shortens_is_not_refused_by_its_length() 
     every.refuse_unseen(long)
 
     assert every.encode(long) == make_tokenizer("byte_level")("Once", add_special_tokens=False)["input_ids"]
+
+
+def test_conversation_that_cannot_fit_is_refused_before_its_tokens_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    every = prompts(make_tokenizer("byte_level", CHATML))
+    monkeypatch.delattr(ChatTemplate, "_encode")
+    refusal = refusal_of(every, request("x" * 100_000, "x" * 100_000))
+
+    assert refusal.code == ErrorCode.PROMPT_TOO_LONG
+    assert "a prompt of at least" in refusal.detail
 
 
 def test_conversation_as_plain_text_is_refused_like_a_prompt() -> None:

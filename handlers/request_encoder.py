@@ -1,0 +1,56 @@
+"""A request's prompt or conversation to token ids, and what ends its answer."""
+
+from collections.abc import Callable
+
+from transformers import PreTrainedTokenizerBase
+
+from adapter.schema import WorkerRequest
+from handlers.chat_template import ChatTemplate, ChatTemplateError
+from handlers.marks import Marks, PlainTextError
+from handlers.prompt_encoding import encode_prompt, encoding_of
+
+_USERS_TURN = "\nUser:"  # in a conversation as plain text (adapter/openai/translation.py, plain_chat)
+
+
+class RequestEncoder:
+    """
+    special_tokens_in_messages: whether the text of a special token is that token in a conversation, too. In a prompt it
+    always is: it is its author's own template.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, *, special_tokens_in_messages: bool = False) -> None:
+        """Raises ChatTemplateError where the chat template cannot be rendered at all."""
+        self.tokenizer = tokenizer
+        self._special_tokens_in_messages = special_tokens_in_messages
+        self._chat_template = ChatTemplate(tokenizer) if tokenizer.chat_template else None
+        self._marks = Marks(tokenizer)
+
+    def encode(self, request: WorkerRequest, check_rendered: Callable[[str], None] = lambda _: None) -> list[int]:
+        """`check_rendered` gets what the chat template makes of a conversation, before tokens are made of it.
+
+        Raises what it raises, PromptEncodingError, and ChatTemplateError where the template refuses a conversation.
+        """
+        if request.messages is None:
+            return encode_prompt(self.tokenizer, request.prompt)
+        if self._chat_template is None:
+            return self._encode_plain_chat(request.prompt)
+        messages = [message.model_dump() for message in request.messages]
+        return self._chat_template.encode(
+            messages, special_tokens_in_messages=self._special_tokens_in_messages, check_rendered=check_rendered
+        )
+
+    def _encode_plain_chat(self, prompt: str) -> list[int]:
+        """Of a model without a template: there is no mark but the one that a prompt begins with."""
+        encoding = encoding_of(self.tokenizer, prompt)
+        if self._special_tokens_in_messages or not self._marks.find(encoding):
+            return encode_prompt(self.tokenizer, prompt)
+        try:
+            return self._marks.encode(prompt, [], add_special_tokens=True)
+        except PlainTextError as error:
+            raise ChatTemplateError("The text of a special token in these messages cannot be read as text.") from error
+
+
+def stop_strings(tokenizer: PreTrainedTokenizerBase, request: WorkerRequest) -> tuple[str, ...]:
+    """Those of the request. Without a chat template an answer also ends before it goes on as the user."""
+    is_plain_chat = request.messages is not None and tokenizer.chat_template is None
+    return (*request.stop, _USERS_TURN) if is_plain_chat else request.stop
