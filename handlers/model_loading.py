@@ -23,6 +23,7 @@ from handlers.fixed_positions import fix_positions, has_longrope, original_conte
 from handlers.settings import HandlerSettings
 from handlers.short_list import short_list
 from handlers.slot_cache import UnsupportedModelError
+from handlers.stop_tokens import stop_token_ids
 from handlers.tokenizer_check import check_vocabulary, check_vocabulary_file
 
 MAX_DEFAULT_CONTEXT_LENGTH = 4_096
@@ -47,11 +48,13 @@ def load_model(directory: Path, settings: HandlerSettings, device: str = "cpu") 
     tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
     if not tokenizer.is_fast:
         raise UnsupportedModelError("the tokenizer has no tokenizer.json, which text in whole characters needs")
+    if not tokenizer.chat_template:
+        tokenizer.chat_template = None  # an empty one is none
     check_vocabulary_file(tokenizer, directory)
     check_vocabulary(tokenizer, cast("nn.Embedding", model.get_input_embeddings()).num_embeddings)
     context_length = _context_length(model, settings)
     fix_positions(model, context_length)
-    return LoadedModel(model, tokenizer, _stop_token_ids(model, tokenizer), context_length)
+    return LoadedModel(model, tokenizer, stop_token_ids(model, tokenizer), context_length)
 
 
 def _load_checkpoint(directory: Path, dtype: str, device: str) -> PreTrainedModel:
@@ -95,13 +98,6 @@ def _generation_config(directory: Path) -> GenerationConfig | None:
     for name, value in values.items():
         setattr(config, name, value)
     return config
-
-
-def _stop_token_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
-    eos = model.generation_config.eos_token_id
-    if eos is None:
-        eos = tokenizer.eos_token_id
-    return frozenset([eos] if isinstance(eos, int) else eos or ())
 
 
 def _context_length(model: PreTrainedModel, settings: HandlerSettings) -> int:
