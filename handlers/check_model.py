@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from adapter.probes import Probes
+from handlers.chat_check import check_chat_template
 from handlers.command_process import one_line_for
 from handlers.model_loading import load_model
 from handlers.probe_check import compare_with
@@ -36,6 +37,7 @@ def _check_in_float32(directory: Path, settings: HandlerSettings) -> Probes:
     """What the engine gets wrong shows here: in 16 bits much of it is no more than what rounding does."""
     loaded = load_model(directory, settings)
     warn_of_other_tokens(loaded.tokenizer, directory)
+    check_chat_template(loaded.tokenizer)
     model = loaded.model.float()
     few = settings.model_copy(update={"prefill_tokens": _FEW_PREFILL_TOKENS})
     checked_engine(loaded, few, tolerance=TIGHT_TOLERANCE)

@@ -1,6 +1,7 @@
 """What `torchbridge pack` says yes to is what the worker serves."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -44,6 +45,14 @@ def test_model_that_the_engine_would_get_wrong_is_refused_in_one_line(tmp_path: 
         (tmp_path / name).write_bytes((TINY / name).read_bytes())
 
     with pytest.raises(SystemExit, match=r"^bloom models do not work with the engine: .*\Z"):
+        main(str(tmp_path), str(MODEL_CONFIG))
+
+
+def test_model_whose_chats_could_never_be_answered_is_refused_in_one_line(tmp_path: Path) -> None:
+    shutil.copytree(TINY, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "chat_template.jinja").write_text("{{ messages[0].text }}")
+
+    with pytest.raises(SystemExit, match=r"^The chat template leaves out what the user says .*\Z"):
         main(str(tmp_path), str(MODEL_CONFIG))
 
 
