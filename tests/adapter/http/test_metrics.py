@@ -3,7 +3,7 @@ import re
 import httpx
 import pytest
 
-from adapter.errors import GenerationFailed, WorkerDied
+from adapter.errors import GenerationFailed, UpstreamUnavailable
 from tests.adapter.gateway_calls import BODY, FIRST, START
 from tests.fakes import FakeInference
 
@@ -45,10 +45,10 @@ async def test_a_failure_is_counted_by_its_code(
 
 
 async def test_retries_are_counted(client: httpx.AsyncClient, inference: FakeInference) -> None:
-    inference.script = [WorkerDied("died")]
+    inference.script = [UpstreamUnavailable("gone")]
     await client.post("/generate", json=BODY)
     assert await count(client, "torchbridge_retries_total") == 2
-    assert await count(client, f'torchbridge_failures_total{{code="worker_died",{MODEL}}}') == 1
+    assert await count(client, f'torchbridge_failures_total{{code="upstream_unavailable",{MODEL}}}') == 1
 
 
 async def test_what_callers_send_is_no_label(client: httpx.AsyncClient) -> None:
