@@ -10,8 +10,8 @@ from adapter.gateway import create_app
 from adapter.settings import Settings
 from adapter.torchserve.server_process import TorchServeProcess
 from tests.end_to_end.endless_model import MODEL_CONFIG, write_endless_model
+from tests.end_to_end.own_stack import running_torchserve, settings_before
 from tests.fakes import serving
-from tests.free_ports import torchserve_properties
 
 TINY = PROJECT / "models" / "tiny"
 
@@ -31,20 +31,13 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def torchserve(archives: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[TorchServeProcess]:
-    with TorchServeProcess(archives, tmp_path_factory.mktemp("run"), torchserve_properties()) as process:
-        process.start()
-        process.wait_until_ready(print)
+    with running_torchserve(archives, tmp_path_factory.mktemp("run")) as process:
         yield process
 
 
 @pytest.fixture(scope="session")
-def gateway_settings(torchserve: TorchServeProcess) -> Settings:
-    return Settings(
-        torchserve_url=torchserve.properties["inference_address"],
-        management_url=torchserve.properties["management_address"],
-        key_file=torchserve.keys.path,
-        default_model="tiny",
-    )
+def gateway_settings(torchserve: TorchServeProcess, archives: list[Path]) -> Settings:
+    return settings_before(torchserve, archives, "tiny")
 
 
 @pytest.fixture(scope="session")

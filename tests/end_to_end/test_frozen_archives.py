@@ -9,12 +9,11 @@ import pytest
 from adapter.archives.probes import read_probes
 from adapter.gateway import create_app
 from adapter.schema import GenerationResponse
-from adapter.settings import Settings
 from adapter.torchserve.archive_probe import probe_archive
 from adapter.torchserve.server_process import TorchServeProcess
 from tests.adapter.gateway_calls import events_of
+from tests.end_to_end.own_stack import running_torchserve, settings_before
 from tests.fakes import serving
-from tests.free_ports import torchserve_properties
 from tests.frozen_archives import CHAT, PLAIN
 
 EVERYTHING_THAT_CONTRACT_1_KNOWS = {
@@ -32,20 +31,13 @@ EVERYTHING_THAT_CONTRACT_1_KNOWS = {
 
 @pytest.fixture(scope="module")
 def old_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TorchServeProcess]:
-    with TorchServeProcess([PLAIN, CHAT], tmp_path_factory.mktemp("run"), torchserve_properties()) as process:
-        process.start()
-        process.wait_until_ready(print)
+    with running_torchserve([PLAIN, CHAT], tmp_path_factory.mktemp("run")) as process:
         yield process
 
 
 @pytest.fixture(scope="module")
 def gateway(old_server: TorchServeProcess) -> Iterator[httpx.Client]:
-    settings = Settings(
-        torchserve_url=old_server.properties["inference_address"],
-        management_url=old_server.properties["management_address"],
-        key_file=old_server.keys.path,
-        model_store=PLAIN.parent,
-    )
+    settings = settings_before(old_server, [PLAIN, CHAT], None)
     with serving(create_app(settings)) as url, httpx.Client(base_url=url, timeout=60) as client:
         yield client
 

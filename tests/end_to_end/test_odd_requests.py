@@ -10,12 +10,8 @@ import httpx
 import pytest
 
 from adapter.archives.archive import build_archive
-from adapter.gateway import create_app
-from adapter.settings import Settings
-from adapter.torchserve.server_process import TorchServeProcess
 from tests.end_to_end.odd_requests import OddRequest, Outcome, outcome_of, random_request
-from tests.fakes import serving
-from tests.free_ports import torchserve_properties
+from tests.end_to_end.own_stack import running_gateway
 from tests.tokenizer_families import CHATML, save_random_model
 
 NUM_REQUESTS = int(os.environ.get("TORCHBRIDGE_TEST_REQUESTS", "2000"))
@@ -41,17 +37,8 @@ EARNED = {"invalid_request", "prompt_too_long"}
 @pytest.fixture(scope="module")
 def gateway_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     directory = tmp_path_factory.mktemp("odd")
-    with TorchServeProcess(_archives(directory), directory / "run", torchserve_properties()) as process:
-        process.start()
-        process.wait_until_ready(print)
-        settings = Settings(
-            torchserve_url=process.properties["inference_address"],
-            management_url=process.properties["management_address"],
-            key_file=process.keys.path,
-            model_store=directory / "store",
-        )
-        with serving(create_app(settings)) as url:
-            yield url
+    with running_gateway(_archives(directory), directory / "run") as url:
+        yield url
 
 
 def _archives(directory: Path) -> list[Path]:

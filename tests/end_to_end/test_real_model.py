@@ -11,11 +11,7 @@ from safetensors.torch import load_file, save_file
 from adapter.archives.archive import build_archive
 from adapter.archives.model_check import check_model
 from adapter.archives.model_source import ModelSourceError
-from adapter.gateway import create_app
-from adapter.settings import Settings
-from adapter.torchserve.server_process import TorchServeProcess
-from tests.fakes import serving
-from tests.free_ports import torchserve_properties
+from tests.end_to_end.own_stack import running_gateway
 from tests.real_model.directory import changed_copy, needs_real_model
 
 pytestmark = needs_real_model
@@ -45,17 +41,9 @@ def archive(tmp_path_factory: pytest.TempPathFactory, warnings: list[str]) -> Pa
 
 @pytest.fixture(scope="module")
 def gateway(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    with TorchServeProcess([archive], tmp_path_factory.mktemp("run"), torchserve_properties()) as process:
-        process.start()
-        process.wait_until_ready(print)
-        settings = Settings(
-            torchserve_url=process.properties["inference_address"],
-            management_url=process.properties["management_address"],
-            key_file=process.keys.path,
-            model_store=archive.parent,
-        )
-        with serving(create_app(settings)) as url, httpx.Client(base_url=url, timeout=300) as client:
-            yield client
+    run_directory = tmp_path_factory.mktemp("run")
+    with running_gateway([archive], run_directory) as url, httpx.Client(base_url=url, timeout=300) as client:
+        yield client
 
 
 def chat(gateway: httpx.Client, *contents: str, **parameters: Any) -> Any:

@@ -9,14 +9,10 @@ import requests
 
 from adapter.archives.archive import PROJECT, build_archive
 from adapter.archives.packed_code import packed_code
-from adapter.gateway import create_app
 from adapter.schema import DoneEvent, ErrorEvent
-from adapter.settings import Settings
-from adapter.torchserve.server_process import TorchServeProcess
 from tests.end_to_end.endless_model import MODEL_CONFIG, write_endless_model
 from tests.end_to_end.gateway_calls import TIMEOUT, expect_problem, post, stream
-from tests.fakes import serving
-from tests.free_ports import torchserve_properties
+from tests.end_to_end.own_stack import running_gateway
 from tests.tokenizer_families import save_random_model
 
 pytestmark = pytest.mark.torchserve
@@ -35,17 +31,8 @@ def url(directory: Path) -> Iterator[str]:
         build_archive(directory / "model", "unigram", "1.0", directory / "model_store"),
         build_breakable_archive(directory),
     ]
-    with TorchServeProcess(archives, directory / "run", torchserve_properties()) as process:
-        process.start()
-        process.wait_until_ready(print)
-        settings = Settings(
-            torchserve_url=process.properties["inference_address"],
-            management_url=process.properties["management_address"],
-            key_file=process.keys.path,
-            default_model="unigram",
-        )
-        with serving(create_app(settings)) as url:
-            yield url
+    with running_gateway(archives, directory / "run", default_model="unigram") as url:
+        yield url
 
 
 def build_breakable_archive(directory: Path) -> Path:
