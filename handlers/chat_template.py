@@ -5,7 +5,7 @@ template makes of it, nor together with what stands beside it. Without such text
 transformers' apply_chat_template.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +17,7 @@ from handlers.bounded_template import BoundedTemplate
 from handlers.callers_text import Alphabet, TooManyCharactersError, is_callers
 from handlers.marks import Mark, Marks, PlainTextError
 from handlers.prompt_encoding import PromptEncodingError, encoding_of
+from handlers.prompt_limit import NO_LIMIT, PromptLimit
 
 _MAX_REASON_CHARACTERS = 200
 # Words of the API, of which templates make marks: "<|" + role + "|>". Any other role is a caller's text.
@@ -57,17 +58,19 @@ class ChatTemplate:
         messages: Messages,
         *,
         special_tokens_in_messages: bool = False,
-        check_rendered: Callable[[str], None] = lambda _: None,
+        limit: PromptLimit = NO_LIMIT,
     ) -> list[int]:
         """Up to where the assistant's answer begins. Raises ChatTemplateError and PromptEncodingError.
 
         messages: of the members that templates know, as "role" and "content".
         special_tokens_in_messages: whether the text of a special token is that token in a caller's text, too.
-        check_rendered: gets the text before it is tokenised, which takes the longest; what it raises is raised.
+        limit: what it raises is raised.
         """
         text = self.render(messages)
-        check_rendered(text)
+        limit.check_text(text)
         encoding = self._encode(text)
+        # A mark that turns out to be a caller's text is read as text, together with what stands on both sides of it.
+        limit.check_tokens(len(encoding.ids) - 2 * len(self._marks.find(encoding)))
         if special_tokens_in_messages:
             return encoding.ids
         try:

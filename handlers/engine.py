@@ -52,6 +52,8 @@ class Engine:
     prefill_tokens: most prompt tokens in a step with running requests, which is how long they can be held up.
     prefix_slots: how many ended requests stay in the cache for others that begin with the same tokens.
     compiled_steps: of this model, for a cache of slots + prefix_slots rows and this context_length.
+
+    Its `vocabulary` is how many token ids it takes and gives.
     """
 
     def __init__(
@@ -71,11 +73,11 @@ class Engine:
         self._cache = SlotCache(num_cache_layers(model.config, context_length), slots + prefix_slots, context_length)
         # Where the two differ, the tokens that have both can be read and written.
         embedding = cast(Tensor, model.get_input_embeddings().weight)
-        self._vocabulary = min(len(embedding), model.get_output_embeddings().out_features)
+        self.vocabulary = min(len(embedding), model.get_output_embeddings().out_features)
         device = model.device
         self._stop_token_ids = torch.tensor(sorted(stop_token_ids), dtype=torch.long, device=device)
         self._tokens = torch.zeros(slots + prefix_slots, context_length, dtype=torch.long, device=device)
-        self._seen = torch.zeros(slots, self._vocabulary, dtype=torch.bool, device=device)
+        self._seen = torch.zeros(slots, self.vocabulary, dtype=torch.bool, device=device)
         self._lengths = torch.zeros(slots + prefix_slots, dtype=torch.long, device=device)  # tokens in the cache
         self._limits = torch.zeros(slots, dtype=torch.long, device=device)  # tokens in the cache when it must end
         self._every_row = torch.arange(slots, device=device)
@@ -103,8 +105,8 @@ class Engine:
         """
         if not 1 <= len(prompt) < self.context_length:
             raise ValueError(f"a prompt has 1 to {self.context_length - 1} tokens, not {len(prompt)}")
-        if min(prompt) < 0 or max(prompt) >= self._vocabulary:
-            raise ValueError(f"the model has tokens 0 to {self._vocabulary - 1}, not {min(prompt)} to {max(prompt)}")
+        if min(prompt) < 0 or max(prompt) >= self.vocabulary:
+            raise ValueError(f"the model has tokens 0 to {self.vocabulary - 1}, not {min(prompt)} to {max(prompt)}")
         self._waiting.append(Sequenced(request_id, prompt, max_new_tokens, with_seed(parameters)))
 
     @torch.inference_mode()
@@ -185,7 +187,7 @@ class Engine:
     def _add_tokens(self, logits: Tensor, lengths: Tensor) -> Step:
         live = len(lengths)
         self._longest += 1
-        tokens, is_sound = self._sampler(logits[:, : self._vocabulary], lengths, self._seen[:live])
+        tokens, is_sound = self._sampler(logits[:, : self.vocabulary], lengths, self._seen[:live])
         rows = self._every_row[:live]
         if self._sampler.penalises:
             self._seen[rows, tokens] = True

@@ -48,8 +48,12 @@ def fix_positions(model: PreTrainedModel, context_length: int) -> None:
 
 
 def original_context_length(config: PreTrainedConfig) -> int | None:
-    """Of the sequences that the model was trained on before its positions were stretched, where it says so."""
-    lengths = [each.get("original_max_position_embeddings") for each in _rope_parameters(config)]
+    """Of the sequences that the model was trained on before its positions were stretched, if it is by their length."""
+    lengths = [
+        each.get("original_max_position_embeddings")
+        for each in _rope_parameters(config)
+        if _is_chosen_in_each_pass(each.get("rope_type", ""))
+    ]
     return min((length for length in lengths if length is not None), default=None)
 
 

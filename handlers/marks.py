@@ -47,6 +47,8 @@ class Marks:
 
     def encode(self, text: str, marks: Sequence[Mark], *, add_special_tokens: bool = False) -> list[int]:
         """The ids of `text`, in which `marks` are all the marks that there are. Raises PlainTextError."""
+        if _NONCHARACTER in text:
+            raise PlainTextError("The text may hold names that tokens have here.")
         return self._markless.encode(text, marks, add_special_tokens=add_special_tokens)
 
 
@@ -61,14 +63,19 @@ class _MarklessTokenizer:
                 setattr(self._backend, part, own)
         private = (_NONCHARACTER + chr(code) for code in count(_FIRST_PRIVATE))
         self._names = {token_id: next(private) for token_id in mark_ids}
-        added = {
-            self._add(_named(token, self._names.get(token_id, token.content))): token_id
+        self._seam = next(private)
+        tokens = {
+            token_id: _named(token, self._names.get(token_id, token.content))
             for token_id, token in sorted(tokenizer.added_tokens_decoder.items())
         }
+        seam = AddedToken(self._seam, normalized=False)
+        fillers = [AddedToken(next(private), normalized=False) for _ in range(_num_holes(self._backend))]
+        # All at once: tokenizers prepares its search anew with each call, which takes seconds for thousands of tokens.
+        self._backend.add_tokens([*fillers, *tokens.values(), seam])
+        self._seam_id = self._id(seam)
+        added = {self._id(token): token_id for token_id, token in tokens.items()}
         self._true_ids = added  # of the tokenizer, by those that the same tokens have here
         self._named_ids = {token_id for token_id, true_id in added.items() if true_id in self._names}
-        self._seam = next(private)
-        self._seam_id = self._add(AddedToken(self._seam, normalized=False))
         # What the model itself makes of plain text, as Unigram does of a "</s>" in its vocabulary.
         self._made_ids = self._names.keys() - added.keys() - _unknown(tokenizer)
 
@@ -93,12 +100,17 @@ class _MarklessTokenizer:
             end = mark.end
         return "".join([*pieces, text[end:]])
 
-    def _add(self, token: AddedToken) -> int:
-        self._backend.add_tokens([token])
+    def _id(self, token: AddedToken) -> int:
         token_id = self._backend.token_to_id(token.content)
         if token_id is None:
             raise ValueError(f"{token.content!r} cannot be a token")
         return token_id
+
+
+def _num_holes(backend: Tokenizer) -> int:
+    """Ids below the vocabulary's largest that it leaves out: a new token's id is the number of those that are there."""
+    vocabulary = backend.get_vocab(with_added_tokens=False)
+    return max(vocabulary.values(), default=-1) + 1 - len(vocabulary)
 
 
 def _named(token: AddedToken, name: str) -> AddedToken:

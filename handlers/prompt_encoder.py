@@ -98,10 +98,9 @@ class PromptEncoder:
     def _encode_alone(self, request_id: str, request: WorkerRequest) -> EncodedPrompt:
         try:
             with self._watchdog.watching():
-                prompt: Sequence[int] | BaseException = self._encode(request)
+                return EncodedPrompt(request_id, request, self._encode(request))
         except BaseException as error:  # noqa: BLE001 - a panic of the tokenizers' Rust is no Exception
-            prompt = error
-        return EncodedPrompt(request_id, request, prompt)
+            return EncodedPrompt(request_id, request, error)
 
     def _add(self, encoded: EncodedPrompt) -> None:
         with self._changed:

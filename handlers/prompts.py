@@ -33,12 +33,12 @@ class Prompts:
         """Refuses by its length what certainly does not fit."""
         if request.messages is not None and self._tokenizer.chat_template is not None:
             return  # the template may leave out any part of the conversation
-        self._refuse_long(request.prompt)
+        self.check_text(request.prompt)
 
     def encode(self, request: WorkerRequest) -> Sequence[int]:
         """May take a second, most of it without Python's lock."""
         try:
-            ids = self._encoder.encode(request, self._refuse_long)
+            ids = self._encoder.encode(request, self)
         except (ChatTemplateError, PromptEncodingError) as error:
             logger.warning("request %s: %r", request.id, error.__cause__)
             raise RefusedRequest(ErrorCode.INVALID_REQUEST, str(error)) from error
@@ -56,8 +56,14 @@ class Prompts:
             )
         return ids
 
-    def _refuse_long(self, text: str) -> None:
-        if self._span is not None and (least := self._span.least_tokens(text)) >= self._context_length:
+    def check_text(self, text: str) -> None:
+        """As PromptLimit."""
+        if self._span is not None:
+            self.check_tokens(self._span.least_tokens(text))
+
+    def check_tokens(self, least: int) -> None:
+        """As PromptLimit."""
+        if least >= self._context_length:
             raise self._too_long(f"at least {least}")
 
     def _too_long(self, num_tokens: str, *, prompt_tokens: int = 0) -> RefusedRequest:

@@ -1,13 +1,12 @@
 """A request's prompt or conversation to token ids, and what ends its answer."""
 
-from collections.abc import Callable
-
 from transformers import PreTrainedTokenizerBase
 
 from adapter.schema import WorkerRequest
 from handlers.chat_template import ChatTemplate, ChatTemplateError
 from handlers.marks import Marks, PlainTextError
 from handlers.prompt_encoding import encode_prompt, encoding_of
+from handlers.prompt_limit import NO_LIMIT, PromptLimit
 
 _USERS_TURN = "\nUser:"  # in a conversation as plain text (adapter/openai/translation.py, plain_chat)
 
@@ -25,18 +24,15 @@ class RequestEncoder:
         self._chat_template = ChatTemplate(tokenizer) if tokenizer.chat_template else None
         self._marks = Marks(tokenizer)
 
-    def encode(self, request: WorkerRequest, check_rendered: Callable[[str], None] = lambda _: None) -> list[int]:
-        """`check_rendered` gets what the chat template makes of a conversation, before tokens are made of it.
-
-        Raises what it raises, PromptEncodingError, and ChatTemplateError where the template refuses a conversation.
-        """
+    def encode(self, request: WorkerRequest, limit: PromptLimit = NO_LIMIT) -> list[int]:
+        """Raises what `limit` raises, PromptEncodingError, and ChatTemplateError where the chat template refuses."""
         if request.messages is None:
             return encode_prompt(self.tokenizer, request.prompt)
         if self._chat_template is None:
             return self._encode_plain_chat(request.prompt)
         messages = [message.model_dump() for message in request.messages]
         return self._chat_template.encode(
-            messages, special_tokens_in_messages=self._special_tokens_in_messages, check_rendered=check_rendered
+            messages, special_tokens_in_messages=self._special_tokens_in_messages, limit=limit
         )
 
     def _encode_plain_chat(self, prompt: str) -> list[int]:

@@ -174,7 +174,7 @@ class RunAhead:
                 elif silent_for >= self._abandon:
                     forgotten = self._engine.cancel_all()
                     logger.warning("nobody has asked for %d requests in %.0f s; they end", len(forgotten), silent_for)
-                    self._news.append(Failure(forgotten, TimeoutError("nobody collected the answer in time")))
+                    self._add_news(Failure(forgotten, TimeoutError("nobody collected the answer in time")))
                 elif silent_for >= self._silence or len(self._news) >= self._max_uncollected:
                     self._changed.wait(timeout=self._abandon - silent_for)
                 else:

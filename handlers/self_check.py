@@ -71,7 +71,7 @@ def _check(
         for sequence, stepped in _run(engine, model, new_tokens, last):
             for mine, own in zip(stepped, _own_logits(model, sequence, len(stepped)), strict=True):
                 _compare(mine, own, model, tolerance)
-    except UnsupportedModelError:
+    except (UnsupportedModelError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
         raise ForwardPassError(f"{model.config.model_type} models do not work with the engine: {error}") from error
@@ -128,8 +128,16 @@ def _own_logits(model: PreTrainedModel, sequence: list[int], count: int) -> Tens
     return logits[0, -count:].float()
 
 
+def _range_of(logits: Tensor, model: PreTrainedModel) -> Tensor:
+    span = logits.max() - logits.min()
+    if span == 0:
+        reason = "the same logit to every token: its weights may be all zero"
+        raise UnsupportedModelError(f"this {model.config.model_type} model gives {reason}")
+    return span
+
+
 def _compare(stepped: Tensor, expected: Tensor, model: PreTrainedModel, tolerance: float) -> None:
-    difference = (stepped - expected).abs().max() / (expected.max() - expected.min())
+    difference = (stepped - expected).abs().max() / _range_of(expected, model)
     if not difference <= tolerance:  # so that NaN is refused too
         raise UnsupportedModelError(
             f"{model.config.model_type} models do not work with the engine: its logits differ from the model's own"

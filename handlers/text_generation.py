@@ -38,6 +38,9 @@ logger = logging.getLogger(__name__)
 # every slot is taken none can come, and each call costs the engine's cores; but RunAhead must not take it for silence.
 WAIT_SECONDS, FULL_WAIT_SECONDS = 0.02, 0.1
 
+# Times `responseTimeout`, which is how long TorchServe waits for a call. A step of many prompt tokens of a large model
+# may take as long as that, and is not lost; a thread that hangs never comes back.
+_HUNG = 5
 DEFAULT_RESPONSE_TIMEOUT = 120  # seconds, TorchServe's own (ConfigManager.java)
 
 
@@ -101,14 +104,9 @@ class TextGenerationHandler:
         self._token_decoder = TokenDecoder(loaded.tokenizer)
         self._engine = checked_engine(loaded, settings, compiled_steps)
         check_probes(directory, loaded)
-        # A tokenizer may have more tokens than one of the model's two embeddings, or fewer.
-        vocabulary = min(
-            loaded.model.get_input_embeddings().num_embeddings, loaded.model.get_output_embeddings().out_features
-        )
         encoder = RequestEncoder(loaded.tokenizer, special_tokens_in_messages=settings.special_tokens_in_messages)
-        self._prompts = Prompts(encoder, context_length=loaded.context_length, vocabulary=vocabulary)
-        # What TorchServe would take for the longest silence of a worker that computes in its calls.
-        longest = float(context.model_yaml_config.get("responseTimeout", DEFAULT_RESPONSE_TIMEOUT))
+        self._prompts = Prompts(encoder, context_length=loaded.context_length, vocabulary=self._engine.vocabulary)
+        longest = _HUNG * float(context.model_yaml_config.get("responseTimeout", DEFAULT_RESPONSE_TIMEOUT))
         self._run_ahead = RunAhead(self._engine, longest_step=longest)
         self._prompt_encoder = PromptEncoder(self._prompts.encode, self._run_ahead.interrupt, longest=longest)
         logger.info(

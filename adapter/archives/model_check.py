@@ -2,11 +2,12 @@
 
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from adapter.archives.handler_process import HandlerProcessError, run_handler
 from adapter.archives.model_source import ModelSourceError, served_files
+from adapter.archives.recommended_sampling import GENERATION_CONFIG, unusable_recommendations
 from adapter.probes import Probes
 
 logger = logging.getLogger(__name__)
@@ -28,9 +29,15 @@ def check_model(directory: Path, config_file: Path, warn: Callable[[str], None] 
         except HandlerProcessError as error:
             reason = str(error).replace(str(packed), str(directory))
             raise ModelSourceError(f"{directory} cannot be served: {reason}") from error
-    for warning in output.warnings:
+    for warning in (*output.warnings, *_recommendation_warnings(directory)):
         warn(warning)
     try:
         return Probes.from_bytes(output.printed)
     except ValueError as error:
         raise ModelSourceError(f"{directory} cannot be served: its check printed something else than probes") from error
+
+
+def _recommendation_warnings(directory: Path) -> Iterator[str]:
+    file = directory / GENERATION_CONFIG
+    for each in unusable_recommendations(file.read_bytes()) if file.exists() else ():
+        yield f"{GENERATION_CONFIG} recommends {each}, which no request can ask for: /v1 does without it"

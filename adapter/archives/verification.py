@@ -20,6 +20,8 @@ from adapter.archives.strict_zip import StrictZipError, read_content, read_entri
 from adapter.archives.torchserve_manifest import torchserve_manifest
 from adapter.archives.zip_image import ZipEntry, central_directory, local_header
 
+_WAYS_OUT = ": pack the model again, or sign the archive where it was packed (pack --sign) and give the key (--key)"
+
 
 class VerificationError(ValueError):
     """The archive is refused, and the message names the file in it and the rule."""
@@ -99,7 +101,7 @@ def _check_origin(record: ArchiveRecord) -> None:
     ours = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in packed_code().items()}
     for name in filter(is_code, record.files.keys() | ours):
         if name not in record.files or record.files[name].sha256 != ours.get(name):
-            raise ContentError(f"{name}: it is not this installation's, and no key vouches for it")
+            raise ContentError(f"{name}: it is not this installation's, and no key vouches for it{_WAYS_OUT}")
     bill = bill_of_materials(
         record.name,
         record.version,

@@ -55,11 +55,12 @@ class Turn:
 
     @property
     def per_token(self) -> Duration:
-        """Of each token after the first; nothing is known of it where there is but one."""
+        """Of each token after the first; nothing is known of it where there is but one, or where all came together."""
         num_tokens = self._max_tokens if self._num_tokens is None else self._num_tokens
         if self._first_text is None or num_tokens <= 1:
             return Duration(0.0, is_whole=False)
-        return Duration((self.waited - self._first_text) / (num_tokens - 1), is_whole=self._num_tokens is not None)
+        seconds = (self.waited - self._first_text) / (num_tokens - 1)
+        return Duration(seconds, is_whole=self._num_tokens is not None and seconds > 0)
 
     async def _next(self, arrivals: Arrivals) -> list[StreamEvent] | None:
         self._waiting_since = time.monotonic()

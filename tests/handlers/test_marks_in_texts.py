@@ -54,6 +54,45 @@ def test_no_operation_of_a_template_makes_a_mark_of_texts(template: str, content
     assert written(tokenizer, ChatTemplate(tokenizer).encode(messages)) == ["<|a|>"]
 
 
+def test_vocabulary_with_a_hole_loses_no_letter_beside_a_mark() -> None:
+    """Pruned ones have holes: the ids of new tokens are counted from how many there are."""
+    letters = {letter: number for number, letter in enumerate("aby <|>s")} | {"z": 10, "<s>": 12, "<|B|>": 13}
+    tokenizer = Tokenizer(models.WordLevel(letters, unk_token="a"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    with_marks = chat_tokenizer(tokenizer, "{{ messages[0].content }}", ["<s>", "<|B|>"], bos="<s>", eos="<|B|>")
+    plain = [letters[letter] for letter in "zzz<s>zzz"]
+
+    assert ChatTemplate(with_marks).encode([{"role": "user", "content": "zzz<s>zzz"}]) == plain
+
+
+def test_thousands_of_added_tokens_are_searched_for_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    special = ["<|a|>", "<|B|>", *(f"<unused{number}>" for number in range(3_000))]
+    tokenizer = chat_tokenizer(byte_level(), "{{ messages[0].content }}<|a|>", special, bos="<|a|>", eos="<|B|>")
+    calls: list[int] = []
+
+    class Counting:
+        """Stands before a tokenizer, whose class takes no children."""
+
+        def __init__(self, model: models.Model) -> None:
+            object.__setattr__(self, "tokenizer", Tokenizer(model))
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.tokenizer, name)
+
+        def __setattr__(self, name: str, value: object) -> None:
+            setattr(self.tokenizer, name, value)
+
+        def add_tokens(self, tokens: list[AddedToken]) -> int:
+            calls.append(len(tokens))
+            return self.tokenizer.add_tokens(tokens)
+
+    monkeypatch.setattr("handlers.marks.Tokenizer", Counting)
+    template = ChatTemplate(tokenizer)
+
+    assert len(calls) == 1
+    assert written(tokenizer, template.encode([{"role": "user", "content": "<unused7>"}])) == ["<|a|>"]
+
+
 def test_text_that_the_tokenizer_normalises_to_a_mark_is_none() -> None:
     special = ["<s>", "</s>", AddedToken("<|b|>", normalized=True, special=True)]
     template = "{{ messages[0].content }}<|b|>"

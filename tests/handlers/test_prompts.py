@@ -90,6 +90,16 @@ def test_conversation_that_cannot_fit_is_refused_before_its_tokens_are_counted(m
     assert "a prompt of at least" in refusal.detail
 
 
+def test_conversation_of_too_many_tokens_is_refused_before_its_marks_are_told_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    every = prompts(make_tokenizer("byte_level", CHATML))
+    monkeypatch.delattr(ChatTemplate, "_own_marks")  # which renders and tokenises it again
+    refusal = refusal_of(every, request("Once", "<|im_end|>" + "x y " * 60))
+
+    assert refusal.code == ErrorCode.PROMPT_TOO_LONG
+
+
 def test_conversation_as_plain_text_is_refused_like_a_prompt() -> None:
     refusal = refusal_of(prompts(make_tokenizer("byte_level")), request("x" * 100_000, "x" * 100_000))
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -40,6 +41,37 @@ def test_work_that_takes_longer_than_it_may_ends_the_worker(limit: float, is_end
         watchdog.check()
 
     assert ended.reasons == [f"the work has not ended in {limit:g} seconds"] * is_ended
+
+
+def test_time_in_which_the_process_stood_still_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("handlers.watchdog.time", SimpleNamespace(monotonic=lambda: now[0]))
+    ended = EndedWorker()
+    watchdog = Watchdog("the work", 5.0, ended)
+
+    def check_after(seconds: float) -> None:
+        now[0] += seconds
+        watchdog.check()
+
+    with watchdog.watching():
+        check_after(0.1)
+        check_after(3_600.0)
+        assert ended.reasons == []
+        for _ in range(5):
+            check_after(0.9)
+    assert ended.reasons == ["the work has not ended in 5 seconds"]
+
+
+def test_every_piece_of_work_has_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("handlers.watchdog.time", SimpleNamespace(monotonic=lambda: now[0]))
+    ended = EndedWorker()
+    watchdog = Watchdog("the work", 5.0, ended)
+    for _ in range(20):
+        with watchdog.watching():
+            now[0] += 0.9
+            watchdog.check()
+    assert ended.reasons == []
 
 
 def test_no_work_ends_no_worker() -> None:

@@ -1,5 +1,7 @@
+import errno
 import json
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -7,6 +9,7 @@ from adapter.archives.archive import build_archive
 from adapter.archives.served_archive import read_served_archive
 from adapter.schema import CONTRACT_VERSION, SamplingDefaults
 from tests.adapter.archives.model_files import write_model
+from tests.adapter.archives.repacking import repack
 from tests.frozen_archives import CHAT, PLAIN
 
 
@@ -57,6 +60,25 @@ def test_what_is_no_archive_of_ours_says_nothing(tmp_path: Path) -> None:
     (tmp_path / "other.mar").write_bytes(b"PK\x05\x06" + bytes(18))
     assert read_served_archive(tmp_path / "other.mar") is None
     assert read_served_archive(tmp_path / "absent.mar") is None
+
+
+@pytest.mark.parametrize("content", [b"[]", b"3", b"null", b"[" * 100_000], ids=lambda content: content[:4].decode())
+def test_what_is_no_configuration_recommends_nothing(packed: Path, content: bytes) -> None:
+    """`pack` writes none such, but another's archive may have it, and all models are described together."""
+    repack(packed, lambda contents: contents.update({"model/generation_config.json": content}))
+    served = read_served_archive(packed)
+    assert served is None or served.sampling_defaults == SamplingDefaults()
+
+
+def test_a_failure_that_may_pass_is_not_remembered(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as without_descriptors:
+        without_descriptors.setattr(Path, "open", too_many_files)
+        assert read_served_archive(packed) is None
+    assert read_served_archive(packed) is not None
+
+
+def too_many_files(*_: object) -> NoReturn:
+    raise OSError(errno.EMFILE, "Too many open files")
 
 
 def test_an_archive_that_was_replaced_is_read_again(packed: Path) -> None:

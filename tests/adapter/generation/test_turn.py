@@ -117,4 +117,4 @@ async def test_an_answer_of_one_token_has_no_time_per_token(clock: Clock, num_to
 async def test_an_answer_without_text_has_its_first_token_at_its_end(clock: Clock) -> None:
     turn = new_turn()
     await take(turn, clock, START, 5.0, DONE)
-    assert (turn.first_token, turn.per_token) == (Duration(5.0, is_whole=True), Duration(0.0, is_whole=True))
+    assert (turn.first_token, turn.per_token) == (Duration(5.0, is_whole=True), Duration(0.0, is_whole=False))
