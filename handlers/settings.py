@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
-
 from adapter.handler_section import HandlerSection, Slots
+from adapter.strict_yaml import YamlError, read_yaml
 
 
 class HandlerSettings(HandlerSection):
@@ -15,8 +14,11 @@ class HandlerSettings(HandlerSection):
 
     @classmethod
     def read(cls, model_config: Path) -> Self:
-        """Raises OSError, and pydantic.ValidationError as from_model_config does."""
-        return cls.from_model_config(yaml.safe_load(model_config.read_text(encoding="utf-8")))
+        """Raises OSError, YamlError, and pydantic.ValidationError as from_model_config does."""
+        match read_yaml(model_config):
+            case dict(settings):
+                return cls.from_model_config(settings)
+        raise YamlError(f"{model_config}: it is not a mapping")
 
     @classmethod
     def from_model_config(cls, model_config: dict[str, Any]) -> Self:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-import yaml
 from pydantic import ValidationError
 
 from adapter.archives.model_config import ModelConfig
@@ -16,16 +15,27 @@ from adapter.archives.own_code import refuse_own_code
 from adapter.archives.packed_code import HANDLER
 from adapter.archives.record import BOM_ENTRY, MANIFEST_ENTRY, RECORD_ENTRY, ModelFacts
 from adapter.archives.safetensors_header import read_safetensors_header
+from adapter.archives.strict_zip import StrictZipError, read_content
 from adapter.archives.torchserve_manifest import MODEL_CONFIG_ENTRY
 from adapter.archives.zip_image import ZipEntry
 from adapter.probes import PROBES_ENTRY, Probes
+from adapter.strict_yaml import MAX_BYTES as MAX_BYTES_OF_YAML
+from adapter.strict_yaml import load_yaml
 
 _NEEDED = (MANIFEST_ENTRY, RECORD_ENTRY, BOM_ENTRY, MODEL_CONFIG_ENTRY, HANDLER, "model/config.json")
 _OPTIONAL = (PROBES_ENTRY,)
 _CODE = re.compile(r"text_generation\.py|(handlers|adapter)/\w+\.py", re.ASCII)
 _CONFIGURATIONS = ("model/config.json", "model/generation_config.json", "model/tokenizer_config.json")
 _INDEX = "model/model.safetensors.index.json"
-_MAX_BYTES_IN_MEMORY = 2**26  # the largest tokenizer.json known has half of it
+_MAX_BYTES_OF_MODEL_FILE = 2**26  # the largest tokenizer.json known has half of it
+_MAX_BYTES = {
+    MANIFEST_ENTRY: 2**16,
+    # What they become in memory takes up to a hundred times as much.
+    RECORD_ENTRY: 2**21,  # 10,000 files with names of 100 letters
+    BOM_ENTRY: 2**22,
+    PROBES_ENTRY: 2**22,  # 100 probes of the most tokens
+    MODEL_CONFIG_ENTRY: MAX_BYTES_OF_YAML,
+}
 
 
 class ContentError(ValueError):
@@ -58,14 +68,16 @@ def check_contents(file: BinaryIO, entries: Mapping[str, ZipEntry], model: Model
                 file.seek(entry.content_offset)
                 parameters.update(read_safetensors_header(file, entry.size).parameters)
             elif name == MODEL_CONFIG_ENTRY:
-                ModelConfig.model_validate(yaml.safe_load(read_whole(file, entry)))
+                ModelConfig.model_validate(load_yaml(read_whole(file, entry)))
             elif name == PROBES_ENTRY:
                 Probes.from_bytes(read_whole(file, entry))
             elif name.startswith("model/") and not name.endswith(".model"):
                 _check_text(name, read_whole(file, entry))
+        except (ContentError, StrictZipError):
+            raise  # they name the file
         except ValidationError as error:
             raise ContentError(f"{name}: {error.errors(include_url=False)[0]['msg']}") from error
-        except (ValueError, RecursionError, yaml.YAMLError) as error:
+        except (ValueError, RecursionError) as error:
             raise ContentError(f"{name}: {error}") from error
     _check_weights(file, entries)
     if parameters != model.parameters:
@@ -73,10 +85,11 @@ def check_contents(file: BinaryIO, entries: Mapping[str, ZipEntry], model: Model
 
 
 def read_whole(file: BinaryIO, entry: ZipEntry) -> bytes:
-    if entry.size > _MAX_BYTES_IN_MEMORY:
-        raise ContentError(f"{entry.name}: it is larger than 64 MiB")
-    file.seek(entry.content_offset)
-    return file.read(entry.size)
+    """Raises ContentError where it is larger than a file of its name ever is, StrictZipError where it has changed."""
+    limit = _MAX_BYTES.get(entry.name, _MAX_BYTES_OF_MODEL_FILE)
+    if entry.size > limit:
+        raise ContentError(f"{entry.name}: it is larger than {limit // 2**10:,} KiB")
+    return b"".join(read_content(file, entry))
 
 
 def _check_text(name: str, content: bytes) -> None:

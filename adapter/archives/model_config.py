@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
 from adapter.handler_section import HandlerSection, Slots
+from adapter.strict_yaml import YamlError, read_yaml
 
 
 class ModelConfigError(ValueError):
@@ -36,11 +36,11 @@ class ModelConfig(BaseModel):
 
 def check_model_config(path: Path) -> ModelConfig:
     try:
-        return ModelConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return ModelConfig.model_validate(read_yaml(path))
     except OSError as error:
         raise ModelConfigError(f"{path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise ModelConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    except YamlError as error:
+        raise ModelConfigError(str(error)) from error
     except ValidationError as error:
         reasons = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
         raise ModelConfigError(f"{path}: {reasons}") from error

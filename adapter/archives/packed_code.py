@@ -5,7 +5,14 @@ from pathlib import Path
 HANDLER = "text_generation.py"
 
 _PROJECT = Path(__file__).resolve().parents[2]
-_SHARED_WITH_HANDLER = ("__init__.py", "event_stream.py", "handler_section.py", "probes.py", "schema.py")
+_SHARED_WITH_HANDLER = (
+    "__init__.py",
+    "event_stream.py",
+    "handler_section.py",
+    "probes.py",
+    "schema.py",
+    "strict_yaml.py",
+)
 
 
 def packed_code() -> dict[str, Path]:

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from adapter.archives.archive import read_record
 from adapter.archives.record import ArchiveRecord, archive_file_name
 from adapter.archives.verification import verify_archive
 from adapter.schema import Name
+from adapter.strict_yaml import YamlError, read_yaml
 from adapter.versions.errors import ChangeRefused
 from adapter.versions.model_store import ModelStore
 from adapter.versions.server_state import ModelState, ServerState, VersionState, Workers
@@ -48,14 +48,14 @@ class DesiredState(_Desired):
     def read(cls, path: Path) -> Self:
         """Raises ChangeRefused, or OSError."""
         try:
-            state = cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+            state = cls.model_validate(read_yaml(path))
         except ValidationError as error:
             reasons = "; ".join(
                 f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}" for each in error.errors()
             )
             raise ChangeRefused(f'{path}: {reasons}. (Versions are texts: "1.0", in quotes.)') from error
-        except (yaml.YAMLError, ValueError) as error:  # also of what is no UTF-8, and of a date that there is not
-            raise ChangeRefused(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        except YamlError as error:
+            raise ChangeRefused(str(error)) from error
         return state.in_directory(path.parent)
 
     def in_directory(self, directory: Path) -> Self:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from adapter.archives.archive import PROJECT, ArchiveError, build_archive, read_manifest, read_record
+from adapter.archives.archive import PROJECT, build_archive
+from adapter.archives.archive import ArchiveError, read_manifest, read_record
 from tests.adapter.archives.model_files import FILES
 from tests.adapter.archives.throwaway_archive import ANSWERS, write_archive
 
@@ -43,6 +44,7 @@ def test_holds_the_handler_the_contract_the_configuration_and_the_model(model: P
             "model-config.yaml",
             "adapter/__init__.py",
             "adapter/schema.py",
+            "adapter/strict_yaml.py",
             "adapter/event_stream.py",
             "adapter/handler_section.py",
             "adapter/probes.py",

@@ -3,11 +3,15 @@
 import json
 import pickle
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
+from adapter.archives.content_rules import ContentError, read_whole
+from adapter.archives.strict_zip import StrictZipError
 from adapter.archives.verification import VerificationError, verify_archive
+from adapter.archives.zip_image import ZipEntry, local_header
 from tests.adapter.archives.repacking import RECORD, Contents, drop, edit_record, put, repack
 
 CONFIG, WEIGHTS, TOKENIZER = "model/config.json", "model/model.safetensors", "model/tokenizer.json"
@@ -86,7 +90,11 @@ CRAFTED = {
     ),
     "an unknown setting": (put(SETTINGS, b"workers: 1"), f"{SETTINGS}: "),
     "a setting that makes an object": (put(SETTINGS, b"!!python/object/apply:os.getcwd []"), f"{SETTINGS}: "),
-    "settings that are not YAML": (put(SETTINGS, b"["), f"{SETTINGS}: "),
+    "settings that are not YAML": (put(SETTINGS, b"["), f"{SETTINGS}: it is not YAML: line 2: "),
+    "a setting twice": (put(SETTINGS, b"a: 1\na: 2"), f"{SETTINGS}: line 2: the key 'a' is there already"),
+    "settings that grow": (put(SETTINGS, b"a: &a [1]\nb: [*a, *a]"), f"{SETTINGS}: line 1: anchors and aliases"),
+    "settings without end": (put(SETTINGS, b"[" * 30_000), f"{SETTINGS}: line 1: it has more than 16 levels"),
+    "settings that take long to read": (put(SETTINGS, b"- 1\n" * 20_000), f"{SETTINGS}: it is larger than 64 KiB"),
     "requirements in the manifest": (
         replace(MANIFEST, b'"modelVersion"', b'"requirementsFile": "x", "modelVersion"'),
         f"{MANIFEST}: it is not what TorchServe is to read",
@@ -130,8 +138,22 @@ def test_refuses_an_archive_that_holds(archive: Path, change: Callable[[Contents
         verify_archive(archive)
 
 
-def test_refuses_to_read_more_than_memory_should_hold(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapter.archives.content_rules._MAX_BYTES_IN_MEMORY", 1_000)
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        (MANIFEST, 2**16),
+        (RECORD, 2**21),
+        (BOM, 2**22),
+        ("MAR-INF/PROBES.json", 2**22),
+        (SETTINGS, 2**16),
+        (CONFIG, 2**26),
+    ],
+)
+def test_refuses_to_read_more_of_a_file_than_one_of_its_name_can_need(name: str, size: int) -> None:
+    with pytest.raises(ContentError, match=f"{name}: it is larger than {size // 2**10:,} KiB"):
+        read_whole(BytesIO(), ZipEntry(name, size + 1, 0, 0))
 
-    with pytest.raises(VerificationError, match=f"{RECORD}: it is larger than 64 MiB"):
-        verify_archive(archive)
+
+def test_refuses_what_has_changed_since_it_was_packed() -> None:
+    with pytest.raises(StrictZipError, match=f"{RECORD}: its content has changed"):
+        read_whole(BytesIO(local_header(ZipEntry(RECORD, 2, 0, 0)) + b"{}"), ZipEntry(RECORD, 2, 0, 0))

@@ -26,6 +26,9 @@ def test_takes_our_own() -> None:
     [
         pytest.param("minWorkers: [", "is not YAML", id="not YAML"),
         pytest.param("- 1", "file: Input should be", id="no mapping"),
+        pytest.param(f"{DEFAULT}  dtype: float32\n", "line [0-9]+: the key 'dtype' is there already", id="a key twice"),
+        pytest.param("[" * 30_000, "line 1: it has more than 16 levels", id="lists without end"),
+        pytest.param("# \n" * 40_000, "it is larger than 64 KiB", id="too large"),
         pytest.param(f"{DEFAULT}minWorker: 1", "minWorker: Extra", id="an unknown key"),
         pytest.param(
             DEFAULT.replace("minWorkers: 1", "minWorkers: 2"), "minWorkers: Input should be 1", id="two workers"

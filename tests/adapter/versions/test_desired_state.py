@@ -80,13 +80,33 @@ def test_what_is_no_desired_state_is_refused_with_its_place(path: Path, before: 
         pytest.param(b"models: [", id="torn"),
         pytest.param(b"models:\n\t- x", id="tab"),
         pytest.param(b"\xff\xfe\xff", id="no text"),
-        pytest.param(b"models: !!python/object:os.system {}", id="an object"),
         pytest.param(b"models: 2026-99-99", id="a date that is none"),
     ],
 )
 def test_what_is_not_yaml_is_refused_in_one_line(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(ChangeRefused, match="is not YAML: ") as refused:
+        DesiredState.read(path)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        pytest.param("models: !!python/object:os.system {}", "line 1: tags", id="an object"),
+        pytest.param(
+            f"{TWO_VERSIONS}  tiny: {{default: '1.0', versions: {{}}}}\n", "line 8: the key 'tiny'", id="a model"
+        ),
+        pytest.param(f"{TWO_VERSIONS}      '1.0': {{archive: a.mar}}\n", r"line 8: the key '1\.0'", id="a version"),
+        pytest.param("models: " + "[" * 30_000, "line 1: it has more than 16 levels", id="deep"),
+        pytest.param(TWO_VERSIONS + "#" * 2**16, "it is larger than 64 KiB", id="large"),
+    ],
+)
+def test_yaml_that_could_mean_something_else_to_others_is_refused_in_one_line(
+    path: Path, content: str, reason: str
+) -> None:
+    path.write_text(content)
+    with pytest.raises(ChangeRefused, match=rf"models\.yaml: {reason}") as refused:
         DesiredState.read(path)
     assert "\n" not in str(refused.value)
 
