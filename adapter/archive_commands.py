@@ -9,21 +9,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from adapter.archives.archive import (
-    DEFAULT_MODEL_CONFIG,
-    PROJECT,
-    ArchiveError,
-    build_archive,
-    read_entry,
-    read_record,
-)
+from adapter.archives.archive import DEFAULT_MODEL_CONFIG, PROJECT, build_archive
+from adapter.archives.archive_reader import ArchiveError, read_bill_of_materials, read_probes, read_record
 from adapter.archives.inspection import as_json, as_tables
 from adapter.archives.model_check import check_model
 from adapter.archives.model_source import fetch_model, package_url
-from adapter.archives.probes import read_probes
 from adapter.archives.progress import progress_bar
 from adapter.archives.provenance import attest as attest_archive
-from adapter.archives.record import BOM_ENTRY
 from adapter.archives.scan import scan_archive
 from adapter.archives.signature import sign_file
 from adapter.archives.signing_keys import create_key_pair, load_private_key, public_pem
@@ -130,10 +122,7 @@ def scan(archive: Archive) -> None:
 @commands.command()
 def bom(archive: Archive) -> None:
     """Print the CycloneDX bill of materials of FILE.mar."""
-    content = read_entry(archive, BOM_ENTRY)
-    if content is None:
-        raise ArchiveError(f"{archive} has no bill of materials: torchbridge pack writes one.")
-    _print(content.decode().rstrip())
+    _print(read_bill_of_materials(archive).rstrip())
 
 
 @commands.command()

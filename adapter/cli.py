@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from adapter.archive_commands import commands
-from adapter.archives.archive import ArchiveError
+from adapter.archives.archive_reader import ArchiveError
 from adapter.archives.model_config import ModelConfigError
 from adapter.archives.model_source import ModelSourceError
 from adapter.archives.signing_keys import SigningKeyError

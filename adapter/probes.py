@@ -12,7 +12,7 @@ LEAST_LOG_PROBABILITY = -10_000
 MAX_PROBES = 100
 MAX_TOKENS = 1_000
 
-_Tokens = Annotated[tuple[NonNegativeInt, ...], Field(max_length=MAX_TOKENS)]
+_Tokens = Annotated[tuple[NonNegativeInt, ...], Field(max_length=MAX_TOKENS, fail_fast=True)]
 _Tenths = Annotated[int, Field(ge=LEAST_LOG_PROBABILITY, le=0)]
 
 
@@ -29,7 +29,7 @@ class Probe(_Part):
     answer_tokens: _Tokens
     finish_reason: Literal["stop", "length"] = Field(description="Why it ends when no more tokens are asked for.")
     log_probabilities: tuple[_Tenths, ...] = Field(
-        description="In tenths of a nat, of each token of the prompt and the answer but the first."
+        fail_fast=True, description="In tenths of a nat, of each token of the prompt and the answer but the first."
     )
 
     @model_validator(mode="after")
@@ -45,7 +45,7 @@ class Probe(_Part):
 
 class Probes(_Part):
     format: Literal[1] = 1
-    probes: Annotated[tuple[Probe, ...], Field(max_length=MAX_PROBES)]
+    probes: Annotated[tuple[Probe, ...], Field(max_length=MAX_PROBES, fail_fast=True)]
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:

@@ -4,13 +4,11 @@ torch-model-archiver itself re-compresses the weights, puts the time into the ar
 """
 
 import re
-import zipfile
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from pydantic import BaseModel, Field, ValidationError
-
+from adapter.archives.archive_reader import ArchiveError, NotOurArchive, read_record
 from adapter.archives.bill_of_materials import bill_of_materials
 from adapter.archives.model_config import check_model_config
 from adapter.archives.model_facts import read_model_facts
@@ -34,21 +32,6 @@ from adapter.schema import CONTRACT_VERSION, NAME_PATTERN
 
 PROJECT = Path(__file__).resolve().parents[2]
 DEFAULT_MODEL_CONFIG = PROJECT / "handlers" / "model-config.yaml"
-
-
-class ArchiveError(ValueError):
-    """The archive cannot be written or read, and the message says why."""
-
-
-class _ManifestModel(BaseModel):
-    name: str = Field(alias="modelName")
-    version: str = Field(alias="modelVersion")
-
-
-class ArchiveManifest(BaseModel):
-    """What TorchServe takes an archive for."""
-
-    model: _ManifestModel
 
 
 def build_archive(
@@ -84,12 +67,15 @@ def build_archive(
         files = {entry: record_of(content, advance) for entry, content in sources.items()}
     model = read_model_facts({path: files[entry] for entry, path in model_files.items()}, source)
     archive = output_directory / archive_file_name(name, version)
-    if archive.exists():
-        held = _probes_record(archive)
-        expected = _descriptions(name, version, model, files | held)[RECORD_ENTRY]
-        if (held or check is None) and read_entry(archive, RECORD_ENTRY) == expected:
+    if (held := _record_of_what_lies_there(archive)) is not None:
+        # To make its probes again would take as long as the check has taken that left them there.
+        probes_record = {entry: file for entry, file in held.files.items() if entry == PROBES_ENTRY}
+        expected = _descriptions(name, version, model, files | probes_record)[RECORD_ENTRY]
+        if (probes_record or check is None) and held.to_bytes() == expected:
             return archive
-        _refuse_other_identity(archive, name, version)
+        # a-1 of version 2 and a of version 1-2 have the same file name.
+        if (held.name, held.version) != (name, version):
+            raise ArchiveError(f"{archive} holds {held.name!r} of version {held.version!r}: choose another version.")
     if check and (probes := check(model_directory, config_file)):
         sources[PROBES_ENTRY] = probes.to_bytes()
         files[PROBES_ENTRY] = record_of(sources[PROBES_ENTRY])
@@ -101,40 +87,12 @@ def build_archive(
     return archive
 
 
-def read_manifest(archive: Path) -> ArchiveManifest:
+def _record_of_what_lies_there(archive: Path) -> ArchiveRecord | None:
+    """Nothing where it can be replaced: there is no file, or a torn one, or another's."""
     try:
-        return ArchiveManifest.model_validate_json(read_entry(archive, MANIFEST_ENTRY) or b"")
-    except ValidationError as error:
-        raise ArchiveError(f"{archive} is not a model archive.") from error
-
-
-def read_record(archive: Path) -> ArchiveRecord:
-    """What the archive says of itself; whether it is so, `verify` finds out."""
-    content = read_entry(archive, RECORD_ENTRY) or b""
-    try:
-        return ArchiveRecord.from_bytes(content)
-    except ValueError as error:
-        raise ArchiveError(f"{archive} is not an archive that torchbridge packed.") from error
-
-
-def read_entry(archive: Path, name: str) -> bytes | None:
-    """Nothing where the archive has no such entry, or is none."""
-    try:
-        with zipfile.ZipFile(archive) as mar:
-            return mar.read(name)
-    except (zipfile.BadZipFile, KeyError):
+        return read_record(archive) if archive.exists() else None
+    except NotOurArchive:
         return None
-    except OSError as error:
-        raise ArchiveError(f"{archive}: {error.strerror}") from error
-
-
-def _probes_record(archive: Path) -> dict[str, FileRecord]:
-    """Of the probes that an earlier check has left in the archive: to make them again takes as long as the check."""
-    try:
-        files = read_record(archive).files
-    except ArchiveError:
-        return {}
-    return {name: file for name, file in files.items() if name == PROBES_ENTRY}
 
 
 def _descriptions(name: str, version: str, model: ModelFacts, files: dict[str, FileRecord]) -> dict[str, Source]:
@@ -146,12 +104,3 @@ def _descriptions(name: str, version: str, model: ModelFacts, files: dict[str, F
         contract=CONTRACT_VERSION, name=name, version=version, model=model, versions=versions, files=files
     )
     return {BOM_ENTRY: bill, RECORD_ENTRY: record.to_bytes()}
-
-
-def _refuse_other_identity(archive: Path, name: str, version: str) -> None:
-    # a-1 of version 2 and a of version 1-2 have the same file name.
-    if read_entry(archive, MANIFEST_ENTRY) is None:
-        return
-    model = read_manifest(archive).model
-    if (model.name, model.version) != (name, version):
-        raise ArchiveError(f"{archive} holds {model.name!r} of version {model.version!r}: choose another version.")

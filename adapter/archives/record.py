@@ -7,7 +7,7 @@ import hashlib
 import json
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from adapter.schema import Name
 
@@ -17,6 +17,7 @@ BOM_ENTRY = "MAR-INF/bom.cdx.json"
 
 # What another's archive says is shown on terminals.
 Word = Annotated[str, Field(pattern=r"^[!-~]+\Z")]
+_Count = Annotated[int, Field(ge=0, lt=2**63)]  # as a file system counts bytes
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}\Z")]
 
 
@@ -25,7 +26,7 @@ class _Part(BaseModel):
 
 
 class FileRecord(_Part):
-    size: NonNegativeInt
+    size: _Count
     sha256: Sha256
 
 
@@ -33,7 +34,7 @@ class ModelFacts(_Part):
     """Read from config.json and the heads of the weight files."""
 
     architecture: Word | None
-    parameters: dict[Word, NonNegativeInt] = Field(description="How many of each data type, as safetensors names it.")
+    parameters: dict[Word, _Count] = Field(description="How many of each data type, as safetensors names it.")
     tokenizer_sha256: Sha256 = Field(description="Of the canonical JSON of the tokenizer's files and their SHA-256.")
     source: Word | None = Field(description="The package URL of the hub's model and commit; null for a directory.")
 

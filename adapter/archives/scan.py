@@ -10,7 +10,8 @@ import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from adapter.archives.archive import ArchiveError
+from adapter.archives.archive_reader import ArchiveError
+from adapter.archives.strict_zip import read_entries
 
 _BAD_PICKLE = b"\x80\x02cos\nsystem\n."
 
@@ -31,6 +32,8 @@ def scan_archive(archive: Path) -> str:
     try:
         is_blind = not scan_bytes(_bad_archive(), "control", strict=True).issues_count
         log_of_archive.messages.clear()
+        with archive.open("rb") as file:
+            read_entries(file)  # of a zip that hides or compresses something picklescan takes what memory there is
         result = scan_file_path(str(archive), strict=True)
     except Exception as error:  # whatever a scanner stumbles over has not been looked at
         raise ScanError(f"{archive} cannot be scanned: {error}") from error

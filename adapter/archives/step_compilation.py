@@ -4,10 +4,10 @@ What comes of it stays outside of the archive, which is the same on every machin
 """
 
 import tempfile
-import zipfile
 from pathlib import Path
 
-from adapter.archives.archive import PROJECT, ArchiveError
+from adapter.archives.archive import PROJECT
+from adapter.archives.archive_reader import ArchiveError, unpack
 from adapter.archives.handler_process import HandlerProcessError, run_handler
 from adapter.archives.verification import verify_archive
 
@@ -21,8 +21,7 @@ def compile_steps(archive: Path, compiled_steps: Path) -> Path:
     """
     verify_archive(archive)
     with tempfile.TemporaryDirectory() as unpacked:
-        with zipfile.ZipFile(archive) as mar:
-            mar.extractall(unpacked)
+        unpack(archive, Path(unpacked))
         try:
             printed = run_handler("handlers.compile_model", unpacked, str(compiled_steps.resolve())).printed
         except HandlerProcessError as error:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from adapter.archives.archive import read_manifest
+from adapter.archives.archive_reader import read_manifest
 from adapter.probes import Probe, Probes
 from adapter.settings import Settings
 from adapter.torchserve.inference_client import InferenceClient

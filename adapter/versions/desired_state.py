@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from adapter.archives.archive import read_record
+from adapter.archives.archive_reader import read_record
 from adapter.archives.record import ArchiveRecord, archive_file_name
 from adapter.archives.verification import verify_archive
 from adapter.schema import Name

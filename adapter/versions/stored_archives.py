@@ -4,7 +4,7 @@ from pydantic import BaseModel
 from rich.filesize import decimal
 from rich.table import Table
 
-from adapter.archives.archive import ArchiveError, read_record
+from adapter.archives.archive_reader import ArchiveError, read_record
 from adapter.versions.running_server import ServerFiles
 from adapter.versions.server_state import ServerState
 

@@ -6,7 +6,7 @@ import pytest
 
 from adapter import cli
 from adapter.archives.archive import PROJECT, build_archive
-from adapter.archives.probes import read_probes
+from adapter.archives.archive_reader import read_probes
 from tests.adapter.archives.model_files import add_tensor
 
 TINY = str(PROJECT / "models" / "tiny")

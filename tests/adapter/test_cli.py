@@ -11,7 +11,8 @@ from typing import NoReturn
 import pytest
 
 from adapter import cli
-from adapter.archives.archive import PROJECT, read_record
+from adapter.archives.archive import PROJECT
+from adapter.archives.archive_reader import read_record
 from adapter.errors import UpstreamUnavailable
 from adapter.serve import Stopped, stop_signals
 from adapter.torchserve.ports import bind

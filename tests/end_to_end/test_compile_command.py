@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from adapter.archives.archive import DEFAULT_MODEL_CONFIG, PROJECT, build_archive
+from adapter.archives.archive_reader import read_probes
 from adapter.archives.model_check import check_model
-from adapter.archives.probes import read_probes
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from adapter.probes import Probe
 from adapter.torchserve.archive_probe import probe_archive, served_alone

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from adapter.archives.probes import read_probes
+from adapter.archives.archive_reader import read_probes
 from adapter.gateway import create_app
 from adapter.schema import GenerationResponse
 from adapter.torchserve.archive_probe import probe_archive

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from adapter.archives.archive import PROJECT, build_archive, read_record
+from adapter.archives.archive import PROJECT, build_archive
+from adapter.archives.archive_reader import read_record
 from adapter.schema import DoneEvent, ErrorCode, ErrorEvent
 from adapter.torchserve.run_directory import read_properties
 from adapter.torchserve.server_process import CONFIG_FILE

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from adapter.archives.archive import PROJECT, build_archive
-from adapter.archives.archive import ArchiveError, read_manifest, read_record
+from adapter.archives.archive_reader import ArchiveError, read_manifest, read_record
 from tests.adapter.archives.model_files import FILES
 from tests.adapter.archives.throwaway_archive import ANSWERS, write_archive
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from adapter.archives.archive import ArchiveError, build_archive, read_record
-from adapter.archives.probes import read_probes
+from adapter.archives.archive import build_archive
+from adapter.archives.archive_reader import ArchiveError, read_probes, read_record
 from adapter.archives.verification import VerificationError, verify_archive
 from adapter.probes import PROBES_ENTRY, Probes
 from tests.adapter.archives.repacking import Contents, contents_of, put, repack, write_contents

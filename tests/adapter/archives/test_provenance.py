@@ -12,7 +12,7 @@ from google.protobuf.json_format import ParseDict
 from in_toto_attestation.predicates.provenance.v1.provenance_pb2 import Provenance
 from in_toto_attestation.v1.statement_pb2 import Statement
 
-from adapter.archives.archive import read_record
+from adapter.archives.archive_reader import read_record
 from adapter.archives.dsse import IN_TOTO, authenticated
 from adapter.archives.provenance import attest
 from adapter.archives.signing_keys import create_key_pair, load_private_key, load_public_key

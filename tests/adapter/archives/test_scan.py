@@ -2,13 +2,14 @@
 
 import io
 import pickle
-import zipfile
 from pathlib import Path
 
 import pytest
 
 from adapter.archives import scan
 from adapter.archives.scan import ScanError, scan_archive
+from tests.adapter.archives.crafted_zip import Member, members_of, zip_bytes
+from tests.adapter.archives.repacking import put, repack
 
 
 class Hostile:
@@ -17,8 +18,7 @@ class Hostile:
 
 
 def with_entry(archive: Path, name: str, content: bytes) -> Path:
-    with zipfile.ZipFile(archive, "a") as mar:
-        mar.writestr(name, content)
+    repack(archive, put(name, content))
     return archive
 
 
@@ -38,12 +38,13 @@ def test_a_pickle_that_calls_nothing_is_one_too(archive: Path) -> None:
         scan_archive(with_entry(archive, "model/list.pkl", pickle.dumps([1, 2], protocol=4)))
 
 
-def test_an_entry_that_the_scanner_passes_over_has_not_been_scanned(archive: Path) -> None:
-    content = bytearray(with_entry(archive, "model/weights.pkl", pickle.dumps(Hostile(), protocol=4)).read_bytes())
-    for header, method_offset in ((b"PK\x01\x02", 10), (b"PK\x03\x04", 8)):
-        start = content.rfind(header) + method_offset
-        content[start : start + 2] = (97).to_bytes(2, "little")  # a compression that zipfile does not know
-    archive.write_bytes(content)
+def test_an_entry_that_the_scanner_passes_over_has_not_been_scanned(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pickled = Member(b"model/weights.pkl", pickle.dumps(Hostile(), protocol=4))
+    pickled.both(method=97)  # a compression that zipfile does not know, as the strict reader finds before
+    archive.write_bytes(zip_bytes([*members_of(archive), pickled]))
+    monkeypatch.setattr(scan, "read_entries", list)
     with pytest.raises(ScanError, match=r"cannot be scanned: .*weights\.pkl"):
         scan_archive(archive)
 
@@ -53,6 +54,16 @@ def test_a_scanner_that_finds_nothing_in_what_is_known_to_be_bad_passes_nothing(
 ) -> None:
     monkeypatch.setattr(scan, "_BAD_PICKLE", b"no pickle")
     with pytest.raises(ScanError, match="nobody has looked"):
+        scan_archive(archive)
+
+
+def test_what_is_hidden_from_the_scanner_has_not_been_scanned(archive: Path) -> None:
+    pickled = Member(b"model/weights.pkl", pickle.dumps(Hostile(), protocol=4))
+    both = [*members_of(archive), pickled]
+    image = zip_bytes(both)
+    without_its_name = zip_bytes(both[:-1], before_directory=image[len(zip_bytes(both[:-1])) :][: len(pickled.content)])
+    archive.write_bytes(without_its_name)
+    with pytest.raises(ScanError, match="cannot be scanned: what follows byte"):
         scan_archive(archive)
 
 

@@ -1,8 +1,9 @@
 """Archives whose handler is a few lines, for what TorchServe itself does with a worker."""
 
 import json
-import zipfile
 from pathlib import Path
+
+from tests.adapter.archives.repacking import write_contents
 
 ANSWERS = """
 def handle(data, context):
@@ -22,14 +23,7 @@ ONE_WORKER = "minWorkers: 1\nmaxWorkers: 1\n"
 def write_archive(directory: Path, name: str, handler: str, version: str = "1.0", *, config: str = ONE_WORKER) -> Path:
     archive = directory / f"{name}-{version}.mar"
     model = {"modelName": name, "modelVersion": version, "handler": "tiny_handler.py", "configFile": "config.yaml"}
-    with zipfile.ZipFile(archive, "w") as mar:
-        manifest = {
-            "createdOn": "01/01/1980 00:00:00",
-            "runtime": "python",
-            "model": model,
-            "archiverVersion": "0.12.0",
-        }
-        mar.writestr("MAR-INF/MANIFEST.json", json.dumps(manifest))
-        mar.writestr("tiny_handler.py", handler)
-        mar.writestr("config.yaml", config)
+    manifest = {"createdOn": "01/01/1980 00:00:00", "runtime": "python", "model": model, "archiverVersion": "0.12.0"}
+    contents = {"MAR-INF/MANIFEST.json": json.dumps(manifest), "config.yaml": config, "tiny_handler.py": handler}
+    write_contents(archive, {name: content.encode() for name, content in contents.items()})
     return archive

@@ -6,7 +6,8 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from adapter.archives.archive import build_archive, read_record
+from adapter.archives.archive import build_archive
+from adapter.archives.archive_reader import read_record
 from adapter.control.messages import HOLD_SECONDS, ModelTraffic, TrafficReport, VersionTraffic
 from adapter.errors import Conflict, Forbidden, ModelNotFound, VersionNotFound
 from adapter.probes import Probe, Probes

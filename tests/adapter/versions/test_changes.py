@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.archives.archive import read_record
+from adapter.archives.archive_reader import read_record
 from adapter.errors import ModelNotReady, UpstreamProtocol, UpstreamUnavailable, VersionNotFound
 from adapter.versions.changes import (
     expect_ready,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.archives.archive import ArchiveError, read_record
+from adapter.archives.archive_reader import ArchiveError, read_record
 from adapter.archives.verification import VerificationError
 from adapter.versions.desired_state import DesiredState, DesiredVersion, desired_record, installed_state
 from adapter.versions.errors import ChangeRefused
