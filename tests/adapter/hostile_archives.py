@@ -31,10 +31,18 @@ def _bad_deflate_data() -> bytes:
     return zip_bytes(members)
 
 
+def _shorter_files_than_its_directory_says() -> bytes:
+    members = _members()
+    for member in members:
+        member.central.update(packed=10**6, size=10**6)
+    return zip_bytes(members)
+
+
 MALFORMED: dict[str, Callable[[], bytes]] = {
     "an encrypted file": lambda: _all(flags=1),
     "a compression that nobody knows": lambda: _all(method=99),
     "bad deflate data": _bad_deflate_data,
+    "shorter files than its directory says": _shorter_files_than_its_directory_says,
     "a directory that is too long": lambda: zip_bytes(_members(), size=60_000),
     "a directory elsewhere": lambda: zip_bytes(_members(), offset=2**31),
     "more files than there are": lambda: zip_bytes(_members(), count=60_000),
