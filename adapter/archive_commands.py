@@ -29,6 +29,7 @@ _MODEL_STORE = PROJECT / "model_store"
 _SHOWN_CHARACTERS = 40
 
 Archive = Annotated[Path, typer.Argument(metavar="FILE.mar")]
+Key = Annotated[Path | None, typer.Option(metavar="PUB", help="The public key of who may sign it.")]
 
 commands = typer.Typer()
 keys = typer.Typer(no_args_is_help=True, help="Key pairs that sign archives.")
@@ -88,10 +89,7 @@ def inspect(archive: Archive, *, json: Annotated[bool, typer.Option("--json", he
 
 
 @commands.command()
-def verify(
-    archive: Archive,
-    key: Annotated[Path | None, typer.Option(metavar="PUB", help="The public key of who may sign it.")] = None,
-) -> None:
+def verify(archive: Archive, key: Key = None) -> None:
     """Refuse FILE.mar unless it is whole, holds nothing that an archive may not, and is signed, where PUB is given."""
     with Console(stderr=True).status(f"verifying {archive}"):
         verified = verify_archive(archive, key)
@@ -100,8 +98,9 @@ def verify(
 
 
 @commands.command()
-def probe(archive: Archive) -> None:
-    """Serve FILE.mar in a TorchServe of its own and compare its answers with those that `pack` recorded in it."""
+def probe(archive: Archive, key: Key = None) -> None:
+    """Verify FILE.mar, serve it in a TorchServe of its own and compare its answers with those that `pack` recorded."""
+    record = verify_archive(archive, key).record
     probes = read_probes(archive)
     if probes is None or not probes.probes:
         raise ArchiveError(f"{archive} holds no probes to compare with: torchbridge pack records them.")
@@ -109,7 +108,6 @@ def probe(archive: Archive) -> None:
         with Console(stderr=True).status(f"serving {archive}") as status:
             process = until_all_are_asked.enter_context(served_alone(archive, status.update))
         asyncio.run(probe_archive(archive, process, probes, _print_probe))
-    record = read_record(archive)
     _print(f"{record.name} {record.version} answers as it did when it was packed: {len(probes.probes)} prompts")
 
 

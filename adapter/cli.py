@@ -25,7 +25,7 @@ from adapter.http.api_keys import ApiKeysError
 from adapter.serve import SAMPLE_PROMPT, RunningStack, Stopped, running_stack, stop_signals
 from adapter.torchserve.probing import ProbeMismatch
 from adapter.torchserve.server_process import CONFIG_FILE, DEFAULT_RUN_DIRECTORY, StartFailed
-from adapter.version_commands import Key, RunDirectoryOption, version_commands
+from adapter.version_commands import RunDirectoryOption, version_commands
 from adapter.versions.desired_state import DesiredState
 from adapter.versions.errors import ServerBusy, VersionError
 
@@ -76,7 +76,12 @@ def serve(
     models: Annotated[
         Path | None, typer.Option(metavar="models.yaml", help="Serve the versions that this file names, instead.")
     ] = None,
-    key: Key = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PUB", help="Load only what is signed with this public key: now, by later commands, after a crash."
+        ),
+    ] = None,
     run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
     torchserve_config: Annotated[Path, typer.Option(help="TorchServe's ports and limits.")] = CONFIG_FILE,
 ) -> None:
@@ -189,5 +194,7 @@ def _reason(error: Exception) -> str:
             return "; ".join(f"TORCHBRIDGE_{detail['loc'][0]}".upper() + f": {detail['msg']}" for detail in details)
         case TorchbridgeError():
             return error.with_cause
+        case OSError() if error.filename is not None and error.filename2 is None:
+            return f"{error.filename}: {error.strerror}"
         case _:
             return str(error)

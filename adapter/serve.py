@@ -26,14 +26,15 @@ from adapter.torchserve.ports import bind, check_torchserve_ports
 from adapter.torchserve.run_directory import read_properties
 from adapter.torchserve.server_process import CONFIG_FILE, DEFAULT_RUN_DIRECTORY, StartFailed, TorchServeProcess
 from adapter.versions.desired_state import DesiredState, installed_state
+from adapter.versions.errors import ChangeRefused
 from adapter.versions.model_store import ModelStore
 from adapter.versions.restoration import (
+    alone,
     begin_anew,
     default_archives,
-    install,
     recorded_state,
     restore_others,
-    state_of,
+    verify_recorded,
 )
 from adapter.versions.running_server import ServerFiles
 from adapter.versions.server_state import ServerState
@@ -86,16 +87,22 @@ def running_stack(
 ) -> Iterator["RunningStack"]:
     """Serves `model`, packed first unless it is an archive; without one the versions that were served last.
 
-    The archives of a desired state are verified, with `key` where there is one. Inside the block it answers; after it
-    nothing is left. `host` and `port` come before those of the settings.
+    Nothing is loaded that is not verified, with `key` where there is one: now, by a later command or after a crash.
+    Inside the block it answers; after it nothing is left. `host` and `port` come before those of the settings.
     """
     address: dict[str, Any] = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     listening = Settings(**address)  # before the long start: settings that are wrong show here
     files = ServerFiles(run_directory.resolve())
-    with bind(listening.host, listening.port, "the gateway", "choose another one with --port") as listener:
+    with (
+        bind(listening.host, listening.port, "the gateway", "choose another one with --port") as listener,
+        TorchServeProcess([], run_directory, config=config) as torchserve,
+    ):
         check_torchserve_ports(read_properties(config))
-        state = _state_to_serve(model, files, key, report)
-        with TorchServeProcess(default_archives(state, files), run_directory, config=config) as torchserve:
+        # Both before anything is touched: another server's archives are not ours to replace, nor what a command that
+        # has lost its server is still copying. Such a command ends soon.
+        torchserve.hold()
+        with files.locked("torchbridge serve, starting", waits=True):
+            state = _state_to_serve(model, files, key, report)
             settings = Settings(
                 **address,
                 torchserve_url=torchserve.properties["inference_address"],
@@ -105,13 +112,13 @@ def running_stack(
                 default_model=next(iter(state.models)),
             )
             server = GatewayServer(settings)  # still before it: here wrong keys and rates show
-            torchserve.start()
-            begin_anew(state, files)
-            torchserve.wait_until_ready(report)
-            report("starting the gateway")
-            with listen(control_socket(run_directory)) as control, _running(server, listener, control) as gateway:
-                restore_others(run_directory, report)
-                yield RunningStack(url_of(listener), settings, torchserve, gateway, files=files, report=report)
+            torchserve.start(default_archives(state, files))
+            begin_anew(state, files, key)
+        torchserve.wait_until_ready(report)
+        report("starting the gateway")
+        with listen(control_socket(run_directory)) as control, _running(server, listener, control) as gateway:
+            restore_others(run_directory, report)
+            yield RunningStack(url_of(listener), settings, torchserve, gateway, files=files, report=report)
 
 
 class RunningStack:
@@ -173,14 +180,23 @@ def _state_to_serve(
         report("verifying the archives")
         return installed_state(model, ModelStore(files.store), key)
     if model is None and (recorded := recorded_state(files)) is not None:
+        report("verifying the archives")
+        verify_recorded(recorded, files, key)
         return recorded
     model = model or DEFAULT_MODEL
     if model.endswith(".mar"):
-        return state_of(install(Path(model), files))
+        report(f"verifying {model}")
+        return alone(Path(model), files, key)
+    if key is not None:
+        raise ChangeRefused(
+            f"{model} would be packed here, and so is not signed with {key}: torchbridge pack --sign makes an archive "
+            "of it that torchbridge serve --model FILE.mar --key takes."
+        )
     directory = fetch_model(model)
     report(f"packing {directory}")
     name = Path(model).resolve().name
-    return state_of(build_archive(directory, name, VERSION, files.store, source=package_url(model, directory)))
+    archive = build_archive(directory, name, VERSION, files.store, source=package_url(model, directory))
+    return alone(archive, files, key)
 
 
 def url_of(listener: socket.socket) -> str:

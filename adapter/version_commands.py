@@ -16,9 +16,10 @@ from adapter.versions.canary import Verdict, run_canary
 from adapter.versions.canary_rule import Rule
 from adapter.versions.deployment import DeploymentOptions
 from adapter.versions.deployment import deploy as deploy_archive
-from adapter.versions.desired_state import DesiredState
+from adapter.versions.desired_state import DesiredState, verify_desired
 from adapter.versions.plan import plan as plan_actions
 from adapter.versions.recovery import changing
+from adapter.versions.required_key import required_key
 from adapter.versions.running_server import RunningServer, ServerFiles
 from adapter.versions.status import as_table, server_status
 from adapter.versions.stored_archives import as_table as stored_archives_table
@@ -30,7 +31,10 @@ RunDirectoryOption = Annotated[
 ]
 Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Needed where several are served.")]
 Version = Annotated[str, typer.Argument(metavar="VERSION")]
-Key = Annotated[Path | None, typer.Option(metavar="PUB", help="The public key of who may sign archives.")]
+Key = Annotated[
+    Path | None,
+    typer.Option(metavar="PUB", help="Take only what is signed with this public key; else the key that serve has."),
+]
 DrainTimeout = Annotated[float, typer.Option(min=0, help="Seconds for what runs on a version to end.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
@@ -191,13 +195,19 @@ def apply(
     key: Key = None,
     run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
 ) -> None:
-    """Bring the server to the state in models.yaml: deploy, scale, promote and retire what it takes."""
+    """Bring the server to the state in models.yaml: deploy, scale, promote and retire what it takes.
+
+    All archives that it names are verified first.
+    """
     desired = DesiredState.read(models)
     if plan:
-        actions = plan_actions(RunningServer(run_directory).state, desired)
+        server = RunningServer(run_directory)
+        verify_desired(desired, required_key(server.files, key))
+        actions = plan_actions(server.state, desired)
         _print("\n".join(action.description for action in actions) or "nothing to do")
         return
     with _changing(run_directory, f"apply {models.name}") as server:
+        verify_desired(desired, required_key(server.files, key))
         actions = plan_actions(server.state, desired)
         for action in actions:
             _print(action.description)

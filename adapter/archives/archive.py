@@ -26,6 +26,7 @@ from adapter.archives.record import (
     archive_file_name,
 )
 from adapter.archives.torchserve_manifest import MODEL_CONFIG_ENTRY, torchserve_manifest
+from adapter.archives.verification import VerificationError, verify_archive
 from adapter.archives.zip_writer import Source, record_of, size_of, write_zip
 from adapter.probes import PROBES_ENTRY, Probes
 from adapter.schema import CONTRACT_VERSION, NAME_PATTERN
@@ -71,7 +72,7 @@ def build_archive(
         # To make its probes again would take as long as the check has taken that left them there.
         probes_record = {entry: file for entry, file in held.files.items() if entry == PROBES_ENTRY}
         expected = _descriptions(name, version, model, files | probes_record)[RECORD_ENTRY]
-        if (probes_record or check is None) and held.to_bytes() == expected:
+        if (probes_record or check is None) and _holds(archive, held, expected):
             return archive
         # a-1 of version 2 and a of version 1-2 have the same file name.
         if (held.name, held.version) != (name, version):
@@ -93,6 +94,17 @@ def _record_of_what_lies_there(archive: Path) -> ArchiveRecord | None:
         return read_record(archive) if archive.exists() else None
     except NotOurArchive:
         return None
+
+
+def _holds(archive: Path, held: ArchiveRecord, expected: Source) -> bool:
+    """Whether all of it is what this record says: what was damaged, or exchanged under its record, is written anew."""
+    if held.to_bytes() != expected:
+        return False
+    try:
+        verify_archive(archive)
+    except VerificationError:
+        return False
+    return True
 
 
 def _descriptions(name: str, version: str, model: ModelFacts, files: dict[str, FileRecord]) -> dict[str, Source]:

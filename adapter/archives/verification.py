@@ -34,8 +34,11 @@ class VerifiedArchive:
     is_signed: bool
 
 
-def verify_archive(archive: Path, public_key: Path | None = None) -> VerifiedArchive:
-    """Raises VerificationError, SigningKeyError or OSError. Reads the archive once, a block at a time."""
+def verify_archive(archive: Path, public_key: Path | None = None, *, any_name: bool = False) -> VerifiedArchive:
+    """Raises VerificationError, SigningKeyError or OSError. Reads the archive once, a block at a time.
+
+    `any_name`: the file may be called otherwise than its record says, as only a copy by that name is served.
+    """
     key = load_public_key(public_key) if public_key else None
     try:
         with archive.open("rb") as file:
@@ -46,7 +49,9 @@ def verify_archive(archive: Path, public_key: Path | None = None) -> VerifiedArc
             by_name = {entry.name: entry for entry in entries}
             check_names(by_name)
             record = _read_record(read_whole(file, by_name[RECORD_ENTRY]), files)
-            _check_identity(archive, record, read_whole(file, by_name[MANIFEST_ENTRY]))
+            _check_manifest(record, read_whole(file, by_name[MANIFEST_ENTRY]))
+            if not any_name:
+                _check_name(archive, record)
             check_contents(file, by_name, record.model)
             if not key:
                 _check_origin(record)
@@ -89,9 +94,12 @@ def _read_record(content: bytes, files: dict[str, FileRecord]) -> ArchiveRecord:
     return record
 
 
-def _check_identity(archive: Path, record: ArchiveRecord, manifest: bytes) -> None:
+def _check_manifest(record: ArchiveRecord, manifest: bytes) -> None:
     if manifest != torchserve_manifest(record.name, record.version):
         raise ContentError(f"{MANIFEST_ENTRY}: it is not what TorchServe is to read of this record")
+
+
+def _check_name(archive: Path, record: ArchiveRecord) -> None:
     if archive.name != record.file_name:
         raise ContentError(f"the file's name is not that of {record.name!r} in version {record.version!r}")
 

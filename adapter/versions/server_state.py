@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from adapter.archives.record import Sha256
 from adapter.schema import Name
 from adapter.versions.durable import write_durably
 from adapter.versions.errors import ChangeRefused, VersionError
@@ -21,7 +22,8 @@ class _State(BaseModel):
 
 class VersionState(_State):
     archive: str = Field(description="The name of its file in the store.")
-    digest: str
+    digest: str = Field(description="Of its record: the `model_digest` of its answers.")
+    sha256: Sha256 = Field(description="Of the file that was verified. No other is loaded in its place.")
     workers: Workers = 1
     deployed_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
 

@@ -2,7 +2,6 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import httpx
 import pytest
@@ -12,23 +11,14 @@ from adapter.archives.archive import PROJECT, build_archive
 from adapter.gateway_server import GatewayServer
 from adapter.settings import Settings
 from adapter.torchserve.ports import bind
-from adapter.torchserve.server_process import StartFailed
-from adapter.versions.errors import VersionError
-from adapter.versions.restoration import install, state_of
+from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError
+from adapter.torchserve.server_process import StartFailed, TorchServeProcess
+from adapter.versions.errors import ServerBusy, VersionError
+from adapter.versions.model_store import ModelStore
+from adapter.versions.restoration import alone
 from adapter.versions.running_server import ServerFiles
 from tests.adapter.archives.model_files import write_model
-
-
-@contextlib.contextmanager
-def fake_torchserve(*_: object, **__: object) -> Iterator[SimpleNamespace]:
-    """As TorchServeProcess, but nothing runs."""
-    addresses = {"inference_address": "http://127.0.0.1:1", "management_address": "http://127.0.0.1:1"}
-    yield SimpleNamespace(
-        properties=addresses,
-        keys=SimpleNamespace(path=Path("key_file.json")),
-        start=lambda: None,
-        wait_until_ready=lambda _: None,
-    )
+from tests.adapter.fake_torchserve import fake_torchserve
 
 
 @pytest.fixture(autouse=True)
@@ -55,9 +45,11 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """What TorchServe is started with."""
     archives: list[Path] = []
 
-    def noting_torchserve(given: list[Path], *_: object, **__: object) -> Any:
-        archives.extend(given)
-        return fake_torchserve()
+    @contextlib.contextmanager
+    def noting_torchserve(*_: object, **__: object) -> Iterator[SimpleNamespace]:
+        with fake_torchserve() as torchserve:
+            torchserve.start = archives.extend
+            yield torchserve
 
     monkeypatch.setattr(serve, "TorchServeProcess", noting_torchserve)
     return archives
@@ -85,27 +77,87 @@ def test_an_archive_is_served_as_it_is_and_under_the_name_that_it_holds(
     assert served[0].read_bytes() == renamed.read_bytes()
 
 
+def serve_story(files: ServerFiles, *, is_changed: bool) -> Path:
+    """As a server that served story 2.0 leaves its directory, with the archive in the store."""
+    directory = files.run_directory
+    archive = build_archive(write_model(directory / "model"), "story", "2.0", directory)
+    alone(archive, files, None).model_copy(update={"is_changed": is_changed}).write(files.state)
+    return files.store / archive.name
+
+
 def test_without_a_model_it_serves_what_commands_have_made_of_it(tmp_path: Path, served: list[Path]) -> None:
     files = ServerFiles(tmp_path)
-    archive = install(build_archive(write_model(tmp_path / "model"), "story", "2.0", tmp_path), files)
-    state_of(archive).model_copy(update={"is_changed": True}).write(files.state)
+    archive = serve_story(files, is_changed=True)
     with serve.running_stack(None, lambda _: None, port=0, run_directory=tmp_path):
         assert served == [archive]
 
 
+def test_a_server_that_is_refused_touches_nothing_of_the_one_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = ServerFiles(tmp_path / "run")
+    archive = build_archive(write_model(tmp_path / "model"), "story", "2.0", tmp_path)
+    alone(archive, files, None).write(files.state)
+    staged = ModelStore(files.store).stage(archive, "story-3.0.mar")  # a deploy is at it
+    before = files.state.read_bytes(), (files.store / archive.name).read_bytes()
+    other = build_archive(write_model(tmp_path / "model", weight_bytes=48), "story", "2.0", tmp_path / "other")
+    monkeypatch.setattr(serve, "TorchServeProcess", TorchServeProcess)
+    with (
+        RunDirectory(files.run_directory).lock(),
+        pytest.raises(StartFailed, match="Another TorchServe runs in"),
+        serve.running_stack(str(other), lambda _: None, port=0, run_directory=files.run_directory),
+    ):
+        pass
+    assert (files.state.read_bytes(), (files.store / archive.name).read_bytes()) == before
+    assert staged.exists()
+
+
+def test_a_server_touches_its_store_under_both_locks_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the directory, which other servers want, and of the versions, which commands of a lost server still have."""
+    files = ServerFiles(tmp_path)
+    serve_story(files, is_changed=True)
+    held: list[str] = []
+
+    def look(*_: object) -> None:
+        with contextlib.suppress(RunDirectoryError), RunDirectory(tmp_path).lock():
+            held.append("the directory is free")
+        with contextlib.suppress(ServerBusy), files.locked("another"):
+            held.append("the versions are free")
+        raise Looked
+
+    monkeypatch.setattr(serve, "TorchServeProcess", TorchServeProcess)
+    monkeypatch.setattr(serve, "verify_recorded", look)
+    with pytest.raises(Looked), serve.running_stack(None, lambda _: None, port=0, run_directory=tmp_path):
+        pass
+    assert held == []
+
+
+class Looked(Exception): ...
+
+
 def test_what_it_had_chosen_itself_is_packed_anew(tmp_path: Path, served: list[Path]) -> None:
     files = ServerFiles(tmp_path)
-    state_of(install(build_archive(write_model(tmp_path / "model"), "story", "2.0", tmp_path), files)).write(
-        files.state
-    )
+    serve_story(files, is_changed=False)
     with serve.running_stack(None, lambda _: None, port=0, run_directory=tmp_path):
         assert [archive.name for archive in served] == ["tiny-1.0.mar"]
 
 
+def test_what_was_damaged_in_the_store_is_packed_anew(tmp_path: Path, served: list[Path]) -> None:
+    model = write_model(tmp_path / "story", weight_bytes=48)
+    with serve.running_stack(str(model), lambda _: None, port=0, run_directory=tmp_path):
+        pass
+    [archive] = served
+    content = archive.read_bytes()
+    archive.write_bytes(content.replace(b"LlamaForCausalLM", b"LlamaForCausalLN"))
+    assert archive.read_bytes() != content
+    with serve.running_stack(str(model), lambda _: None, port=0, run_directory=tmp_path):
+        pass
+    assert archive.read_bytes() == content
+
+
 def test_a_recorded_archive_that_is_gone_is_said(tmp_path: Path, served: list[Path]) -> None:
     files = ServerFiles(tmp_path)
-    archive = install(build_archive(write_model(tmp_path / "model"), "story", "2.0", tmp_path), files)
-    state_of(archive).model_copy(update={"is_changed": True}).write(files.state)
+    archive = serve_story(files, is_changed=True)
     archive.unlink()
     with (
         pytest.raises(VersionError, match=r"story-2\.0\.mar is missing"),
@@ -136,8 +188,7 @@ class FailingTorchServe:
 
 def test_a_torchserve_that_ends_is_started_again_with_what_is_recorded_by_then_but_not_for_ever(tmp_path: Path) -> None:
     files = ServerFiles(tmp_path)
-    archive = install(build_archive(write_model(tmp_path / "model"), "story", "2.0", tmp_path), files)
-    state_of(archive).write(files.state)
+    archive = serve_story(files, is_changed=False)
     torchserve, reports = FailingTorchServe(), []
     gateway = SimpleNamespace(is_alive=lambda: True)
     stack = serve.RunningStack("", Settings(), torchserve, gateway, files=files, report=reports.append)
@@ -145,6 +196,19 @@ def test_a_torchserve_that_ends_is_started_again_with_what_is_recorded_by_then_b
         stack.wait()
     assert torchserve.starts == [[archive]] * 3
     assert reports.count("TorchServe serves again") == 3
+
+
+def test_a_torchserve_that_ends_is_not_started_again_with_another_file(tmp_path: Path) -> None:
+    files = ServerFiles(tmp_path)
+    archive = serve_story(files, is_changed=False)
+    other = build_archive(write_model(tmp_path / "model", weight_bytes=48), "story", "2.0", tmp_path / "other")
+    other.replace(archive)
+    torchserve = FailingTorchServe()
+    gateway = SimpleNamespace(is_alive=lambda: True)
+    stack = serve.RunningStack("", Settings(), torchserve, gateway, files=files, report=lambda _: None)
+    with pytest.raises(VersionError, match="is not the file that was verified"):
+        stack.wait()
+    assert torchserve.starts == []
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,17 @@ def test_a_missing_java_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.M
         TorchServeProcess([], tmp_path / "run").start()
 
 
+def test_the_directory_stays_held_while_torchserve_is_started_again(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    with TorchServeProcess([], directory.path) as torchserve:
+        torchserve.hold()
+        torchserve.stop()
+        with pytest.raises(RunDirectoryError, match="Another TorchServe"), directory.lock():
+            pass
+    with directory.lock():
+        pass
+
+
 def test_a_directory_too_deep_for_a_socket_is_one_clear_error(tmp_path: Path) -> None:
     deep = tmp_path / ("x" * 100)
     with pytest.raises(StartFailed, match="too long a path"):

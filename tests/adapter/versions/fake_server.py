@@ -16,7 +16,8 @@ from adapter.versions.changes import record_default, record_version
 from adapter.versions.journal import Journal
 from adapter.versions.model_store import ModelStore
 from adapter.versions.running_server import RunningServer, ServerFiles
-from adapter.versions.server_state import ServerState
+from adapter.versions.server_state import ServerState, VersionState
+from adapter.versions.verified_copies import install_verified
 from tests.adapter.archives.model_files import write_model
 
 _PROBE = Probe(
@@ -206,15 +207,15 @@ class FakeServer(RunningServer):
     def serve(self, *versions: str, model: str = "tiny") -> None:
         """Deploys them beside each other; the last one is the default, those before it are the previous ones."""
         for version in versions:
-            archive = self.put_into_store(version, model)
-            self.management.register(archive)
-            record_version(self, model, version, archive)
+            deployed = self.put_into_store(version, model)
+            self.management.register(deployed.archive)
+            record_version(self, model, version, deployed)
             self.management.set_default(model, version)
-            record_default(self, model, version, archive)
+            record_default(self, model, version, deployed)
         self.management.changes.clear()
 
-    def put_into_store(self, version: str, model: str = "tiny") -> str:
-        return make_archive(self.files.store, version, model).name
+    def put_into_store(self, version: str, model: str = "tiny") -> VersionState:
+        return install_verified(self.store, make_archive(self.files.store, version, model), None)[1]
 
     def registered(self, model: str = "tiny") -> list[str]:
         return sorted(self.management.models.get(model, {}))

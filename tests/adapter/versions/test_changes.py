@@ -57,11 +57,11 @@ def test_a_version_without_a_ready_worker_is_not_fit_to_be_the_default(server: F
 
 
 def test_a_version_is_recorded_beside_the_default_with_its_digest(server: FakeServer) -> None:
-    archive = server.put_into_store("3.0")
-    record_version(server, "tiny", "3.0", archive)
+    deployed = server.put_into_store("3.0")
+    record_version(server, "tiny", "3.0", deployed)
     model = server.state.models["tiny"]
     assert (model.default, model.previous, list(model.versions)) == ("2.0", ("1.0",), ["1.0", "2.0", "3.0"])
-    assert model.versions["3.0"].digest == read_record(server.store.path(archive)).digest
+    assert model.versions["3.0"].digest == read_record(server.store.path(deployed.archive)).digest
 
 
 def test_the_first_version_of_a_model_is_its_default(server: FakeServer) -> None:
@@ -72,7 +72,7 @@ def test_the_first_version_of_a_model_is_its_default(server: FakeServer) -> None
 
 def test_a_new_default_that_was_recorded_before_keeps_what_is_known_of_it(server: FakeServer) -> None:
     before = server.state.models["tiny"].versions["1.0"]
-    record_default(server, "tiny", "1.0", before.archive)
+    record_default(server, "tiny", "1.0", before)
     model = server.state.models["tiny"]
     assert (model.default, model.previous, model.versions["1.0"]) == ("1.0", ("2.0",), before)
 
@@ -167,7 +167,7 @@ def test_a_failure_of_torchserve_counts_only_if_it_still_has_the_version(
 
 def test_what_is_withdrawn_was_never_there(server: FakeServer, tmp_path: Path) -> None:
     state = server.state
-    server.management.register(server.put_into_store("3.0"))
+    server.management.register(server.put_into_store("3.0").archive)
     server.store.stage(make_archive(tmp_path / "release", "3.0"), "tiny-3.0.mar")
     withdraw(server, "tiny", "3.0", "tiny-3.0.mar")
     assert (server.state, server.registered()) == (state, ["1.0", "2.0"])
@@ -177,7 +177,7 @@ def test_what_is_withdrawn_was_never_there(server: FakeServer, tmp_path: Path) -
 def test_an_archive_goes_also_when_torchserve_does_not_answer(
     server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server.management.register(server.put_into_store("3.0"))
+    server.management.register(server.put_into_store("3.0").archive)
     monkeypatch.setattr(server.management, "unregister", fail)
     with pytest.raises(UpstreamUnavailable):
         withdraw(server, "tiny", "3.0", "tiny-3.0.mar")

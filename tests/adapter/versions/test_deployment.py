@@ -129,7 +129,7 @@ def test_one_version_has_one_content(server: FakeServer, tmp_path: Path, lines: 
 
 
 def test_what_others_registered_is_left_alone(server: FakeServer, archive: Path, lines: Lines) -> None:
-    server.management.register(server.put_into_store("2.0"))
+    server.management.register(server.put_into_store("2.0").archive)
     with pytest.raises(ChangeRefused, match="that torchbridge did not deploy"):
         deploy(server, archive, DeploymentOptions(), lines)
     assert server.registered() == ["1.0", "2.0"]

@@ -15,7 +15,7 @@ REFUSAL = "2026-11-22T13:47:34,840 [WARN ] W-9000-tiny_2.0-stderr - torchbridge:
 def log(server: FakeServer) -> WorkerLog:
     server.serve("1.0")
     server.management.starts_ready = False
-    server.management.register(server.put_into_store("2.0"))
+    server.management.register(server.put_into_store("2.0").archive)
     return server.log_of("tiny", "2.0")
 
 

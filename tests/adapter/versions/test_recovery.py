@@ -23,17 +23,18 @@ def leave(
 ) -> None:
     """As if 1.0 were served, and the operation on 2.0 had been interrupted."""
     server.serve("1.0")
-    server.put_into_store("2.0")
+    deployed = server.put_into_store("2.0")
     if is_registered:
         server.management.register(ARCHIVE)
     if is_recorded:
-        record_version(server, "tiny", "2.0", ARCHIVE)
+        record_version(server, "tiny", "2.0", deployed)
     if operation.kind != "retire" and is_registered and operation.promotes and step in SWITCHED:
         server.management.set_default("tiny", "2.0")
         if is_recorded and step is not Step.RECORD:
-            record_default(server, "tiny", "2.0", ARCHIVE)
+            record_default(server, "tiny", "2.0", deployed)
     server.management.changes.clear()
-    server.journal.begin(operation)
+    verified = {"digest": deployed.digest, "sha256": deployed.sha256}
+    server.journal.begin(operation.model_copy(update=verified))
     if step is not None:
         server.journal.step(operation, step)
 

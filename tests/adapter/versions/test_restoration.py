@@ -6,7 +6,7 @@ import pytest
 
 from adapter.versions.errors import VersionError
 from adapter.versions.journal import Journal, Operation
-from adapter.versions.restoration import begin_anew, default_archives, install, recorded_state, state_of
+from adapter.versions.restoration import alone, begin_anew, default_archives, recorded_state
 from adapter.versions.running_server import ServerFiles
 from adapter.versions.server_state import ServerState
 from tests.adapter.versions.fake_server import FakeServer, make_archive
@@ -21,15 +21,15 @@ def files(tmp_path: Path) -> ServerFiles:
 
 def test_an_archive_lies_in_the_store_under_the_name_that_it_holds(files: ServerFiles, tmp_path: Path) -> None:
     archive = make_archive(tmp_path / "elsewhere", "1.0").rename(tmp_path / "renamed.mar")
-    installed = install(archive, files)
-    assert installed == files.store / "tiny-1.0.mar"
-    assert installed.read_bytes() == archive.read_bytes()
-    assert install(installed, files) == installed
+    served = alone(archive, files, None).models["tiny"].versions["1.0"]
+    installed = files.store / "tiny-1.0.mar"
+    assert (served.archive, installed.read_bytes()) == (installed.name, archive.read_bytes())
+    assert alone(installed, files, None).models["tiny"].versions["1.0"].sha256 == served.sha256
 
 
 def test_only_what_commands_have_made_of_a_server_is_served_again(files: ServerFiles, tmp_path: Path) -> None:
     assert recorded_state(files) is None
-    state = state_of(install(make_archive(tmp_path / "elsewhere", "1.0"), files))
+    state = alone(make_archive(tmp_path / "elsewhere", "1.0"), files, None)
     state.write(files.state)
     assert recorded_state(files) is None
     changed = state.model_copy(update={"is_changed": True})
@@ -52,7 +52,7 @@ def test_a_default_that_is_gone_from_the_store_is_said(server: FakeServer) -> No
 def test_what_was_begun_on_another_state_is_over_when_a_server_starts(files: ServerFiles) -> None:
     journal = Journal(files.journal)
     journal.begin(RETIREMENT)
-    begin_anew(ServerState(), files)
+    begin_anew(ServerState(), files, None)
     assert journal.unfinished() is None
 
 
@@ -60,5 +60,5 @@ def test_what_was_begun_on_the_same_state_is_still_to_be_ended(files: ServerFile
     ServerState().write(files.state)
     journal = Journal(files.journal)
     journal.begin(RETIREMENT)
-    begin_anew(ServerState(), files)
+    begin_anew(ServerState(), files, None)
     assert journal.unfinished() is not None

@@ -10,7 +10,8 @@ from adapter.versions.server_state import ModelState, ServerState, VersionState
 
 
 def version(name: str) -> VersionState:
-    return VersionState(archive=f"tiny-{name}.mar", digest=name * 3, deployed_at=datetime(2026, 8, 1, tzinfo=UTC))
+    at = datetime(2026, 8, 1, tzinfo=UTC)
+    return VersionState(archive=f"tiny-{name}.mar", digest=name * 3, sha256="0" * 64, deployed_at=at)
 
 
 @pytest.fixture

@@ -67,8 +67,8 @@ def test_what_is_recorded_of_a_version_is_shown(server: FakeServer) -> None:
 
 def test_a_version_that_is_not_recorded_is_shown_too(server: FakeServer) -> None:
     server.serve("1.0")
-    server.management.register(server.put_into_store("2.0"))
-    server.management.register(server.put_into_store("1.0", "other"))
+    server.management.register(server.put_into_store("2.0").archive)
+    server.management.register(server.put_into_store("1.0", "other").archive)
     status = status_of(server, "2.0")
     assert (status.archive, status.digest, status.deployed_at, status.is_previous) == (None, None, None, False)
     assert rows([status]) == [["tiny", "2.0", "deployed", "1 of 1 ready", "0", "0", "", ""]]

@@ -58,8 +58,9 @@ def running_site(directory: Path, archives: LightArchives | TinyArchives | None 
     archives = archives or LightArchives(directory / "archives")
     config = write_config(directory / "config.properties")
     first = str(archives.make("1.0"))
-    with running_stack(first, print, port=0, run_directory=directory / "run", config=config) as stack:
-        yield Site(stack.url, directory / "run", archives)
+    run, key = directory / "run", archives.public_key
+    with running_stack(first, print, key=key, port=0, run_directory=run, config=config) as stack:
+        yield Site(stack.url, run, archives)
 
 
 @pytest.fixture

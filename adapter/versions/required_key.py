@@ -1,0 +1,28 @@
+"""The key that a server was started with: whatever it loads later has to be signed with it, too."""
+
+from pathlib import Path
+
+from adapter.archives.signing_keys import fingerprint, load_public_key
+from adapter.versions.durable import write_durably
+from adapter.versions.errors import ChangeRefused
+from adapter.versions.running_server import ServerFiles
+
+
+def require_key(files: ServerFiles, key: Path | None) -> None:
+    """From now on, until the next start of the server. Its own copy: nobody else changes which key that is."""
+    if key is None:
+        files.public_key.unlink(missing_ok=True)
+    else:
+        write_durably(files.public_key, key.read_bytes())
+
+
+def required_key(files: ServerFiles, given: Path | None) -> Path | None:
+    """What an archive for this server has to be signed with, if anything; `given` is the command's own word for it.
+
+    Raises ChangeRefused where it is another key than the server's, SigningKeyError where it is none.
+    """
+    if not files.public_key.exists():
+        return given
+    if given is not None and fingerprint(load_public_key(given)) != fingerprint(load_public_key(files.public_key)):
+        raise ChangeRefused(f"{given} is not the key that this server was started with: it loads nothing else.")
+    return files.public_key
