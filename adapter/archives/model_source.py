@@ -72,6 +72,9 @@ def served_files(directory: Path) -> list[Path]:
     if not directory.is_dir():
         raise ModelSourceError(f"{directory} is not a directory.")
     files = sorted(path for path in directory.iterdir() if path.is_file())
+    for path in files:
+        if matches(path, (*SERVED_FILES, *_WEIGHTS, _ADAPTER)):
+            _refuse_link_out(path)
     _refuse_adapter(directory, files)
     for name in ("config.json", "generation_config.json", "tokenizer_config.json"):
         _refuse_own_code(directory / name, required=name == "config.json")
@@ -93,6 +96,23 @@ def served_files(directory: Path) -> list[Path]:
 
 def matches(path: Path, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(path.name, pattern) for pattern in patterns)
+
+
+def _refuse_link_out(path: Path) -> None:
+    """What a link names lies in the model's directory, or in the hub's cache that the directory is a snapshot of.
+
+    Else whoever may change a model's directory, as a pull request does, has files of the packing machine published.
+    The cache is models--ORG--NAME/snapshots/COMMIT/FILE -> ../../blobs/HASH (huggingface_hub/file_download.py).
+    """
+    directory = path.parent.resolve()
+    allowed = [directory]
+    if directory.parent.name == "snapshots":
+        allowed.append(directory.parent.parent / "blobs")
+    target = path.resolve()
+    if target.parent not in allowed:
+        raise ModelSourceError(
+            f"{path} is a link to {target}, outside of the model's directory: put the file itself there."
+        )
 
 
 def _weights(directory: Path, files: list[Path]) -> list[Path]:

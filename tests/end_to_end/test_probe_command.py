@@ -13,6 +13,8 @@ import pytest
 
 from adapter.archives.archive import PROJECT, build_archive
 from adapter.archives.model_check import check_model
+from adapter.archives.signature import sign_file
+from adapter.archives.signing_keys import create_key_pair, load_private_key
 from adapter.probes import PROBES_ENTRY
 from tests.adapter.archives.repacking import Contents, repack
 from tests.processes import processes_of
@@ -29,19 +31,27 @@ def temporary() -> Iterator[Path]:
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
-    return build_archive(PROJECT / "models" / "tiny", "tiny", "1.0", tmp_path, check=check_model)
+    archive = build_archive(PROJECT / "models" / "tiny", "tiny", "1.0", tmp_path, check=check_model)
+    create_key_pair(tmp_path / "release")
+    sign(archive)
+    return archive
+
+
+def sign(archive: Path) -> None:
+    sign_file(archive, load_private_key(archive.with_name("release.key")))
 
 
 def run_probe(archive: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> subprocess.CompletedProcess[str]:
     monkeypatch.setenv("TMPDIR", str(temporary))
     command = [str(Path(sys.executable).with_name("torchbridge")), "probe", str(archive)]
+    command += ["--key", str(archive.with_name("release.pub"))]
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=temporary)
     assert processes_of(temporary) == []
     return result
 
 
 def doctor(archive: Path, number: int, change: Callable[[dict[str, Any]], None]) -> None:
-    """By a hand that makes the archive's record true again."""
+    """By a hand that makes the archive's record true again, and signs it."""
 
     def edit(contents: Contents) -> None:
         content = json.loads(contents[PROBES_ENTRY])
@@ -49,6 +59,7 @@ def doctor(archive: Path, number: int, change: Callable[[dict[str, Any]], None])
         contents[PROBES_ENTRY] = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
     repack(archive, edit)
+    sign(archive)
 
 
 def test_a_model_that_answers_as_recorded_passes_and_leaves_nothing_behind(

@@ -21,6 +21,59 @@ def test_other_files_stay_out(model: Path) -> None:
     assert [path.name for path in served_files(model)] == list(FILES)
 
 
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("is_relative", [True, False], ids=["relative", "absolute"])
+def test_a_link_out_of_the_directory_is_refused(model: Path, tmp_path: Path, name: str, *, is_relative: bool) -> None:
+    secret = (model / name).rename(tmp_path / "secret")
+    (model / name).symlink_to("../secret" if is_relative else secret)
+    assert (model / name).is_file()  # it would be packed
+    with pytest.raises(ModelSourceError, match=rf"{name} is a link to {secret}, outside of the model's directory"):
+        served_files(model)
+
+
+def test_links_that_lead_out_in_two_steps_are_refused(model: Path, tmp_path: Path) -> None:
+    secret = (model / "tokenizer.json").rename(tmp_path / "secret")
+    (model / "beside").symlink_to(secret)
+    (model / "tokenizer.json").symlink_to("beside")
+    with pytest.raises(ModelSourceError, match="outside of the model's directory"):
+        served_files(model)
+
+
+def test_a_link_to_a_file_beside_it_is_taken(model: Path) -> None:
+    (model / "weights.safetensors").hardlink_to(model / "model.safetensors")
+    (model / "model.safetensors").unlink()
+    (model / "model.safetensors").symlink_to("weights.safetensors")
+    assert [path.name for path in served_files(model)] == list(FILES)
+
+
+def in_hub_cache(model: Path, cache: Path) -> Path:
+    """The model's files as huggingface_hub keeps them: a snapshot of links to blobs."""
+    snapshot, blobs = cache / "snapshots" / COMMIT, cache / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    for name in FILES:
+        (model / name).rename(blobs / f"hash-of-{name}")
+        (snapshot / name).symlink_to(f"../../blobs/hash-of-{name}")
+    return snapshot
+
+
+def test_a_snapshot_of_the_hubs_cache_is_taken(model: Path, tmp_path: Path) -> None:
+    snapshot = in_hub_cache(model, tmp_path / "models--org--tiny")
+    assert [path.name for path in served_files(snapshot)] == list(FILES)
+    (tmp_path / "linked").symlink_to(snapshot)
+    assert [path.name for path in served_files(tmp_path / "linked")] == list(FILES)
+
+
+def test_a_snapshot_whose_blobs_lie_elsewhere_is_refused(model: Path, tmp_path: Path) -> None:
+    snapshot = in_hub_cache(model, tmp_path / "models--org--tiny")
+    blobs = snapshot.parent.parent / "blobs"
+    blobs.rename(tmp_path / "secrets")
+    blobs.symlink_to(tmp_path / "secrets")
+    assert (snapshot / "config.json").is_file()
+    with pytest.raises(ModelSourceError, match="outside of the model's directory"):
+        served_files(snapshot)
+
+
 def test_takes_the_shards_that_the_index_names(model: Path) -> None:
     (model / "model.safetensors").unlink()
     shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
