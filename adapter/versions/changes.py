@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from adapter.archives.archive_reader import read_record
 from adapter.control.messages import HOLD_SECONDS, VersionTraffic
 from adapter.errors import ModelNotFound, ModelNotReady, UpstreamProtocol, VersionNotFound
 from adapter.versions.errors import DrainTimeout

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from adapter.archives.archive_reader import read_record
 from adapter.archives.verification import verify_archive
 from adapter.versions.errors import VersionError
 from adapter.versions.journal import Journal

@@ -18,6 +18,7 @@ from adapter.versions.model_store import ModelStore
 from adapter.versions.restoration import alone
 from adapter.versions.running_server import ServerFiles
 from tests.adapter.archives.model_files import write_model
+from tests.adapter.archives.repacking import damage
 from tests.adapter.fake_torchserve import fake_torchserve
 
 
@@ -148,8 +149,7 @@ def test_what_was_damaged_in_the_store_is_packed_anew(tmp_path: Path, served: li
         pass
     [archive] = served
     content = archive.read_bytes()
-    archive.write_bytes(content.replace(b"LlamaForCausalLM", b"LlamaForCausalLN"))
-    assert archive.read_bytes() != content
+    damage(archive)
     with serve.running_stack(str(model), lambda _: None, port=0, run_directory=tmp_path):
         pass
     assert archive.read_bytes() == content

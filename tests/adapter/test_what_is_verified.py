@@ -10,7 +10,7 @@ from typing import NoReturn
 import pytest
 
 from adapter import archive_commands, cli, serve, version_commands
-from adapter.archives.archive import read_record
+from adapter.archives.archive_reader import read_record
 from adapter.archives.signature import sign_file
 from adapter.archives.signing_keys import create_key_pair, load_private_key
 from adapter.archives.verification import VerificationError
@@ -20,7 +20,7 @@ from adapter.versions.errors import ChangeRefused, VersionError
 from adapter.versions.required_key import require_key
 from adapter.versions.restoration import alone, restore_others
 from adapter.versions.server_state import VersionState
-from tests.adapter.archives.repacking import put, repack
+from tests.adapter.archives.repacking import damage, put, repack
 from tests.adapter.fake_torchserve import fake_torchserve
 from tests.adapter.versions.fake_server import Clock, FakeServer, Lines, make_archive
 
@@ -74,16 +74,6 @@ def lines() -> Lines:
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
     return make_archive(tmp_path / "release archives", "2.0")
-
-
-def damage(archive: Path) -> None:
-    """One bit of the weights: the record still says what was packed."""
-    content = bytearray(archive.read_bytes())
-    header = content.rindex(b"data_offsets")
-    content[content.index(b"}}", header) + 2] ^= 1
-    record = read_record(archive)
-    archive.write_bytes(content)
-    assert read_record(archive) == record
 
 
 def sign(archive: Path, keys: Path, name: str = "release") -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from adapter.archives.archive import PROJECT, build_archive
+from adapter.archives.archive import DEFAULT_MODEL_CONFIG, PROJECT, build_archive
 from adapter.archives.archive_reader import read_record
 from adapter.schema import DoneEvent, ErrorCode, ErrorEvent
 from adapter.torchserve.run_directory import read_properties
@@ -146,6 +146,58 @@ def test_a_torchserve_that_dies_is_started_again_with_the_versions_and_the_defau
         for which in ({}, {"model_version": "1.0"})
     ]
     assert [answer["model_version"] for answer in answers] == ["2.0", "1.0"]
+
+
+@pytest.fixture
+def two_contents(tmp_path: Path) -> tuple[Path, Path]:
+    """Archives of one model and version: the second one has another configuration."""
+    config = tmp_path / "model-config.yaml"
+    config.write_text(DEFAULT_MODEL_CONFIG.read_text() + "\n")
+    tiny = PROJECT / "models" / "tiny"
+    first, second = (
+        build_archive(tiny, "tiny", "1.0", tmp_path / directory, source)
+        for directory, source in (("first", DEFAULT_MODEL_CONFIG), ("second", config))
+    )
+    assert read_record(first).digest != read_record(second).digest
+    return first, second
+
+
+def kill_java(run_directory: Path) -> None:
+    java = next(process for process in processes_of(run_directory) if process.name() == "java")
+    java.kill()
+    wait_until(lambda: not java.is_running())
+
+
+def test_a_server_that_is_refused_changes_nothing_of_what_the_running_one_starts_again_with(
+    serve: Serve, tmp_path: Path, two_contents: tuple[Path, Path]
+) -> None:
+    first, second = two_contents
+    running = serve("--model", str(first))
+    url = re.findall(r"http://127\.0\.0\.1:\d+", read_until(running, "curl"))[0]
+    other_ports = tmp_path / "other.properties"
+    properties = read_properties(CONFIG_FILE) | torchserve_properties()
+    other_ports.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
+    refused = serve("--model", str(second), "--torchserve-config", str(other_ports))
+    assert (refused.wait(), "Another TorchServe runs in" in refused.communicate()[1]) == (1, True)
+
+    kill_java(tmp_path / "run")
+    read_until(running, "TorchServe serves again")
+    answer = requests.post(f"{url}/generate", json={"prompt": "Once", "max_length": 3}, timeout=60).json()
+    assert answer["model_digest"] == read_record(first).digest
+
+
+def test_torchserve_is_not_started_again_with_another_file_than_was_verified(
+    serve: Serve, tmp_path: Path, two_contents: tuple[Path, Path]
+) -> None:
+    first, second = two_contents
+    running = serve("--model", str(first))
+    read_until(running, "curl")
+    shutil.copyfile(second, tmp_path / "run" / "model_store" / first.name)
+    kill_java(tmp_path / "run")
+
+    assert running.wait() == 1
+    assert re.search(r"torchbridge: .*tiny-1\.0\.mar is not the file that was verified", running.communicate()[1])
+    assert processes_of(tmp_path / "run") == []
 
 
 def test_a_port_in_use_is_one_line(serve: Serve) -> None:

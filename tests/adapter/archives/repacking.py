@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from adapter.archives.archive_reader import read_record
 from tests.adapter.archives.crafted_zip import Member, members_of, zip_bytes
 
 RECORD = "MAR-INF/RECORD.json"
@@ -28,6 +29,15 @@ def repack(archive: Path, change: Callable[[Contents], object]) -> None:
     if RECORD in contents:
         edit_record(contents, lambda record: record.update(files=_files(contents)))
     write_contents(archive, contents)
+
+
+def damage(archive: Path) -> None:
+    """One bit of the weights: the record still says what was packed."""
+    content, record = bytearray(archive.read_bytes()), read_record(archive)
+    header = content.rindex(b"data_offsets")
+    content[content.index(b"}}", header) + 2] ^= 1
+    archive.write_bytes(content)
+    assert read_record(archive) == record
 
 
 def put(name: str, content: bytes) -> Callable[[Contents], object]:
