@@ -11,6 +11,7 @@ from adapter.control.client import ControlClient
 from adapter.versions import deployment
 from adapter.versions.canary import Verdict
 from adapter.versions.journal import Operation
+from tests.adapter.archives.repacking import damage
 from tests.adapter.versions.fake_server import Clock, FakeServer, make_archive
 
 Run = Callable[..., int]
@@ -142,6 +143,18 @@ def test_a_refusal_is_one_line_and_changes_nothing(
     assert run(*command) == 1
     expect_refusal(capsys, reason)
     assert (server.state, server.management.changes, server.journal.unfinished()) == (state, [], None)
+
+
+def test_a_damaged_file_of_a_version_that_is_loaded_already_is_a_refusal(
+    server: FakeServer, tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = make_archive(tmp_path / "release", "1.0")
+    damage(archive)
+    assert run("deploy", str(archive)) == 1
+    output, refusal = capsys.readouterr()
+    assert "its content has changed" in refusal
+    assert "already deployed" not in output
+    assert (server.state.models["tiny"].default, server.management.changes) == ("2.0", [])
 
 
 def test_a_worker_that_is_not_ready_is_a_refusal(
