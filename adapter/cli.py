@@ -18,6 +18,7 @@ from adapter.archives.model_config import ModelConfigError
 from adapter.archives.model_source import ModelSourceError
 from adapter.archives.signing_keys import SigningKeyError
 from adapter.archives.verification import VerificationError
+from adapter.archives.worker_environment import EnvironmentRefused
 from adapter.control.client import GatewayNotRunning
 from adapter.errors import TorchbridgeError
 from adapter.generation.rate_limit import RateLimitError
@@ -32,6 +33,7 @@ from adapter.versions.errors import ServerBusy, VersionError
 _EXPECTED = (
     ApiKeysError,
     ArchiveError,
+    EnvironmentRefused,
     GatewayNotRunning,
     ModelConfigError,
     ModelSourceError,

@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 
 from adapter.archives.archive import PROJECT
+from adapter.archives.worker_environment import worker_environment
 
 _WARNING = "warning: "
 
@@ -23,7 +24,7 @@ class HandlerOutput:
 def run_handler(module: str, *arguments: str) -> HandlerOutput:
     """What `python -m module` prints, and what it warns of on standard error. Raises HandlerProcessError."""
     command = [sys.executable, "-m", module, *arguments]
-    environment = os.environ | {"HF_HUB_OFFLINE": "1"}  # as a worker's
+    environment = worker_environment(os.environ) | {"HF_HUB_OFFLINE": "1"}  # as a worker's
     process = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, check=False)  # noqa: S603 - our own
     lines = process.stderr.decode(errors="replace").strip().splitlines()
     if process.returncode:

