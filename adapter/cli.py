@@ -24,6 +24,7 @@ from adapter.errors import TorchbridgeError
 from adapter.generation.rate_limit import RateLimitError
 from adapter.http.api_keys import ApiKeysError
 from adapter.serve import SAMPLE_PROMPT, RunningStack, Stopped, running_stack, stop_signals
+from adapter.torchserve.private_directory import NotPrivate
 from adapter.torchserve.probing import ProbeMismatch
 from adapter.torchserve.server_process import CONFIG_FILE, DEFAULT_RUN_DIRECTORY, StartFailed
 from adapter.version_commands import RunDirectoryOption, version_commands
@@ -37,6 +38,7 @@ _EXPECTED = (
     GatewayNotRunning,
     ModelConfigError,
     ModelSourceError,
+    NotPrivate,
     OSError,
     ProbeMismatch,
     RateLimitError,

@@ -23,6 +23,7 @@ from adapter.gateway_server import GatewayServer
 from adapter.schema import DeltaEvent
 from adapter.settings import Settings
 from adapter.torchserve.ports import bind, check_torchserve_ports
+from adapter.torchserve.private_directory import claim_directory
 from adapter.torchserve.run_directory import read_properties
 from adapter.torchserve.server_process import CONFIG_FILE, DEFAULT_RUN_DIRECTORY, StartFailed, TorchServeProcess
 from adapter.versions.desired_state import DesiredState, installed_state
@@ -98,6 +99,7 @@ def running_stack(
         TorchServeProcess([], run_directory, config=config) as torchserve,
     ):
         check_torchserve_ports(read_properties(config))
+        claim_directory(files.run_directory)  # before anything is read from it, or written
         # Both before anything is touched: another server's archives are not ours to replace, nor what a command that
         # has lost its server is still copying. Such a command ends soon.
         torchserve.hold()

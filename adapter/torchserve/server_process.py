@@ -20,6 +20,7 @@ from adapter.errors import ModelNotFound, ModelNotReady, UpstreamUnavailable
 from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.launcher import GRACE_SECONDS
 from adapter.torchserve.management_client import ManagementClient
+from adapter.torchserve.private_directory import NotPrivate
 from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError, read_properties
 from adapter.torchserve.worker_log import WorkerLog
 
@@ -86,11 +87,11 @@ class TorchServeProcess:
         try:
             environment = self.directory.environment()
             self.directory.prepare(self._config, self._overrides)
-        except (RunDirectoryError, EnvironmentRefused) as error:
+        except (RunDirectoryError, NotPrivate, EnvironmentRefused) as error:
             raise StartFailed(str(error)) from error
-        output = self._output.enter_context(self.directory.output.open("wb"))
+        output = self._output.enter_context(self.directory.open_output())
         self._process = subprocess.Popen(  # noqa: S603 - our own launcher
-            [sys.executable, "-m", "adapter.torchserve.launcher", *self._arguments()],
+            [sys.executable, "-m", "adapter.torchserve.launcher", str(self.directory.output), *self._arguments()],
             cwd=self.directory.path,
             env=environment,
             stdin=subprocess.PIPE,  # closing it is how to stop

@@ -3,22 +3,28 @@
 import contextlib
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+import psutil
 
 from adapter.control.client import ControlClient
 from adapter.control.messages import control_socket
 from adapter.settings import Settings
 from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.management_client import ManagementClient
+from adapter.torchserve.private_directory import claim_directory, open_private
 from adapter.torchserve.run_directory import RunDirectory, read_properties
 from adapter.torchserve.worker_log import WorkerLog
 from adapter.versions.errors import ServerBusy, ServerNotRunning
 from adapter.versions.journal import Journal
 from adapter.versions.model_store import ModelStore
 from adapter.versions.server_state import ServerState
+
+_PROCESS = re.compile(r"\(process (\d+)\)\n\Z")
 
 
 @dataclass(frozen=True)
@@ -54,16 +60,19 @@ class ServerFiles:
 
         The lock ends with the process, however it ends.
         """
-        with self.lock.open("a+", encoding="utf-8") as file:
+        with open(self.lock, "a+", encoding="utf-8", opener=open_private) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 file.seek(0)
-                raise ServerBusy(f"Another command is changing this server: {file.read().strip()}.") from None
+                raise ServerBusy(f"{_holder(file.read(), self.lock)}.") from None
             file.truncate(0)
             file.write(f"{what} (process {os.getpid()})\n")
             file.flush()
-            yield
+            try:
+                yield
+            finally:
+                file.truncate(0)
 
 
 class RunningServer:
@@ -72,6 +81,7 @@ class RunningServer:
         directory = RunDirectory(run_directory)
         if not directory.key_file.exists() or not directory.config.exists():
             raise ServerNotRunning(f"No server runs in {directory.path}: torchbridge serve starts one.")
+        claim_directory(directory.path)
         properties = read_properties(directory.config)
         self.worker_log = directory.worker_log
         self.keys = KeyFile(directory.key_file, properties["management_address"])
@@ -104,3 +114,18 @@ class RunningServer:
         """Keeps other commands from changing this server, as ServerFiles.locked does."""
         with self.files.locked(what, waits=waits):
             yield self
+
+
+def _holder(last_words: str, lock: Path) -> str:
+    """Who holds the lock, by what its last holder has written: that may have been killed, and another one came."""
+    process = _PROCESS.search(last_words)
+    if process and _has_open(int(process[1]), lock):
+        return f"Another command is changing this server: {last_words.strip()}"
+    return f"Another process holds {lock}, and does not say who it is"
+
+
+def _has_open(process: int, path: Path) -> bool:
+    try:
+        return any(file.path == str(path) for file in psutil.Process(process).open_files())
+    except psutil.Error:  # it has ended, or is somebody else's by now
+        return False

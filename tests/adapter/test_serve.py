@@ -11,6 +11,7 @@ from adapter.archives.archive import PROJECT, build_archive
 from adapter.gateway_server import GatewayServer
 from adapter.settings import Settings
 from adapter.torchserve.ports import bind
+from adapter.torchserve.private_directory import NotPrivate
 from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError
 from adapter.torchserve.server_process import StartFailed, TorchServeProcess
 from adapter.versions.errors import ServerBusy, VersionError
@@ -165,6 +166,16 @@ def test_a_recorded_archive_that_is_gone_is_said(tmp_path: Path, served: list[Pa
     ):
         pass
     assert served == []
+
+
+def test_into_a_directory_that_others_may_write_nothing_is_written(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with (
+        pytest.raises(NotPrivate, match="Other users may write"),
+        serve.running_stack(None, lambda _: None, port=0, run_directory=tmp_path),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 class FailingTorchServe:

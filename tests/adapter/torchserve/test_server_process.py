@@ -47,6 +47,7 @@ def test_starts_until_a_worker_is_ready_and_stops_without_a_trace(tmp_path: Path
     assert ready == [1, 1]
     assert stages[0] == "starting TorchServe"
     assert processes_of(tmp_path / "run") == []
+    assert [path for path in (tmp_path / "run").rglob("*") if path.stat().st_mode & 0o077] == []
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["config.properties", "lock", "logs"]
     assert not torchserve.is_running()
 
@@ -196,6 +197,26 @@ def test_what_an_earlier_run_left_is_removed(directory: RunDirectory) -> None:
 
     assert not directory.key_file.exists()
     assert list(directory.logs.iterdir()) == []
+
+
+def test_what_it_holds_is_its_users_alone_whatever_the_umask_is(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    before = os.umask(0)
+    try:
+        with directory.lock():
+            directory.prepare(CONFIG_FILE, {})
+            directory.open_output().close()
+    finally:
+        os.umask(before)
+
+    assert directory.output.exists()
+    assert [path for path in (directory.path, *directory.path.rglob("*")) if path.stat().st_mode & 0o077] == []
+
+
+def test_a_directory_that_others_may_write_is_one_clear_error(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(StartFailed, match="Other users may write"):
+        TorchServeProcess([], tmp_path).start()
 
 
 def test_a_directory_is_held_by_one(directory: RunDirectory) -> None:

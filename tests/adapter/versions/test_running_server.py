@@ -4,11 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from adapter.archives.archive import PROJECT
+from adapter.torchserve.private_directory import NotPrivate
 from adapter.versions.errors import ServerBusy, ServerNotRunning
 from adapter.versions.running_server import RunningServer, ServerFiles
 from adapter.versions.server_state import ServerState
@@ -23,6 +26,24 @@ with RunningServer(Path(sys.argv[1])).locked("deploy tiny-2.0.mar"):
     print("locked", flush=True)
     sys.stdin.read()
 """
+HOLDS_IT_IN_SILENCE = """
+import fcntl, sys
+with open(sys.argv[1]) as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def holding(script: str, path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process, which has the lock until it is killed."""
+    command = [sys.executable, "-c", script, str(path)]
+    with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == "locked\n"
+        yield holder
+        holder.kill()
 
 
 @pytest.fixture
@@ -87,17 +108,34 @@ def test_the_lock_ends_with_the_block_and_the_next_name_replaces_the_one_before(
 
 
 def test_the_lock_ends_with_a_process_that_is_killed(server: RunningServer) -> None:
-    directory = server.files.run_directory
-    command = [sys.executable, "-c", HOLDS_THE_LOCK, str(directory)]
-    with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout
-        assert holder.stdout.readline() == "locked\n"
-        with (
-            pytest.raises(ServerBusy, match=rf"deploy tiny-2\.0\.mar \(process {holder.pid}\)"),
-            server.locked("rollback"),
-        ):
-            pytest.fail("both have it")
-        holder.kill()
-        assert holder.wait() == -signal.SIGKILL
+    with (
+        holding(HOLDS_THE_LOCK, server.files.run_directory) as holder,
+        pytest.raises(ServerBusy, match=rf"deploy tiny-2\.0\.mar \(process {holder.pid}\)"),
+        server.locked("rollback"),
+    ):
+        pytest.fail("both have it")
+    assert holder.returncode == -signal.SIGKILL
     with server.locked("rollback"):
         pass
+
+
+@pytest.mark.parametrize("is_killed", [False, True], ids=["ended", "killed"])
+def test_who_held_the_lock_before_is_not_named_for_who_holds_it_now(server: RunningServer, *, is_killed: bool) -> None:
+    lock = server.files.lock
+    if is_killed:
+        with holding(HOLDS_THE_LOCK, server.files.run_directory):
+            pass
+        assert "deploy" in lock.read_text()
+    else:
+        with server.locked("rollback"):  # by this process, which lives on
+            pass
+    with holding(HOLDS_IT_IN_SILENCE, lock), pytest.raises(ServerBusy) as refused, server.locked("scale"):
+        pytest.fail("both have it")
+
+    assert str(refused.value) == f"Another process holds {lock}, and does not say who it is."
+
+
+def test_a_run_directory_that_others_may_write_is_not_spoken_to(server: RunningServer) -> None:
+    server.files.run_directory.chmod(0o777)
+    with pytest.raises(NotPrivate, match="Other users may write"):
+        RunningServer(server.files.run_directory)
