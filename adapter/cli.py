@@ -50,6 +50,11 @@ _EXPECTED = (
     VersionError,
 )
 
+_OPEN_TO_ALL = (
+    "torchbridge: warning: other machines can reach this address, and no API key is asked for: whoever does can have "
+    "text generated, take all slots from others, and read /metrics. Set TORCHBRIDGE_API_KEYS, or listen on 127.0.0.1."
+)
+
 EXIT_BUSY = 5  # README, "The life of a version"
 
 # Tracebacks with local variables could show keys.
@@ -176,6 +181,8 @@ def _print_sample(stack: RunningStack) -> None:
     body = json.dumps({"prompt": SAMPLE_PROMPT})
     _print(f"Serving at {stack.url} until Ctrl-C. Try:")
     _print(f"  curl -s {stack.url}/generate{key} -H 'content-type: application/json' -d '{body}'")
+    if stack.is_open_to_all:
+        typer.echo(_OPEN_TO_ALL, err=True)
     _print(f"The API is described at {stack.url}/docs; for OpenAI's clients: OPENAI_BASE_URL={stack.url}/v1")
 
 

@@ -120,7 +120,15 @@ def running_stack(
         report("starting the gateway")
         with listen(control_socket(run_directory)) as control, _running(server, listener, control) as gateway:
             restore_others(run_directory, report)
-            yield RunningStack(url_of(listener), settings, torchserve, gateway, files=files, report=report)
+            yield RunningStack(
+                url_of(listener),
+                settings,
+                torchserve,
+                gateway,
+                files=files,
+                report=report,
+                faces_other_machines=not is_loopback(listener),
+            )
 
 
 class RunningStack:
@@ -133,9 +141,11 @@ class RunningStack:
         *,
         files: ServerFiles,
         report: Callable[[str], None],
+        faces_other_machines: bool = False,
     ) -> None:
         self.url = url
-        self.needs_key = settings.api_keys is not None or settings.api_keys_file is not None
+        self.needs_key = settings.asks_for_keys
+        self.is_open_to_all = faces_other_machines and not self.needs_key
         self._torchserve = torchserve
         self._gateway = gateway
         self._files = files
@@ -199,6 +209,10 @@ def _state_to_serve(
     name = Path(model).resolve().name
     archive = build_archive(directory, name, VERSION, files.store, source=package_url(model, directory))
     return alone(archive, files, key)
+
+
+def is_loopback(listener: socket.socket) -> bool:
+    return ipaddress.ip_address(listener.getsockname()[0]).is_loopback
 
 
 def url_of(listener: socket.socket) -> str:

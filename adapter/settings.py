@@ -87,3 +87,7 @@ class Settings(BaseSettings):
     silence_timeout: Seconds = Field(default=60, description="Without an event from a running worker.")
     heartbeat_interval: Seconds = Field(default=15, description="Between comments in a stream without events.")
     shutdown_grace: Seconds = Field(default=10, description="For the answers that are being written.")
+
+    @property
+    def asks_for_keys(self) -> bool:
+        return self.api_keys is not None or self.api_keys_file is not None

@@ -24,6 +24,7 @@ class FakeStack:
 
     url = "http://127.0.0.1:8000"
     needs_key = False
+    is_open_to_all = False
 
     def __init__(self, end: Callable[[], NoReturn]) -> None:
         self.wait = end
@@ -128,6 +129,17 @@ def test_serve_with_keys_makes_no_sample_and_says_where_a_key_goes(
     output = capsys.readouterr().out
     assert "was a fox" not in output
     assert "-H 'authorization: Bearer KEY'" in output
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_serve_says_what_anybody_can_do_where_anybody_can(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, is_open: bool
+) -> None:
+    monkeypatch.setattr(FakeStack, "is_open_to_all", is_open)
+    monkeypatch.setattr(cli, "running_stack", fake_start)
+
+    assert run(monkeypatch, "serve") == 0
+    assert ("whoever does can have text generated" in capsys.readouterr().err) == is_open
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,23 @@ def test_the_gateway_listens_at_the_host_of_the_settings(
         assert httpx.get(f"{stack.url}/livez").json() == {"status": "ok"}
 
 
+@pytest.mark.parametrize(
+    ("host", "keys", "is_open"),
+    [
+        pytest.param("127.0.0.1", None, False, id="loopback"),
+        pytest.param("0.0.0.0", None, True, id="every address"),
+        pytest.param("0.0.0.0", "web:abcdefghijklmnop0123", False, id="with keys"),
+    ],
+)
+def test_it_is_open_to_all_where_other_machines_reach_it_and_no_key_is_asked_for(
+    host: str, keys: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_open: bool
+) -> None:
+    if keys:
+        monkeypatch.setenv("TORCHBRIDGE_API_KEYS", keys)
+    with serve.running_stack(None, lambda _: None, host=host, port=0, run_directory=tmp_path) as stack:
+        assert stack.is_open_to_all == is_open
+
+
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """What TorchServe is started with."""

@@ -5,8 +5,10 @@ import hashlib
 import logging
 import os
 import re
+import stat
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -147,6 +149,7 @@ def rewrite(file: Path, text: str) -> None:
 
 def replace(file: Path, text: str) -> None:
     other = file.with_name("other")
+    other.touch(0o600)
     other.write_text(text)
     other.rename(file)
 
@@ -183,6 +186,7 @@ def test_a_file_that_comes_back_is_read_again(file: Path) -> None:
     keys = ApiKeys(file)
     file.unlink()
     keys.name_of(FIRST.encode())
+    file.touch(0o600)
     file.write_text(SECOND)
 
     assert keys.name_of(SECOND.encode()) == UNNAMED_SECOND
@@ -209,14 +213,56 @@ def test_a_file_is_looked_at_once_a_second(file: Path, monkeypatch: pytest.Monke
     assert looks == [file] * 3  # the first one at the start
 
 
-@pytest.mark.parametrize(("mode", "warnings"), [(0o600, 0), (0o640, 1), (0o604, 1)])
-def test_a_file_that_others_can_read_is_warned_of(
-    file: Path, mode: int, warnings: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    file.chmod(mode)
-    ApiKeys(file)
+MODES = [(0o600, True), (0o400, True), (0o640, False), (0o604, False), (0o644, False), (0o620, False)]
 
-    assert len(caplog.messages) == warnings
+
+@pytest.mark.parametrize(("mode", "is_taken"), MODES)
+def test_a_file_that_others_can_open_is_refused(file: Path, mode: int, *, is_taken: bool) -> None:
+    file.chmod(mode)
+    with nullcontext() if is_taken else pytest.raises(ApiKeysError, match=r"open to other users .*: chmod 600 it"):
+        ApiKeys(file)
+
+
+@pytest.mark.parametrize(("mode", "is_taken"), [*MODES[:2], (0o640, True), (0o440, True), *MODES[3:]])
+def test_a_group_may_read_what_root_hands_to_a_service(
+    file: Path, mode: int, monkeypatch: pytest.MonkeyPatch, *, is_taken: bool
+) -> None:
+    owned_by(0, monkeypatch)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    file.chmod(mode)
+    with nullcontext() if is_taken else pytest.raises(ApiKeysError, match=r"open to other users .*: chmod 600 it"):
+        ApiKeys(file)
+
+
+def test_another_users_file_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    owned_by(1001, monkeypatch)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(ApiKeysError, match="belongs to another user"):
+        ApiKeys(file)
+
+
+@pytest.mark.usefixtures("_looks_every_time")
+def test_a_file_that_is_opened_to_others_later_leaves_the_keys_as_they_were(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = ApiKeys(file)
+    file.write_text(SECOND)
+    file.chmod(0o644)
+
+    assert [keys.name_of(FIRST.encode()), keys.name_of(SECOND.encode())] == [UNNAMED_FIRST, None]
+    assert "is open to other users of this machine: chmod 600 it" in caplog.text
+
+
+def owned_by(user: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only root can give a file away: what the system says of it is changed instead."""
+    fstat = os.fstat
+
+    def fstat_of_another(descriptor: int) -> os.stat_result:
+        status = list(fstat(descriptor))
+        status[stat.ST_UID] = user
+        return os.stat_result(status)
+
+    monkeypatch.setattr(api_keys.os, "fstat", fstat_of_another)
 
 
 # Secrecy
@@ -225,7 +271,6 @@ def test_a_file_that_others_can_read_is_warned_of(
 @pytest.mark.usefixtures("_looks_every_time")
 def test_no_key_is_shown(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    file.chmod(0o644)
     keys = ApiKeys(file)
     keys.name_of(SECOND.encode())
     for text in (SECOND, f"{SECOND}:{FIRST}:{SECOND}", f"{FIRST}ä", ""):
