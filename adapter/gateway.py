@@ -1,6 +1,6 @@
 """The gateway: its parts, put together."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
@@ -22,6 +22,7 @@ from adapter.http.cross_origin import CROSS_ORIGIN
 from adapter.http.docs_page import install_docs
 from adapter.http.documented_api import PROBLEM_ANSWERS, DocumentedApi
 from adapter.http.generation_routes import generation_routes
+from adapter.http.known_hosts import KnownHosts
 from adapter.http.lasting_answer import LastingAnswers
 from adapter.http.model_routes import model_routes
 from adapter.http.operator_routes import operator_routes
@@ -37,9 +38,16 @@ from adapter.torchserve.model_registry import ModelRegistry
 
 
 def create_app(
-    settings: Settings, *, inference: InferenceClient | None = None, registry: ModelRegistry | None = None
+    settings: Settings,
+    *,
+    inference: InferenceClient | None = None,
+    registry: ModelRegistry | None = None,
+    host_names: Sequence[str] | None = None,
 ) -> FastAPI:
-    """The gateway over one TorchServe; `inference` and `registry` replace the clients that `settings` describe."""
+    """The gateway over one TorchServe; `inference` and `registry` replace the clients that `settings` describe.
+
+    Whoever listens knows the `host_names` it is called by, and without keys there are no others; None: all.
+    """
     keys = KeyFile(settings.key_file, settings.management_url)
     management = ManagementClient(settings.management_url, keys)
     registry = registry or ModelRegistry(management, settings.default_model, settings.model_store)
@@ -82,6 +90,8 @@ def create_app(
     app.add_middleware(Authentication, keys=ApiKeys.configured(settings.api_keys, settings.api_keys_file))
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CROSS_ORIGIN)
+    if host_names is not None and not settings.asks_for_keys:
+        app.add_middleware(KnownHosts, names=host_names)
     app.add_middleware(RequestEnvelope, max_body_bytes=settings.max_body_bytes, body_timeout=settings.body_timeout)
     install_problem_responses(app)
     install_docs(app)

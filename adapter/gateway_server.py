@@ -31,7 +31,7 @@ class GatewayServer(uvicorn.Server):
     """Tells the gateway of the end before it waits for the answers that are being written."""
 
     def __init__(self, settings: Settings) -> None:
-        app = create_app(settings)
+        app = create_app(settings, host_names=(settings.host, *settings.allowed_hosts))
         self._begin_shutdown = partial(app.state.shutdown.begin, settings.shutdown_grace)
         longest = math.ceil(settings.shutdown_grace) + _LAST_WORDS_SECONDS
         doors = TwoDoors(app, app.state.control)

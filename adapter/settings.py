@@ -41,6 +41,13 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _check_host_name(name: str) -> str:
+    if not re.fullmatch(r"\*|[A-Za-z0-9._-]+", name):
+        raise PydanticCustomError("host_name", "Must be names such as app.example.com without ports, between commas")
+    return name
+
+
+HostName = Annotated[str, AfterValidator(_check_host_name)]
 PageOrigin = Annotated[str, AfterValidator(_check_page_origin)]
 
 
@@ -64,6 +71,9 @@ class Settings(BaseSettings):
     api_keys_file: Path | None = Field(default=None, description="The same on lines; may change while it is served.")
     cors_origins: Annotated[tuple[PageOrigin, ...], NoDecode, BeforeValidator(_split)] = Field(
         default=(), description="Of pages that a browser lets call the gateway, between commas."
+    )
+    allowed_hosts: Annotated[tuple[HostName, ...], NoDecode, BeforeValidator(_split)] = Field(
+        default=(), description="Names in a Host header, between commas, or *. Without keys, others are refused."
     )
     rate_limit: str | None = Field(default=None, description='Generations of one API key, such as "60/minute".')
 

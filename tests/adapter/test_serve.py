@@ -59,6 +59,22 @@ def test_it_is_open_to_all_where_other_machines_reach_it_and_no_key_is_asked_for
         assert stack.is_open_to_all == is_open
 
 
+@pytest.mark.parametrize(("keys", "status"), [(None, 403), ("web:abcdefghijklmnop0123", 200)])
+def test_without_keys_it_answers_to_no_name_that_is_not_its_own(
+    keys: str | None, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if keys:
+        monkeypatch.setenv("TORCHBRIDGE_API_KEYS", keys)
+    monkeypatch.setenv("TORCHBRIDGE_ALLOWED_HOSTS", "gateway")
+    with serve.running_stack(None, lambda _: None, port=0, run_directory=tmp_path) as stack:
+        statuses = {
+            name: httpx.get(f"{stack.url}/livez", headers={"host": f"{name}:8000"}).status_code
+            for name in ("127.0.0.1", "localhost", "gateway", "evil.example")
+        }
+
+    assert statuses == {"127.0.0.1": 200, "localhost": 200, "gateway": 200, "evil.example": status}
+
+
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """What TorchServe is started with."""

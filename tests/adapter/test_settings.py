@@ -85,3 +85,14 @@ def test_origins_of_pages_stand_between_commas(monkeypatch: pytest.MonkeyPatch) 
 def test_refuses_what_no_browser_sends_as_an_origin(origins: str) -> None:
     with pytest.raises(ValidationError, match=r"Must be origins such as https://app\.example\.com"):
         Settings(cors_origins=f"http://localhost:3000,{origins}")
+
+
+def test_names_of_hosts_stand_between_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHBRIDGE_ALLOWED_HOSTS", "gateway, app.example.com")
+    assert Settings().allowed_hosts == ("gateway", "app.example.com")
+
+
+@pytest.mark.parametrize("host", ["http://gateway", "gateway:8000", "*.example.com", "a b"])
+def test_refuses_what_is_no_name_of_a_host(host: str) -> None:
+    with pytest.raises(ValidationError, match=r"Must be names such as app\.example\.com without ports"):
+        Settings(allowed_hosts=f"gateway,{host}")
