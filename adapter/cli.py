@@ -23,6 +23,7 @@ from adapter.control.client import GatewayNotRunning
 from adapter.errors import TorchbridgeError
 from adapter.generation.rate_limit import RateLimitError
 from adapter.http.api_keys import ApiKeysError
+from adapter.installed_versions import installed_versions
 from adapter.serve import SAMPLE_PROMPT, RunningStack, Stopped, running_stack, stop_signals
 from adapter.torchserve.private_directory import NotPrivate
 from adapter.torchserve.probing import ProbeMismatch
@@ -63,8 +64,26 @@ app.add_typer(commands)
 app.add_typer(version_commands)
 
 
+def _print_versions(*, is_asked_for: bool) -> None:
+    if is_asked_for:
+        for package, version in installed_versions().items():
+            _print(f"{package} {version}")
+        raise typer.Exit
+
+
 @app.callback()
-def torchbridge() -> None:
+def torchbridge(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=lambda is_asked_for: _print_versions(is_asked_for=is_asked_for),
+            is_eager=True,
+            help="Show this version and those of torch, transformers, TorchServe and Python.",
+        ),
+    ] = False,
+) -> None:
     """Packs a PyTorch language model into a TorchServe archive and serves it with one typed API."""
 
 

@@ -2,9 +2,13 @@
 
 import logging
 import os
+import platform
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
@@ -129,6 +133,22 @@ def test_serve_with_keys_makes_no_sample_and_says_where_a_key_goes(
     output = capsys.readouterr().out
     assert "was a fox" not in output
     assert "-H 'authorization: Bearer KEY'" in output
+
+
+def test_version_is_ours_and_those_of_what_we_stand_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        *(f"{package} {version(package)}" for package in ("torchbridge", "torch", "transformers", "torchserve")),
+        f"python {platform.python_version()}",
+    ]
+
+
+def test_version_is_had_without_importing_torch() -> None:
+    script = "import sys\nfrom adapter import cli\nsys.argv[1:] = ['--version']\ntry: cli.main()\n"
+    script += "finally: assert not {'torch', 'transformers', 'ts'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", script], cwd=PROJECT, check=True, capture_output=True)
 
 
 @pytest.mark.parametrize("is_open", [True, False])

@@ -13,7 +13,7 @@ HANDLERS = sorted((ROOT / "handlers").glob("*.py"))
 LAYERS = (
     {"handler_section", "probes", "schema", "strict_yaml"},
     {"call", "error_table", "errors", "event_stream", "settings", "worker_contract"},
-    {"archives", "gateway_answer", "invalid_fields"},
+    {"archives", "gateway_answer", "installed_versions", "invalid_fields"},
     {"client", "torchserve"},
     {"archive_commands", "generation"},
     {"http"},

@@ -1,0 +1,18 @@
+"""What a report of a fault has to say: our version, and those of what we stand on."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+_PACKAGES = ("torchbridge", "torch", "transformers", "torchserve")
+
+
+def installed_versions() -> dict[str, str]:
+    """Read from the packages' own records: importing torch would take seconds."""
+    return {package: _version(package) for package in _PACKAGES} | {"python": platform.python_version()}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
