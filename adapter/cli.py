@@ -27,6 +27,7 @@ from adapter.installed_versions import installed_versions
 from adapter.serve import SAMPLE_PROMPT, RunningStack, Stopped, running_stack, stop_signals
 from adapter.torchserve.private_directory import NotPrivate
 from adapter.torchserve.probing import ProbeMismatch
+from adapter.torchserve.properties import PropertiesError
 from adapter.torchserve.server_process import CONFIG_FILE, DEFAULT_RUN_DIRECTORY, StartFailed
 from adapter.version_commands import RunDirectoryOption, version_commands
 from adapter.versions.desired_state import DesiredState
@@ -41,6 +42,7 @@ _EXPECTED = (
     ModelSourceError,
     NotPrivate,
     OSError,
+    PropertiesError,
     ProbeMismatch,
     RateLimitError,
     SigningKeyError,

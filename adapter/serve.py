@@ -24,7 +24,7 @@ from adapter.schema import DeltaEvent
 from adapter.settings import Settings
 from adapter.torchserve.ports import bind, check_torchserve_ports
 from adapter.torchserve.private_directory import claim_directory
-from adapter.torchserve.run_directory import read_properties
+from adapter.torchserve.properties import read_properties
 from adapter.torchserve.server_process import CONFIG_FILE, DEFAULT_RUN_DIRECTORY, StartFailed, TorchServeProcess
 from adapter.versions.desired_state import DesiredState, installed_state
 from adapter.versions.errors import ChangeRefused

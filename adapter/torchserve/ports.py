@@ -1,9 +1,12 @@
 """Whether the addresses that a start needs are free, said before anything is started, or others that are."""
 
+import errno
 import socket
 from collections.abc import Mapping
 from contextlib import ExitStack
 from urllib.parse import urlsplit
+
+from adapter.torchserve.properties import PropertiesError
 
 _TORCHSERVE_ADDRESSES = {
     "inference_address": "TorchServe's inference API",
@@ -12,10 +15,15 @@ _TORCHSERVE_ADDRESSES = {
     "grpc_inference_port": "TorchServe's gRPC inference API",
     "grpc_management_port": "TorchServe's gRPC management API",
 }
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class PortInUse(OSError):
     """The message names the port, what it is for, and what to do."""
+
+
+class AddressUnusable(OSError):
+    """The message names the host or the port, and says why nothing can listen there."""
 
 
 def bind(host: str, port: int, purpose: str, remedy: str) -> socket.socket:
@@ -26,13 +34,23 @@ def bind(host: str, port: int, purpose: str, remedy: str) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-    except OSError as error:
+    except (OSError, TypeError) as error:
         listener.close()
-        raise PortInUse(
-            f"Port {port} of {host}, for {purpose}, cannot be used: {error.strerror}. "
-            f"Stop what listens there (another torchbridge serve?), or {remedy}."
-        ) from error
+        raise _refusal(error, host, port, purpose, remedy) from error
     return listener
+
+
+def _refusal(error: OSError | TypeError, host: str, port: int, purpose: str, remedy: str) -> OSError:
+    if isinstance(error, TypeError):  # a name that cannot be encoded (socketmodule.c, idna_converter)
+        return AddressUnusable(f"{host!r}, for {purpose}, cannot be the name of a machine.")
+    where = f"Port {port} of {host}, for {purpose}, cannot be used: {error.strerror}."
+    if isinstance(error, socket.gaierror):
+        return AddressUnusable(f"{host!r}, for {purpose}, is no name that this machine knows: {error.strerror}.")
+    if error.errno == errno.EADDRNOTAVAIL:
+        return AddressUnusable(f"{where} {host} is not an address of this machine.")
+    if error.errno == errno.EADDRINUSE:
+        return PortInUse(f"{where} Stop what listens there (another torchbridge serve?), or {remedy}.")
+    return AddressUnusable(f"{where} To have another one, {remedy}.")
 
 
 def check_torchserve_ports(properties: Mapping[str, str]) -> None:
@@ -50,7 +68,24 @@ def free_addresses() -> dict[str, str]:
 
 
 def _address(properties: Mapping[str, str], key: str) -> tuple[str, int]:
+    value = _value(properties, key)
     if key.endswith("_port"):
-        return properties[key.removesuffix("port") + "address"], int(properties[key])
-    url = urlsplit(properties[key])
-    return url.hostname or "", url.port or 0
+        if not value.isdecimal():
+            raise PropertiesError(f"TorchServe's configuration has {value!r} as {key}: it must be a number.")
+        return _value(properties, key.removesuffix("port") + "address"), int(value)
+    try:
+        url = urlsplit(value)
+        port = _DEFAULT_PORTS[url.scheme] if url.port is None else url.port
+    except (ValueError, KeyError):
+        url, port = urlsplit(""), 0
+    if not url.hostname:
+        raise PropertiesError(
+            f"TorchServe's configuration has {value!r} as {key}: it must be like http://127.0.0.1:8080."
+        )
+    return url.hostname, port
+
+
+def _value(properties: Mapping[str, str], key: str) -> str:
+    if not properties.get(key):
+        raise PropertiesError(f"TorchServe's configuration has no {key}: take that of config.properties.")
+    return properties[key]

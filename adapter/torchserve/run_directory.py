@@ -62,7 +62,8 @@ class RunDirectory:
         # A stale key would be taken for this server's until it writes its own.
         self.key_file.unlink(missing_ok=True)
         # java.util.Properties takes the last of two lines with one key.
-        lines = [config.read_text(encoding="utf-8"), *(f"{key}={value}" for key, value in overrides.items()), ""]
+        # The empty line ends a last one that goes on (with a backslash).
+        lines = [config.read_text(encoding="utf-8"), "", *(f"{key}={value}" for key, value in overrides.items()), ""]
         self.config.unlink(missing_ok=True)  # an older one may be open to others
         with open(self.config, "w", encoding="utf-8", opener=open_private) as file:
             file.write("\n".join(lines))
@@ -85,9 +86,3 @@ class RunDirectory:
             "HF_HUB_OFFLINE": "1",
             COMPILED_STEPS_VARIABLE: inherited.get(COMPILED_STEPS_VARIABLE, str(COMPILED_STEPS)),
         }
-
-
-def read_properties(path: Path) -> dict[str, str]:
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
-    return {key.strip(): value.strip() for key, _, value in pairs}

@@ -21,7 +21,8 @@ from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.launcher import GRACE_SECONDS
 from adapter.torchserve.management_client import ManagementClient
 from adapter.torchserve.private_directory import NotPrivate
-from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError, read_properties
+from adapter.torchserve.properties import read_properties
+from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError
 from adapter.torchserve.worker_log import WorkerLog
 
 DEFAULT_RUN_DIRECTORY = PROJECT / ".torchbridge"

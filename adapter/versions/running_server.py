@@ -17,7 +17,8 @@ from adapter.settings import Settings
 from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.management_client import ManagementClient
 from adapter.torchserve.private_directory import claim_directory, open_private
-from adapter.torchserve.run_directory import RunDirectory, read_properties
+from adapter.torchserve.properties import read_properties
+from adapter.torchserve.run_directory import RunDirectory
 from adapter.torchserve.worker_log import WorkerLog
 from adapter.versions.errors import ServerBusy, ServerNotRunning
 from adapter.versions.journal import Journal

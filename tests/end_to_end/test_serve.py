@@ -16,7 +16,7 @@ import requests
 from adapter.archives.archive import DEFAULT_MODEL_CONFIG, PROJECT, build_archive
 from adapter.archives.archive_reader import read_record
 from adapter.schema import DoneEvent, ErrorCode, ErrorEvent
-from adapter.torchserve.run_directory import read_properties
+from adapter.torchserve.properties import read_properties
 from adapter.torchserve.server_process import CONFIG_FILE
 from tests.end_to_end.endless_model import write_endless_model
 from tests.end_to_end.gateway_calls import stream

@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from adapter.torchserve.ports import PortInUse, bind, check_torchserve_ports, free_addresses
-from adapter.torchserve.run_directory import read_properties
+from adapter.torchserve.ports import AddressUnusable, PortInUse, bind, check_torchserve_ports, free_addresses
+from adapter.torchserve.properties import PropertiesError, read_properties
 from adapter.torchserve.server_process import CONFIG_FILE
 
 
@@ -79,3 +79,42 @@ def test_what_is_accepted_sends_small_answers_at_once() -> None:
     # asyncio sets TCP_NODELAY on what it accepts from a socket of this protocol (base_events._set_nodelay).
     with bind("127.0.0.1", 0, "the gateway", "") as listener:
         assert listener.proto == socket.IPPROTO_TCP
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("no.such.host.invalid", r"'no\.such\.host\.invalid', for the gateway, is no name that this machine knows"),
+        ("ä..b", r"'ä\.\.b', for the gateway, cannot be the name of a machine"),
+        ("192.0.2.1", r"192\.0\.2\.1 is not an address of this machine"),
+    ],
+)
+def test_a_host_that_is_none_of_this_machine_is_said_to_be_that(host: str, words: str) -> None:
+    with pytest.raises(AddressUnusable, match=words) as refusal:
+        bind(host, 0, "the gateway", "choose another one with --port")
+    assert "Stop what listens there" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("inference_address", "management_address", "metrics_address", "grpc_inference_port", "grpc_management_port"),
+        *("grpc_inference_address", "grpc_management_address"),
+    ],
+)
+def test_a_line_that_is_missing_is_named(key: str) -> None:
+    properties = {name: value for name, value in free_properties().items() if name != key}
+    with pytest.raises(PropertiesError, match=f"has no {key}: take that of config.properties"):
+        check_torchserve_ports(properties)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *[("inference_address", value) for value in ("127.0.0.1:8080", "unix:/tmp/ts", "http://:8080", "http://h:x")],
+        ("grpc_inference_port", "seven"),
+    ],
+)
+def test_an_address_that_is_none_is_shown(key: str, value: str) -> None:
+    with pytest.raises(PropertiesError, match=f"has '{value}' as {key}: it must be "):
+        check_torchserve_ports(free_properties() | {key: value})

@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError, read_properties
+from adapter.torchserve.properties import read_properties
+from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError
 from adapter.torchserve.server_process import CONFIG_FILE, StartFailed, TorchServeProcess
 from tests.adapter.archives.throwaway_archive import ANSWERS, FAILS_TO_IMPORT, REFUSES, write_archive
 from tests.free_ports import torchserve_properties
@@ -187,6 +188,14 @@ def test_overrides_come_last_where_java_lets_them_win(directory: RunDirectory) -
 
     assert directory.config.read_text().endswith("\ntoken_expiration_min=0.05\n")
     assert read_properties(directory.config)["token_expiration_min"] == "0.05"
+
+
+def test_overrides_are_lines_of_their_own_whatever_the_last_line_is(directory: RunDirectory, tmp_path: Path) -> None:
+    config = tmp_path / "ours"
+    config.write_text("number_of_gpu=0\\")
+    directory.prepare(config, {"token_expiration_min": "5"})
+
+    assert read_properties(directory.config) == {"number_of_gpu": "0", "token_expiration_min": "5"}
 
 
 def test_what_an_earlier_run_left_is_removed(directory: RunDirectory) -> None:

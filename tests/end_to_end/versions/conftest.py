@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapter.serve import running_stack
-from adapter.torchserve.run_directory import read_properties
+from adapter.torchserve.properties import read_properties
 from adapter.torchserve.server_process import CONFIG_FILE
 from adapter.versions.deployment import DeploymentOptions, deploy
 from adapter.versions.recovery import changing
