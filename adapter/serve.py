@@ -59,8 +59,12 @@ class Stopped(BaseException):
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[None]:
-    """Turns the first of these signals into Stopped, and ignores further ones: the stop is on its way."""
-    watched = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    """Turns the first of these signals into Stopped, and ignores further ones: the stop is on its way.
+
+    One that was ignored before stays so: by nohup it is the terminal's end, by a shell's `&` Ctrl-C.
+    """
+    known = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    watched = [each for each in known if signal.getsignal(each) is not signal.SIG_IGN]
 
     def stop(signal_number: int, _: object) -> NoReturn:
         for each in watched:

@@ -1,5 +1,6 @@
 """Who runs on this machine."""
 
+import signal
 from pathlib import Path
 
 import psutil
@@ -15,3 +16,8 @@ def processes_of(run_directory: Path) -> list[psutil.Process]:
         except psutil.Error:
             continue
     return found
+
+
+def hear_interrupts() -> None:
+    """A shell that starts the tests in the background lets them, and what they start, ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)

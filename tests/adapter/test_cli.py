@@ -21,6 +21,7 @@ from adapter.errors import UpstreamUnavailable
 from adapter.serve import Stopped, stop_signals
 from adapter.torchserve.ports import bind
 from adapter.torchserve.server_process import StartFailed
+from tests.processes import hear_interrupts
 
 
 class FakeStack:
@@ -35,6 +36,16 @@ class FakeStack:
 
     def sample(self) -> Iterator[str]:
         yield from (", there", " was a fox.")
+
+
+@pytest.fixture
+def hears_all_signals() -> Iterator[None]:
+    """As in the foreground of a terminal, wherever the tests run."""
+    before = {each: signal.signal(each, signal.SIG_DFL) for each in (signal.SIGTERM, signal.SIGHUP)}
+    hear_interrupts()
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
 
 
 def fail(error: BaseException) -> NoReturn:
@@ -109,6 +120,7 @@ def test_serve_shows_the_stages_a_sample_the_address_and_a_command(
     )
 
 
+@pytest.mark.usefixtures("hears_all_signals")
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stop_in_the_middle_of_the_start_is_no_success(
     monkeypatch: pytest.MonkeyPatch, signal_number: signal.Signals
@@ -248,6 +260,24 @@ def test_serve_shows_what_the_gateway_logs(monkeypatch: pytest.MonkeyPatch, caps
     assert [line.partition(" INFO ")[2] for line in lines] == ["a request", "one that was ended by the stop"]
 
 
+def send_within_stop_signals(*signals: signal.Signals) -> None:
+    with stop_signals():
+        for each in signals:
+            os.kill(os.getpid(), each)
+
+
+@pytest.mark.usefixtures("hears_all_signals")
+@pytest.mark.parametrize("ignored", [signal.SIGHUP, signal.SIGINT], ids=["by nohup", "by a shell's &"])
+def test_a_signal_that_was_ignored_at_the_start_stays_ignored(ignored: signal.Signals) -> None:
+    signal.signal(ignored, signal.SIG_IGN)
+    with pytest.raises(Stopped) as stopped:
+        send_within_stop_signals(ignored, signal.SIGTERM)
+
+    assert stopped.value.signal_number == signal.SIGTERM
+    assert signal.getsignal(ignored) is signal.SIG_IGN
+
+
+@pytest.mark.usefixtures("hears_all_signals")
 def test_a_second_signal_does_not_disturb_the_stop() -> None:
     def impatient() -> None:
         with stop_signals():

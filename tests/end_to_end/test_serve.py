@@ -21,7 +21,7 @@ from adapter.torchserve.server_process import CONFIG_FILE
 from tests.end_to_end.endless_model import write_endless_model
 from tests.end_to_end.gateway_calls import stream
 from tests.free_ports import torchserve_properties
-from tests.processes import processes_of
+from tests.processes import hear_interrupts, processes_of
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.torchserve
@@ -115,6 +115,7 @@ def test_a_stop_lets_short_answers_end_and_tells_long_ones(
 def test_an_interrupt_in_the_middle_of_the_start_leaves_nothing_behind(
     serve: Serve, tmp_path: Path, stage: str
 ) -> None:
+    hear_interrupts()
     process = serve()
     read_until(process, stage)
     process.send_signal(signal.SIGINT)
