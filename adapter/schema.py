@@ -181,7 +181,7 @@ ERROR_CATALOGUE: dict[ErrorCode, ErrorKind] = {
     ErrorCode.PROMPT_TOO_LONG: ErrorKind(422, "The prompt does not fit into the model's context"),
     ErrorCode.MALFORMED_JSON: ErrorKind(400, "The body is not JSON"),
     ErrorCode.UNAUTHORIZED: ErrorKind(401, "A valid API key is needed"),
-    ErrorCode.FORBIDDEN: ErrorKind(403, "This API key may not do that"),
+    ErrorCode.FORBIDDEN: ErrorKind(403, "This is not allowed here"),
     ErrorCode.NOT_FOUND: ErrorKind(404, "There is nothing at this address"),
     ErrorCode.MODEL_NOT_FOUND: ErrorKind(404, "There is no such model"),
     ErrorCode.VERSION_NOT_FOUND: ErrorKind(404, "There is no such model version"),
