@@ -24,6 +24,7 @@ from adapter.http.documented_api import PROBLEM_ANSWERS, DocumentedApi
 from adapter.http.generation_routes import generation_routes
 from adapter.http.known_hosts import KnownHosts
 from adapter.http.lasting_answer import LastingAnswers
+from adapter.http.methods import HeadAsGet
 from adapter.http.model_routes import model_routes
 from adapter.http.operator_routes import operator_routes
 from adapter.http.problem_responses import install_problem_responses
@@ -87,6 +88,7 @@ def create_app(
     app.state.shutdown = shutdown
     app.state.control = control_app(registry, traffic, admission, canaries)
     app.add_middleware(LastingAnswers)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(Authentication, keys=ApiKeys.configured(settings.api_keys, settings.api_keys_file))
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CROSS_ORIGIN)

@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from adapter.errors import Internal, MethodNotAllowed, NotFound, TorchbridgeError
+from adapter.http.methods import allowed, options_answer
 from adapter.http.openai_problem import OpenAIProblem, is_openai
 from adapter.invalid_fields import invalid_request
 
@@ -46,9 +47,14 @@ def install_problem_responses(app: FastAPI) -> None:
     async def on_framework_error(request: Request, error: HTTPException) -> Response:
         if isinstance(error.__cause__, TorchbridgeError):  # FastAPI makes a 400 of what is raised while it reads a body
             return problem_response(error.__cause__, request.scope)
+        headers = dict(error.headers or {})
+        if "Allow" in headers:
+            headers["Allow"] = allowed(headers["Allow"])
+        if request.method == "OPTIONS" and ("Allow" in headers or request.scope["path"] == "*"):
+            return options_answer(headers.get("Allow"))  # no route takes it, and so the router has refused it
         kind, detail = _ERROR_BY_STATUS.get(error.status_code, (Internal, "The gateway failed on this request."))
         response = problem_response(kind(detail, cause=str(error)), request.scope)
-        response.headers.update(error.headers or {})
+        response.headers.update(headers)
         return response
 
     @app.exception_handler(RequestValidationError)

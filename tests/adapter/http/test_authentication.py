@@ -127,11 +127,6 @@ async def test_a_key_in_another_place_is_no_key(client: httpx.AsyncClient, heade
     assert (await client.get(f"/models?api_key={KEY}", headers={header: f"Bearer {KEY}"})).status_code == 401
 
 
-async def test_a_preflight_request_is_no_exception(client: httpx.AsyncClient) -> None:
-    headers = {"origin": "http://elsewhere", "access-control-request-method": "POST"}
-    assert (await client.options("/generate", headers=headers)).status_code == 401
-
-
 def exchange(server: tuple[Inside, int], request: bytes) -> tuple[bytes, list[str]]:
     """The status with which a real server answers these very bytes, and who came in."""
     inside, port = server

@@ -41,22 +41,59 @@ def ask(address: str, path: str, method: str) -> httpx.Response:
     return answer
 
 
+def all_methods(path: str) -> set[str]:
+    return TAKEN[path] | {"OPTIONS"} | (SAFE if "GET" in TAKEN[path] else set())
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("path", sorted(TAKEN))
 def test_every_method_has_its_typed_answer(address: str, path: str, method: str) -> None:
     answer = ask(address, path, method)
-    if method in TAKEN[path] & SAFE:
+    if method in all_methods(path) & SAFE:
         assert answer.status_code == (307 if path == "/" else 200)
+        return
+    if method == "OPTIONS":
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert set(answer.headers["allow"].split(", ")) == all_methods(path)
         return
     status, code = (415, "unsupported_media_type") if method in TAKEN[path] else (405, "method_not_allowed")
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
     if status == 405:
-        assert set(answer.headers["allow"].split(", ")) == TAKEN[path]
+        assert set(answer.headers["allow"].split(", ")) == all_methods(path)
     if method == "HEAD":
         assert not answer.content
     else:
         assert Problem.model_validate_json(answer.content).code == code
+
+
+@pytest.mark.parametrize("path", sorted(path for path in TAKEN if "GET" in TAKEN[path]))
+def test_the_head_of_an_answer_is_that_of_the_whole(address: str, path: str) -> None:
+    head, whole = (ask(address, path, method) for method in ("HEAD", "GET"))
+    changing = {"date", "x-request-id"} | ({"content-length"} if path == "/metrics" else set())
+    told, all_of_it = (
+        {name: value for name, value in answer.headers.items() if name not in changing} for answer in (head, whole)
+    )
+    assert (head.status_code, told, head.content) == (whole.status_code, all_of_it, b"")
+
+
+def test_a_connection_lasts_beyond_a_head_without_a_body(address: str) -> None:
+    head = b"HEAD /readyz HTTP/1.1\r\nHost: gateway\r\n"
+    answer, _ = raw_answer(address, head + b"\r\n" + head + b"Connection: close\r\n\r\n")
+    assert (answer.status, answer.headers["connection"]) == (200, None)
+
+
+def test_no_route_takes_options_which_need_no_key() -> None:
+    assert not [path for path in TAKEN if "OPTIONS" in TAKEN[path]]
+
+
+@pytest.mark.parametrize(
+    "request_line", ["OPTIONS / HTTP/1.0", "OPTIONS * HTTP/1.1\r\nHost: gateway", "OPTIONS /livez HTTP/1.0"]
+)
+def test_the_first_question_of_a_load_balancer_is_answered(address: str, request_line: str) -> None:
+    answer, body = raw_answer(address, f"{request_line}\r\n\r\n".encode())
+    assert (answer.status, body) == (204, b"")
+    assert {"GET", "HEAD", "OPTIONS"} <= set(answer.headers["allow"].split(", "))
 
 
 @pytest.mark.parametrize(

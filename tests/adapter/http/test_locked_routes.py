@@ -47,7 +47,9 @@ async def test_every_address_and_method_needs_a_key_but_the_open_ones(gateway: F
     let_in = {request for request, status in answers.items() if status != 401}
 
     assert {"/generate", "/generate/stream", "/models/tiny", "/v1/chat/completions", "/docs/assets/tiny"} <= paths
-    assert let_in == {(method, path) for method in ("GET", "HEAD") for path in OPEN_PATHS}
+    asked = {("OPTIONS", path) for path in paths}
+    assert let_in == asked | {(method, path) for method in ("GET", "HEAD") for path in OPEN_PATHS}
+    assert {answers[question] for question in asked} == {204, 404}
 
 
 async def test_with_a_key_the_same_addresses_answer_as_ever(gateway: FastAPI) -> None:
