@@ -1,9 +1,9 @@
 """Everything that can go wrong, as one exception tree, and the table that translates TorchServe into it.
 
 TorchbridgeError
-├── the caller's:   InvalidRequest · PromptTooLong · MalformedJson · Unauthorized · Forbidden · NotFound ·
-│                   ModelNotFound · VersionNotFound · MethodNotAllowed · RequestTimeout · Conflict ·
-│                   PayloadTooLarge · UnsupportedMediaType · RateLimited · Cancelled
+├── the caller's:   InvalidRequest · PromptTooLong · MalformedJson · MalformedHttp · Unauthorized · Forbidden ·
+│                   NotFound · ModelNotFound · VersionNotFound · MethodNotAllowed · RequestTimeout · Conflict ·
+│                   PayloadTooLarge · AddressTooLong · UnsupportedMediaType · RateLimited · HeadersTooLarge · Cancelled
 └── the server's:   Internal · WorkerDied · GenerationFailed · UpstreamProtocol · Overloaded · ModelNotReady ·
                     UpstreamUnavailable (KeyRefused) · ShuttingDown · OutOfMemory · DeadlineExceeded
 """
@@ -88,6 +88,10 @@ class MalformedJson(TorchbridgeError):
     code = ErrorCode.MALFORMED_JSON
 
 
+class MalformedHttp(TorchbridgeError):
+    code = ErrorCode.MALFORMED_HTTP
+
+
 class Unauthorized(TorchbridgeError):
     code = ErrorCode.UNAUTHORIZED
 
@@ -124,12 +128,20 @@ class PayloadTooLarge(TorchbridgeError):
     code = ErrorCode.PAYLOAD_TOO_LARGE
 
 
+class AddressTooLong(TorchbridgeError):
+    code = ErrorCode.ADDRESS_TOO_LONG
+
+
 class UnsupportedMediaType(TorchbridgeError):
     code = ErrorCode.UNSUPPORTED_MEDIA_TYPE
 
 
 class RateLimited(TorchbridgeError):
     code = ErrorCode.RATE_LIMITED
+
+
+class HeadersTooLarge(TorchbridgeError):
+    code = ErrorCode.HEADERS_TOO_LARGE
 
 
 class Cancelled(TorchbridgeError):

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
 
 from adapter.control.app import control_app
 from adapter.generation.admission import Admission
@@ -18,7 +17,6 @@ from adapter.generation.text_generator import TextGenerator
 from adapter.generation.traffic import Traffic
 from adapter.http.api_keys import ApiKeys
 from adapter.http.authentication import Authentication
-from adapter.http.cross_origin import CROSS_ORIGIN
 from adapter.http.docs_page import install_docs
 from adapter.http.documented_api import PROBLEM_ANSWERS, DocumentedApi
 from adapter.http.generation_routes import generation_routes
@@ -90,11 +88,14 @@ def create_app(
     app.add_middleware(LastingAnswers)
     app.add_middleware(HeadAsGet)
     app.add_middleware(Authentication, keys=ApiKeys.configured(settings.api_keys, settings.api_keys_file))
-    if settings.cors_origins:
-        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **CROSS_ORIGIN)
     if host_names is not None and not settings.asks_for_keys:
         app.add_middleware(KnownHosts, names=host_names)
-    app.add_middleware(RequestEnvelope, max_body_bytes=settings.max_body_bytes, body_timeout=settings.body_timeout)
+    app.add_middleware(
+        RequestEnvelope,
+        max_body_bytes=settings.max_body_bytes,
+        body_timeout=settings.body_timeout,
+        cors_origins=settings.cors_origins,
+    )
     install_problem_responses(app)
     install_docs(app)
     app.include_router(generation_routes(generator, shutdown, settings))

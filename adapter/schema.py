@@ -143,6 +143,7 @@ class ErrorCode(StrEnum):
     INVALID_REQUEST = "invalid_request"
     PROMPT_TOO_LONG = "prompt_too_long"
     MALFORMED_JSON = "malformed_json"
+    MALFORMED_HTTP = "malformed_http"
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
@@ -152,8 +153,10 @@ class ErrorCode(StrEnum):
     REQUEST_TIMEOUT = "request_timeout"
     CONFLICT = "conflict"
     PAYLOAD_TOO_LARGE = "payload_too_large"
+    ADDRESS_TOO_LONG = "address_too_long"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     RATE_LIMITED = "rate_limited"
+    HEADERS_TOO_LARGE = "headers_too_large"
     CANCELLED = "cancelled"
     INTERNAL = "internal"
     WORKER_DIED = "worker_died"
@@ -180,6 +183,7 @@ ERROR_CATALOGUE: dict[ErrorCode, ErrorKind] = {
     ErrorCode.INVALID_REQUEST: ErrorKind(422, "The request is not valid"),
     ErrorCode.PROMPT_TOO_LONG: ErrorKind(422, "The prompt does not fit into the model's context"),
     ErrorCode.MALFORMED_JSON: ErrorKind(400, "The body is not JSON"),
+    ErrorCode.MALFORMED_HTTP: ErrorKind(400, "The request is not valid HTTP"),
     ErrorCode.UNAUTHORIZED: ErrorKind(401, "A valid API key is needed"),
     ErrorCode.FORBIDDEN: ErrorKind(403, "This is not allowed here"),
     ErrorCode.NOT_FOUND: ErrorKind(404, "There is nothing at this address"),
@@ -189,8 +193,10 @@ ERROR_CATALOGUE: dict[ErrorCode, ErrorKind] = {
     ErrorCode.REQUEST_TIMEOUT: ErrorKind(408, "The request took too long to arrive", retryable=True, retry_after=1),
     ErrorCode.CONFLICT: ErrorKind(409, "That already exists"),
     ErrorCode.PAYLOAD_TOO_LARGE: ErrorKind(413, "The request body is too large"),
+    ErrorCode.ADDRESS_TOO_LONG: ErrorKind(414, "The request's address is too long"),
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: ErrorKind(415, "The request body must be JSON"),
     ErrorCode.RATE_LIMITED: ErrorKind(429, "Too many requests with this API key", retryable=True, retry_after=1),
+    ErrorCode.HEADERS_TOO_LARGE: ErrorKind(431, "The request's headers are too large"),
     ErrorCode.CANCELLED: ErrorKind(499, "The caller went away"),
     ErrorCode.INTERNAL: ErrorKind(500, "The gateway failed"),
     ErrorCode.WORKER_DIED: ErrorKind(502, "The model's worker died", retryable=True, retry_after=2),

@@ -1,22 +1,34 @@
-"""uvicorn's HTTP/1.1, but for two things: the head of a request has a deadline, and a refusal is a Problem like all."""
+"""uvicorn's HTTP/1.1, but for three things: the head of a request has a deadline, a refusal is a Problem like all, and
+what is read is for Connection to say.
+"""
 
 import asyncio
 import logging
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from adapter.errors import InvalidRequest, RequestTimeout, TorchbridgeError
+from adapter.errors import MalformedHttp, RequestTimeout, TorchbridgeError
+from adapter.http.connection import Connection
 from adapter.http.problem_responses import CONTENT_TYPE
 
 _log = logging.getLogger(__name__)
+# Its warnings are of what anybody sends; they have no id, and advise to install packages. Its errors are ours.
+_uvicorn_errors = logging.getLogger("uvicorn.error.connection")
+_uvicorn_errors.setLevel(logging.ERROR)
 
 
 class HttpProtocol(H11Protocol):
     head_timeout: ClassVar[float] = 10  # seconds, from the connection or the first byte of a further request
     _head_timer: asyncio.TimerHandle | None = None
+    conn: Connection
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.conn = Connection()
+        self.logger = _uvicorn_errors
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -29,13 +41,23 @@ class HttpProtocol(H11Protocol):
         if self.conn.their_state is not h11.IDLE:
             self._stop_head_timer()
 
+    def handle_events(self) -> None:
+        super().handle_events()
+        if self.conn.is_body_held:
+            self.loop.call_soon(self._read_body)  # the application has its turn before
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn calls for all that h11 does not take."""
-        self._refuse(InvalidRequest("The request is not valid HTTP/1.1.", cause=msg))
+        self._refuse(self.conn.refusal or MalformedHttp("The request is not valid HTTP/1.1.", cause=msg))
+
+    def _read_body(self) -> None:
+        self.conn.is_body_held = False
+        if not self.transport.is_closing():
+            self.handle_events()
 
     def _start_head_timer(self) -> None:
         self._head_timer = self.loop.call_later(self.head_timeout, self._end_wait_for_head)

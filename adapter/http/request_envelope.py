@@ -5,18 +5,21 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Collection
 
 from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from adapter.errors import InvalidRequest, NotFound, TorchbridgeError, typed
+from adapter.errors import AddressTooLong, HeadersTooLarge, NotFound, TorchbridgeError, typed
+from adapter.http.cross_origin import CROSS_ORIGIN
 from adapter.http.limited_body import LimitedBody
 from adapter.http.problem_responses import problem_response
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _MAX_HEADERS = 100
-_MAX_HEAD_BYTES = 16 * 2**10
-_MAX_LINE_BYTES = 8 * 2**10  # of the head: the address, or one header
+_MAX_HEADERS_BYTES = 16 * 2**10
+_MAX_ADDRESS_BYTES = _MAX_HEADER_BYTES = 8 * 2**10
 
 _log = logging.getLogger(__name__)
 
@@ -27,9 +30,12 @@ class RequestEnvelope:
     Gives the routes `request.state.request_id` and `request.state.received_at` (seconds, monotonic).
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int, body_timeout: float) -> None:
-        """`body_timeout` is in seconds, for the whole body."""
+    def __init__(
+        self, app: ASGIApp, max_body_bytes: int, body_timeout: float, cors_origins: Collection[str] = ()
+    ) -> None:
+        """`body_timeout` is in seconds, for the whole body. Pages of `cors_origins` can read every answer."""
         self._app = app
+        self._answer = CORSMiddleware(self._run, cors_origins, **CROSS_ORIGIN) if cors_origins else self._run
         self._max_body_bytes = max_body_bytes
         self._body_timeout = body_timeout
 
@@ -58,18 +64,30 @@ class RequestEnvelope:
             await send(message)
 
         try:
-            _check_head(scope, headers)
-            await self._app(scope, body.receive, send_with_headers)
-        except Exception as error:
-            if not isinstance(error, TorchbridgeError):
-                _log.exception("%s failed", request_id)
-            if status:
-                raise  # the answer has begun: all that is left is to cut it
-            await problem_response(typed(error), scope)(scope, receive, send_with_headers)
+            await self._answer(scope, body.receive, send_with_headers)
         finally:
             path = scope["raw_path"].decode("ascii", "backslashreplace")
             caller, seconds = scope["state"].get("caller", "-"), time.monotonic() - received_at
             _log.info("%s %s %s %s %d %.3f s", request_id, caller, scope["method"], path, status, seconds)
+
+    async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The application's answer, or a Problem in its place."""
+        has_begun = False
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            _check_head(scope, Headers(scope=scope))
+            await self._app(scope, receive, send_and_note)
+        except Exception as error:
+            if not isinstance(error, TorchbridgeError):
+                _log.exception("%s failed", scope["state"]["request_id"])
+            if has_begun:
+                raise  # all that is left is to cut it
+            await problem_response(typed(error), scope)(scope, receive, send)
 
 
 def _request_id(received: list[str]) -> str:
@@ -79,13 +97,15 @@ def _request_id(received: list[str]) -> str:
 
 
 def _check_head(scope: Scope, headers: Headers) -> None:
-    """Refuses what uvicorn lets through: a head of any size if it comes in one piece, two lengths for one body."""
-    lines = [len(scope["raw_path"]) + len(scope["query_string"])]
-    lines += [len(name) + len(value) for name, value in headers.raw]
-    if len(headers.raw) > _MAX_HEADERS or sum(lines) > _MAX_HEAD_BYTES or max(lines) > _MAX_LINE_BYTES:
-        raise InvalidRequest("The request's address or headers are too long, or too many.")
-    if "transfer-encoding" in headers and "content-length" in headers:
-        raise InvalidRequest("The request has a Content-Length and a Transfer-Encoding: it must have one of them.")
+    if len(scope["raw_path"]) + len(scope["query_string"]) > _MAX_ADDRESS_BYTES:
+        raise AddressTooLong(f"The request's address has more than {_MAX_ADDRESS_BYTES} bytes.")
+    lines = [len(name) + len(value) for name, value in headers.raw]
+    if max(lines, default=0) > _MAX_HEADER_BYTES:
+        raise HeadersTooLarge(f"A header of the request has more than {_MAX_HEADER_BYTES} bytes.")
+    if len(lines) > _MAX_HEADERS or sum(lines) > _MAX_HEADERS_BYTES:
+        raise HeadersTooLarge(
+            f"The request has more than {_MAX_HEADERS} headers or {_MAX_HEADERS_BYTES} bytes of them."
+        )
     if scope["path"].endswith("\n"):  # "$" in Starlette's patterns also matches before it
         raise NotFound("There is nothing at this address. See /docs for what there is.")
 

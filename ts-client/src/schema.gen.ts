@@ -43,7 +43,7 @@ export interface components {
             response: components["schemas"]["GenerationResponse"];
         };
         /** @enum {string} */
-        ErrorCode: "invalid_request" | "prompt_too_long" | "malformed_json" | "unauthorized" | "forbidden" | "not_found" | "model_not_found" | "version_not_found" | "method_not_allowed" | "request_timeout" | "conflict" | "payload_too_large" | "unsupported_media_type" | "rate_limited" | "cancelled" | "internal" | "worker_died" | "generation_failed" | "upstream_protocol" | "overloaded" | "model_not_ready" | "upstream_unavailable" | "shutting_down" | "out_of_memory" | "deadline_exceeded";
+        ErrorCode: "invalid_request" | "prompt_too_long" | "malformed_json" | "malformed_http" | "unauthorized" | "forbidden" | "not_found" | "model_not_found" | "version_not_found" | "method_not_allowed" | "request_timeout" | "conflict" | "payload_too_large" | "address_too_long" | "unsupported_media_type" | "rate_limited" | "headers_too_large" | "cancelled" | "internal" | "worker_died" | "generation_failed" | "upstream_protocol" | "overloaded" | "model_not_ready" | "upstream_unavailable" | "shutting_down" | "out_of_memory" | "deadline_exceeded";
         ErrorEvent: {
             /**
              * @default error

@@ -101,6 +101,7 @@ describe("ErrorCode", () => {
       case "invalid_request":
       case "prompt_too_long":
       case "malformed_json":
+      case "malformed_http":
       case "unauthorized":
       case "forbidden":
       case "not_found":
@@ -110,8 +111,10 @@ describe("ErrorCode", () => {
       case "request_timeout":
       case "conflict":
       case "payload_too_large":
+      case "address_too_long":
       case "unsupported_media_type":
       case "rate_limited":
+      case "headers_too_large":
       case "cancelled":
         return true;
       case "internal":

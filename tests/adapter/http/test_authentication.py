@@ -158,8 +158,9 @@ def exchange(server: tuple[Inside, int], request: bytes) -> tuple[bytes, list[st
         "@livez",
         "*",
         "http://gateway/generate",
-        "http://gateway/livez",
-        "http://x/livez?/../generate",
+        "http://livez/generate",
+        "http://gateway/livez/../generate",
+        "http://gateway@x/livez",
         "/docs/assets/../../generate",
         "/docs/assets/%2e%2e/%2e%2e/generate",
         "/docs/assets/redoc.standalone.js",
@@ -171,7 +172,7 @@ def exchange(server: tuple[Inside, int], request: bytes) -> tuple[bytes, list[st
 def test_no_target_leads_around_the_door(server: tuple[Inside, int], method: str, target: str) -> None:
     request = f"{method} {target} HTTP/1.1\r\nHost: gateway\r\nContent-Length: 2\r\n\r\n{{}}"
     status, callers = exchange(server, request.encode())
-    assert status in {b"401", b"422"}
+    assert status in {b"401", b"400"}
     assert callers == []
 
 
@@ -180,7 +181,7 @@ def test_no_target_leads_around_the_door(server: tuple[Inside, int], method: str
 )
 def test_no_host_leads_around_the_door(server: tuple[Inside, int], host: str) -> None:
     status, callers = exchange(server, f"GET /models HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
-    assert status in {b"401", b"422"}
+    assert status in {b"401", b"400"}
     assert callers == []
 
 
@@ -192,8 +193,9 @@ async def test_no_other_header_leads_around_the_door(client: httpx.AsyncClient, 
     assert inside.callers == []
 
 
-def test_an_open_address_stays_itself_when_it_is_encoded(server: tuple[Inside, int]) -> None:
-    request = b"GET /%6civez HTTP/1.1\r\nHost: gateway\r\n\r\n"
+@pytest.mark.parametrize("target", ["/%6civez", "http://gateway/livez", "HTTPS://x:1/livez?/../generate", "http://x"])
+def test_an_open_address_stays_itself_however_it_is_written(server: tuple[Inside, int], target: str) -> None:
+    request = f"GET {target} HTTP/1.1\r\nHost: gateway\r\n\r\n".encode()
     assert exchange(server, request) == (b"200", ["anonymous"])
 
 

@@ -110,8 +110,10 @@ def test_an_unknown_address_is_a_problem(address: str, path: str) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("target", ["http://evil/livez", "http://evil@gateway/livez", "@evil/livez", "*", "evil:443"])
-def test_a_target_that_names_a_host_leads_nowhere(address: str, target: str) -> None:
+@pytest.mark.parametrize(
+    "target", ["http://evil@gateway/livez", "ftp://evil/livez", "http:///livez", "@evil/livez", "*", "evil:443"]
+)
+def test_a_target_that_is_no_address_leads_nowhere(address: str, target: str) -> None:
     answer, body = raw_answer(address, f"GET {target} HTTP/1.1\r\nHost: gateway\r\n\r\n".encode())
     assert (answer.status, Problem.model_validate_json(body).code) == (404, "not_found")
 

@@ -38,7 +38,7 @@ def connect(address: str) -> socket.socket:
 def test_what_is_not_http_is_a_problem(address: str, request_bytes: bytes) -> None:
     answer, body = raw_answer(address, request_bytes)
     problem = Problem.model_validate_json(body)
-    assert (answer.status, problem.code) == (422, "invalid_request")
+    assert (answer.status, problem.code) == (400, "malformed_http")
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["x-request-id"] == problem.request_id
 
