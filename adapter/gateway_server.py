@@ -35,7 +35,14 @@ class GatewayServer(uvicorn.Server):
         self._begin_shutdown = partial(app.state.shutdown.begin, settings.shutdown_grace)
         longest = math.ceil(settings.shutdown_grace) + _LAST_WORDS_SECONDS
         doors = TwoDoors(app, app.state.control)
-        super().__init__(server_config(doors, log_level="warning", timeout_graceful_shutdown=longest))
+        super().__init__(
+            server_config(
+                doors,
+                log_level="warning",
+                timeout_graceful_shutdown=longest,
+                timeout_keep_alive=settings.keep_alive_timeout,
+            )
+        )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._begin_shutdown()

@@ -94,6 +94,10 @@ class Settings(BaseSettings):
     request_timeout: Seconds = Field(default=600, description="Callers may ask for less: X-Request-Timeout.")
     first_token_timeout: Seconds = Field(default=300, description="And for less: X-First-Token-Timeout.")
     body_timeout: Seconds = Field(default=30, description="For the whole body of a request to arrive.")
+    keep_alive_timeout: PositiveInt = Field(
+        default=75,
+        description="Seconds. Longer than a proxy in front keeps its connections: nginx and ALB 60, aiohttp 15.",
+    )
     silence_timeout: Seconds = Field(default=60, description="Without an event from a running worker.")
     heartbeat_interval: Seconds = Field(default=15, description="Between comments in a stream without events.")
     shutdown_grace: Seconds = Field(default=10, description="For the answers that are being written.")
