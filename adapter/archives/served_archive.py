@@ -20,15 +20,17 @@ class ServedArchive(NamedTuple):
 
     contract: int = CONTRACT_VERSION
     sampling_defaults: SamplingDefaults = SamplingDefaults()
+    stored_at: int = 0  # Unix time: when its file was written into the store, which is when it was deployed
 
 
 def read_served_archive(archive: Path) -> ServedArchive | None:
     """Nothing where the file cannot be read, or is none that torchbridge packed. A file is read once."""
     try:
         status = archive.stat()
-        return _read(archive, (status.st_ino, status.st_size, status.st_mtime_ns))
+        read = _read(archive, (status.st_ino, status.st_size, status.st_mtime_ns))
     except OSError:  # which may pass, and is not remembered
         return None
+    return read and read._replace(stored_at=int(status.st_mtime))
 
 
 @lru_cache(_REMEMBERED)

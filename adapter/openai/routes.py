@@ -19,7 +19,7 @@ from adapter.openai.schema import ChatCompletionRequest, CompletionRequest, Open
 from adapter.openai.translation import from_chat, from_completion, model_and_version
 from adapter.schema import GenerationRequest
 from adapter.settings import Settings
-from adapter.torchserve.model_registry import ModelRegistry
+from adapter.torchserve.model_registry import ModelRegistry, PinnedVersion
 
 
 def openai_routes(
@@ -38,12 +38,11 @@ def openai_routes(
 
     @router.get("/models")
     async def list_models() -> dict[str, Any]:
-        return {"object": "list", "data": [_model(model.name) for model in await registry.models()]}
+        return {"object": "list", "data": [_model(each.model, each) for each in await registry.defaults()]}
 
     @router.get("/models/{model_id:path}")
     async def retrieve_model(model_id: str) -> dict[str, Any]:
-        await registry.resolve(*model_and_version(model_id))
-        return _model(model_id)
+        return _model(model_id, await registry.resolve(*model_and_version(model_id)))
 
     async def answer(
         kind: Kind, body: OpenAIRequest, request: GenerationRequest, call: Call, http: Request
@@ -61,5 +60,6 @@ def openai_routes(
     return router
 
 
-def _model(model_id: str) -> dict[str, Any]:
-    return {"id": model_id, "object": "model", "created": 0, "owned_by": "torchbridge"}  # archives have no date
+def _model(model_id: str, version: PinnedVersion) -> dict[str, Any]:
+    created = version.archive.stored_at  # archives have no date of their own: the same bytes at any time
+    return {"id": model_id, "object": "model", "created": created, "owned_by": "torchbridge"}

@@ -55,6 +55,11 @@ class ModelRegistry:
         """As TorchServe describes them after this call, and as every later request will find them."""
         return tuple(served.model for served in (await self._models.get_newer()).values())
 
+    async def defaults(self) -> tuple[PinnedVersion, ...]:
+        """The default version of each model, ready or not."""
+        served = (await self._current()).values()
+        return tuple(pinned[model.default_version] for model, pinned, _ in served if model.default_version in pinned)
+
     async def model(self, name: str) -> Model:
         models = await self._current()
         return _find_model(models if name in models else await self._models.get(_WAIT_FROM), name).model

@@ -1,5 +1,8 @@
 import asyncio
 import json
+import os
+import shutil
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -9,10 +12,14 @@ import pytest
 from openai import BaseModel
 
 from adapter.errors import GenerationFailed, Overloaded, WorkerDied
+from adapter.gateway import create_app
 from adapter.openai.answers import CHAT, TEXT, Chunks, Kind, completion
 from adapter.schema import ChatMessage, DoneEvent, WorkerRequest
+from adapter.settings import Settings
+from adapter.torchserve.model_registry import ModelRegistry
 from tests.adapter.gateway_calls import FIRST, START, wait_for_ever
 from tests.fakes import FakeInference, FakeManagement, answer_to, wait_for
+from tests.frozen_archives import PLAIN
 
 COMPLETIONS = "/v1/completions", {"model": "tiny", "prompt": "Once"}
 CHATS = "/v1/chat/completions", {"model": "tiny", "messages": [{"role": "user", "content": "Hello"}]}
@@ -155,6 +162,29 @@ async def test_models_are_listed_by_their_names(client: httpx.AsyncClient, manag
 @pytest.mark.parametrize("model", ["tiny", "tiny@1.0"])
 async def test_a_model_is_found_by_its_name_with_and_without_a_version(client: httpx.AsyncClient, model: str) -> None:
     assert (await client.get(f"/v1/models/{model}")).json()["id"] == model
+
+
+async def test_a_model_was_created_when_its_version_was_deployed(management: FakeManagement, tmp_path: Path) -> None:
+    management.served = {"tiny": {"1.0": 1, "2.0": 1}, "gone": {"1.0": 1}}
+    for version, deployed_at in (("1.0", 1_700_000_000), ("2.0", 1_800_000_000)):
+        archive = shutil.copyfile(PLAIN, tmp_path / f"tiny-{version}.mar")
+        os.utime(archive, (deployed_at, deployed_at))
+    app = create_app(Settings(), inference=FakeInference(), registry=ModelRegistry(management, None, tmp_path))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        listed = {each["id"]: each["created"] for each in (await client.get("/v1/models")).json()["data"]}
+        second = (await client.get("/v1/models/tiny@2.0")).json()["created"]
+    assert (listed, second) == ({"tiny": 1_700_000_000, "gone": 0}, 1_800_000_000)
+
+
+async def test_a_version_that_is_deployed_again_is_a_new_one(management: FakeManagement, tmp_path: Path) -> None:
+    archive = shutil.copyfile(PLAIN, tmp_path / "tiny-1.0.mar")
+    registry = ModelRegistry(management, None, tmp_path)
+    seen = []
+    for deployed_at in (1_700_000_000, 1_800_000_000):
+        os.utime(archive, (deployed_at, deployed_at))
+        await registry.models_anew()
+        seen += [each.archive.stored_at for each in await registry.defaults()]
+    assert seen == [1_700_000_000, 1_800_000_000]
 
 
 @pytest.mark.parametrize("model", ["other", "tiny@2.0", "org/model"])

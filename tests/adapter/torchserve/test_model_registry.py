@@ -204,7 +204,8 @@ async def test_a_version_that_has_lost_all_of_its_workers_is_not_ready_at_once(
 async def test_a_version_is_pinned_with_what_its_archive_says(management: FakeManagement) -> None:
     management.served = {PLAIN.stem.removesuffix("-1.0"): {"1.0": 1}}
     of_the_store = ModelRegistry(management, None, PLAIN.parent)
-    assert (await of_the_store.resolve()).archive == ServedArchive(contract=1)
+    stored_at = int(PLAIN.stat().st_mtime)
+    assert (await of_the_store.resolve()).archive == ServedArchive(contract=1, stored_at=stored_at)
 
 
 async def test_an_archive_that_is_not_to_be_seen_is_taken_for_one_of_today(management: FakeManagement) -> None:
