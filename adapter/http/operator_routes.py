@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from adapter.errors import TorchbridgeError
 from adapter.generation.metrics import CONTENT_TYPE
 from adapter.generation.text_generator import TextGenerator
 from adapter.http.shutdown import Shutdown
@@ -28,7 +29,11 @@ def operator_routes(generator: TextGenerator, registry: ModelRegistry, shutdown:
     @router.get("/readyz", operation_id="readyz", summary="Can the default model answer?", openapi_extra=_NO_KEY)
     async def readyz() -> Health:
         shutdown.check()
-        await registry.resolve_anew()
+        try:
+            await registry.resolve_anew()
+        except TorchbridgeError as error:
+            # Who asks has no key, and so may not know the models' names.
+            raise type(error)("The default model cannot answer.", cause=error.with_cause) from error
         return Health()
 
     @router.get("/metrics", operation_id="metrics", summary="What Prometheus reads", response_class=MetricsResponse)

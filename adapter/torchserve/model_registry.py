@@ -1,7 +1,6 @@
 """What TorchServe serves right now, and which of it a request means. Read only."""
 
 import time
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +15,9 @@ from adapter.torchserve.refreshing import Refreshing
 _REFRESH_AFTER = 0.5
 _WAIT_FROM, _PATIENCE = 1.0, 0.25
 _USABLE_FOR = 10.0  # without hearing from TorchServe's management API
+
+# And not their names: pages show what an error says to those for whom they ask, who may not see /models.
+_WHERE_TO_LOOK = "GET /models lists what there is."  # below /v1 as well
 
 
 class PinnedVersion(NamedTuple):
@@ -98,7 +100,7 @@ class ModelRegistry:
         model, pinned, restarting = _find_model(models, name or self._default_model or _only_name(models))
         version = version or model.default_version
         if version not in pinned:
-            raise VersionNotFound(f"Model {model.name} has no version {version}. {_registered(pinned)}")
+            raise VersionNotFound(f"Model {model.name} has no version {version}. {_WHERE_TO_LOOK}")
         now, key = time.monotonic(), (model.name, version)
         if pinned[version].workers:
             self._seen_ready[key] = pinned[version], now
@@ -147,19 +149,14 @@ class ModelRegistry:
 def _find_model(models: Models, name: str) -> _Served:
     if name not in models:
         # A name from a path was never validated: as a literal, and cut, it can neither break a log line nor fill it.
-        raise ModelNotFound(f"There is no model {name!r:.130}. {_registered(models)}")
+        raise ModelNotFound(f"There is no model {name!r:.130}. {_WHERE_TO_LOOK}")
     return models[name]
-
-
-def _registered(names: Iterable[str]) -> str:
-    # And not where to look: this is heard below /models and below /v1.
-    return f"Registered: {', '.join(sorted(names)) or 'none'}."
 
 
 def _only_name(models: Models) -> str:
     if not models:
         raise ModelNotReady("No model is registered yet.")
     if len(models) > 1:
-        detail = f"There are several models, and no default: name one of {', '.join(sorted(models))}."
+        detail = f"There are several models, and no default: name one. {_WHERE_TO_LOOK}"
         raise InvalidRequest(detail, errors=(FieldError(field="model", message=detail),))
     return next(iter(models))

@@ -3,7 +3,14 @@ import threading
 import pytest
 
 from adapter.archives.served_archive import ServedArchive
-from adapter.errors import InvalidRequest, ModelNotFound, ModelNotReady, UpstreamUnavailable, VersionNotFound
+from adapter.errors import (
+    InvalidRequest,
+    ModelNotFound,
+    ModelNotReady,
+    TorchbridgeError,
+    UpstreamUnavailable,
+    VersionNotFound,
+)
 from adapter.schema import CONTRACT_VERSION
 from adapter.torchserve.model_registry import ModelRegistry
 from tests.fakes import FakeManagement, wait_for
@@ -43,8 +50,19 @@ async def test_a_request_that_names_a_model_gets_its_default_version(registry: M
 
 
 async def test_an_unknown_model_is_not_found(registry: ModelRegistry) -> None:
-    with pytest.raises(ModelNotFound, match=r"^There is no model 'nobody'\. Registered: chat, story\.$"):
+    with pytest.raises(ModelNotFound, match=r"^There is no model 'nobody'\. GET /models lists what there is\.$"):
         await registry.resolve("nobody")
+
+
+@pytest.mark.parametrize("asked", [("nobody", None), ("story", "9.0"), (None, None)], ids=["model", "version", "none"])
+async def test_no_refusal_tells_what_else_is_served(
+    management: FakeManagement, asked: tuple[str | None, str | None]
+) -> None:
+    management.served = {"story": {"1.0": 1, "2.0-secret": 1}, "other-secret": {"1.0": 1}}
+    with pytest.raises(TorchbridgeError) as refusal:
+        await ModelRegistry(management, None).resolve(*asked)
+    assert refusal.value.code in {"model_not_found", "version_not_found", "invalid_request"}
+    assert "secret" not in refusal.value.problem.model_dump_json()
 
 
 async def test_an_unknown_model_cannot_be_described(registry: ModelRegistry) -> None:
@@ -79,7 +97,7 @@ async def test_the_only_model_needs_no_name() -> None:
 
 
 async def test_one_of_several_models_must_be_named(management: FakeManagement) -> None:
-    with pytest.raises(InvalidRequest, match="chat, story"):
+    with pytest.raises(InvalidRequest, match="name one"):
         await ModelRegistry(management, None).resolve()
 
 
