@@ -24,10 +24,11 @@ from adapter.errors import TorchbridgeError
 from adapter.generation.rate_limit import RateLimitError
 from adapter.http.api_keys import ApiKeysError
 from adapter.installed_versions import installed_versions
-from adapter.serve import SAMPLE_PROMPT, RunningStack, Stopped, running_stack, stop_signals
+from adapter.serve import RunningStack, Stopped, running_stack, stop_signals
 from adapter.torchserve.private_directory import NotPrivate
 from adapter.torchserve.probing import ProbeMismatch
 from adapter.torchserve.properties import PropertiesError
+from adapter.torchserve.sample_answer import SAMPLE_PROMPT
 from adapter.torchserve.server_process import CONFIG_FILE, DEFAULT_RUN_DIRECTORY, StartFailed
 from adapter.version_commands import RunDirectoryOption, version_commands
 from adapter.versions.desired_state import DesiredState
@@ -191,14 +192,11 @@ class _Stages:
 
 
 def _print_sample(stack: RunningStack) -> None:
-    key = ""
-    if stack.needs_key:  # of which only the digests are here
-        key = " -H 'authorization: Bearer KEY'"
-    else:
-        _print(f"\n{SAMPLE_PROMPT}", end="")
-        for text in stack.sample():
-            _print(text, end="")
-        _print("\n")
+    _print(f"\n{SAMPLE_PROMPT}", end="")
+    for text in stack.sample():
+        _print(text, end="")
+    _print("\n")
+    key = " -H 'authorization: Bearer KEY'" if stack.needs_key else ""  # of which only the digests are here
     body = json.dumps({"prompt": SAMPLE_PROMPT})
     _print(f"Serving at {stack.url} until Ctrl-C. Try:")
     _print(f"  curl -s {stack.url}/generate{key} -H 'content-type: application/json' -d '{body}'")

@@ -195,7 +195,7 @@ ERROR_CATALOGUE: dict[ErrorCode, ErrorKind] = {
     ErrorCode.PAYLOAD_TOO_LARGE: ErrorKind(413, "The request body is too large"),
     ErrorCode.ADDRESS_TOO_LONG: ErrorKind(414, "The request's address is too long"),
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: ErrorKind(415, "The request body must be JSON"),
-    ErrorCode.RATE_LIMITED: ErrorKind(429, "Too many requests with this API key", retryable=True, retry_after=1),
+    ErrorCode.RATE_LIMITED: ErrorKind(429, "Too many requests in this time", retryable=True, retry_after=1),
     ErrorCode.HEADERS_TOO_LARGE: ErrorKind(431, "The request's headers are too large"),
     ErrorCode.CANCELLED: ErrorKind(499, "The caller went away"),
     ErrorCode.INTERNAL: ErrorKind(500, "The gateway failed"),

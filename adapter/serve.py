@@ -11,20 +11,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+import requests
 import uvicorn
 
 from adapter.archives.archive import PROJECT, build_archive
 from adapter.archives.model_source import fetch_model, package_url
-from adapter.client import ConnectionFailed, GatewayClient, StreamTruncated
 from adapter.control.app import listen
 from adapter.control.messages import control_socket
 from adapter.errors import TorchbridgeError
 from adapter.gateway_server import GatewayServer
-from adapter.schema import DeltaEvent
 from adapter.settings import Settings
+from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.ports import bind, check_torchserve_ports
 from adapter.torchserve.private_directory import claim_directory
 from adapter.torchserve.properties import read_properties
+from adapter.torchserve.sample_answer import sample_answer
 from adapter.torchserve.server_process import CONFIG_FILE, DEFAULT_RUN_DIRECTORY, StartFailed, TorchServeProcess
 from adapter.versions.desired_state import DesiredState, installed_state
 from adapter.versions.errors import ChangeRefused
@@ -42,9 +43,9 @@ from adapter.versions.server_state import ServerState
 
 DEFAULT_MODEL = str(PROJECT / "models" / "tiny")
 VERSION = "1.0"
-SAMPLE_PROMPT = "Once upon a time"
 
 _SECONDS_BETWEEN_LOOKS = 0.5
+_READY_TIMEOUT = 30  # seconds
 # TorchServe is started again unless it ends this often within this time (seconds).
 _MOST_CRASHES, _CRASH_WINDOW = 3, 600
 
@@ -150,6 +151,7 @@ class RunningStack:
         self.url = url
         self.needs_key = settings.asks_for_keys
         self.is_open_to_all = faces_other_machines and not self.needs_key
+        self._settings = settings
         self._torchserve = torchserve
         self._gateway = gateway
         self._files = files
@@ -157,13 +159,18 @@ class RunningStack:
         self._crashes: deque[float] = deque(maxlen=_MOST_CRASHES)
 
     def sample(self) -> Iterator[str]:
-        """One answer of the model, piece by piece, by the way that every caller's takes."""
-        client = GatewayClient(self.url, trust_env=False)  # a proxy has no business within this machine
+        """One answer of the model, piece by piece, once the gateway says that it is ready."""
+        registry = ModelRegistry(self._torchserve.management, self._settings.default_model)
         try:
-            with client.stream_text(prompt=SAMPLE_PROMPT, temperature=0) as events:
-                yield from (event.text for event in events if isinstance(event, DeltaEvent))
-        except (TorchbridgeError, ConnectionFailed, StreamTruncated) as error:
-            raise StartFailed(f"The gateway did not give a whole sample answer: {error}") from error
+            self._check_gateway()
+            yield from sample_answer(self._settings, self._torchserve.keys, registry)
+        except (TorchbridgeError, requests.RequestException) as error:
+            raise StartFailed(f"There was no whole sample answer: {error}") from error
+
+    def _check_gateway(self) -> None:
+        with requests.Session() as session:
+            session.trust_env = False  # a proxy has no business within this machine
+            session.get(f"{self.url}/readyz", timeout=_READY_TIMEOUT).raise_for_status()
 
     def wait(self) -> NoReturn:
         """Returns by an exception only: Stopped, or StartFailed when a part of the stack cannot be had any more."""

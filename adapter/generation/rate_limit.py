@@ -6,6 +6,7 @@ from throttled import MemoryStore, Throttled
 from throttled.constants import RateLimiterType
 from throttled.exceptions import DataError
 
+from adapter.call import ANONYMOUS
 from adapter.errors import RateLimited
 
 _MAX_RETRY_AFTER = 60  # seconds; clients ignore more
@@ -35,9 +36,10 @@ class RateLimiter:
             return
         result = self._throttled.limit(caller)
         if result.limited:
+            whose = "all callers together" if caller == ANONYMOUS else "this API key"
             seconds = max(1, math.ceil(result.state.retry_after))
             raise RateLimited(
-                f"This API key's rate limit is used up. The next request is admitted in {seconds} s.",
+                f"The rate limit of {whose} is used up. The next request is admitted in {seconds} s.",
                 retry_after=min(seconds, _MAX_RETRY_AFTER),
             )
 

@@ -1,0 +1,89 @@
+"""The answer that `serve` shows at its start is no caller's."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from threading import Thread
+from types import SimpleNamespace
+
+import httpx
+import pytest
+
+from adapter.gateway import create_app
+from adapter.serve import RunningStack
+from adapter.settings import Settings
+from adapter.torchserve.inference_client import InferenceClient
+from adapter.torchserve.model_registry import ModelRegistry
+from adapter.torchserve.server_process import StartFailed
+from tests.fakes import FakeKeys, FakeManagement, FakeTorchServe, Turn, serving
+
+BODY = {"prompt": "Once upon a time", "temperature": 0}
+
+
+@pytest.fixture
+async def torchserve() -> AsyncIterator[FakeTorchServe]:
+    async with FakeTorchServe() as torchserve:
+        yield torchserve
+
+
+async def started(torchserve: FakeTorchServe, **settings: str) -> AsyncIterator[RunningStack]:
+    keys, management = FakeKeys(torchserve), FakeManagement()
+    configured = Settings(torchserve_url=torchserve.url, rate_limit="1/hour", **settings)
+    registry = ModelRegistry(management, None)
+    app = create_app(configured, inference=InferenceClient(configured, keys, registry.resolve_anew), registry=registry)
+    process = SimpleNamespace(management=management, keys=keys)
+    with serving(app) as url:
+        yield RunningStack(url, configured, process, Thread(), files=None, report=print)
+
+
+@pytest.fixture
+async def stack(torchserve: FakeTorchServe) -> AsyncIterator[RunningStack]:
+    async for each in started(torchserve):
+        yield each
+
+
+async def sample(stack: RunningStack) -> str:
+    return "".join(await asyncio.to_thread(list, stack.sample()))
+
+
+async def test_it_is_the_models_answer(stack: RunningStack, torchserve: FakeTorchServe) -> None:
+    assert await sample(stack) == "Hello world"
+    assert [(turn.request.prompt, turn.request.temperature) for turn in torchserve.turns] == [tuple(BODY.values())]
+
+
+async def test_it_spends_no_callers_rate_and_counts_in_no_metrics_and_no_cache(stack: RunningStack) -> None:
+    await sample(stack)
+    async with httpx.AsyncClient(base_url=stack.url) as client:
+        before = (await client.get("/metrics")).text
+        first = await client.post("/generate", json=BODY)
+        second = await client.post("/generate", json=BODY)
+    counted = [line for line in before.splitlines() if line.startswith("torchbridge_") and "_total" in line]
+    assert not [line for line in counted if not line.endswith(" 0.0")]
+    assert (first.status_code, first.headers["cache-status"]) == (200, "torchbridge; fwd=miss")
+    assert (second.status_code, second.json()["code"]) == (429, "rate_limited")
+
+
+async def test_without_keys_no_refusal_speaks_of_one(stack: RunningStack) -> None:
+    async with httpx.AsyncClient(base_url=stack.url) as client:
+        refused = [await client.post("/generate", json=BODY) for _ in range(2)][1]
+    assert refused.status_code == 429
+    assert "key" not in refused.json()["detail"] + refused.json()["title"]
+
+
+async def test_a_gateway_with_keys_shows_one_too(torchserve: FakeTorchServe) -> None:
+    async for stack in started(torchserve, api_keys="web:canary-0123456789-abc"):
+        assert await sample(stack) == "Hello world"
+
+
+async def test_an_answer_that_fails_ends_the_start(stack: RunningStack, torchserve: FakeTorchServe) -> None:
+    async def fail(turn: Turn) -> None:
+        await turn.fail(500, "InternalServerException", "Worker died.")
+
+    torchserve.play = fail
+    with pytest.raises(StartFailed, match="sample answer"):
+        await sample(stack)
+
+
+async def test_a_gateway_that_is_not_there_ends_the_start(stack: RunningStack) -> None:
+    stack.url = "http://127.0.0.1:1"
+    with pytest.raises(StartFailed, match="sample answer"):
+        await sample(stack)
