@@ -132,6 +132,10 @@ def test_two_ends_of_one_body_are_refused_before_anybody_reads_it(echo_address: 
     assert seen.num_asked == 0
 
 
+def test_the_head_of_a_chunk_without_an_end_is_no_head_of_a_request(echo_address: str) -> None:
+    assert refusal(echo_address, CHUNKED + b"0" * 70_000) == (400, "malformed_http")
+
+
 def test_chunks_of_one_byte_are_too_many(echo_address: str) -> None:
     assert refusal(echo_address, CHUNKED + b"1\r\na\r\n" * 1_100) == (400, "malformed_http")
 
