@@ -19,6 +19,7 @@ from adapter.archives.model_source import ModelSourceError
 from adapter.archives.signing_keys import SigningKeyError
 from adapter.archives.verification import VerificationError
 from adapter.archives.worker_environment import EnvironmentRefused
+from adapter.background_output import background_output
 from adapter.control.client import GatewayNotRunning
 from adapter.errors import TorchbridgeError
 from adapter.generation.rate_limit import RateLimitError
@@ -123,6 +124,8 @@ def serve(
     is_serving = False
     try:
         with (
+            background_output(),
+            failures_in_one_line(),
             stop_signals(),
             ExitStack() as until_all_has_ended,
             stages,
@@ -151,17 +154,17 @@ def serve(
 
 @contextmanager
 def _log_lines() -> Iterator[None]:
-    """Shows on the standard error what the gateway logs: a line for each request, and for each failure why."""
+    """Shows on the standard error what is logged: by the gateway a line for each request, and for each failure why."""
     lines = logging.StreamHandler()
     lines.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log = logging.getLogger("adapter")
-    log.addHandler(lines)
-    log.setLevel(logging.INFO)
+    everything, gateway = logging.getLogger(), logging.getLogger("adapter")
+    everything.addHandler(lines)
+    gateway.setLevel(logging.INFO)
     try:
         yield
     finally:
-        log.setLevel(logging.NOTSET)
-        log.removeHandler(lines)
+        gateway.setLevel(logging.NOTSET)
+        everything.removeHandler(lines)
 
 
 class _Stages:
@@ -210,8 +213,14 @@ def _print(text: str, end: str = "\n") -> None:
 
 
 def main() -> None:
-    try:
+    with failures_in_one_line():
         app()
+
+
+@contextmanager
+def failures_in_one_line() -> Iterator[None]:
+    try:
+        yield
     except _EXPECTED as error:
         typer.echo(f"torchbridge: {_reason(error)}", err=True)
         sys.exit(EXIT_BUSY if isinstance(error, ServerBusy) else 1)

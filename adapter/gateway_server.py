@@ -23,6 +23,8 @@ def server_config(app: Any, **settings: Any) -> uvicorn.Config:
         proxy_headers=False,  # X-Forwarded-* would be believed of whoever calls from this machine
         server_header=False,
         access_log=False,  # RequestEnvelope's lines have the request ids
+        log_config=None,  # its warnings go where all lines go
+        log_level="warning",
         **settings,
     )
 
@@ -36,12 +38,7 @@ class GatewayServer(uvicorn.Server):
         longest = math.ceil(settings.shutdown_grace) + _LAST_WORDS_SECONDS
         doors = TwoDoors(app, app.state.control)
         super().__init__(
-            server_config(
-                doors,
-                log_level="warning",
-                timeout_graceful_shutdown=longest,
-                timeout_keep_alive=settings.keep_alive_timeout,
-            )
+            server_config(doors, timeout_graceful_shutdown=longest, timeout_keep_alive=settings.keep_alive_timeout)
         )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

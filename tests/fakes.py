@@ -258,7 +258,7 @@ async def wait_for(condition: Callable[[], object], seconds: float = 30) -> None
 def serving(app: FastAPI) -> Iterator[str]:
     """The address of a uvicorn that serves `app` from a thread of its own."""
     listener = bind("127.0.0.1", 0, "the gateway", "")
-    server = uvicorn.Server(server_config(app, log_config=None, timeout_graceful_shutdown=1))
+    server = uvicorn.Server(server_config(app, timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

@@ -20,6 +20,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _MAX_HEADERS = 100
 _MAX_HEADERS_BYTES = 16 * 2**10
 _MAX_ADDRESS_BYTES = _MAX_HEADER_BYTES = 8 * 2**10
+_MAX_LOGGED = 200  # characters of an address
 
 _log = logging.getLogger(__name__)
 
@@ -66,9 +67,8 @@ class RequestEnvelope:
         try:
             await self._answer(scope, body.receive, send_with_headers)
         finally:
-            path = scope["raw_path"].decode("ascii", "backslashreplace")
             caller, seconds = scope["state"].get("caller", "-"), time.monotonic() - received_at
-            _log.info("%s %s %s %s %d %.3f s", request_id, caller, scope["method"], path, status, seconds)
+            _log.info("%s %s %s %d %.3f s", request_id, caller, _request_line(scope), status, seconds)
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application's answer, or a Problem in its place."""
@@ -88,6 +88,13 @@ class RequestEnvelope:
             if has_begun:
                 raise  # all that is left is to cut it
             await problem_response(typed(error), scope)(scope, receive, send)
+
+
+def _request_line(scope: Scope) -> str:
+    """For the log. Both parts are the caller's, of any length."""
+    path = scope["raw_path"].decode("ascii", "backslashreplace")
+    shown = path if len(path) <= _MAX_LOGGED else f"{path[:_MAX_LOGGED]}... ({len(path)} characters)"
+    return f"{scope['method']:.20} {shown}"
 
 
 def _request_id(received: list[str]) -> str:

@@ -23,9 +23,7 @@ def running_gateway(directory: Path, management: FakeManagement, inference: Fake
     """Its address; its control socket is in `directory`."""
     app = create_app(Settings(), inference=inference, registry=ModelRegistry(management, None))
     with bind("127.0.0.1", 0, "the gateway", "") as tcp, listen(control_socket(directory)) as control:
-        server = uvicorn.Server(
-            server_config(TwoDoors(app, app.state.control), log_config=None, timeout_graceful_shutdown=1)
-        )
+        server = uvicorn.Server(server_config(TwoDoors(app, app.state.control), timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [tcp, control]})
         thread.start()
         while not server.started:

@@ -60,6 +60,14 @@ async def test_a_bug_is_answered_with_the_same_headers(client: httpx.AsyncClient
     assert "secret" not in answer.text
 
 
+async def test_an_address_and_a_method_are_cut_in_the_log(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "adapter")
+    await client.request("M" * 500, f"/{'a' * 5_000}")
+    assert f"{'M' * 20} /{'a' * 199}... (5001 characters) 200" in caplog.messages[-1]
+
+
 async def test_logs_one_line_that_a_path_cannot_break(
     client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,0 +1,110 @@
+"""Standard output and error that nobody has to read: who writes to them never waits.
+
+A pipe or a terminal whose reader has stopped (Ctrl-S, a pager, a stalled log shipper) blocks who writes to it. For a
+server that would be its event loop, and then its stop.
+"""
+
+import contextlib
+import io
+import select
+import sys
+import threading
+from collections.abc import Iterator
+from typing import BinaryIO, TextIO
+
+_MAX_WAITING_CHARACTERS = 2**20
+_LAST_WORDS_SECONDS = 2.0  # for what still waits at the end, if somebody reads
+
+
+class BackgroundStream(io.TextIOBase):
+    """A text stream whose thread writes to `stream`. What does not fit into its buffer is dropped, counted and said.
+
+    For all threads. `num_waiting` counts characters, `num_dropped` the lines of which nothing is said yet. The thread
+    is a daemon and writes below `stream`'s own buffer: a thread that waits in there holds the buffer's lock, and the
+    interpreter aborts at its end if it cannot have that (CPython's bufferedio.c, _enter_buffered_busy).
+    """
+
+    def __init__(self, stream: TextIO, max_waiting: int = _MAX_WAITING_CHARACTERS) -> None:
+        """`max_waiting` is in characters."""
+        super().__init__()
+        self._stream = stream
+        self._raw: io.RawIOBase | BinaryIO = getattr(stream.buffer, "raw", stream.buffer)
+        self._max_waiting = max_waiting
+        self._waiting: list[str] = []
+        self.num_waiting = 0
+        self.num_dropped = 0
+        self._is_ended = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._write_what_comes, name="background output", daemon=True)
+        self._thread.start()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # a property of TextIOBase, too, whatever typeshed says
+        return self._stream.encoding
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError("This is a stream of text.")  # how click tells it from one of bytes
+        with self._changed:
+            # After a first drop all is dropped until the buffer is taken: the notice then stands where the gap is.
+            if self.num_dropped or self.num_waiting + len(text) > self._max_waiting:
+                self.num_dropped += max(1, text.count("\n"))
+            else:
+                self._waiting.append(text)
+                self.num_waiting += len(text)
+            self._changed.notify()
+        return len(text)
+
+    def end(self, patience: float = _LAST_WORDS_SECONDS) -> None:
+        """Returns when all is written, or after `patience` seconds: nobody may be reading."""
+        with self._changed:
+            self._is_ended = True
+            self._changed.notify()
+        self._thread.join(patience)
+
+    def is_writing(self) -> bool:
+        return self._thread.is_alive()
+
+    def _write_what_comes(self) -> None:
+        while (text := self._take()) is not None:
+            with contextlib.suppress(OSError):  # of a reader that is gone, a full disk: nobody could be told
+                self._write_all(text.encode(self.encoding, "backslashreplace"))
+
+    def _take(self) -> str | None:
+        """All that waits, once there is any; None at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._is_ended)
+            if not self._waiting:
+                return None
+            text, num_dropped = "".join(self._waiting), self.num_dropped
+            self._waiting, self.num_waiting, self.num_dropped = [], 0, 0
+        return text if not num_dropped else f"{text}({num_dropped} lines were dropped here: nobody read them)\n"
+
+    def _write_all(self, data: bytes) -> None:
+        unwritten = memoryview(data)
+        while unwritten:
+            num_written = self._raw.write(unwritten)
+            if num_written is None:  # whoever shares this pipe has made it non-blocking
+                select.select([], [self._raw], [])
+            else:
+                unwritten = unwritten[num_written:]
+
+
+@contextlib.contextmanager
+def background_output() -> Iterator[None]:
+    """Within it no thread waits for a reader of `sys.stdout` or `sys.stderr`, nor does the end of it for ever."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    output, errors = BackgroundStream(sys.stdout), BackgroundStream(sys.stderr)
+    try:
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+            yield
+    finally:
+        output.end()
+        errors.end()

@@ -1,0 +1,47 @@
+"""`torchbridge serve` over a stack in which nothing runs, for tests of its own process: MARK [fail].
+
+It makes the file MARK, waits until that is gone, prints and logs more than a pipe holds, and makes it again.
+"""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from adapter import cli
+from adapter.torchserve.server_process import StartFailed
+from tests.waiting import wait_until
+
+MARK, *FAILS = sys.argv[1:]
+MORE_THAN_A_PIPE_HOLDS = 2_000  # lines of 100 characters
+
+
+class EmptyStack:
+    url = "http://127.0.0.1:1"
+    needs_key = True  # so that there is no sample
+
+    def wait(self) -> NoReturn:
+        mark = Path(MARK)
+        mark.touch()
+        wait_until(lambda: not mark.exists())
+        for _ in range(MORE_THAN_A_PIPE_HOLDS):
+            logging.getLogger("uvicorn.error").error("x" * 100)
+            sys.stdout.write("y" * 100 + "\n")
+        mark.touch()
+        if FAILS:
+            raise StartFailed("The gateway ended.")
+        wait_until(lambda: False)
+        raise AssertionError
+
+
+@contextmanager
+def empty_stack(*_: object, **__: object) -> Iterator[EmptyStack]:
+    yield EmptyStack()
+
+
+if __name__ == "__main__":
+    cli.running_stack = empty_stack
+    sys.argv = ["torchbridge", "serve"]
+    cli.main()
