@@ -87,6 +87,10 @@ class Settings(BaseSettings):
     max_waiting_requests: PositiveInt = Field(default=128, description="For one version. One more is overloaded.")
     max_live_requests: PositiveInt = Field(default=1_024, description="All that wait, run or are read from the cache.")
 
+    max_connections: PositiveInt = Field(
+        default=10_000, description="Fewer where there are few file descriptors. Idle ones give way to new ones."
+    )
+
     cache_max_bytes: PositiveInt = Field(default=64 * 2**20, description="Of answers that this process keeps.")
     cache_max_age: NonNegativeInt = Field(default=3_600, description="Seconds. At 0 nothing is kept.")
     redis_url: RedisUrl | None = Field(default=None, description="Where gateways share answers, instead of alone.")

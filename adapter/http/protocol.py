@@ -1,5 +1,7 @@
-"""uvicorn's HTTP/1.1, but for three things: the head of a request has a deadline, a refusal is a Problem like all, and
-what is read is for Connection to say.
+"""uvicorn's HTTP/1.1, but for four things.
+
+The head of a request has a deadline, connections have a limit, a refusal is a Problem like all, and what is read is for
+Connection to say.
 """
 
 import asyncio
@@ -10,8 +12,9 @@ from typing import Any, ClassVar
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from adapter.errors import MalformedHttp, RequestTimeout, TorchbridgeError
+from adapter.errors import MalformedHttp, Overloaded, RequestTimeout, TorchbridgeError
 from adapter.http.connection import Connection
+from adapter.http.connection_limit import ConnectionLimit
 from adapter.http.problem_responses import CONTENT_TYPE
 
 _log = logging.getLogger(__name__)
@@ -25,14 +28,24 @@ class HttpProtocol(H11Protocol):
     _head_timer: asyncio.TimerHandle | None = None
     conn: Connection
 
-    def __init__(self, *args: Any, **settings: Any) -> None:
+    def __init__(self, *args: Any, limit: ConnectionLimit, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self.conn = Connection()
         self.logger = _uvicorn_errors
+        self._limit = limit
+
+    @property
+    def address(self) -> str:
+        return self.client[0] if self.client else ""
+
+    def give_way(self) -> None:
+        self.transport.abort()  # close() would wait for a caller who does not read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         self._start_head_timer()
+        if self._is_public() and not self._limit.admit(self):
+            self._answer(Overloaded("The gateway has no room for another connection."), uuid.uuid4().hex)
 
     def data_received(self, data: bytes) -> None:
         if self._head_timer is None and self.conn.their_state is h11.IDLE:
@@ -40,6 +53,11 @@ class HttpProtocol(H11Protocol):
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
             self._stop_head_timer()
+        self._note_progress()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._note_progress()
 
     def handle_events(self) -> None:
         super().handle_events()
@@ -48,6 +66,7 @@ class HttpProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
+        self._limit.closed(self)
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
@@ -58,6 +77,17 @@ class HttpProtocol(H11Protocol):
         self.conn.is_body_held = False
         if not self.transport.is_closing():
             self.handle_events()
+            self._note_progress()
+
+    def _is_public(self) -> bool:
+        # A Unix socket has no port (uvicorn, get_local_addr): the operator's door stays open.
+        return self.server is not None and self.server[1] is not None
+
+    def _note_progress(self) -> None:
+        if self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body:
+            self._limit.works(self)
+        else:
+            self._limit.waits(self)
 
     def _start_head_timer(self) -> None:
         self._head_timer = self.loop.call_later(self.head_timeout, self._end_wait_for_head)
@@ -75,9 +105,13 @@ class HttpProtocol(H11Protocol):
             self.transport.close()
 
     def _refuse(self, error: TorchbridgeError) -> None:
-        self._stop_head_timer()
         request_id = uuid.uuid4().hex
         _log.info("%s %s: %s", request_id, error.code, error.with_cause)
+        self._answer(error, request_id)
+
+    def _answer(self, error: TorchbridgeError, request_id: str) -> None:
+        """And ends the connection."""
+        self._stop_head_timer()
         if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:  # else an answer has begun: it can only be cut
             problem = error.to_problem(request_id)
             body = problem.model_dump_json().encode()

@@ -12,7 +12,8 @@ HANDLERS = sorted((ROOT / "handlers").glob("*.py"))
 # Lowest first: a module or package of one layer imports from lower layers only.
 LAYERS = (
     {"handler_section", "probes", "schema", "strict_yaml"},
-    {"call", "error_table", "errors", "event_stream", "settings", "worker_contract"},
+    {"background_output", "call", "error_table", "errors", "event_stream", "file_descriptors", "settings"}
+    | {"worker_contract"},
     {"archives", "gateway_answer", "installed_versions", "invalid_fields"},
     {"client", "torchserve"},
     {"archive_commands", "generation"},
