@@ -164,3 +164,50 @@ async def test_a_newer_value_comes_from_a_load_that_began_after_the_call(source:
     assert await asking == 1
     assert await asyncio.gather(*newer) == [2] * 10
     assert await value.get(60) == 2
+
+
+async def fail_times(value: Refreshing[int], num_times: int) -> None:
+    for _ in range(num_times):
+        with pytest.raises(OSError, match="no"):
+            await value.get(0)
+
+
+async def test_loads_that_fail_are_said_once_and_once_more_when_it_is_over(
+    source: Source, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    value = Refreshing(source.load, 0)
+    source.failure = OSError("no")
+    await fail_times(value, 3)
+    assert source.num_loads == 3
+    source.failure = None
+    await value.get(0)
+    assert caplog.messages == ["a refresh failed: no", "refreshes succeed again, after 3 that failed"]
+    source.failure = OSError("no, another time")
+    await fail_times(value, 1)
+    assert caplog.messages[2:] == ["a refresh failed: no, another time"]
+
+
+async def test_the_pause_before_the_next_load_grows_and_has_an_end(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapter.torchserve.refreshing.time.monotonic", lambda: 1_000.0)
+    value = Refreshing(source.load, 0)
+    source.failure = OSError("no")
+    pauses = []
+    for _ in range(8):
+        with pytest.raises(OSError, match="no"):
+            await value.reload()
+        pauses.append(value._pause())
+    assert pauses == pytest.approx([0.05, 0.1, 0.2, 0.4, 0.8, 1, 1, 1])
+
+
+async def test_a_reload_does_not_pause_and_a_success_ends_the_pauses(source: Source) -> None:
+    value = Refreshing(source.load, 60)
+    source.failure = OSError("no")
+    for _ in range(3):
+        with pytest.raises(OSError, match="no"):
+            await value.reload()
+    source.failure = None
+    await value.reload()
+    assert value._pause() == 0
