@@ -74,7 +74,7 @@ class TorchServeProcess:
             return
         try:
             self._lock.enter_context(self.directory.lock())
-        except RunDirectoryError as error:
+        except (RunDirectoryError, NotPrivate) as error:
             raise StartFailed(str(error)) from error
         self._is_held = True
 
@@ -88,7 +88,7 @@ class TorchServeProcess:
         try:
             environment = self.directory.environment()
             self.directory.prepare(self._config, self._overrides)
-        except (RunDirectoryError, NotPrivate, EnvironmentRefused) as error:
+        except (RunDirectoryError, EnvironmentRefused) as error:
             raise StartFailed(str(error)) from error
         output = self._output.enter_context(self.directory.open_output())
         self._process = subprocess.Popen(  # noqa: S603 - our own launcher
