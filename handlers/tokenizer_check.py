@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
 from adapter.schema import ChatMessage, WorkerRequest
+from handlers.chat_template import CONVERSATIONS
 from handlers.request_encoder import RequestEncoder
 from handlers.short_list import short_list
 from handlers.slot_cache import UnsupportedModelError
@@ -17,9 +18,8 @@ from handlers.slot_cache import UnsupportedModelError
 logger = logging.getLogger(__name__)
 
 _SAMPLES = ("Hello,  world! It's 2024.", "\n\n    def f(x1):\n\treturn x1\n", "a naïve café", "你好 🙂")
-# What a chat template writes its own tokens around.
-_SYSTEM, _USER, _ASSISTANT = (ChatMessage(role=role, content="a") for role in ("system", "user", "assistant"))
-_CONVERSATIONS = (None, (_USER,), (_USER, _ASSISTANT, _USER), (_SYSTEM, _USER))
+# What a tokenizer and a chat template write their own tokens around.
+_PROMPTS = (None, *(tuple(ChatMessage(role=role, content="a") for role in roles) for roles in CONVERSATIONS))
 
 
 def check_vocabulary(tokenizer: PreTrainedTokenizerBase, embeddings: int) -> None:
@@ -102,6 +102,6 @@ def warn_of_other_tokens(tokenizer: PreTrainedTokenizerBase, directory: Path) ->
 def _written_ids(tokenizer: PreTrainedTokenizerBase) -> Iterator[int]:
     """Of the tokens that surround a caller's text."""
     encoder = RequestEncoder(tokenizer)
-    for messages in _CONVERSATIONS:
+    for messages in _PROMPTS:
         with suppress(Exception):  # many templates take no system message, and some tokenizers not every character
             yield from encoder.encode(WorkerRequest(id="", prompt="a", messages=messages))

@@ -8,15 +8,11 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, Phi3Config, PreTrainedConfig, PreTrainedModel
 
+from tests.handlers.saved_models import SIZES
+
 TINY = Path(__file__).parents[2] / "models" / "tiny"
 ORIGINAL, CONTEXT_LENGTH = 32, 128
-SHAPE = {
-    "vocab_size": 199,
-    "hidden_size": 64,
-    "intermediate_size": 96,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
+SHAPE = SIZES | {
     "head_dim": 16,
     "max_position_embeddings": CONTEXT_LENGTH,
     "initializer_range": 0.3,
