@@ -22,7 +22,7 @@ from adapter.errors import TorchbridgeError
 from adapter.gateway_server import GatewayServer
 from adapter.settings import Settings
 from adapter.torchserve.model_registry import ModelRegistry
-from adapter.torchserve.ports import bind, check_torchserve_ports
+from adapter.torchserve.ports import bind, check_torchserve_ports, share_address
 from adapter.torchserve.private_directory import claim_directory
 from adapter.torchserve.properties import read_properties
 from adapter.torchserve.sample_answer import sample_answer
@@ -123,6 +123,7 @@ def running_stack(
             begin_anew(state, files, key)
         torchserve.wait_until_ready(report)
         report("starting the gateway")
+        share_address(listener)
         with listen(control_socket(run_directory)) as control, _running(server, listener, control) as gateway:
             restore_others(run_directory, report)
             yield RunningStack(

@@ -1,9 +1,10 @@
 """Whether the addresses that a start needs are free, said before anything is started, or others that are."""
 
+import contextlib
 import errno
+import random
 import socket
 from collections.abc import Mapping
-from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 from adapter.torchserve.properties import PropertiesError
@@ -15,6 +16,9 @@ _TORCHSERVE_ADDRESSES = {
     "grpc_inference_port": "TorchServe's gRPC inference API",
     "grpc_management_port": "TorchServe's gRPC management API",
 }
+# Below those that Linux gives to outgoing connections and to port 0 (net.ipv4.ip_local_port_range): nobody is given one
+# of them between the choice and TorchServe's start.
+_PORTS_TO_CHOOSE_FROM = range(16_384, 32_768)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -27,7 +31,7 @@ class AddressUnusable(OSError):
 
 
 def bind(host: str, port: int, purpose: str, remedy: str) -> socket.socket:
-    """A socket that holds the address, but does not listen yet."""
+    """A socket that holds the address for itself alone, but does not listen yet: see `share_address`."""
     # asyncio turns Nagle's algorithm off where the socket names its protocol: with it, an answer waits for 40 ms.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -37,7 +41,14 @@ def bind(host: str, port: int, purpose: str, remedy: str) -> socket.socket:
     except (OSError, TypeError) as error:
         listener.close()
         raise _refusal(error, host, port, purpose, remedy) from error
+    # Linux lets sockets share an address until one of them listens, if each allows it (inet_csk_bind_conflict).
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     return listener
+
+
+def share_address(listener: socket.socket) -> None:
+    """For who is about to listen: without it the connections that end last keep the address from the next start."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
 
 def _refusal(error: OSError | TypeError, host: str, port: int, purpose: str, remedy: str) -> OSError:
@@ -61,10 +72,17 @@ def check_torchserve_ports(properties: Mapping[str, str]) -> None:
 
 def free_addresses() -> dict[str, str]:
     """Overrides of config.properties: addresses of this machine, none of which was in use when it was chosen."""
-    with ExitStack() as held:
-        servers = {key: held.enter_context(socket.create_server(("127.0.0.1", 0))) for key in _TORCHSERVE_ADDRESSES}
+    with contextlib.ExitStack() as held:
+        servers = {key: held.enter_context(_server_at_a_free_port()) for key in _TORCHSERVE_ADDRESSES}
         ports = {key: server.getsockname()[1] for key, server in servers.items()}
     return {key: str(port) if key.endswith("_port") else f"http://127.0.0.1:{port}" for key, port in ports.items()}
+
+
+def _server_at_a_free_port() -> socket.socket:
+    for port in random.sample(_PORTS_TO_CHOOSE_FROM, len(_PORTS_TO_CHOOSE_FROM)):
+        with contextlib.suppress(OSError):
+            return socket.create_server(("127.0.0.1", port))
+    raise PortInUse("No port between 16384 and 32767 is free.")
 
 
 def _address(properties: Mapping[str, str], key: str) -> tuple[str, int]:

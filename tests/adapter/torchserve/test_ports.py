@@ -1,10 +1,18 @@
 """A port that is in use is said in one line before anything is started."""
 
 import socket
+from pathlib import Path
 
 import pytest
 
-from adapter.torchserve.ports import AddressUnusable, PortInUse, bind, check_torchserve_ports, free_addresses
+from adapter.torchserve.ports import (
+    AddressUnusable,
+    PortInUse,
+    bind,
+    check_torchserve_ports,
+    free_addresses,
+    share_address,
+)
 from adapter.torchserve.properties import PropertiesError, read_properties
 from adapter.torchserve.server_process import CONFIG_FILE
 
@@ -51,6 +59,30 @@ def test_a_port_that_was_just_left_is_free() -> None:
             server.accept()[0].close()
 
     bind("127.0.0.1", port, "a test", "do nothing").close()
+
+
+def test_a_port_that_is_held_for_the_gateway_is_not_given_to_torchserve() -> None:
+    with bind("127.0.0.1", 0, "the gateway", "") as listener:
+        properties = free_properties() | {"inference_address": f"http://127.0.0.1:{listener.getsockname()[1]}"}
+        with pytest.raises(PortInUse, match=r"change inference_address in config\.properties"):
+            check_torchserve_ports(properties)
+
+
+def test_a_gateway_that_was_stopped_under_a_caller_starts_again_at_its_port() -> None:
+    with bind("127.0.0.1", 0, "the gateway", "") as listener:
+        share_address(listener)
+        listener.listen()
+        port = listener.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            listener.accept()[0].close()  # closed first: its address stays in TIME_WAIT
+
+    bind("127.0.0.1", port, "the gateway", "").close()
+
+
+def test_chosen_ports_are_none_that_an_outgoing_connection_may_take() -> None:
+    first_of_the_kernel = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+
+    assert all(int(address.rpartition(":")[2]) < first_of_the_kernel for address in free_addresses().values())
 
 
 def test_torchserve_listens_on_this_machine_only() -> None:
