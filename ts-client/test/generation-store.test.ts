@@ -1,9 +1,11 @@
-import { expect, expectTypeOf, it } from "vitest";
+import { afterEach, expect, expectTypeOf, it, vi } from "vitest";
 import { type GenerationState, GenerationStore } from "../src/generation-store.js";
 import { type DeltaEvent, PythonClient, type StartEvent } from "../src/index.js";
 import { deferred } from "./deferred.js";
 import { sendJson, startEndlessStream, startEventStream, startServer } from "./local-server.js";
 import { DELTAS, encodeEvents, PROBLEM, REQUEST, RESPONSE, START, WHOLE_STREAM } from "./wire.js";
+
+afterEach(() => void vi.useRealTimers());
 
 function follow(store: GenerationStore): string[] {
   const seen: string[] = [];
@@ -39,12 +41,32 @@ it("tells of many events in one frame once, and has nothing to tell after the en
       .writeHead(200, { "content-type": "text/event-stream" })
       .end(encodeEvents([START, ...many, { type: "done", response: { ...RESPONSE, text: "x".repeat(2_000) } }])),
   );
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }); // so no frame ends while they come
   const store = new GenerationStore(new PythonClient(url));
   const seen = follow(store);
   await store.generate(REQUEST);
-  expect(seen.length).toBeLessThan(500);
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  expect(seen.at(-1)).toBe("done");
+  vi.advanceTimersByTime(1_000);
+  expect(seen).toEqual(["waiting", "done"]);
+});
+
+it("tells of what came in a frame when it is over", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  const allCame = deferred();
+  const client = new PythonClient("http://unused");
+  client.streamText = async function* () {
+    yield START as StartEvent;
+    yield* DELTAS as DeltaEvent[];
+    allCame.resolve();
+    await deferred().promise;
+  };
+  const store = new GenerationStore(client);
+  const seen = follow(store);
+  void store.generate(REQUEST);
+  await allCame.promise;
+  expect(seen).toEqual(["waiting"]);
+  vi.advanceTimersByTime(1_000);
+  expect(seen).toEqual(["waiting", "streaming"]);
+  expect(store.getState().text).toBe(RESPONSE.text);
 });
 
 it("keeps the text that is here when it is stopped, and cancels the rest", async () => {
@@ -111,8 +133,8 @@ it("shows no event that comes after it was stopped, also one that was on its way
 });
 
 it("tells by its status what there is", () => {
-  const state = { status: "idle", text: "" } as GenerationState;
-  if (state.status === "done") expectTypeOf(state.response.tokens_generated).toBeNumber();
-  if (state.status === "failed") expectTypeOf(state.error).toEqualTypeOf<Error>();
-  expectTypeOf(state.text).toBeString();
+  type Of<Status> = Extract<GenerationState, { status: Status }>;
+  expectTypeOf<Of<"done">["response"]["tokens_generated"]>().toBeNumber();
+  expectTypeOf<Of<"failed">["error"]>().toEqualTypeOf<Error>();
+  expectTypeOf<GenerationState["text"]>().toBeString();
 });

@@ -27,15 +27,24 @@ export async function startServer(listener: RequestListener): Promise<LocalServe
   return localServer;
 }
 
+// Below those that systems give to port 0 and to outgoing connections: nobody is given one that was just left.
+const [FIRST_PORT, NUM_PORTS] = [16_384, 16_384];
+
 /** An address at which nobody listens. */
 export async function closedUrl(): Promise<string> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return `http://127.0.0.1:${port}`;
+  for (;;) {
+    const port = FIRST_PORT + Math.floor(Math.random() * NUM_PORTS);
+    const server = createServer();
+    const isFree = once(server, "listening").then(
+      () => true,
+      () => false,
+    );
+    server.listen(port, "127.0.0.1");
+    if (!(await isFree)) continue;
+    server.close();
+    await once(server, "close");
+    return `http://127.0.0.1:${port}`;
+  }
 }
 
 export async function readBody(request: IncomingMessage): Promise<string> {

@@ -1,10 +1,11 @@
 import { execFile, execFileSync } from "node:child_process";
 import { mkdtemp, writeFile } from "node:fs/promises";
+import type { ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { beforeAll, expect, it } from "vitest";
-import { readBody, sendJson, startEventStream, startServer } from "./local-server.js";
+import { closedUrl, readBody, sendJson, startEventStream, startServer } from "./local-server.js";
 import { DELTAS, PROBLEM, RESPONSE, START, WHOLE_STREAM } from "./wire.js";
 
 const run = promisify(execFile);
@@ -30,18 +31,24 @@ beforeAll(async () => {
   await writeFile(join(output, "package.json"), '{"type": "module"}');
   await run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "--project", root, "--outDir", output]);
   client = join(output, "index.js");
-}, 120_000);
+}, 600_000);
 
 it.each(found)("does the same in %s (%s)", async (_, runtime) => {
+  let cut: ServerResponse | undefined;
   const { url } = await startServer(async (request, response) => {
+    if (request.url === "/seen") {
+      cut?.destroy();
+      response.end();
+      return;
+    }
     const { prompt } = JSON.parse(await readBody(request)) as { prompt: string };
     if (prompt === "refused") return sendJson(response, 422, { ...PROBLEM, status: 422, code: "invalid_request" });
     startEventStream(response, prompt === "whole" ? WHOLE_STREAM : [START, ...DELTAS]);
     if (prompt === "whole") response.end();
-    if (prompt === "cut") setTimeout(() => response.destroy(), 50);
+    if (prompt === "cut") cut = response;
   });
   const [program = "", ...arguments_] = runtime.split(" ");
-  const { stdout } = await run(program, [...arguments_, join(root, "test/smoke.mjs"), client, url]);
+  const { stdout } = await run(program, [...arguments_, join(root, "test/smoke.mjs"), client, url, await closedUrl()]);
   expect(JSON.parse(stdout)).toEqual({
     whole: 4,
     aborted: "stop",
