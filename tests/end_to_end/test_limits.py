@@ -33,6 +33,10 @@ def narrow_gateway(gateway_settings: Settings) -> Iterator[str]:
         yield url
 
 
+def is_waiting(gateway_url: str) -> bool:
+    return "torchbridge_waiting_requests 1.0" in requests.get(f"{gateway_url}/metrics", timeout=TIMEOUT).text
+
+
 def test_who_finds_no_slot_waits_in_the_gateway_and_a_caller_who_leaves_makes_room(
     gateway_url: str, torchserve: TorchServeProcess
 ) -> None:
@@ -43,14 +47,15 @@ def test_who_finds_no_slot_waits_in_the_gateway_and_a_caller_who_leaves_makes_ro
     ):
         assert {next(first_events).type, next(second_events).type} == {"start"}
         third = pool.submit(post, gateway_url, prompt="The fox", model="endless", max_length=3)
-        with pytest.raises(TimeoutError):
-            third.result(timeout=1)
+        wait_until(lambda: is_waiting(gateway_url))
+        waits_since = time.monotonic()
         assert num_waiting(torchserve) == 0
+        waited = time.monotonic() - waits_since
         first.close()
 
         answer = third.result().json()
         assert answer["tokens_generated"] == 3
-        assert answer["queue_time"] >= 1
+        assert answer["queue_time"] >= waited
         assert isinstance(next(second_events), DeltaEvent)
 
 
@@ -63,8 +68,7 @@ def test_one_more_than_may_wait_is_refused_at_once_and_told_when_to_come_back(na
         next(first)
         next(second)
         waiting = pool.submit(post, narrow_gateway, prompt="A", model="endless", max_length=1)
-        with pytest.raises(TimeoutError):
-            waiting.result(timeout=1)
+        wait_until(lambda: is_waiting(narrow_gateway))
         with stream(narrow_gateway, **ENDLESS) as (response, _):
             problem = expect_problem(response, "overloaded")
         assert problem.retryable
@@ -106,7 +110,9 @@ def test_a_model_without_workers_is_not_ready_and_not_overloaded(
     scale(torchserve, 0)
     try:
         expect_problem(
-            requests.post(f"{gateway_url}/generate", json=ENDLESS, headers={"x-request-timeout": "5"}, timeout=TIMEOUT),
+            requests.post(
+                f"{gateway_url}/generate", json=ENDLESS, headers={"x-request-timeout": "60"}, timeout=TIMEOUT
+            ),
             "model_not_ready",
         )
     finally:
@@ -135,8 +141,12 @@ def test_a_deadline_in_the_line_is_a_true_status(gateway_url: str, path: str) ->
 
 def test_a_deadline_stops_a_running_request_in_the_worker(gateway_url: str, torchserve: TorchServeProcess) -> None:
     busy = cpu_seconds(torchserve)
-    with stream(gateway_url, headers={"x-request-timeout": "2"}, **ENDLESS) as (_, events):
-        *_, last = events
+    # On a busy machine the first text may come after the first of these deadlines.
+    for seconds in (2, 10, 50):
+        with stream(gateway_url, headers={"x-request-timeout": str(seconds)}, **ENDLESS) as (response, events):
+            if response.status_code == requests.codes.ok:
+                *_, last = events
+                break
     assert isinstance(last, ErrorEvent)
     assert last.problem.code == "deadline_exceeded"
     assert cpu_seconds(torchserve) > busy

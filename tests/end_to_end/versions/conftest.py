@@ -16,6 +16,7 @@ from adapter.versions.running_server import RunningServer
 from tests.end_to_end.versions.light_archives import LightArchives
 from tests.end_to_end.versions.tiny_archives import TinyArchives
 from tests.free_ports import torchserve_properties
+from tests.waiting import PATIENCE_WITH_WORKERS
 
 
 def write_config(path: Path) -> Path:
@@ -37,7 +38,8 @@ class Site:
         return RunningServer(self.run_directory)
 
     def deploy(self, version: str, *, keep: int = 2, promotes: bool = True, archive: Path | None = None) -> None:
-        options = DeploymentOptions(self.archives.public_key, promotes, keep, load_timeout=120, drain_timeout=60)
+        patience = {"load_timeout": PATIENCE_WITH_WORKERS, "drain_timeout": PATIENCE_WITH_WORKERS}
+        options = DeploymentOptions(self.archives.public_key, promotes, keep, **patience)
         with changing(self.server, f"deploy {version}", print):
             deploy(self.server, archive or self.archives.make(version), options, print)
 

@@ -6,9 +6,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import psutil
 import pytest
@@ -32,7 +32,7 @@ from tests.end_to_end.gateway_calls import post
 from tests.end_to_end.versions.conftest import Site, running_site
 from tests.end_to_end.versions.constant_load import constant_load
 from tests.end_to_end.versions.light_archives import LIGHT_HANDLER, probes
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_WITH_WORKERS, wait_until
 
 pytestmark = pytest.mark.torchserve
 
@@ -72,35 +72,41 @@ def failing(in_load: str) -> str:
         pytest.param("import a_module_that_is_not_there\n" + LIGHT_HANDLER, "a_module_that", id="import error"),
         pytest.param(failing("raise MemoryError('not enough for the weights')"), "not ready|dies", id="out of memory"),
         pytest.param(failing("import os; os.kill(os.getpid(), 9)"), "killed for want of memory", id="killed at load"),
-        pytest.param(failing("time.sleep(600)"), "is not ready after 6 seconds", id="load timeout"),
+        pytest.param(failing("time.sleep(100_000)"), "is not ready after 6 seconds", id="load timeout"),
     ],
 )
 def test_a_worker_that_does_not_load(site: Site, handler: str, reason: str) -> None:
     archive = site.archives.make("2.0", handler=handler)
-    options = DeploymentOptions(site.archives.public_key, load_timeout=6 if "600" in handler else 60)
+    load_timeout = 6 if "6 seconds" in reason else PATIENCE_WITH_WORKERS
+    options = DeploymentOptions(site.archives.public_key, load_timeout=load_timeout)
     with untouched(site), pytest.raises(LoadFailed, match=reason), changing(site.server, "deploy", print):
         deploy(site.server, archive, options, print)
 
 
 def test_a_worker_that_is_killed_again_and_again_while_it_loads(site: Site) -> None:
-    archive = site.archives.make("2.0", handler=failing("time.sleep(2)"))
-    killed: list[int] = []
+    archive = site.archives.make("2.0", handler=failing("time.sleep(100_000)"))
+    killed: set[int] = set()
+    is_over = Event()
 
     def kill_workers() -> None:
-        while len(killed) < 3:
+        while not is_over.wait(0.01):
             for description in site.server.management.describe("light"):
                 for worker in description.workers:
                     if description.model_version == "2.0" and worker.pid > 0 and worker.pid not in killed:
-                        psutil.Process(worker.pid).send_signal(signal.SIGKILL)
-                        killed.append(worker.pid)
+                        with suppress(psutil.NoSuchProcess):  # TorchServe ends it, too, when the version is withdrawn
+                            psutil.Process(worker.pid).send_signal(signal.SIGKILL)
+                            killed.add(worker.pid)
 
     with untouched(site):
         killer = Thread(target=kill_workers)
         killer.start()
-        with pytest.raises(LoadFailed, match="dies"):
-            site.deploy("2.0", archive=archive)
-        killer.join()
-    assert len(killed) == 3
+        try:
+            with pytest.raises(LoadFailed, match="dies"):
+                site.deploy("2.0", archive=archive)
+        finally:
+            is_over.set()
+            killer.join()
+    assert len(killed) >= 2
 
 
 def test_a_signature_of_another_key(site: Site, tmp_path: Path) -> None:
@@ -166,7 +172,9 @@ cli.main()
 def run_deploy(site: Site, archive: Path, **how: Callable[[], None]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", DEPLOY, str(archive), "--key", str(site.archives.public_key)]
     command += ["--run-directory", str(site.run_directory)]
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False, **how)
+    return subprocess.run(
+        command, cwd=PROJECT, capture_output=True, text=True, timeout=PATIENCE_WITH_WORKERS, check=False, **how
+    )
 
 
 def test_a_disk_that_takes_no_more(site: Site) -> None:

@@ -19,7 +19,7 @@ from tests.end_to_end.gateway_calls import expect_problem, post, stream
 from tests.end_to_end.versions.conftest import Site, running_site
 from tests.end_to_end.versions.constant_load import constant_load
 from tests.end_to_end.versions.test_killed_commands import run
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_WITH_WORKERS, wait_until
 
 pytestmark = pytest.mark.torchserve
 
@@ -136,7 +136,7 @@ def test_a_version_is_unloaded_when_what_runs_on_it_has_ended_and_loaded_again(s
 
     def unload() -> None:
         with changing(site.server, "scale", print):
-            scale(site.server, "light", "2.0", 0, timeout=60, report=print)
+            scale(site.server, "light", "2.0", 0, timeout=PATIENCE_WITH_WORKERS, report=print)
 
     with constant_load(site.url) as load, stream(site.url, model_version="2.0", **LONG) as (_, events):
         next(events)
@@ -150,13 +150,13 @@ def test_a_version_is_unloaded_when_what_runs_on_it_has_ended_and_loaded_again(s
     request = {"prompt": "Once", "max_length": 1, "model_version": "2.0"}
     expect_problem(post(site.url, **request), "model_not_ready")
     with changing(site.server, "scale", print):
-        scale(site.server, "light", "2.0", 1, timeout=60, report=print)
+        scale(site.server, "light", "2.0", 1, timeout=PATIENCE_WITH_WORKERS, report=print)
     assert post(site.url, **request).status_code == 200
 
 
 def test_the_default_version_is_not_unloaded(site: Site) -> None:
     with changing(site.server, "scale", print), pytest.raises(ChangeRefused, match="nobody would be answered"):
-        scale(site.server, "light", "1.0", 0, timeout=60, report=print)
+        scale(site.server, "light", "1.0", 0, timeout=PATIENCE_WITH_WORKERS, report=print)
 
 
 MODELS = """
