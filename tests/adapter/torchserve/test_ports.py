@@ -15,6 +15,7 @@ from adapter.torchserve.ports import (
 )
 from adapter.torchserve.properties import PropertiesError, read_properties
 from adapter.torchserve.server_process import CONFIG_FILE
+from tests.free_ports import free_port
 
 
 @pytest.fixture
@@ -53,10 +54,9 @@ def test_chosen_addresses_are_free_and_no_two_are_the_same() -> None:
 
 
 def test_a_port_that_was_just_left_is_free() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        with socket.create_connection(("127.0.0.1", port)):
-            server.accept()[0].close()
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)) as server, socket.create_connection(("127.0.0.1", port)):
+        server.accept()[0].close()
 
     bind("127.0.0.1", port, "a test", "do nothing").close()
 
@@ -69,10 +69,10 @@ def test_a_port_that_is_held_for_the_gateway_is_not_given_to_torchserve() -> Non
 
 
 def test_a_gateway_that_was_stopped_under_a_caller_starts_again_at_its_port() -> None:
-    with bind("127.0.0.1", 0, "the gateway", "") as listener:
+    port = free_port()
+    with bind("127.0.0.1", port, "the gateway", "") as listener:
         share_address(listener)
         listener.listen()
-        port = listener.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)):
             listener.accept()[0].close()  # closed first: its address stays in TIME_WAIT
 

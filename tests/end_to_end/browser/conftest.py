@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +18,7 @@ from adapter.versions.recovery import changing
 from tests.end_to_end.versions.conftest import Site, running_site
 from tests.end_to_end.versions.light_archives import LightArchives
 from tests.end_to_end.versions.tiny_archives import TinyArchives
+from tests.free_ports import free_port
 from tests.waiting import wait_until
 
 CLIENT = PROJECT / "ts-client"
@@ -59,8 +59,7 @@ def app_url(site: Site) -> Iterator[str]:
     shutil.rmtree(APP / ".next", ignore_errors=True)
     environment = {"TORCHBRIDGE_BASE_URL": site.url}
     npm(APP, "run", "build", **environment)  # which writes the address of the rewrite down
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = ["node", "node_modules/next/dist/bin/next", "start", "-p", str(port), "-H", "127.0.0.1"]
     with subprocess.Popen(command, cwd=APP, env=ENVIRONMENT | environment) as server:
         url = f"http://127.0.0.1:{port}"
