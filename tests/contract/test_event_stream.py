@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -70,20 +70,17 @@ def test_events_are_encoded_to_the_bytes_that_the_other_side_is_tested_with() ->
     assert {event.type for event in events} == {"start", "delta", "done", "error"}
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(st.text())
 def test_any_text_survives_the_way(text: str) -> None:
     event = DeltaEvent(index=0, text=text)
     assert decode(encode_event(event)) == [event]
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_an_event_is_one_line_whatever_a_client_takes_for_the_end_of_one(text: str) -> None:
     assert len(encode_event(DeltaEvent(index=0, text=text)).decode().removesuffix("\n\n").splitlines()) == 1
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(), max_size=5), st.data())
 def test_events_run_together_or_apart_are_the_same(texts: list[str], data: st.DataObject) -> None:
     events = [DeltaEvent(index=index, text=text) for index, text in enumerate(texts)]

@@ -60,7 +60,7 @@ def revealed(value: Any, alphabet: Alphabet) -> Any:
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
 @given(text=TEXTS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_operation_gives_what_it_gives_of_the_true_text(operation: Callable[[str], Any], text: str) -> None:
     alphabet = Alphabet()
 
@@ -68,7 +68,7 @@ def test_operation_gives_what_it_gives_of_the_true_text(operation: Callable[[str
 
 
 @given(text=TEXTS, mark=st.sampled_from(["<", "a", "<|", "|>"]))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_each_character_is_known_to_be_a_callers_or_the_templates(text: str, mark: str) -> None:
     hidden = mark + Alphabet().text(text) + mark
 

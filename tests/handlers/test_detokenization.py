@@ -81,7 +81,7 @@ def test_prompt_and_pieces_are_what_the_tokenizer_makes_of_all_ids(family: str) 
     skipped = hidden(tokenizer)
 
     @given(prompts(family), answers(family))
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     def check(prompt: list[int], answer: list[int]) -> None:
         detokenizer = Detokenizer(decoder, prompt)
         shown: list[int] = []

@@ -104,7 +104,7 @@ def test_a_text_has_no_fewer_tokens_than_its_length_says(name: str) -> None:
     assert span is not None
 
     @given(TEXTS)
-    @settings(max_examples=100, deadline=None, derandomize=True)
+    @settings(max_examples=100, derandomize=True)
     def check(text: str) -> None:
         assert span.least_tokens(text) <= len(tokenizer(text)["input_ids"])
 

@@ -80,7 +80,7 @@ request_before = st.tuples(st.integers(-20, 0), st.integers(1, 40))
 request_after = st.tuples(st.integers(1, 20), st.just(FOR_EVER))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(requests=st.lists(request_before | request_after, max_size=6), seconds_to_answer=st.sampled_from([0, 1, 30]))
 def test_it_waits_for_all_who_came_before_and_for_nobody_else(
     requests: list[tuple[int, int]], seconds_to_answer: float

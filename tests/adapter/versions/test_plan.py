@@ -144,7 +144,7 @@ def carry_out(action: Action, server: FakeServer) -> None:
         assert versions.get(default), f"after {action.description} nobody answers for {name}"
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(now=served_models(), then=served_models())
 def test_any_state_is_brought_to_any_other_and_each_default_answers_all_the_while(now: Served, then: Served) -> None:
     async def answer_as_recorded(*_: object) -> None:
