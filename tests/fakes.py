@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import monotonic
 from types import SimpleNamespace
 from typing import Self
 
@@ -29,6 +30,7 @@ from adapter.schema import (
 )
 from adapter.torchserve.model_registry import PinnedVersion
 from adapter.torchserve.ports import bind
+from tests.waiting import PATIENCE
 
 KEY_REFUSED = "Token Authorization failed. Token either incorrect, expired, or not provided correctly"
 NO_WORKER_OR_QUEUE_FULL = (
@@ -124,6 +126,10 @@ class FakeTorchServe:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    @property
+    def num_connections(self) -> int:
+        return len(self._runner.server.connections)
 
     async def wait_for_turn(self) -> Turn:
         await wait_for(lambda: self.turns)
@@ -246,12 +252,12 @@ class FakeInference:
             self.is_closed.set()
 
 
-async def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
+async def wait_for(condition: Callable[[], object]) -> None:
     """For what another thread or event loop brings about: it can be looked at from here, not awaited."""
-    deadline = time.monotonic() + seconds
+    deadline = monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, "the condition never came true"
-        await asyncio.sleep(0.005)
+        assert monotonic() < deadline, "the condition never came true"
+        await asyncio.to_thread(time.sleep, 0.005)  # the loop's own timers stand still where a test holds the clock
 
 
 @contextmanager

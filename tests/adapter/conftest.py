@@ -1,5 +1,6 @@
 """What stands in for TorchServe in the tests of the gateway's parts, and the gateway over it."""
 
+import time
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
@@ -9,6 +10,7 @@ from adapter.gateway import create_app
 from adapter.settings import Settings
 from adapter.torchserve.model_registry import ModelRegistry
 from tests.fakes import FakeInference, FakeManagement, serving
+from tests.held_clock import HeldClock
 
 
 @pytest.fixture
@@ -34,3 +36,11 @@ async def client(inference: FakeInference, management: FakeManagement) -> AsyncI
 def address(inference: FakeInference, management: FakeManagement) -> Iterator[str]:
     with serving(create_app(Settings(), inference=inference, registry=ModelRegistry(management, None))) as address:
         yield address
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> HeldClock:
+    """To be asked for before whatever notes a time."""
+    clock = HeldClock()
+    monkeypatch.setattr(time, "monotonic", clock)
+    return clock

@@ -1,20 +1,23 @@
 """Thousands of requests of every kind and fate, through all that is between HTTP and TorchServe."""
 
 import asyncio
+import itertools
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import aclosing, asynccontextmanager, suppress
 from math import inf
 
-from adapter.call import Call
-from adapter.errors import TorchbridgeError, UpstreamUnavailable
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from adapter.call import Arrivals, Call
+from adapter.errors import Overloaded, TorchbridgeError, UpstreamUnavailable
 from adapter.event_stream import EventDecoder
 from adapter.generation.admission import Admission
 from adapter.generation.batch import complete_batch
 from adapter.generation.canary import Canaries, Canary
-from adapter.generation.pinning import Pin
 from adapter.generation.rate_limit import RateLimiter
 from adapter.generation.response_cache import ResponseCache
 from adapter.generation.response_store import MemoryStore
@@ -30,119 +33,48 @@ from adapter.schema import (
     ErrorCode,
     ErrorEvent,
     GenerationRequest,
-    Problem,
+    GenerationResponse,
     StartEvent,
-    StreamEvent,
 )
 from adapter.settings import Settings
 from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.model_registry import ModelRegistry
-from tests.fakes import NO_WORKER_OR_QUEUE_FULL, FakeKeys, FakeManagement, FakeTorchServe, Turn, answer_to, wait_for
+from tests.adapter.generation.fates import Fates, chance_of, nap
+from tests.fakes import FakeKeys, FakeManagement, FakeTorchServe, Turn, wait_for
 
 NUM_CALLERS = 48
 REQUESTS_OF_EACH = 50
-
-chance = random.Random(20_261_123)
-
-
-async def nap() -> None:
-    await asyncio.sleep(chance.choice((0, 0, 0.001, 0.01)))
-
-
-# What TorchServe does with a request
-
-
-async def answer(turn: Turn) -> None:
-    for event in events_of(turn):
-        await turn.send(event)
-        await nap()
-
-
-async def answer_in_one_piece(turn: Turn) -> None:
-    await turn.send(*events_of(turn))
-
-
-async def end_without_an_end(turn: Turn) -> None:
-    await turn.send(*events_of(turn)[:-1])
-
-
-async def reset(turn: Turn) -> None:
-    turn.reset()
-    await turn.wait_until_the_caller_leaves()
-
-
-async def reset_in_mid_stream(turn: Turn) -> None:
-    await turn.send(*events_of(turn)[:2])
-    await reset(turn)
-
-
-async def hang_in_mid_stream(turn: Turn) -> None:
-    await turn.send(*events_of(turn)[:2])
-    await turn.wait_until_the_caller_leaves()
-
-
-async def be_full(turn: Turn) -> None:
-    await turn.fail(503, "ServiceUnavailableException", NO_WORKER_OR_QUEUE_FULL)
-
-
-async def have_no_such_version(turn: Turn) -> None:
-    await turn.fail(404, "ModelVersionNotFoundException", "Model version: 1.0 does not exist for model: tiny")
-
-
-async def fail(turn: Turn) -> None:
-    await turn.fail(503, "InternalServerException", "Prediction failed")
-
-
-async def report_an_error(turn: Turn) -> None:
-    problem = Problem.of(ErrorCode.GENERATION_FAILED, "It failed.")
-    await turn.send(*events_of(turn)[: chance.randint(1, 2)], ErrorEvent(problem=problem))
-
-
-async def talk_nonsense(turn: Turn) -> None:
-    await turn.send(b"data: nonsense\n\n")
-
-
-Fate = Callable[[Turn], Awaitable[None]]
-FATES: dict[Fate, int] = {
-    answer: 60,
-    answer_in_one_piece: 30,
-    end_without_an_end: 2,
-    reset: 4,
-    reset_in_mid_stream: 3,
-    hang_in_mid_stream: 2,
-    Turn.wait_until_the_caller_leaves: 2,
-    be_full: 3,
-    have_no_such_version: 2,
-    fail: 3,
-    report_an_error: 3,
-    talk_nonsense: 2,
-}
-
-
-def events_of(turn: Turn) -> list[StreamEvent]:
-    return answer_to(turn.request, *["word "] * (len(turn.request.prompt) % 5))
-
-
-async def play(turn: Turn) -> None:
-    (fate,) = chance.choices(list(FATES), list(FATES.values()))
-    await fate(turn)
-
-
+MOST_OF_EACH = 10_000  # should an end be longer in coming, something is wrong
+ENDS = {"answer", "batch", "DoneEvent", "ErrorEvent", "left", "cancelled", ErrorCode.OVERLOADED}
+SLOTS, MAX_WAITING, MAX_LIVE = 8, 24, 70
 SERVED = [*[{"1.0": 1}] * 4, *[{"1.0": 2}] * 4, *[{"2.0": 1, "1.0": 1}] * 4, *[{"1.0": 1, "2.0": 1}] * 4, {"1.0": 0}]
+
+
+@pytest.fixture(autouse=True)
+def _notices_changes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapter.torchserve.model_registry._REFRESH_AFTER", 0.01)
 
 
 async def operate(torchserve: FakeTorchServe, management: FakeManagement, canaries: Canaries) -> None:
     """Versions come, are tried out and go, workers load, keys change, and the management API has its moments."""
-    while True:
+    for step in itertools.count():
         await asyncio.sleep(0.02)
+        chance = chance_of("operator", step)
         management.slots = chance.randint(4, 12)
         management.served["tiny"] = chance.choice(SERVED)
         management.failure = UpstreamUnavailable("no management") if chance.random() < 0.1 else None
         if chance.random() < 0.2:
-            torchserve.key = f"rotated-{chance.random()}"
+            torchserve.key = f"rotated-{step}"
         if canaries.of("tiny") is None:
             is_shadow = chance.random() < 0.5
             canaries.begin(Canary("tiny", "2.0", "1.0", 0.5, is_sticky=False, is_shadow=is_shadow), 0.1)
+
+
+def calm_down(torchserve: FakeTorchServe, management: FakeManagement, canaries: Canaries) -> None:
+    management.slots, management.served["tiny"], management.failure = SLOTS, {"1.0": 1}, None
+    torchserve.play = Turn.wait_until_the_caller_leaves
+    if canary := canaries.of("tiny"):
+        canaries.end(canary.id)
 
 
 # What callers do
@@ -151,29 +83,34 @@ async def operate(torchserve: FakeTorchServe, management: FakeManagement, canari
 class CountingGenerator(TextGenerator):
     num_begun = 0
 
-    @contextmanager
-    def _live(self, request: GenerationRequest, call: Call) -> Iterator[Pin]:
+    async def stream(self, request: GenerationRequest, call: Call) -> Arrivals:
         self.num_begun += 1
-        with super()._live(request, call) as pin:
-            yield pin
+        async with aclosing(super().stream(request, call)) as arrivals:
+            async for events in arrivals:
+                yield events
+
+    async def complete(self, request: GenerationRequest, call: Call) -> GenerationResponse:
+        self.num_begun += 1
+        return await super().complete(request, call)
 
 
 class Reader:
     """The ASGI server's side of one stream, with a caller that may be slow, and may leave."""
 
-    def __init__(self) -> None:
+    def __init__(self, chance: random.Random) -> None:
         self.body = b""
         self.is_over = False
         self.leaves = asyncio.Event()
-        self.is_slow = chance.random() < 0.2
+        self._chance = chance
+        self._is_slow = chance.random() < 0.2
 
     async def receive(self) -> dict[str, str]:
         await self.leaves.wait()
         return {"type": "http.disconnect"}
 
     async def send(self, message: dict[str, object]) -> None:
-        if self.is_slow:
-            await nap()
+        if self._is_slow:
+            await nap(self._chance)
         self.body += message.get("body", b"")
         self.is_over = self.is_over or not message.get("more_body", True)
 
@@ -195,56 +132,62 @@ class Reader:
         return types[-1].__name__
 
 
-def some_request() -> GenerationRequest:
+def some_request(chance: random.Random) -> GenerationRequest:
     return GenerationRequest(prompt="x" * chance.randint(1, 400), temperature=chance.choice((0, 1)))
 
 
-def some_call(request_id: str) -> Call:
+def some_call(request_id: str, chance: random.Random) -> Call:
     now = time.monotonic()
     limits = [now + chance.uniform(0, 0.3) if chance.random() < 0.2 else inf for _ in range(2)]
     return Call(request_id, now, *limits, may_use_cache=chance.random() < 0.9)
 
 
-async def ask_for_a_whole_answer(generator: TextGenerator, call: Call) -> str:
-    response = await generator.complete(some_request(), call)
+async def ask_for_a_whole_answer(generator: TextGenerator, call: Call, chance: random.Random) -> str:
+    response = await generator.complete(some_request(chance), call)
     assert response.id == call.request_id
     return "answer"
 
 
-async def ask_for_a_batch(generator: TextGenerator, call: Call) -> str:
-    batch = BatchRequest(requests=tuple(dict(some_request()) for _ in range(chance.randint(1, 5))))
+async def ask_for_a_batch(generator: TextGenerator, call: Call, chance: random.Random) -> str:
+    batch = BatchRequest(requests=tuple(dict(some_request(chance)) for _ in range(chance.randint(1, 5))))
     results = (await complete_batch(generator, batch, call, max_requests=5)).results
     assert len(results) == len(batch.requests)
     return "batch"
 
 
-async def ask_for_a_stream(generator: TextGenerator, call: Call) -> str:
-    reader = Reader()
+async def ask_for_a_stream(generator: TextGenerator, call: Call, chance: random.Random) -> str:
+    reader = Reader(chance)
     if chance.random() < 0.2:
         asyncio.get_running_loop().call_later(chance.uniform(0, 0.2), reader.leaves.set)
-    response = EventStreamResponse(generator.stream(some_request(), call), call, Shutdown(), heartbeat=0.005)
+    arrivals = generator.stream(some_request(chance), call)
     try:
-        await response({}, reader.receive, reader.send)
+        await EventStreamResponse(arrivals, call, Shutdown(), heartbeat=0.005)({}, reader.receive, reader.send)
     finally:
         end = reader.check()
     return end
 
 
 async def call_again_and_again(generator: TextGenerator, name: str, ends: Counter[str]) -> None:
+    """Until all have called often enough, and there has been every end."""
     asks = (ask_for_a_whole_answer, ask_for_a_stream, ask_for_a_stream, ask_for_a_batch)
-    for number in range(REQUESTS_OF_EACH):
-        asking = asyncio.create_task(chance.choice(asks)(generator, some_call(f"{name}-{number}")))
+    for number in range(MOST_OF_EACH):
+        if number >= REQUESTS_OF_EACH and ends.keys() >= ENDS:
+            return
+        request_id = f"{name}-{number}"
+        chance = chance_of("caller", request_id)
+        asking = asyncio.create_task(chance.choice(asks)(generator, some_call(request_id, chance), chance))
         if chance.random() < 0.1:
             asyncio.get_running_loop().call_later(chance.uniform(0, 0.2), asking.cancel)
         await asyncio.wait({asking})
         if asking.cancelled():
             ends["cancelled"] += 1
         elif error := asking.exception():
-            assert isinstance(error, TorchbridgeError), error
+            assert isinstance(error, TorchbridgeError), (request_id, error)
             ends[error.code] += 1
             await asyncio.sleep(0.05)  # else a model that loads would be most of what they see
         else:
             ends[asking.result()] += 1
+    raise AssertionError(f"no request ended with {ENDS - ends.keys()}")
 
 
 @asynccontextmanager
@@ -258,13 +201,39 @@ async def going_on(work: Awaitable[None]) -> AsyncIterator[None]:
             await task
 
 
+async def nothing_goes_on(torchserve: FakeTorchServe) -> None:
+    await wait_for(lambda: asyncio.all_tasks() == {asyncio.current_task()} and not torchserve.num_connections)
+
+
+async def check_that_all_places_are_free(generator: TextGenerator, torchserve: FakeTorchServe) -> None:
+    """As many run and wait as may, and one more is refused."""
+    num_before = len(torchserve.turns)
+    calls = [Call(f"last-{number}", time.monotonic()) for number in range(SLOTS + MAX_WAITING)]
+    request = GenerationRequest(prompt="Once", temperature=1)
+    running = [asyncio.create_task(generator.complete(request, call)) for call in calls]
+    await wait_for(lambda: len(torchserve.turns) == num_before + SLOTS and is_counted(generator, MAX_WAITING))
+    with pytest.raises(Overloaded):
+        await generator.complete(request, Call("one more", time.monotonic()))
+    for each in running:
+        each.cancel()
+    await asyncio.wait(running)
+
+
+def is_counted(generator: TextGenerator, num_waiting: int) -> bool:
+    return num_of(generator, "torchbridge_waiting_requests") == num_waiting
+
+
+def num_of(generator: TextGenerator, name: str) -> float:
+    families = text_string_to_metric_families(generator.metrics.render().decode())
+    return sum(each.value for family in families for each in family.samples if each.name == name)
+
+
 async def test_whatever_happens_to_them_requests_leave_nothing_behind() -> None:
-    management, ends = FakeManagement(slots=8), Counter[str]()
+    management, ends = FakeManagement(slots=SLOTS), Counter[str]()
     registry = ModelRegistry(management, None)
-    registry._models._refresh_after = 0.01
-    admission, cache = Admission(max_waiting=24), ResponseCache(MemoryStore(2**20, max_age=60))
+    admission, cache = Admission(MAX_WAITING), ResponseCache(MemoryStore(2**20, max_age=60))
     traffic, canaries = Traffic(), Canaries()
-    async with FakeTorchServe(play) as torchserve:
+    async with FakeTorchServe(Fates().play) as torchserve:
         settings = Settings(torchserve_url=torchserve.url, silence_timeout=0.1)
         inference = InferenceClient(settings, FakeKeys(torchserve), registry.resolve_anew)
         generator = CountingGenerator(
@@ -276,22 +245,22 @@ async def test_whatever_happens_to_them_requests_leave_nothing_behind() -> None:
             retries=RetryBudget(first_delay=0.001),
             traffic=traffic,
             canaries=canaries,
-            max_live=70,
+            max_live=MAX_LIVE,
         )
-        async with inference, cache, generator.shadows, going_on(operate(torchserve, management, canaries)):
-            await asyncio.gather(
-                *(call_again_and_again(generator, f"caller-{number}", ends) for number in range(NUM_CALLERS))
-            )
-            connector = inference._session.connector
-            await wait_for(lambda: not cache._runs and not generator.shadows._tasks)
-            await wait_for(lambda: not connector._acquired)
-        assert ends.total() == NUM_CALLERS * REQUESTS_OF_EACH
-        assert {"answer", "batch", "DoneEvent", "ErrorEvent", "left", "cancelled", ErrorCode.OVERLOADED} <= set(ends)
-        assert generator._num_live == admission.num_waiting() == 0
-        assert not traffic._live
-        assert not traffic._num_held
-        assert all(line.slots.borrowed_tokens == 0 for line in admission._lines.values())
-        metrics = generator.metrics
-        counted = (sample for name in (metrics._answers, metrics._failures) for sample in name.collect()[0].samples)
-        assert sum(sample.value for sample in counted if sample.name.endswith("_total")) == generator.num_begun
-        await wait_for(lambda: asyncio.all_tasks() == {asyncio.current_task()})
+        async with inference, cache, generator.shadows:
+            async with going_on(operate(torchserve, management, canaries)):
+                await asyncio.gather(
+                    *(call_again_and_again(generator, f"caller-{number}", ends) for number in range(NUM_CALLERS))
+                )
+            await nothing_goes_on(torchserve)
+            calm_down(torchserve, management, canaries)
+            await registry.models_anew()
+            for version in ("1.0", "2.0"):
+                assert admission.line("tiny", version) == (0, 0)
+                assert traffic.of("tiny", version) == (0, None, 0)
+            await check_that_all_places_are_free(generator, torchserve)
+            await nothing_goes_on(torchserve)
+        assert num_of(generator, "torchbridge_live_requests") == 0
+        counted = ("torchbridge_answers_total", "torchbridge_failures_total")
+        assert sum(num_of(generator, name) for name in counted) == generator.num_begun
+        assert asyncio.all_tasks() == {asyncio.current_task()}
