@@ -16,6 +16,7 @@ from adapter.schema import GenerationRequest
 from adapter.torchserve.model_registry import PinnedVersion
 from tests.adapter.generation.held_generations import ANSWER, TEXT, HeldGenerations, text_of
 from tests.redis_server import BINARY, RedisServer
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="there is no redis-server on this machine")
 
@@ -26,7 +27,7 @@ ASKED = GenerationRequest(prompt="a secret prompt", temperature=0, model="tiny",
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     # A machine that runs other tests may stall for longer than a gateway would wait for Redis.
-    monkeypatch.setattr("adapter.generation.response_store._REDIS_PATIENCE", 1.0)
+    monkeypatch.setattr("adapter.generation.response_store._REDIS_PATIENCE", 3.0)
 
 
 @pytest.fixture
@@ -146,9 +147,8 @@ async def test_one_request_alone_waits_for_a_redis_that_hangs(
 ) -> None:
     await store.put("key", b"answer")
     server.freeze()
-    asked_at = time.monotonic()
-    assert await store.get("key") is None
-    assert time.monotonic() - asked_at < 3
+    async with asyncio.timeout(PATIENCE):
+        assert await store.get("key") is None
     let_it_try_again(store)
     asking = [asyncio.create_task(store.get("key")) for _ in range(20)]
     await asyncio.sleep(0)

@@ -63,22 +63,30 @@ async def test_an_answer_from_a_clock_that_is_ahead_is_new(asking: Asking, monke
     assert mine.cache.age == 0
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"prompt": "Twice"},
-        {"seed": 1},
-        {"max_length": 7},
-        {"top_p": 0.5},
-        {"top_k": 3},
-        {"repetition_penalty": 1.5},
-        {"stop": (".",)},
-    ],
-    ids=lambda other: next(iter(other)),
-)
-async def test_another_question_runs(asking: Asking, other: dict[str, object]) -> None:
-    await asking.answer()
-    assert not (await asking.answer(ASKED.model_copy(update=other))).cached
+# Of each field a value that the question does not have, all of which have one answer.
+OTHER = {
+    "prompt": "Twice",
+    "max_length": 7,
+    "temperature": 0.5,
+    "top_p": 0.5,
+    "top_k": 3,
+    "repetition_penalty": 1.5,
+    "stop": (".",),
+    "seed": 1,
+    "messages": (ChatMessage(role="user", content="Once"),),
+}
+
+
+def test_every_field_of_a_question_is_here() -> None:
+    assert OTHER.keys() | {"model", "model_version"} == ChatGenerationRequest.model_fields.keys()
+
+
+@pytest.mark.parametrize("field", OTHER)
+async def test_another_question_runs(asking: Asking, field: str) -> None:
+    asked = ChatGenerationRequest(**dict(ASKED) | {"seed": 0})  # at any temperature it has one answer
+    await asking.answer(asked)
+    assert (await asking.answer(asked)).cached
+    assert not (await asking.answer(asked.model_copy(update={field: OTHER[field]}))).cached
 
 
 @pytest.mark.parametrize("other", [{"model": "other"}, {"version": "2.0"}], ids=lambda other: next(iter(other)))

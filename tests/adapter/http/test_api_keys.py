@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from adapter.http import api_keys
 from adapter.http.api_keys import ApiKeys, ApiKeysError
+from tests.held_clock import HeldClock
 
 FIRST, SECOND = "first-key-0123456789", "second-key-012345678"
 UNNAMED_FIRST, UNNAMED_SECOND = (f"key-{hashlib.sha256(key.encode()).hexdigest()[:8]}" for key in (FIRST, SECOND))
@@ -201,16 +202,16 @@ def test_an_emptied_file_refuses_everybody(file: Path, caplog: pytest.LogCapture
     assert caplog.messages == ["the API keys were read again: 0 of them"]
 
 
-def test_a_file_is_looked_at_once_a_second(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    times = iter((100.0, 100.9, 101.0, 101.5, 102.1))
-    looks: list[Path] = []
-    monkeypatch.setattr(api_keys.time, "monotonic", lambda: next(times))
-    monkeypatch.setattr(api_keys, "_version", looks.append)
+def test_a_file_is_looked_at_once_a_second(clock: HeldClock, file: Path) -> None:
     keys = ApiKeys(file)
-    for _ in range(4):
-        keys.name_of(FIRST.encode())
+    seen = []
+    for key in (SECOND, FIRST):
+        file.write_text(key)
+        for _ in range(2):
+            clock.move(0.5)
+            seen.append(keys.name_of(FIRST.encode()))
 
-    assert looks == [file] * 3  # the first one at the start
+    assert seen == [UNNAMED_FIRST, None, None, UNNAMED_FIRST]
 
 
 MODES = [(0o600, True), (0o400, True), (0o640, False), (0o604, False), (0o644, False), (0o620, False)]

@@ -255,7 +255,7 @@ async def test_a_file_s_new_key_counts_while_the_server_runs(inside: Inside, tmp
 
         before = (status(KEY), status(OTHER_KEY))
         file.write_text(f"web:{OTHER_KEY}")
-        await wait_for(lambda: status(OTHER_KEY) == 200, seconds=5)
+        await wait_for(lambda: status(OTHER_KEY) == 200)
         after = status(KEY)
 
     assert (before, after) == ((200, 401), 401)

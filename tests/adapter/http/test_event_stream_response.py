@@ -11,6 +11,8 @@ from adapter.http.event_stream_response import EventStreamResponse
 from adapter.http.shutdown import Shutdown
 from adapter.schema import DeltaEvent, ErrorEvent, StreamEvent
 from tests.adapter.gateway_calls import FIRST, START
+from tests.fakes import wait_for
+from tests.held_clock import HeldClock
 
 
 class Server:
@@ -73,31 +75,34 @@ def respond(
     return asyncio.create_task(response({}, server.receive, server.send))
 
 
-async def test_a_silent_stream_beats() -> None:
+async def test_a_silent_stream_beats(clock: HeldClock) -> None:
     server, go_on = Server(), asyncio.Event()
-    response = respond(server, arrive([START], [FIRST], go_on), heartbeat=0.01)
-    await server.wait_for_body(b": ping\n\n: ping\n\n")
+    response = respond(server, arrive([START], [FIRST], go_on), heartbeat=10)
+    await server.wait_for_body(b"Hello")
+    for num_beats in range(3):
+        assert server.body.count(b": ping\n\n") == num_beats
+        await clock.pass_by(10)
     go_on.set()
     await response
     assert [event.type for event in server.events] == ["start", "delta"]
     assert server.sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
 
 
-async def test_nothing_beats_before_the_first_text() -> None:
+async def test_nothing_beats_before_the_first_text(clock: HeldClock) -> None:
     server, go_on = Server(), asyncio.Event()
-    response = respond(server, arrive([START], go_on, [FIRST]), heartbeat=0.001)
-    await asyncio.sleep(0.05)
+    response = respond(server, arrive([START], go_on, [FIRST]), heartbeat=10)
+    await clock.pass_by(100)
     assert not server.sent
     go_on.set()
     await response
     assert server.sent[0]["status"] == 200
 
 
-async def test_a_stream_that_has_ended_does_not_beat() -> None:
+async def test_a_stream_that_has_ended_does_not_beat(clock: HeldClock) -> None:
     server = Server()
-    await respond(server, arrive([START], [FIRST]), heartbeat=0.001)
+    await respond(server, arrive([START], [FIRST]), heartbeat=10)
     num_sent = len(server.sent)
-    await asyncio.sleep(0.02)
+    await clock.pass_by(100)
     assert len(server.sent) == num_sent
 
 
@@ -132,10 +137,10 @@ async def test_a_failure_after_text_is_the_last_event() -> None:
     assert [event.type for event in server.events] == ["start", "delta", "error"]
 
 
-@pytest.mark.parametrize("heartbeat", [0.001, 60], ids=["with a heartbeat", "without"])
+@pytest.mark.parametrize("heartbeat", [1, 60], ids=["with a heartbeat", "without"])
 @pytest.mark.parametrize("is_last", [True, False], ids=["on the last text", "with more to come"])
 async def test_a_caller_who_does_not_read_ends_the_generation_at_the_deadline(
-    heartbeat: float, *, is_last: bool
+    clock: HeldClock, heartbeat: float, *, is_last: bool
 ) -> None:
     server, is_closed = StalledServer(), asyncio.Event()
 
@@ -147,7 +152,12 @@ async def test_a_caller_who_does_not_read_ends_the_generation_at_the_deadline(
         finally:
             is_closed.set()
 
-    await respond(server, texts(), heartbeat=heartbeat, deadline=time.monotonic() + 0.02)
+    response = respond(server, texts(), heartbeat=heartbeat, deadline=clock.now + 10)
+    await server.wait_for_body(b"Hello")
+    await clock.pass_by(heartbeat)
+    await clock.pass_by(10)
+    await wait_for(response.done)
+    await response
     assert is_closed.is_set()
     assert [event.type for event in server.events] == ["start", "delta"]
     assert server.sent[-1]["more_body"] is True  # cut, so that nobody takes it for whole

@@ -12,6 +12,7 @@ from adapter.http.request_envelope import RequestEnvelope
 from adapter.schema import Problem
 from tests.adapter.http.raw_http import raw_answer
 from tests.fakes import serving
+from tests.waiting import PATIENCE
 
 LIMIT = 100
 CHUNK = b"40\r\n" + b" " * 64 + b"\r\n"
@@ -132,7 +133,13 @@ def post(head: bytes, body: bytes = b"") -> bytes:
 @pytest.fixture(scope="module")
 def strict_address() -> Iterator[str]:
     """The address of the echoing application behind tight limits."""
-    with serving(RequestEnvelope(echo, LIMIT, body_timeout=0.3)) as address:
+    with serving(RequestEnvelope(echo, LIMIT, body_timeout=PATIENCE)) as address:
+        yield address
+
+
+@pytest.fixture
+def impatient_address() -> Iterator[str]:
+    with serving(RequestEnvelope(echo, LIMIT, body_timeout=0.1)) as address:
         yield address
 
 
@@ -165,8 +172,8 @@ def test_a_chunked_body_that_has_no_end_is_cut(strict_address: str) -> None:
 @pytest.mark.parametrize(
     ("head", "body"), [(b"Content-Length: 50\r\n", b"{"), (b"Transfer-Encoding: chunked\r\n", CHUNK)]
 )
-def test_a_body_that_does_not_end_in_time_is_given_up(strict_address: str, head: bytes, body: bytes) -> None:
-    assert code_of(strict_address, post(head, body)) == (408, "request_timeout", "close")
+def test_a_body_that_does_not_end_in_time_is_given_up(impatient_address: str, head: bytes, body: bytes) -> None:
+    assert code_of(impatient_address, post(head, body)) == (408, "request_timeout", "close")
 
 
 def test_two_lengths_for_one_body_are_refused(strict_address: str) -> None:
@@ -179,6 +186,9 @@ def test_a_connection_whose_request_was_read_stays_open(strict_address: str) -> 
     assert (answer.status, body, answer.headers["connection"]) == (200, b"2", None)
 
 
-def test_a_refusal_does_not_cut_off_a_caller_who_is_still_sending(strict_address: str) -> None:
+def test_a_refusal_does_not_cut_off_a_caller_who_is_still_sending(
+    strict_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapter.http.limited_body._SECONDS_OF_READING_ON", PATIENCE)
     request = post(b"Content-Length: 8388608\r\n", b" " * 2**23)
     assert code_of(strict_address, request) == (413, "payload_too_large", "close")

@@ -11,6 +11,7 @@ from adapter.schema import GenerationRequest, WorkerRequest
 from adapter.torchserve.inference_client import InferenceClient, prediction_url
 from tests.adapter.torchserve.inference_calls import REQUEST, failure_of, run
 from tests.fakes import FakeKeys, FakeTorchServe, Turn, answer_to, wait_for
+from tests.held_clock import HeldClock
 
 
 async def test_yields_the_workers_events_in_order(inference: InferenceClient) -> None:
@@ -69,23 +70,25 @@ def test_a_name_that_was_never_validated_cannot_leave_predictions(name: str) -> 
     assert str(url) == f"http://127.0.0.1:8080/predictions/{quote(name, safe='')}/{quote(name, safe='')}"
 
 
-async def test_times_are_taken_by_the_gateway(inference: InferenceClient, torchserve: FakeTorchServe) -> None:
-    waiting = asyncio.Event()
+async def test_times_are_taken_by_the_gateway(
+    clock: HeldClock, inference: InferenceClient, torchserve: FakeTorchServe
+) -> None:
+    started = asyncio.Event()
 
     async def play(turn: Turn) -> None:
         start, *others = answer_to(turn.request, "Hello")
-        await waiting.wait()
-        await turn.send(start, *others)
+        clock.move(10)
+        await turn.send(start)
+        await started.wait()
+        clock.move(5)
+        await turn.send(*others)
 
     torchserve.play = play
-    running = asyncio.create_task(run(inference))
-    await torchserve.wait_for_turn()
-    released_after = 0.05
-    await asyncio.sleep(released_after)
-    waiting.set()
-    response = (await running)[-1].response
-    assert response.queue_time >= released_after
-    assert response.time_to_first_token >= response.queue_time
+    async with aclosing(inference.stream(REQUEST, Call("request-1", time.monotonic()))) as arrivals:
+        await anext(arrivals)
+        started.set()
+        *_, last = [event async for events in arrivals for event in events]
+    assert (last.response.queue_time, last.response.time_to_first_token) == (10, 15)
 
 
 async def test_leaving_the_stream_closes_the_connection(inference: InferenceClient, torchserve: FakeTorchServe) -> None:

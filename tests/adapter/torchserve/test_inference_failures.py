@@ -1,7 +1,6 @@
 """However an answer fails or breaks off, the caller hears which failure it was."""
 
 import asyncio
-import socket
 
 import pytest
 
@@ -24,6 +23,7 @@ from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.model_registry import PinnedVersion
 from tests.adapter.torchserve.inference_calls import failure_of
 from tests.fakes import NO_WORKER_OR_QUEUE_FULL, FakeKeys, FakeTorchServe, Turn, answer_to, find_a_worker
+from tests.free_ports import free_port
 
 
 async def test_a_worker_that_dies_in_mid_stream_is_told_from_a_complete_answer(
@@ -67,6 +67,7 @@ async def test_silence_before_the_first_event_lasts_as_long_as_the_model_is_read
         assert (model, version) == ("tiny", "1.0")
         looks += 1
         if looks == 3:
+            await torchserve.wait_for_turn()
             raise ModelNotReady("the worker is gone")
         return await find_a_worker(model, version)
 
@@ -91,8 +92,7 @@ async def test_silence_between_events_has_a_deadline(torchserve: FakeTorchServe,
 
 
 async def test_a_torchserve_that_is_not_there_is_unavailable(keys: FakeKeys) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    url = f"http://127.0.0.1:{free_port()}"
     async with InferenceClient(Settings(torchserve_url=url), keys, find_a_worker) as inference:
         assert isinstance(await failure_of(inference), UpstreamUnavailable)
 
