@@ -101,7 +101,7 @@ def running_stack(
     files = ServerFiles(run_directory.resolve())
     with (
         bind(listening.host, listening.port, "the gateway", "choose another one with --port") as listener,
-        TorchServeProcess([], run_directory, config=config) as torchserve,
+        TorchServeProcess([], run_directory, config=config, load_timeout=listening.load_timeout) as torchserve,
     ):
         check_torchserve_ports(read_properties(config))
         claim_directory(files.run_directory)  # before anything is read from it, or written

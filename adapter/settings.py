@@ -13,6 +13,8 @@ from adapter.schema import MAX_BATCH_REQUESTS, Name
 
 # Nothing after the port: a path would come in front of the model's name, and credentials do not belong here.
 Origin = Annotated[str, StringConstraints(pattern=r"^https?://[^/?#@\s]+\Z")]
+LOAD_TIMEOUT = 900.0  # seconds
+
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -94,6 +96,10 @@ class Settings(BaseSettings):
     cache_max_bytes: PositiveInt = Field(default=64 * 2**20, description="Of answers that this process keeps.")
     cache_max_age: NonNegativeInt = Field(default=3_600, description="Seconds. At 0 nothing is kept.")
     redis_url: RedisUrl | None = Field(default=None, description="Where gateways share answers, instead of alone.")
+
+    load_timeout: Seconds = Field(
+        default=LOAD_TIMEOUT, description="For TorchServe and its workers to be ready, at a start and after a crash."
+    )
 
     request_timeout: Seconds = Field(default=600, description="Callers may ask for less: X-Request-Timeout.")
     first_token_timeout: Seconds = Field(default=300, description="And for less: X-First-Token-Timeout.")

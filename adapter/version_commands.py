@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from adapter.settings import LOAD_TIMEOUT
+from adapter.torchserve.readiness import LOAD_TIMEOUT_SETTING
 from adapter.torchserve.server_process import DEFAULT_RUN_DIRECTORY
 from adapter.versions import lifecycle
 from adapter.versions.canary import Verdict, run_canary
@@ -66,7 +68,9 @@ def deploy(
         bool, typer.Option(help="Make it the default version once it has shown that it answers.")
     ] = True,
     keep: Annotated[int, typer.Option(min=0, help="Earlier default versions that stay loaded for a rollback.")] = 2,
-    load_timeout: Annotated[float, typer.Option(min=1, help="Seconds for its workers to be ready.")] = 900,
+    load_timeout: Annotated[
+        float, typer.Option(min=1, envvar=LOAD_TIMEOUT_SETTING, help="Seconds for its workers to be ready.")
+    ] = LOAD_TIMEOUT,
     drain_timeout: DrainTimeout = 600,
     run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
 ) -> None:
@@ -209,9 +213,10 @@ def apply(
     with _changing(run_directory, f"apply {models.name}") as server:
         verify_desired(desired, required_key(server.files, key))
         actions = plan_actions(server.state, desired)
+        options = DeploymentOptions(key, load_timeout=server.settings.load_timeout)
         for action in actions:
             _print(action.description)
-            action.carry_out(server, DeploymentOptions(key), lambda line: _print(f"  {line}"))
+            action.carry_out(server, options, lambda line: _print(f"  {line}"))
     if not actions:
         _print("nothing to do")
 

@@ -22,7 +22,7 @@ def served_alone(archive: Path, report: Callable[[str], None]) -> Iterator[Torch
     directory = Path(tempfile.mkdtemp(prefix="torchbridge-"))
     with contextlib.ExitStack() as leftovers:
         leftovers.callback(shutil.rmtree, directory, ignore_errors=True)
-        with TorchServeProcess([archive], directory, free_addresses()) as process:
+        with TorchServeProcess([archive], directory, free_addresses(), load_timeout=Settings().load_timeout) as process:
             try:
                 process.start()
                 process.wait_until_ready(report)

@@ -48,6 +48,7 @@ class ModelDescription(_Described):
     max_workers: int
     batch_size: int
     response_timeout: int
+    startup_timeout: int  # seconds
     workers: tuple[WorkerDescription, ...]
     job_queue_status: JobQueue
 

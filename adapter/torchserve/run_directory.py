@@ -84,5 +84,6 @@ class RunDirectory:
             "LOG_LOCATION": str(self.logs),
             "METRICS_LOCATION": str(self.logs),
             "HF_HUB_OFFLINE": "1",
+            "PYTHONFAULTHANDLER": "1",  # a worker that crashes says by which signal
             COMPILED_STEPS_VARIABLE: inherited.get(COMPILED_STEPS_VARIABLE, str(COMPILED_STEPS)),
         }

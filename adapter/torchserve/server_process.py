@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -16,12 +15,14 @@ import psutil
 from adapter.archives.archive import PROJECT
 from adapter.archives.archive_reader import read_manifest
 from adapter.archives.worker_environment import EnvironmentRefused
-from adapter.errors import ModelNotFound, ModelNotReady, UpstreamUnavailable
+from adapter.errors import ModelNotReady, UpstreamUnavailable
+from adapter.settings import LOAD_TIMEOUT
 from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.launcher import GRACE_SECONDS
 from adapter.torchserve.management_client import ManagementClient
 from adapter.torchserve.private_directory import NotPrivate
 from adapter.torchserve.properties import read_properties
+from adapter.torchserve.readiness import NotReady, NotRegistered, find_unready, wait_until_ready
 from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError
 from adapter.torchserve.worker_log import WorkerLog
 
@@ -29,7 +30,6 @@ DEFAULT_RUN_DIRECTORY = PROJECT / ".torchbridge"
 CONFIG_FILE = PROJECT / "config.properties"
 
 _LOG_CONFIG = Path(__file__).with_name("log4j2.xml")
-_SECONDS_BETWEEN_LOOKS = 0.25
 
 
 class StartFailed(RuntimeError):
@@ -39,7 +39,8 @@ class StartFailed(RuntimeError):
 class TorchServeProcess:
     """Serves `archives`, which lie in one directory. A context manager: whatever happens inside, TorchServe is stopped.
 
-    `properties` override those of `config`. If this process is killed, TorchServe ends too (launcher.py).
+    `properties` override those of `config`. `load_timeout`: seconds from a start until all are ready. If this process
+    is killed, TorchServe ends too (launcher.py).
     """
 
     def __init__(
@@ -48,6 +49,8 @@ class TorchServeProcess:
         run_directory: Path = DEFAULT_RUN_DIRECTORY,
         properties: Mapping[str, str] | None = None,
         config: Path = CONFIG_FILE,
+        *,
+        load_timeout: float = LOAD_TIMEOUT,
     ) -> None:
         self._archives = [archive.resolve() for archive in archives]
         self._config = config
@@ -55,6 +58,8 @@ class TorchServeProcess:
         self._lock = contextlib.ExitStack()  # while this is used, also where TorchServe is stopped to be started again
         self._output = contextlib.ExitStack()
         self._is_held = False
+        self._load_timeout = load_timeout
+        self._awaited: list[WorkerLog] = []
         self._process: subprocess.Popen[bytes] | None = None
         self.directory = RunDirectory(run_directory)
         self.properties = read_properties(config) | self._overrides
@@ -90,6 +95,8 @@ class TorchServeProcess:
             self.directory.prepare(self._config, self._overrides)
         except (RunDirectoryError, EnvironmentRefused) as error:
             raise StartFailed(str(error)) from error
+        models = [read_manifest(archive).model for archive in self._archives]
+        self._awaited = [WorkerLog(self.directory.worker_log, model.name, model.version) for model in models]
         output = self._output.enter_context(self.directory.open_output())
         self._process = subprocess.Popen(  # noqa: S603 - our own launcher
             [sys.executable, "-m", "adapter.torchserve.launcher", str(self.directory.output), *self._arguments()],
@@ -103,25 +110,14 @@ class TorchServeProcess:
         )
 
     def wait_until_ready(self, report: Callable[[str], None] = lambda _: None) -> None:
-        """Returns when every archive has a READY worker, the only sign of one that answers: /ping is not.
+        """Returns when every archive has a worker that is ready. `report` is told of each new stage.
 
-        `report` is told of each new stage. Raises StartFailed when there is nothing more to wait for.
+        Raises StartFailed when there is nothing more to wait for, or it takes longer than the limit.
         """
-        log = WorkerLog(self.directory.worker_log)
-        manifests = [read_manifest(archive) for archive in self._archives]
-        awaited = sorted((manifest.model.name, manifest.model.version) for manifest in manifests)
-        stage = None
-        while True:
-            self._check_alive()
-            log.read()
-            if log.failure is not None:
-                raise StartFailed(log.failure)
-            previous, stage = stage, self._stage(awaited)
-            if stage is None:
-                return
-            if stage != previous:
-                report(stage)
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
+        try:
+            wait_until_ready(self._find_unready, timeout=self._load_timeout, see=self.directory.logs, report=report)
+        except NotReady as error:
+            raise StartFailed(str(error)) from error
 
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
@@ -157,20 +153,17 @@ class TorchServeProcess:
         reason = reasons[0] if reasons else "it gave no reason"
         raise StartFailed(f"TorchServe ended: {reason}. See {self.directory.logs}.")
 
-    def _stage(self, awaited: list[tuple[str, str]]) -> str | None:
-        """What is being waited for; nothing when all are ready."""
-        for name, version in awaited:
-            try:
-                descriptions = self.management.describe(name)
-            except (UpstreamUnavailable, ModelNotReady):
-                return "starting TorchServe"
-            except ModelNotFound:
-                # It listens only after it has registered all archives (ModelServer.java, start).
-                reason = f"TorchServe did not take the archive of {name}. See {self.directory.logs / 'ts_log.log'}."
-                raise StartFailed(reason) from None
-            if version not in {item.model_version for item in descriptions if item.ready_workers}:
-                return f"loading {name} {version}"
-        return None
+    def _find_unready(self) -> str | None:
+        self._check_alive()
+        try:
+            stages = [find_unready(self.management, log.model, log.version, log) for log in self._awaited]
+        except (UpstreamUnavailable, ModelNotReady):
+            return "starting TorchServe"
+        except NotRegistered as error:
+            # It listens only after it has registered all archives (ModelServer.java, start).
+            reason = f"TorchServe did not take the archive of {error.model}. See {self.directory.logs / 'ts_log.log'}."
+            raise StartFailed(reason) from None
+        return next((stage for stage in stages if stage is not None), None)
 
 
 def _members(group: int) -> list[psutil.Process]:

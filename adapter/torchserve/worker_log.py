@@ -3,42 +3,63 @@
 import re
 from pathlib import Path
 
+from adapter.torchserve.oom_kills import OomKills
+
 _REFUSAL = "torchbridge: cannot load the model: "
 _START = "Torch worker started."
 # WorkerLifeCycle's line for the end of a worker's output; log4j2.xml sends it to this log.
 _DEATH = re.compile(r"Stopped Scanner - \S+-stdout$")
+# What WorkerThread.java says as it ends a worker itself; log4j2.xml sends that here, too.
+_TOO_SLOW = "Backend worker error: Backend worker did not respond in given time"
+_NOT_STARTED = "Backend worker error: Backend worker startup time out."
+# Python's own word on a signal such as SIGSEGV or SIGABRT: PYTHONFAULTHANDLER (run_directory.py) has it said.
+_CRASH = re.compile(r" - (Fatal Python error: .*)$")
 _ERROR = re.compile(r"(?:^|[ -] )((?:\w+\.)*\w*(?:Error|Exception|Exit|Interrupt)\b.*)$")
 
 # TorchServe closes the output of a worker whose connection is gone (WorkerLifeCycle.java, exit): the last words of a
 # life may be lost, those of several in a row hardly.
 _MAX_DEATHS, _MAX_SILENT_DEATHS = 2, 3
 
+_SILENT = (
+    "it ends without a word, by a signal such as SIGKILL or by an exit of its own, and no counter of the kernel's "
+    "tells of a kill for want of memory"
+)
+
 
 class WorkerLog:
-    """What the log at `path` says so far; `read` takes in what has come since.
+    """What the log at `path` says of one version's workers from now on; `read` takes in what has come since.
 
-    With `model` and `version` it is only what their workers say from now on.
+    It is made before they are started.
     """
 
-    def __init__(self, path: Path, model: str = "", version: str = "") -> None:
-        self.path = path
-        # The name of the thread that reads a worker's output (WorkerLifeCycle.java, ReaderThread).
-        self._speaker = re.compile(rf"\bW-\d+-{re.escape(model)}_{re.escape(version)}-std(out|err)\b" if model else "")
+    def __init__(self, path: Path, model: str, version: str, oom_kills: OomKills | None = None) -> None:
+        self.path, self.model, self.version = path, model, version
+        # The name of the thread that reads a worker's output (WorkerLifeCycle.java, ReaderThread), or minds the worker.
+        self._speaker = re.compile(rf"\] W-\d+-{re.escape(model)}_{re.escape(version)}(-std(out|err))? - ")
+        self._oom_kills = oom_kills or OomKills()
         self.refusal: str | None = None
         self.error: str | None = None  # the first one of the last life that told of any
+        self.was_too_slow = False  # in the last life that told why it ended
         self._error_is_of_this_life = False
         self.deaths = 0
-        self._position = path.stat().st_size if model and path.exists() else 0
+        self._position = path.stat().st_size if path.exists() else 0
 
-    @property
-    def failure(self) -> str | None:
-        """Why the workers will never be ready."""
+    def failure(self, startup_timeout: int) -> str | None:
+        """Why the workers will never be ready. `startup_timeout`: the archive's, in seconds."""
         if self.refusal is not None:
             return f"The worker cannot load the model: {self.refusal}"
-        if self.deaths >= (_MAX_DEATHS if self.error else _MAX_SILENT_DEATHS):
-            reason = self.error or "it says nothing, perhaps it is killed for want of memory"
-            return f"The worker dies while it loads the model: {reason}. See {self.path}."
+        reason = self.reason(startup_timeout)
+        if self.deaths >= (_MAX_SILENT_DEATHS if reason is None else _MAX_DEATHS):
+            return f"The worker dies while it loads the model: {reason or _SILENT}. See {self.path}."
         return None
+
+    def reason(self, startup_timeout: int) -> str | None:
+        """Why a worker has died, where anything says it; another one may still live on."""
+        if not self.deaths:
+            return None
+        if self.was_too_slow:
+            return f"it did not load within {startup_timeout} s: startupTimeout in the archive's model-config.yaml"
+        return self.error or self._oom_kills.found()
 
     def read(self) -> None:
         if not self.path.exists():
@@ -59,6 +80,14 @@ class WorkerLog:
             self.deaths += 1
         elif line.endswith(_START):
             self._error_is_of_this_life = False
-        elif not self._error_is_of_this_life and (error := _ERROR.search(line)):
+        elif line.endswith(_TOO_SLOW):  # whatever was said before did not end it
+            self.was_too_slow, self._error_is_of_this_life = True, True
+        elif line.endswith(_NOT_STARTED):
+            self._take_error("it did not start within two minutes, more than which TorchServe gives to no worker")
+        elif error := _CRASH.search(line) or _ERROR.search(line):
+            self._take_error(error[1])
+
+    def _take_error(self, error: str) -> None:
+        if not self._error_is_of_this_life:
             # The loader answers the first error with a second, misleading one (ts/model_loader.py, load).
-            self.error, self._error_is_of_this_life = error[1], True
+            self.error, self.was_too_slow, self._error_is_of_this_life = error, False, True

@@ -10,6 +10,7 @@ from pathlib import Path
 from adapter.archives.archive_reader import read_probes
 from adapter.archives.record import ArchiveRecord
 from adapter.archives.verification import verify_archive
+from adapter.settings import LOAD_TIMEOUT
 from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.probing import probe, warm_up
@@ -45,7 +46,7 @@ class DeploymentOptions:
     key: Path | None = None
     promotes: bool = True
     keep: int = 2
-    load_timeout: float = 900
+    load_timeout: float = LOAD_TIMEOUT
     drain_timeout: float = 600
 
 
@@ -141,7 +142,7 @@ def _bring_up(
     server.management.register(archive)
     step(Step.LOAD)
     report(f"loading {model} {version}")
-    wait_until_ready(server.management, model, version, log, timeout=options.load_timeout)
+    wait_until_ready(server.management, model, version, log, timeout=options.load_timeout, limit="--load-timeout")
     step(Step.WARM_UP)
     report("warming up")
     asyncio.run(_ask(server, lambda inference: warm_up(inference, model, version)))

@@ -1,9 +1,10 @@
 """What is done to versions that are deployed: which is the default, how many workers it has, and its end."""
 
+from adapter.torchserve.readiness import describe_version
 from adapter.versions.changes import Report, expect_ready, hold_until_empty, record_default, remove, switch
 from adapter.versions.errors import ChangeRefused, DrainTimeout, VersionError
 from adapter.versions.journal import Operation, Step
-from adapter.versions.readiness import describe_version, wait_until_ready
+from adapter.versions.readiness import wait_until_ready
 from adapter.versions.running_server import RunningServer
 from adapter.versions.server_state import ModelState, VersionState
 
@@ -74,7 +75,7 @@ def _scale(server: RunningServer, operation: Operation, workers: int, timeout: f
             hold_until_empty(server, model, version, timeout)
         server.management.scale(model, version, workers)
         report(f"{'loading' if workers else 'unloading'} {version}")
-        wait_until_ready(server.management, model, version, log, timeout=timeout, workers=workers)
+        wait_until_ready(server.management, model, version, log, timeout=timeout, limit="--timeout", workers=workers)
     finally:
         if is_fewer:
             server.gateway.traffic()

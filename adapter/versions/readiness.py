@@ -1,25 +1,10 @@
-"""Waits for the workers of one version: for READY by a description, the only sign of one that answers."""
+"""Waits for the workers of one version, as a command does that has started or ended them."""
 
-import time
-
-from adapter.errors import ModelNotFound
-from adapter.torchserve.management_client import ManagementClient, ModelDescription
+from adapter.torchserve.management_client import ManagementClient
+from adapter.torchserve.readiness import LOAD_TIMEOUT_SETTING, NotReady, find_unready
+from adapter.torchserve.readiness import wait_until_ready as wait
 from adapter.torchserve.worker_log import WorkerLog
 from adapter.versions.errors import LoadFailed
-
-_SECONDS_BETWEEN_LOOKS = 0.25
-
-
-def describe_version(management: ManagementClient, model: str, version: str) -> ModelDescription | None:
-    return describe_versions(management, model).get(version)
-
-
-def describe_versions(management: ManagementClient, model: str) -> dict[str, ModelDescription]:
-    """Of a model that is not there: nothing."""
-    try:
-        return {description.model_version: description for description in management.describe(model)}
-    except ModelNotFound:
-        return {}
 
 
 def wait_until_ready(
@@ -29,24 +14,15 @@ def wait_until_ready(
     log: WorkerLog,
     *,
     timeout: float,
+    limit: str = LOAD_TIMEOUT_SETTING,
     workers: int | None = None,
 ) -> None:
     """Returns when as many workers as TorchServe was told, or `workers`, are READY and there is no other.
 
     `log` is read from before the workers were started. Raises LoadFailed when there is nothing more to wait for, or
-    after `timeout` seconds.
+    after `timeout` seconds, which `limit` has set.
     """
-    deadline = time.monotonic() + timeout
-    while True:
-        description = describe_version(management, model, version)
-        if description is None:
-            raise LoadFailed(f"TorchServe does not have {model} {version} any more. Was it restarted?")
-        wanted = description.min_workers if workers is None else workers
-        if description.ready_workers == len(description.workers) == wanted:
-            return
-        log.read()
-        if log.failure is not None:
-            raise LoadFailed(log.failure)
-        if time.monotonic() >= deadline:
-            raise LoadFailed(f"{model} {version} is not ready after {timeout:g} seconds. See {log.path}.")
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    try:
+        wait(lambda: find_unready(management, model, version, log, workers), timeout=timeout, see=log.path, limit=limit)
+    except NotReady as error:
+        raise LoadFailed(str(error)) from error

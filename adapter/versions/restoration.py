@@ -4,16 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from adapter.archives.verification import verify_archive
+from adapter.torchserve.readiness import describe_version
 from adapter.versions.errors import VersionError
 from adapter.versions.journal import Journal
 from adapter.versions.model_store import ModelStore
-from adapter.versions.readiness import describe_version, wait_until_ready
+from adapter.versions.readiness import wait_until_ready
 from adapter.versions.required_key import require_key
 from adapter.versions.running_server import RunningServer, ServerFiles
 from adapter.versions.server_state import ModelState, ServerState, VersionState
 from adapter.versions.verified_copies import expect_verified, install_verified
-
-_LOAD_TIMEOUT = 900  # seconds
 
 
 def recorded_state(files: ServerFiles) -> ServerState | None:
@@ -74,7 +73,7 @@ def restore_others(run_directory: Path, report: Callable[[str], None]) -> None:
 def _restore(
     server: RunningServer, model: str, version: str, deployed: VersionState, report: Callable[[str], None]
 ) -> None:
-    log = server.log_of(model, version)
+    log, timeout = server.log_of(model, version), server.settings.load_timeout
     description = describe_version(server.management, model, version)
     if description is None:
         try:
@@ -84,8 +83,8 @@ def _restore(
             return
         report(f"loading {model} {version}")
         server.management.register(deployed.archive)
-        wait_until_ready(server.management, model, version, log, timeout=_LOAD_TIMEOUT)
+        wait_until_ready(server.management, model, version, log, timeout=timeout)
         description = describe_version(server.management, model, version)
     if description is not None and description.min_workers != deployed.workers:
         server.management.scale(model, version, deployed.workers)
-        wait_until_ready(server.management, model, version, log, timeout=_LOAD_TIMEOUT, workers=deployed.workers)
+        wait_until_ready(server.management, model, version, log, timeout=timeout, workers=deployed.workers)

@@ -17,6 +17,26 @@ def handle(data, context):
     sys.exit(1)
 """
 FAILS_TO_IMPORT = "import a_module_that_is_not_there\n"
+LOADS_FOR_EVER = """
+import time
+
+class Handler:
+    def initialize(self, context):
+        time.sleep(3_600)
+
+    def handle(self, data, context):
+        return data
+"""
+CRASHES = """
+import ctypes
+
+class Handler:
+    def initialize(self, context):
+        ctypes.string_at(0)
+
+    def handle(self, data, context):
+        return data
+"""
 ONE_WORKER = "minWorkers: 1\nmaxWorkers: 1\n"
 
 

@@ -13,7 +13,15 @@ import pytest
 from adapter.torchserve.properties import read_properties
 from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError
 from adapter.torchserve.server_process import CONFIG_FILE, StartFailed, TorchServeProcess
-from tests.adapter.archives.throwaway_archive import ANSWERS, FAILS_TO_IMPORT, REFUSES, write_archive
+from tests.adapter.archives.throwaway_archive import (
+    ANSWERS,
+    CRASHES,
+    FAILS_TO_IMPORT,
+    LOADS_FOR_EVER,
+    ONE_WORKER,
+    REFUSES,
+    write_archive,
+)
 from tests.free_ports import torchserve_properties
 from tests.processes import processes_of
 from tests.waiting import wait_until
@@ -82,13 +90,26 @@ def test_neither_java_nor_the_worker_sees_secrets(tmp_path: Path, monkeypatch: p
     [
         pytest.param(REFUSES, "cannot load the model: its weights are of a kind unknown", id="refuses"),
         pytest.param(FAILS_TO_IMPORT, "ModuleNotFoundError: No module named 'a_module_that", id="fails to import"),
+        pytest.param(CRASHES, "Fatal Python error: Segmentation fault", id="crashes"),
+        pytest.param(LOADS_FOR_EVER, "did not load within 2 s: startupTimeout in the archive's", id="is too slow"),
     ],
 )
 def test_a_worker_that_cannot_load_is_one_clear_error(tmp_path: Path, handler: str, reason: str) -> None:
-    archive = write_archive(tmp_path, "bad", handler)
+    archive = write_archive(tmp_path, "bad", handler, config=ONE_WORKER + "startupTimeout: 2\n")
     with TorchServeProcess([archive], tmp_path / "run", torchserve_properties()) as torchserve:
         torchserve.start()
         with pytest.raises(StartFailed, match=reason):
+            torchserve.wait_until_ready()
+
+    assert processes_of(tmp_path / "run") == []
+
+
+@pytest.mark.torchserve
+def test_a_start_that_takes_longer_than_its_limit_is_one_clear_error(tmp_path: Path) -> None:
+    archive = write_archive(tmp_path, "bad", LOADS_FOR_EVER)
+    with TorchServeProcess([archive], tmp_path / "run", torchserve_properties(), load_timeout=1) as torchserve:
+        torchserve.start()
+        with pytest.raises(StartFailed, match=r"Still .* after 1 s \(TORCHBRIDGE_LOAD_TIMEOUT\)\. See .*logs"):
             torchserve.wait_until_ready()
 
     assert processes_of(tmp_path / "run") == []

@@ -4,7 +4,7 @@ import pytest
 
 from tests.adapter.versions.fake_server import Clock, FakeServer, Lines
 
-_WAITING = ("changes", "deployment", "readiness")
+_WAITING = ("torchserve.readiness", "versions.changes", "versions.deployment")
 
 
 @pytest.fixture
@@ -12,7 +12,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The time of those that wait for something of a version."""
     clock = Clock()
     for module in _WAITING:
-        monkeypatch.setattr(f"adapter.versions.{module}.time", clock)
+        monkeypatch.setattr(f"adapter.{module}.time", clock)
     return clock
 
 

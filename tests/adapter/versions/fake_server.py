@@ -11,6 +11,7 @@ from adapter.archives.archive_reader import read_record
 from adapter.control.messages import HOLD_SECONDS, ModelTraffic, TrafficReport, VersionTraffic
 from adapter.errors import Conflict, Forbidden, ModelNotFound, VersionNotFound
 from adapter.probes import Probe, Probes
+from adapter.settings import Settings
 from adapter.torchserve.management_client import ModelDescription
 from adapter.versions.changes import record_default, record_version
 from adapter.versions.journal import Journal
@@ -138,10 +139,9 @@ class FakeManagement:
             "minWorkers": wanted,
             "maxWorkers": wanted,
         }
+        limits = {"batchSize": 16, "responseTimeout": 60, "startupTimeout": 600}
         queue = {"remainingCapacity": 100, "pendingRequests": self.queued}
-        return ModelDescription.model_validate(
-            about | {"batchSize": 16, "responseTimeout": 60, "workers": started, "jobQueueStatus": queue}
-        )
+        return ModelDescription.model_validate(about | limits | {"workers": started, "jobQueueStatus": queue})
 
 
 @dataclass
@@ -196,6 +196,7 @@ class FakeGateway:
 class FakeServer(RunningServer):
     def __init__(self, directory: Path, clock: Clock) -> None:
         self.files = ServerFiles(directory)
+        self.settings = Settings()
         self.files.store.mkdir(parents=True)
         self.worker_log = directory / "model_log.log"
         self.store = ModelStore(self.files.store)

@@ -100,7 +100,7 @@ def test_a_version_that_answers_wrongly_leaves_nothing(
 
 def test_a_version_that_does_not_load_leaves_nothing(server: FakeServer, archive: Path, lines: Lines) -> None:
     server.management.starts_ready = False
-    with pytest.raises(LoadFailed, match="not ready after 7 seconds"):
+    with pytest.raises(LoadFailed, match=r"Still loading tiny 2\.0 after 7 s \(--load-timeout\)"):
         deploy(server, archive, DeploymentOptions(load_timeout=7), lines)
     expect_untouched(server)
 

@@ -2,9 +2,10 @@
 
 import pytest
 
+from adapter.torchserve.readiness import describe_version, describe_versions
 from adapter.torchserve.worker_log import WorkerLog
 from adapter.versions.errors import LoadFailed
-from adapter.versions.readiness import describe_version, describe_versions, wait_until_ready
+from adapter.versions.readiness import wait_until_ready
 from tests.adapter.versions.fake_server import Clock, FakeServer
 
 DEATH = "2026-11-22T13:47:34,840 [INFO ] W-9000-tiny_2.0-stdout - Stopped Scanner - W-9000-tiny_2.0-stdout\n"
@@ -57,7 +58,8 @@ def test_neither_too_few_nor_too_many_workers_are_ready(
     server: FakeServer, log: WorkerLog, are_ready: tuple[bool, ...], wanted: int, workers: int | None
 ) -> None:
     set_workers(server, *are_ready, wanted=wanted)
-    with pytest.raises(LoadFailed, match=r"tiny 2\.0 is not ready after 60 seconds\. See .*model_log\.log"):
+    stage = r"Still (un)?loading tiny 2\.0 after 60 s \(TORCHBRIDGE_LOAD_TIMEOUT\)\. See .*model_log\.log"
+    with pytest.raises(LoadFailed, match=stage):
         wait(server, log, workers=workers)
 
 

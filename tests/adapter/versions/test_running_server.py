@@ -79,16 +79,16 @@ def test_a_server_without_a_record_is_still_starting(server: RunningServer) -> N
 
 
 def test_a_log_is_read_from_now_on(server: RunningServer) -> None:
-    line = "W-9000-tiny_2.0-stderr - torchbridge: cannot load the model: {}\n"
+    line = "2026-11-22T13:47:34,840 [WARN ] W-9000-tiny_2.0-stderr - torchbridge: cannot load the model: {}\n"
     server.worker_log.parent.mkdir()
     server.worker_log.write_text(line.format("before"))
     log = server.log_of("tiny", "2.0")
     log.read()
-    assert log.failure is None
+    assert log.failure(600) is None
     with server.worker_log.open("a") as file:
         file.write(line.format("after"))
     log.read()
-    assert log.failure == "The worker cannot load the model: after"
+    assert log.failure(600) == "The worker cannot load the model: after"
 
 
 def test_who_holds_the_lock_is_named_to_who_comes(server: RunningServer) -> None:
