@@ -17,6 +17,7 @@ from urllib3.exceptions import HTTPError
 
 from adapter.errors import ERROR_BY_CODE, TorchbridgeError, UpstreamProtocol
 from adapter.event_stream import EventStreamDecoder, EventStreamError
+from adapter.retry_after import retry_after_seconds
 from adapter.schema import DeltaEvent, DoneEvent, ErrorCode, GenerationResponse, Problem, StartEvent
 
 TextEvent = Annotated[StartEvent | DeltaEvent | DoneEvent, Field(discriminator="type")]
@@ -156,7 +157,6 @@ def _protocol_error(response: requests.Response, detail: str) -> UpstreamProtoco
 
 
 def _protocol_problem(response: requests.Response, detail: str) -> Problem:
-    retry_after = response.headers.get("retry-after", "")
     return Problem(
         type="about:blank",
         title=response.reason,
@@ -165,5 +165,5 @@ def _protocol_problem(response: requests.Response, detail: str) -> Problem:
         code=ErrorCode.UPSTREAM_PROTOCOL,
         request_id=response.headers.get("x-request-id"),
         retryable=response.status_code in _RETRYABLE_STATUSES,
-        retry_after=int(retry_after) if retry_after.isdecimal() else None,
+        retry_after=retry_after_seconds(response.headers.get("retry-after", "")),
     )

@@ -138,6 +138,7 @@ function protocolProblem(response: Response, detail: string): Problem {
 
 /** Seconds, whether the header gives them or a date. */
 function retryAfterSeconds(header: string): number | null {
-  const seconds = /^\d+$/.test(header) ? Number(header) : Math.ceil((Date.parse(header) - Date.now()) / 1_000);
-  return Number.isNaN(seconds) ? null : Math.max(0, seconds);
+  if (/^\d+$/.test(header)) return Number(header);
+  const date = /:/.test(header) && Date.parse(header);
+  return date ? Math.max(0, Math.ceil((date - Date.now()) / 1_000)) : null;
 }

@@ -65,6 +65,9 @@ describe("statusError", () => {
     ["a date to come", "Sun, 22 Nov 2026 13:00:30 GMT", 30],
     ["a date that has passed", "Sun, 22 Nov 2020 13:00:00 GMT", 0],
     ["neither seconds nor a date", "soon", null],
+    ["neither, with the colon of a time", "at 5:00", null],
+    ["a part of a second", "1.5", null],
+    ["negative", "-1", null],
   ])("reads a Retry-After that is %s", (_, header, expected) => {
     vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-11-22T13:00:00Z") });
     const response = new Response(null, { status: 503, headers: { "retry-after": header } });

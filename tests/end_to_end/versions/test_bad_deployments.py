@@ -77,7 +77,7 @@ def failing(in_load: str) -> str:
 )
 def test_a_worker_that_does_not_load(site: Site, handler: str, reason: str) -> None:
     archive = site.archives.make("2.0", handler=handler)
-    load_timeout = 6 if "6 seconds" in reason else PATIENCE_WITH_WORKERS
+    load_timeout = 6 if "load-timeout" in reason else PATIENCE_WITH_WORKERS
     options = DeploymentOptions(site.archives.public_key, load_timeout=load_timeout)
     with untouched(site), pytest.raises(LoadFailed, match=reason), changing(site.server, "deploy", print):
         deploy(site.server, archive, options, print)
