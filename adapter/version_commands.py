@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from adapter.settings import LOAD_TIMEOUT
-from adapter.torchserve.readiness import LOAD_TIMEOUT_SETTING
+from adapter.torchserve.loading import LOAD_TIMEOUT_SETTING
 from adapter.torchserve.server_process import DEFAULT_RUN_DIRECTORY
 from adapter.versions import lifecycle
 from adapter.versions.canary import Verdict, run_canary

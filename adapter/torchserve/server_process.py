@@ -19,10 +19,10 @@ from adapter.errors import ModelNotReady, UpstreamUnavailable
 from adapter.settings import LOAD_TIMEOUT
 from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.launcher import GRACE_SECONDS
+from adapter.torchserve.loading import NotReady, NotRegistered, find_unready, wait_until_ready
 from adapter.torchserve.management_client import ManagementClient
 from adapter.torchserve.private_directory import NotPrivate
 from adapter.torchserve.properties import read_properties
-from adapter.torchserve.readiness import NotReady, NotRegistered, find_unready, wait_until_ready
 from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError
 from adapter.torchserve.worker_log import WorkerLog
 

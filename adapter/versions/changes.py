@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from adapter.control.messages import HOLD_SECONDS, VersionTraffic
 from adapter.errors import ModelNotFound, ModelNotReady, UpstreamProtocol, VersionNotFound
-from adapter.torchserve.readiness import describe_version
+from adapter.torchserve.loading import describe_version
 from adapter.versions.errors import DrainTimeout
 from adapter.versions.running_server import RunningServer
 from adapter.versions.server_state import ModelState, VersionState

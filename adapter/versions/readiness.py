@@ -1,8 +1,8 @@
 """Waits for the workers of one version, as a command does that has started or ended them."""
 
+from adapter.torchserve.loading import LOAD_TIMEOUT_SETTING, NotReady, find_unready
+from adapter.torchserve.loading import wait_until_ready as wait
 from adapter.torchserve.management_client import ManagementClient
-from adapter.torchserve.readiness import LOAD_TIMEOUT_SETTING, NotReady, find_unready
-from adapter.torchserve.readiness import wait_until_ready as wait
 from adapter.torchserve.worker_log import WorkerLog
 from adapter.versions.errors import LoadFailed
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from adapter.archives.verification import verify_archive
-from adapter.torchserve.readiness import describe_version
+from adapter.torchserve.loading import describe_version
 from adapter.versions.errors import VersionError
 from adapter.versions.journal import Journal
 from adapter.versions.model_store import ModelStore

@@ -6,8 +6,8 @@ from pydantic import BaseModel
 from rich.table import Table
 
 from adapter.control.messages import ModelTraffic, PairsReport, TrafficReport, VersionTraffic
+from adapter.torchserve.loading import describe_versions
 from adapter.torchserve.management_client import ModelDescription
-from adapter.torchserve.readiness import describe_versions
 from adapter.versions.running_server import RunningServer
 from adapter.versions.server_state import ModelState
 

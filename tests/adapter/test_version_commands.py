@@ -25,7 +25,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
         pass
 
     clock = Clock()
-    for module in ("torchserve.readiness", "versions.changes", "versions.deployment"):
+    for module in ("torchserve.loading", "versions.changes", "versions.deployment"):
         monkeypatch.setattr(f"adapter.{module}.time", clock)
     monkeypatch.setattr(deployment, "_ask", answer_as_recorded)
     server = FakeServer(tmp_path / "run", clock)

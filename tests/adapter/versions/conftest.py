@@ -4,7 +4,7 @@ import pytest
 
 from tests.adapter.versions.fake_server import Clock, FakeServer, Lines
 
-_WAITING = ("torchserve.readiness", "versions.changes", "versions.deployment")
+_WAITING = ("torchserve.loading", "versions.changes", "versions.deployment")
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapter.torchserve.readiness import describe_version, describe_versions
+from adapter.torchserve.loading import describe_version, describe_versions
 from adapter.torchserve.worker_log import WorkerLog
 from adapter.versions.errors import LoadFailed
 from adapter.versions.readiness import wait_until_ready
