@@ -116,7 +116,7 @@ def running_stack(
                 management_url=torchserve.properties["management_address"],
                 key_file=torchserve.keys.path,
                 model_store=files.store,
-                default_model=next(iter(state.models)),
+                default_model=state.default_model,
             )
             server = GatewayServer(settings)  # still before it: here wrong keys and rates show
             torchserve.start(default_archives(state, files))

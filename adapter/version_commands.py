@@ -16,6 +16,7 @@ from adapter.torchserve.server_process import DEFAULT_RUN_DIRECTORY
 from adapter.versions import lifecycle
 from adapter.versions.canary import Verdict, run_canary
 from adapter.versions.canary_rule import Rule
+from adapter.versions.changes import expect_ready
 from adapter.versions.deployment import DeploymentOptions
 from adapter.versions.deployment import deploy as deploy_archive
 from adapter.versions.desired_state import DesiredState, verify_desired
@@ -23,7 +24,7 @@ from adapter.versions.plan import plan as plan_actions
 from adapter.versions.recovery import changing
 from adapter.versions.required_key import required_key
 from adapter.versions.running_server import RunningServer, ServerFiles
-from adapter.versions.status import as_table, server_status
+from adapter.versions.status import as_table, default_model_in_words, server_status
 from adapter.versions.stored_archives import as_table as stored_archives_table
 from adapter.versions.stored_archives import stored_archives
 
@@ -112,13 +113,26 @@ def retire(
     *,
     model: Model = None,
     drain_timeout: DrainTimeout = 600,
+    force: Annotated[bool, typer.Option("--force", help="Also the last version of a model.")] = False,
     run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
 ) -> None:
     """Let what runs on VERSION end, then unload it and delete its archive from the server's store."""
     with _changing(run_directory, f"retire {version}") as server:
         name, _ = server.state.model(model)
-        lifecycle.retire(server, name, version, drain_timeout)
+        lifecycle.retire(server, name, version, drain_timeout, force=force)
     _print(f"{name} {version} is retired")
+
+
+@version_commands.command("default-model")
+def default_model(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    *,
+    run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
+) -> None:
+    """Make NAME the model that requests mean which name none; torchbridge status shows which one it is."""
+    with _changing(run_directory, f"default-model {name}") as server:
+        lifecycle.make_default_model(server, name)
+    _print(f"requests that name no model mean {name}")
 
 
 @version_commands.command()
@@ -170,6 +184,7 @@ def canary(
     with _changing(run_directory, f"canary {version}") as server:
         name, state = server.state.model(model)
         lifecycle.deployed(name, state, version)
+        expect_ready(server, name, version)
         verdict = run_canary(
             server.gateway,
             name,
@@ -229,6 +244,8 @@ def status(*, json_: Json = False, run_directory: RunDirectoryOption = DEFAULT_R
         _print(json.dumps([each.model_dump(mode="json") for each in statuses], indent=2))
     else:
         Console().print(as_table(statuses))
+        if line := default_model_in_words(statuses):
+            _print(line)
 
 
 @version_commands.command("list")

@@ -7,7 +7,14 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapter.control.canary_routes import canary_routes, describe_canary
-from adapter.control.messages import HOLD_SECONDS, HoldRequest, ModelTraffic, TrafficReport, VersionTraffic
+from adapter.control.messages import (
+    HOLD_SECONDS,
+    DefaultModelRequest,
+    HoldRequest,
+    ModelTraffic,
+    TrafficReport,
+    VersionTraffic,
+)
 from adapter.generation.admission import Admission
 from adapter.generation.canary import Canaries
 from adapter.generation.traffic import Traffic
@@ -47,8 +54,14 @@ def control_app(registry: ModelRegistry, traffic: Traffic, admission: Admission,
                     canary=describe_canary(canary) if (canary := canaries.of(model.name)) else None,
                 )
                 for model in models
-            )
+            ),
+            default_model=registry.default_model,
         )
+
+    @app.put("/default-model", status_code=204)
+    async def set_default_model(request: DefaultModelRequest) -> None:
+        await registry.resolve_anew(request.model)  # one that would answer nobody is refused
+        registry.default_model = request.model
 
     @app.put("/holds", status_code=204)
     async def hold(request: HoldRequest) -> None:

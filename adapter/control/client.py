@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from adapter.control.messages import CanaryReport, CanaryRequest, HoldRequest, TrafficReport
+from adapter.control.messages import CanaryReport, CanaryRequest, DefaultModelRequest, HoldRequest, TrafficReport
 from adapter.errors import UpstreamProtocol, from_problem
 from adapter.schema import Problem
 
@@ -31,6 +31,10 @@ class ControlClient:
     def traffic(self) -> TrafficReport:
         """Once it is here, no later request is given to another default version than the one that it names."""
         return self._parse(self._send("GET", "/traffic"), TrafficReport)
+
+    def set_default_model(self, model: str) -> None:
+        """From now on it is meant by requests that name none. Fails where it is not there, or has no ready worker."""
+        self._send("PUT", "/default-model", DefaultModelRequest(model=model))
 
     def hold(self, model: str, version: str) -> None:
         """Keeps new requests from this version for HOLD_SECONDS."""

@@ -93,6 +93,9 @@ class TrafficReport(Sent):
     """As seen after it was asked for: a request that comes later is not given to another default version."""
 
     models: tuple[ModelTraffic, ...]
+    default_model: str | None = Field(
+        default=None, description="That requests mean which name none, also where it is not served; None: the only one."
+    )
 
     def of(self, model: str, version: str) -> VersionTraffic | None:
         for reported in self.models:
@@ -111,6 +114,10 @@ class CanaryRequest(Received):
     is_sticky: bool
     is_shadow: bool
     max_slowdown: float | None = Field(gt=0, description="None: their times are not compared.")
+
+
+class DefaultModelRequest(Received):
+    model: Name
 
 
 class HoldRequest(Received):

@@ -30,7 +30,7 @@ def operator_routes(generator: TextGenerator, registry: ModelRegistry, shutdown:
     async def readyz() -> Health:
         shutdown.check()
         try:
-            await registry.resolve_anew()
+            await registry.resolve_any()
         except TorchbridgeError as error:
             # Who asks has no key, and so may not know the models' names.
             raise type(error)("The default model cannot answer.", cause=error.with_cause) from error

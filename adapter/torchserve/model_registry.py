@@ -46,7 +46,7 @@ class ModelRegistry:
         """Without `model_store` its archives are taken for what this installation packs."""
         self._management = management
         self._model_store = model_store
-        self._default_model = default_model
+        self.default_model = default_model  # that a request means which names none; it may change at any time
         self._models = Refreshing(self._load, _REFRESH_AFTER)
         self._seen_ready: dict[tuple[str, str], tuple[PinnedVersion, float]] = {}  # and when: time.monotonic()
 
@@ -72,7 +72,7 @@ class ModelRegistry:
         Raises ModelNotFound, ModelNotReady where there is no model at all, or InvalidRequest.
         """
         models = await self._current()
-        described = _find_model(models, model or self._default_model or _only_name(models)).model
+        described = self._find_meant(models, model).model
         return described.name, described.default_version
 
     async def resolve(self, model: str | None = None, version: str | None = None) -> PinnedVersion:
@@ -91,13 +91,27 @@ class ModelRegistry:
         """As `resolve`, by a description that is asked for after this call, and only if a worker is ready now."""
         return self._resolve(await self._models.get_newer(), model, version)
 
+    async def resolve_any(self) -> PinnedVersion:
+        """As `resolve_anew`, of the default model, or where that is not served of any one that can answer."""
+        models = await self._models.get_newer()
+        if self.default_model not in models:
+            for name in models:
+                with suppress(TorchbridgeError):
+                    return self._resolve(models, name, None)
+        return self._resolve(models, None, None)
+
+    def _find_meant(self, models: Models, name: str | None) -> _Served:
+        if name is None and self.default_model is not None and self.default_model not in models:
+            raise ModelNotFound(f"The default model is not served: name another one. {_WHERE_TO_LOOK}")
+        return _find_model(models, name or self.default_model or _only_name(models))
+
     async def _current(self) -> Models:
         return await self._models.get(_USABLE_FOR, wait_from=_WAIT_FROM, patience=_PATIENCE)
 
     def _resolve(
         self, models: Models, name: str | None, version: str | None, *, was_ready_will_do: bool = False
     ) -> PinnedVersion:
-        model, pinned, restarting = _find_model(models, name or self._default_model or _only_name(models))
+        model, pinned, restarting = self._find_meant(models, name)
         version = version or model.default_version
         if version not in pinned:
             raise VersionNotFound(f"Model {model.name} has no version {version}. {_WHERE_TO_LOOK}")

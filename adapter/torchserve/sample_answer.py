@@ -18,7 +18,10 @@ SAMPLE_PROMPT = "Once upon a time"
 
 
 def sample_answer(settings: Settings, keys: KeyFile, registry: ModelRegistry) -> Iterator[str]:
-    """The default model's, piece by piece. Raises what TorchServe's answer is in adapter.errors."""
+    """The default model's, or another one's where that is not served, piece by piece.
+
+    Raises what TorchServe's answer is in adapter.errors.
+    """
     pieces: SimpleQueue[str | Exception | None] = SimpleQueue()
 
     def ask() -> None:
@@ -37,7 +40,7 @@ def sample_answer(settings: Settings, keys: KeyFile, registry: ModelRegistry) ->
 
 
 async def _ask(settings: Settings, keys: KeyFile, registry: ModelRegistry, show: Callable[[str], None]) -> None:
-    pinned = await registry.resolve_anew()
+    pinned = await registry.resolve_any()
     request = GenerationRequest(prompt=SAMPLE_PROMPT, temperature=0, model=pinned.model, model_version=pinned.version)
     async with (
         InferenceClient(settings, keys, registry.resolve_anew) as inference,

@@ -110,6 +110,8 @@ def withdraw(server: RunningServer, model: str, version: str, archive: str) -> N
 def expect_ready(server: RunningServer, model: str, version: str) -> None:
     """Raises ModelNotReady where no worker of it would answer. TorchServe makes such a version the default, too."""
     description = describe_version(server.management, model, version)
+    if description is not None and not description.min_workers:
+        raise ModelNotReady(f"{model} {version} is unloaded: torchbridge scale {version} --workers 1 loads it.")
     if description is None or not description.ready_workers:
         raise ModelNotReady(f"{model} {version} has no worker that is ready: it would answer nobody.")
 

@@ -44,6 +44,17 @@ class DesiredModel(_Desired):
 
 class DesiredState(_Desired):
     models: dict[Name, DesiredModel] = Field(min_length=1)
+    default_model: Name | None = Field(default=None, description="That requests mean which name none.")
+
+    @model_validator(mode="after")
+    def _the_default_model_is_one_of_them(self) -> Self:
+        if self.default_model is not None and self.default_model not in self.models:
+            raise ValueError(f"the default_model, {self.default_model}, is none of the models")
+        return self
+
+    def meant_model(self, before: str | None = None) -> str:
+        """By requests that name none: the one that the file names, the one of `before` if it stays, or the first."""
+        return self.default_model or (before if before in self.models and before else next(iter(self.models)))
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -98,4 +109,4 @@ def installed_state(desired: DesiredState, store: ModelStore, key: Path | None) 
             desired_record(name, version, each)
             _, versions[version] = install_verified(store, Path(each.archive), key, workers=each.workers)
         models[name] = ModelState(default=model.default, versions=versions)
-    return ServerState(models=models, is_changed=True)
+    return ServerState(models=models, default_model=desired.meant_model(), is_changed=True)

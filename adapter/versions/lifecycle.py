@@ -27,15 +27,41 @@ def rollback(server: RunningServer, model: str, version: str | None = None) -> s
     return target
 
 
-def retire(server: RunningServer, model: str, version: str, timeout: float) -> None:
-    """Lets what runs on a version end, then takes it away. Raises DrainTimeout after `timeout` seconds."""
+def make_default_model(server: RunningServer, model: str) -> None:
+    """Makes it the model that requests mean which name none. Raises ChangeRefused, or ModelNotReady."""
+    server.state.model(model)
+    server.gateway.set_default_model(model)
+    server.save(server.state.with_default_model(model))
+
+
+def retire(server: RunningServer, model: str, version: str, timeout: float, *, force: bool = False) -> None:
+    """Lets what runs on a version end, then takes it away; only with `force` the last one of a model.
+
+    Raises DrainTimeout after `timeout` seconds.
+    """
     state = server.state.models[model]
     archive = deployed(model, state, version).archive
     if version == state.default and len(state.versions) > 1:
         raise ChangeRefused(f"{version} is the default version of {model}: promote another one first.")
+    if version == state.default and not force:
+        raise ChangeRefused(f"{_what_goes_with(server, model, version)} --force takes it away all the same.")
     operation = Operation(kind="retire", model=model, version=version, archive=archive)
     server.journal.begin(operation)
     finish_retirement(server, operation, timeout)
+
+
+def _what_goes_with(server: RunningServer, model: str, version: str) -> str:
+    """What nobody can have any more where the last version of a model is gone."""
+    last = f"{version} is the last version of {model}:"
+    state = server.state
+    if len(state.models) == 1:
+        return f"{last} without it nothing is served."
+    if state.default_model != model:
+        return f"{last} without it requests for {model} are refused."
+    return (
+        f"{last} without it requests for {model} are refused, and those that name no model, as it is the default one. "
+        "First make another one that: torchbridge default-model NAME."
+    )
 
 
 def scale(server: RunningServer, model: str, version: str, workers: int, *, timeout: float, report: Report) -> None:

@@ -8,7 +8,7 @@ from adapter.versions.changes import Report
 from adapter.versions.deployment import DeploymentOptions, deploy
 from adapter.versions.desired_state import DesiredModel, DesiredState, desired_record
 from adapter.versions.errors import ChangeRefused
-from adapter.versions.lifecycle import promote, retire, scale
+from adapter.versions.lifecycle import make_default_model, promote, retire, scale
 from adapter.versions.running_server import RunningServer
 from adapter.versions.server_state import ModelState, ServerState
 
@@ -26,6 +26,9 @@ def plan(state: ServerState, desired: DesiredState) -> list[Action]:
     actions = [
         action for name, model in desired.models.items() for action in _plan_model(name, state.models.get(name), model)
     ]
+    meant = desired.meant_model(state.default_model)
+    if meant != (state.default_model or next(iter(desired.models))):  # an empty server takes the first for it
+        actions.append(_make_default_model(meant))
     for name in sorted(state.models.keys() - desired.models.keys()):
         actions += _plan_removal(name, state.models[name])
     return actions
@@ -69,6 +72,10 @@ def _promote(name: str, version: str) -> Action:
     return Action(f"promote {name} {version}", lambda server, _options, _report: promote(server, name, version))
 
 
+def _make_default_model(name: str) -> Action:
+    return Action(f"default-model {name}", lambda server, _options, _report: make_default_model(server, name))
+
+
 def _scale(name: str, version: str, workers: int) -> Action:
     def carry_out(server: RunningServer, options: DeploymentOptions, report: Report) -> None:
         scale(server, name, version, workers, timeout=options.load_timeout, report=report)
@@ -78,6 +85,6 @@ def _scale(name: str, version: str, workers: int) -> Action:
 
 def _retire(name: str, version: str) -> Action:
     def carry_out(server: RunningServer, options: DeploymentOptions, _report: Report) -> None:
-        retire(server, name, version, options.drain_timeout)
+        retire(server, name, version, options.drain_timeout, force=True)  # the file does not name it
 
     return Action(f"retire {name} {version}", carry_out)

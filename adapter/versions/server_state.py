@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from adapter.archives.record import Sha256
 from adapter.schema import Name
@@ -54,7 +54,18 @@ class ServerState(_State):
     """`is_changed`: by a command since `torchbridge serve` started with a model of its own choice."""
 
     models: dict[Name, ModelState] = {}
+    default_model: Name | None = Field(
+        default=None, description="That requests mean which name none, also where it is not served any more."
+    )
     is_changed: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _the_first_is_the_default_unless_another_one_is(cls, state: object) -> object:
+        # Also in files of the time when it was not written down: then a server started with the first one.
+        if isinstance(state, dict) and state.get("models") and state.get("default_model") is None:
+            return {**state, "default_model": next(iter(state["models"]))}
+        return state
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
@@ -70,9 +81,11 @@ class ServerState(_State):
 
     def model(self, name: str | None) -> tuple[str, ModelState]:
         """The named model, or the only one."""
+        if not self.models:
+            raise ChangeRefused("Nothing is deployed here: torchbridge deploy FILE.mar.")
         if name is None and len(self.models) == 1:
             return next(iter(self.models.items()))
-        known = ", ".join(sorted(self.models)) or "none"
+        known = ", ".join(sorted(self.models))
         if name is None:
             raise ChangeRefused(f"There are several models: name one with --model ({known}).")
         if name not in self.models:
@@ -81,7 +94,9 @@ class ServerState(_State):
 
     def with_model(self, name: str, model: ModelState | None) -> Self:
         """With this model in this state, or without it."""
-        models = {**self.models, name: model}
-        return self.model_copy(
-            update={"models": {each: state for each, state in models.items() if state is not None}, "is_changed": True}
-        )
+        models = {each: state for each, state in {**self.models, name: model}.items() if state is not None}
+        default_model = self.default_model or name
+        return self.model_copy(update={"models": models, "default_model": default_model, "is_changed": True})
+
+    def with_default_model(self, name: str) -> Self:
+        return self.model_copy(update={"default_model": name, "is_changed": True})

@@ -19,6 +19,7 @@ class VersionStatus(BaseModel):
     model: str
     version: str
     is_default: bool
+    is_default_model: bool
     is_previous: bool
     is_draining: bool
     canary_percent: float | None
@@ -37,8 +38,9 @@ class VersionStatus(BaseModel):
 def server_status(server: RunningServer) -> list[VersionStatus]:
     report: TrafficReport = server.gateway.traffic()
     state = server.state
+    default_model = report.default_model or (report.models[0].name if len(report.models) == 1 else None)
     return [
-        _status(model, version, descriptions.get(version.version), state.models.get(model.name))
+        _status(model, version, default_model, descriptions.get(version.version), state.models.get(model.name))
         for model in report.models
         for descriptions in [describe_versions(server.management, model.name)]
         for version in model.versions
@@ -46,7 +48,11 @@ def server_status(server: RunningServer) -> list[VersionStatus]:
 
 
 def _status(
-    model: ModelTraffic, traffic: VersionTraffic, description: ModelDescription | None, state: ModelState | None
+    model: ModelTraffic,
+    traffic: VersionTraffic,
+    default_model: str | None,
+    description: ModelDescription | None,
+    state: ModelState | None,
 ) -> VersionStatus:
     deployed = state.versions.get(traffic.version) if state else None
     canary = model.canary if model.canary and model.canary.version == traffic.version else None
@@ -55,6 +61,7 @@ def _status(
         model=model.name,
         version=traffic.version,
         is_default=traffic.is_default,
+        is_default_model=model.name == default_model,
         is_previous=is_previous,
         is_draining=traffic.held_requests > 0 or (is_previous and traffic.live_requests > 0),
         canary_percent=canary.percent if canary else None,
@@ -88,6 +95,17 @@ def as_table(statuses: list[VersionStatus]) -> Table:
             (each.digest or "")[:_SHOWN_DIGITS],
         )
     return table
+
+
+def default_model_in_words(statuses: list[VersionStatus]) -> str | None:
+    """None where it goes without saying."""
+    if not statuses:
+        return "Nothing is deployed: torchbridge deploy FILE.mar."
+    name = next((each.model for each in statuses if each.is_default_model), None)
+    if name is None:
+        return "Requests that name no model are refused: torchbridge default-model NAME says which one they mean."
+    has_others = any(each.model != name for each in statuses)
+    return f"Requests that name no model mean {name}." if has_others else None
 
 
 def _role(status: VersionStatus) -> str:

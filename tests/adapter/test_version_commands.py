@@ -94,6 +94,13 @@ def test_deploy_leaves_the_default_alone_where_it_is_told(
         pytest.param(("rollback",), "tiny 1.0 is the default", "1.0", ["1.0", "2.0"], id="rollback"),
         pytest.param(("rollback", "1.0"), "tiny 1.0 is the default", "1.0", ["1.0", "2.0"], id="rollback to"),
         pytest.param(("retire", "1.0"), "tiny 1.0 is retired", "2.0", ["2.0"], id="retire"),
+        pytest.param(
+            ("default-model", "tiny"),
+            "requests that name no model mean tiny",
+            "2.0",
+            ["1.0", "2.0"],
+            id="default model",
+        ),
         pytest.param(("scale", "1.0", "--workers", "0"), "tiny 1.0 is unloaded", "2.0", ["1.0", "2.0"], id="unload"),
         pytest.param(("scale", "1.0", "--workers", "1"), "tiny 1.0 is loaded", "2.0", ["1.0", "2.0"], id="load"),
     ],
@@ -112,6 +119,26 @@ def test_it_says_in_its_last_line_what_is_so_now(
     assert said().splitlines()[-1] == last_line
     assert server.management.default_version("tiny") == server.state.models["tiny"].default == default
     assert server.registered() == server.recorded() == versions
+
+
+def test_the_last_version_of_a_model_goes_by_force(
+    server: FakeServer, run: Run, said: Said, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.serve("1.0", model="story")
+    assert run("retire", "1.0", "--model", "story") == 1
+    assert "1.0 is the last version of story" in capsys.readouterr().err
+    assert run("retire", "1.0", "--model", "story", "--force") == 0
+    assert said().splitlines()[-1] == "story 1.0 is retired"
+    assert server.registered("story") == []
+
+
+@pytest.mark.parametrize("command", [("promote", "1.0"), ("canary", "1.0", "--percent", "5")], ids=" ".join)
+def test_of_an_unloaded_version_it_is_said_how_to_load_it(
+    server: FakeServer, run: Run, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    server.management.scale("tiny", "1.0", 0)
+    assert run(*command) == 1
+    assert capsys.readouterr().err == "torchbridge: tiny 1.0 is unloaded: torchbridge scale 1.0 --workers 1 loads it.\n"
 
 
 def test_what_was_interrupted_is_ended_first_and_said(server: FakeServer, run: Run, said: Said) -> None:
@@ -134,6 +161,7 @@ def test_what_was_interrupted_is_ended_first_and_said(server: FakeServer, run: R
         pytest.param(("deploy", "/absent.mar"), "No such file", id="no file"),
         pytest.param(("apply", "/absent.yaml"), "No such file", id="no models.yaml"),
         pytest.param(("canary", "9.0", "--percent", "5"), "tiny has no version 9.0", id="canary"),
+        pytest.param(("default-model", "x"), "There is no model 'x' here. Served: tiny.", id="no default model"),
     ],
 )
 def test_a_refusal_is_one_line_and_changes_nothing(

@@ -11,7 +11,7 @@ import pytest
 from adapter.control.app import listen
 from adapter.control.client import ControlClient, GatewayNotRunning
 from adapter.control.messages import control_socket
-from adapter.errors import UpstreamUnavailable
+from adapter.errors import ModelNotFound, ModelNotReady, TorchbridgeError, UpstreamUnavailable
 from tests.fakes import FakeManagement
 
 
@@ -47,7 +47,38 @@ def test_a_hold_is_seen_by_requests_and_ends_with_the_release(client: ControlCli
     assert answers == [200]
 
 
-@pytest.mark.parametrize("path", ["/traffic", "/holds", "/canaries", "/control/traffic"])
+def test_the_default_model_is_told_and_changed(client: ControlClient, url: str, management: FakeManagement) -> None:
+    management.served = {"tiny": {"1.0": 1}, "chat": {"1.0": 1}}
+    client.set_default_model("chat")
+    assert client.traffic().default_model == "chat"
+    assert httpx.post(f"{url}/generate", json={"prompt": "Once"}).json()["model"] == "chat"
+
+
+@pytest.mark.parametrize(("name", "error"), [("absent", ModelNotFound), ("chat", ModelNotReady)])
+def test_what_would_answer_nobody_does_not_become_the_default_model(
+    client: ControlClient, management: FakeManagement, name: str, error: type[TorchbridgeError]
+) -> None:
+    management.served = {"tiny": {"1.0": 1}, "chat": {"1.0": 0}}
+    client.set_default_model("tiny")
+    with pytest.raises(error):
+        client.set_default_model(name)
+    assert client.traffic().default_model == "tiny"
+
+
+def test_it_is_ready_as_long_as_something_is_served(
+    client: ControlClient, url: str, management: FakeManagement
+) -> None:
+    management.served = {"tiny": {"1.0": 1}, "chat": {"1.0": 1}}
+    client.set_default_model("tiny")
+    management.served = {"chat": {"1.0": 1}}
+    client.traffic()
+    assert httpx.get(f"{url}/readyz").status_code == 200
+    refused = httpx.post(f"{url}/generate", json={"prompt": "Once"})
+    assert (refused.status_code, refused.json()["code"]) == (404, "model_not_found")
+    assert "The default model is not served" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/traffic", "/default-model", "/holds", "/canaries", "/control/traffic"])
 def test_nothing_of_it_is_reached_over_tcp(url: str, path: str) -> None:
     for host in ("gateway", "control.sock", ""):
         assert httpx.get(url + path, headers={"host": host}).status_code == 404

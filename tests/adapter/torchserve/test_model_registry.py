@@ -41,6 +41,54 @@ async def test_a_request_that_names_nothing_means_the_default_of_the_default(reg
     assert (await registry.resolve())[:2] == ("story", "2.0")
 
 
+async def test_the_default_model_may_change_while_it_is_served(registry: ModelRegistry) -> None:
+    registry.default_model = "chat"
+    assert (await registry.resolve())[:2] == await registry.default_of() == ("chat", "1.0")
+
+
+async def test_without_its_default_model_a_request_that_names_none_is_told_so(
+    registry: ModelRegistry, management: FakeManagement
+) -> None:
+    del management.served["story"]
+    reason = r"^The default model is not served: name another one\. GET /models"
+    with pytest.raises(ModelNotFound, match=reason):
+        await registry.resolve()
+    with pytest.raises(ModelNotFound, match=reason):
+        await registry.default_of()
+    assert (await registry.resolve("chat"))[:2] == ("chat", "1.0")
+
+
+@pytest.mark.parametrize(
+    ("default_model", "served", "found"),
+    [
+        pytest.param("story", {"story": {"1.0": 1}, "chat": {"1.0": 1}}, "story", id="the default model"),
+        pytest.param("gone", {"story": {"1.0": 0}, "chat": {"1.0": 1}}, "chat", id="where that is gone another one"),
+        pytest.param(None, {"story": {"1.0": 0}, "chat": {"1.0": 1}}, "chat", id="where there is none any one"),
+        pytest.param(None, {"story": {"1.0": 1}}, "story", id="the only one"),
+    ],
+)
+async def test_what_can_answer_is_found(
+    default_model: str | None, served: dict[str, dict[str, int]], found: str
+) -> None:
+    assert (await ModelRegistry(FakeManagement(served), default_model).resolve_any()).model == found
+
+
+@pytest.mark.parametrize(
+    ("default_model", "served", "error"),
+    [
+        pytest.param("story", {"story": {"1.0": 0}, "chat": {"1.0": 1}}, ModelNotReady, id="the default is loading"),
+        pytest.param("gone", {"story": {"1.0": 0}}, ModelNotFound, id="it is gone, and the others are loading"),
+        pytest.param(None, {"story": {"1.0": 0}}, ModelNotReady, id="the only one is loading"),
+        pytest.param(None, {}, ModelNotReady, id="there is none"),
+    ],
+)
+async def test_where_nothing_can_answer_the_reason_is_told(
+    default_model: str | None, served: dict[str, dict[str, int]], error: type[TorchbridgeError]
+) -> None:
+    with pytest.raises(error):
+        await ModelRegistry(FakeManagement(served), default_model).resolve_any()
+
+
 async def test_a_request_that_names_both_gets_both(registry: ModelRegistry) -> None:
     assert (await registry.resolve("story", "1.0"))[:2] == ("story", "1.0")
 

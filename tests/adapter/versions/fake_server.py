@@ -155,10 +155,15 @@ class FakeGateway:
     seconds_to_answer: float = 0
     calls: list[str] = field(default_factory=list)
     held_until: dict[tuple[str, str], float] = field(default_factory=dict)
+    default_model: str | None = None
+
+    def set_default_model(self, model: str) -> None:
+        self.management.default_version(model)
+        self.default_model = model
 
     def traffic(self) -> TrafficReport:
         self.calls.append("traffic")
-        report = TrafficReport(models=tuple(self._models()))
+        report = TrafficReport(models=tuple(self._models()), default_model=self.default_model)
         self.clock.sleep(self.seconds_to_answer)
         return report
 

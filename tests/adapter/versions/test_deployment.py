@@ -161,7 +161,7 @@ def test_what_is_deployed_but_unloaded_does_not_become_the_default(
 ) -> None:
     deploy(server, archive, DeploymentOptions(promotes=False), lines)
     scale(server, "tiny", "2.0", 0, timeout=1, report=lines)
-    with pytest.raises(ModelNotReady, match="it would answer nobody"):
+    with pytest.raises(ModelNotReady, match=r"2\.0 is unloaded: torchbridge scale 2\.0 --workers 1"):
         deploy(server, archive, DeploymentOptions(), lines)
     assert server.management.default_version("tiny") == server.state.models["tiny"].default == "1.0"
     assert server.journal.unfinished() is None

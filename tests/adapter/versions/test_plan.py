@@ -99,7 +99,7 @@ def planned(tmp_path: Path, now: Served, then: Served) -> list[str]:
         pytest.param(
             {"a": ("1.0", {"1.0": 1})},
             {"b": ("1.0", {"1.0": 1})},
-            ["deploy b 1.0", "retire a 1.0"],
+            ["deploy b 1.0", "default-model b", "retire a 1.0"],
             id="one model after the other",
         ),
     ],

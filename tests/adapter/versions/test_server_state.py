@@ -102,7 +102,8 @@ def test_the_only_model_need_not_be_named(model: ModelState) -> None:
     [
         pytest.param(("b", "a"), None, r"several models: name one with --model \(a, b\)", id="which of them"),
         pytest.param(("b", "a"), "c", r"no model 'c' here. Served: a, b\.", id="unknown"),
-        pytest.param((), "c", r"no model 'c' here. Served: none\.", id="none there"),
+        pytest.param((), "c", r"Nothing is deployed here: torchbridge deploy", id="none there"),
+        pytest.param((), None, r"Nothing is deployed here: torchbridge deploy", id="none there, none named"),
     ],
 )
 def test_a_model_that_is_not_clear_is_refused(
