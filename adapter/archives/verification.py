@@ -79,7 +79,9 @@ def _read_signature(archive: Path) -> bytes:
     try:
         return signature_path(archive).read_bytes()
     except FileNotFoundError as error:
-        raise SignatureError(f"it is not signed: there is no {signature_path(archive).name}") from error
+        raise SignatureError(
+            f"it is not signed: there is no {signature_path(archive).name} (pack --sign KEY)"
+        ) from error
 
 
 def _read_record(content: bytes, files: dict[str, FileRecord]) -> ArchiveRecord:

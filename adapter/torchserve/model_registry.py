@@ -92,13 +92,17 @@ class ModelRegistry:
         return self._resolve(await self._models.get_newer(), model, version)
 
     async def resolve_any(self) -> PinnedVersion:
-        """As `resolve_anew`, of the default model, or where that is not served of any one that can answer."""
+        """As `resolve_anew`, of the default model, or where that is not served of any one that can answer.
+
+        Raises ModelNotReady where none can.
+        """
         models = await self._models.get_newer()
-        if self.default_model not in models:
-            for name in models:
-                with suppress(TorchbridgeError):
-                    return self._resolve(models, name, None)
-        return self._resolve(models, None, None)
+        if self.default_model in models:
+            return self._resolve(models, self.default_model, None)
+        for name in models:
+            with suppress(TorchbridgeError):
+                return self._resolve(models, name, None)
+        raise ModelNotReady("No model that is served has a worker that is ready yet.")
 
     def _find_meant(self, models: Models, name: str | None) -> _Served:
         if name is None and self.default_model is not None and self.default_model not in models:

@@ -59,8 +59,8 @@ def _what_goes_with(server: RunningServer, model: str, version: str) -> str:
     if state.default_model != model:
         return f"{last} without it requests for {model} are refused."
     return (
-        f"{last} without it requests for {model} are refused, and those that name no model, as it is the default one. "
-        "First make another one that: torchbridge default-model NAME."
+        f"{last} without it requests for {model} are refused, and those that name no model, as it is the default one: "
+        "torchbridge default-model NAME chooses another one for these."
     )
 
 

@@ -55,14 +55,14 @@ async def test_is_not_ready_while_no_worker_is(client: httpx.AsyncClient, manage
 
 
 @pytest.mark.parametrize(
-    "served", [{"a-name": {"1.0": 0}}, {"a-name": {"1.0": 1}, "another-name": {"1.0": 1}}], ids=str
+    "served", [{"a-name": {"1.0": 0}}, {"a-name": {"1.0": 0}, "another-name": {"1.0": 0}}], ids=str
 )
 async def test_whoever_asks_whether_it_is_ready_learns_no_names(
     client: httpx.AsyncClient, management: FakeManagement, served: dict[str, dict[str, int]]
 ) -> None:
     management.served = served
     answer = await client.get("/readyz")
-    assert answer.status_code in {422, 503}
+    assert answer.status_code == 503
     assert "name" not in answer.text
 
 

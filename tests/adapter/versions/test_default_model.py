@@ -56,7 +56,7 @@ def test_what_the_gateway_refuses_is_not_written_down(two_models: FakeServer) ->
     [
         (
             "tiny",
-            r"for tiny are refused, and those that name no model.* default-model NAME\. --force",
+            r"for tiny are refused, and those that name no model.* default-model NAME chooses another one.*\. --force",
         ),
         ("story", r"^1\.0 is the last version of story: without it requests for story are refused\. --force"),
     ],
