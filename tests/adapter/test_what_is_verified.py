@@ -55,8 +55,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
         raise Started
 
     clock = Clock()
-    for module in ("changes", "deployment", "readiness"):
-        monkeypatch.setattr(f"adapter.versions.{module}.time", clock)
+    for module in ("torchserve.loading", "versions.changes", "versions.deployment"):
+        monkeypatch.setattr(f"adapter.{module}.time", clock)
     monkeypatch.setattr(deployment, "_ask", answer_as_recorded)
     server = FakeServer(tmp_path / "run", clock)
     server.serve("1.0")
