@@ -5,7 +5,7 @@ TorchbridgeError
 │                   NotFound · ModelNotFound · VersionNotFound · MethodNotAllowed · RequestTimeout · Conflict ·
 │                   PayloadTooLarge · AddressTooLong · UnsupportedMediaType · RateLimited · HeadersTooLarge · Cancelled
 └── the server's:   Internal · WorkerDied · GenerationFailed · UpstreamProtocol · Overloaded · ModelNotReady ·
-                    UpstreamUnavailable (KeyRefused) · ShuttingDown · OutOfMemory · DeadlineExceeded
+                    UpstreamUnavailable (KeyRefused, UpstreamLost) · ShuttingDown · OutOfMemory · DeadlineExceeded
 """
 
 from typing import ClassVar, Self
@@ -178,6 +178,10 @@ class UpstreamUnavailable(TorchbridgeError):
 
 class KeyRefused(UpstreamUnavailable):
     """TorchServe did not take our key: renewing it may help."""
+
+
+class UpstreamLost(UpstreamUnavailable):
+    """TorchServe had the request, or a part of it, when its connection broke. Of every other kind it got nothing."""
 
 
 class ShuttingDown(TorchbridgeError):

@@ -11,7 +11,10 @@ _GROWTH = 4.0
 
 
 class RetryBudget:
-    """At most 2 retries of a request, and of all requests together at most 10 %, and a few to begin with."""
+    """At most 2 retries of a request, and of all requests together at most 10 %, and a few to begin with.
+
+    Those that are free are not counted among the 10 %.
+    """
 
     def __init__(self, first_delay: float = _FIRST_DELAY) -> None:
         self._first_delay = first_delay
@@ -20,14 +23,15 @@ class RetryBudget:
     def add_request(self) -> None:
         self._saved = min(_MOST_SAVED, self._saved + _BUDGET_PER_REQUEST)
 
-    def delay(self, num_retries: int, deadline: float) -> float | None:
+    def delay(self, num_retries: int, deadline: float, *, is_free: bool = False) -> float | None:
         """Seconds to wait before the next attempt, which is then paid for; None where there must be none.
 
         `deadline` is time.monotonic() of the request's end.
         """
         # With jitter: requests that failed together must not come back together.
         delay: float = self._first_delay * _GROWTH**num_retries * random.uniform(1, 2)  # noqa: S311 - no secret
-        if num_retries >= _MOST_RETRIES or self._saved < 1 or time.monotonic() + delay >= deadline:
+        price = 0 if is_free else 1
+        if num_retries >= _MOST_RETRIES or self._saved < price or time.monotonic() + delay >= deadline:
             return None
-        self._saved -= 1
+        self._saved -= price
         return delay

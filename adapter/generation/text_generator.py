@@ -1,7 +1,6 @@
 """One generation, from a valid request to its events: who may run, on which version, for how long, and once more."""
 
 import asyncio
-import itertools
 import logging
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
@@ -9,14 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from adapter.call import Arrivals, Call
-from adapter.errors import (
-    ModelNotFound,
-    ModelNotReady,
-    Overloaded,
-    UpstreamUnavailable,
-    VersionNotFound,
-    WorkerDied,
-)
+from adapter.errors import ModelNotFound, Overloaded, TorchbridgeError, UpstreamProtocol, VersionNotFound
 from adapter.generation.admission import Admission
 from adapter.generation.canary import Canaries
 from adapter.generation.deadlines import within_deadlines
@@ -27,19 +19,14 @@ from adapter.generation.outcomes import End, code_of, counted
 from adapter.generation.pinning import Pin
 from adapter.generation.rate_limit import RateLimiter
 from adapter.generation.response_cache import ResponseCache
+from adapter.generation.retries import MAY_PASS, Retries
 from adapter.generation.retry_budget import RetryBudget
 from adapter.generation.shadow import Shadows
 from adapter.generation.traffic import Traffic
 from adapter.generation.turn import Turn
-from adapter.schema import CONTRACT_VERSION, DeltaEvent, DoneEvent, GenerationRequest, GenerationResponse
+from adapter.schema import CONTRACT_VERSION, DoneEvent, GenerationRequest, GenerationResponse
 from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.model_registry import ModelRegistry, PinnedVersion
-
-_WORTH_A_RETRY = (WorkerDied, UpstreamUnavailable, ModelNotReady)
-
-# What was there when two workers died may be what kills them, and everybody else's answers with them.
-_MOST_DEATHS = 2
-_DIED_AGAIN = "The model's worker died on this request, and so did the next one."
 
 _log = logging.getLogger(__name__)
 
@@ -67,50 +54,44 @@ class TextGenerator:
         self._rate_limiter = rate_limiter
         self._max_live = max_live
         self._num_live = 0
-        self._retries = retries
+        self._retry_budget = retries
         self._traffic = traffic
         self._canaries = canaries
         self.shadows = Shadows(registry, traffic, self._run_shadow)
         self.metrics = Metrics(lambda: self._num_live, admission.num_waiting)
 
     async def stream(self, request: GenerationRequest, call: Call) -> Arrivals:
+        """A failure that may pass, and that came before any text, is tried again, and its caller notices nothing."""
+        retries = Retries(self._retry_budget, call)
+        last = None
         with self._live(request, call) as pin:
-            async with aclosing(self._attempt(request, call, pin)) as arrivals:
-                async for events in arrivals:
-                    if isinstance(events[-1], DoneEvent):
-                        self.metrics.add_answer(events[-1].response)
-                        break
-                    yield events
-        # Whoever takes the end may leave with it, or be slow: nothing is held any longer, and nothing is cancelled.
-        yield events
-
-    async def complete(self, request: GenerationRequest, call: Call) -> GenerationResponse:
-        """The whole answer. A failure that may pass, and that came before any text, is tried again."""
-        call = replace(call, is_streamed=False)
-        num_deaths = 0
-        with self._live(request, call) as pin:
-            for num_retries in itertools.count():
-                has_text = False
+            while last is None:
                 try:
                     async with aclosing(self._attempt(request, call, pin)) as arrivals:
                         async for events in arrivals:
                             if isinstance(events[-1], DoneEvent):
                                 self.metrics.add_answer(events[-1].response)
-                                return events[-1].response
-                            has_text = has_text or isinstance(events[-1], DeltaEvent)
-                    raise AssertionError  # a last event has come
-                except _WORTH_A_RETRY as error:
-                    num_deaths += isinstance(error, WorkerDied)
-                    if num_deaths == _MOST_DEATHS:
-                        raise WorkerDied(_DIED_AGAIN, cause=error.with_cause, is_final=True) from error
-                    deadline = min(call.deadline, call.first_text_deadline)
-                    delay = None if has_text else self._retries.delay(num_retries, deadline)
-                    if delay is None:
-                        raise
-                    _log.warning("%s will be tried again in %.2f s: %s", call.request_id, delay, error.detail)
-                self.metrics.add_retry()
-                await asyncio.sleep(delay)
-        raise AssertionError  # the count has no end
+                                last = retries.due(events)
+                                break
+                            if due := retries.due(events):
+                                yield due
+                except MAY_PASS as failure:
+                    await self._pause(retries.delay_after(failure), failure, call)
+        # Whoever takes the end may leave with it, or be slow: nothing is held any longer, and nothing is cancelled.
+        yield last
+
+    async def complete(self, request: GenerationRequest, call: Call) -> GenerationResponse:
+        """The whole answer: of a unary one nothing reaches its caller before, so that all of it can be tried again."""
+        async with aclosing(self.stream(request, replace(call, is_streamed=False))) as arrivals:
+            async for events in arrivals:
+                if isinstance(events[-1], DoneEvent):
+                    return events[-1].response
+        raise UpstreamProtocol("The model server's answer has no end.")
+
+    async def _pause(self, delay: float, failure: TorchbridgeError, call: Call) -> None:
+        _log.warning("%s will be tried again in %.2f s: %s", call.request_id, delay, failure.detail)
+        self.metrics.add_retry()
+        await asyncio.sleep(delay)
 
     @contextmanager
     def _live(self, request: GenerationRequest, call: Call) -> Iterator[Pin]:
@@ -129,7 +110,7 @@ class TextGenerator:
         self._rate_limiter.admit(call.caller)
         if self._num_live > self._max_live:
             raise Overloaded("The gateway is at its limit of live requests.")
-        self._retries.add_request()
+        self._retry_budget.add_request()
 
     def _attempt(self, request: GenerationRequest, call: Call, pin: Pin) -> Arrivals:
         """Up to and with the last event, or an exception."""

@@ -1,16 +1,24 @@
+import asyncio
+
 import pytest
 
 from adapter.errors import (
     GenerationFailed,
     ModelNotReady,
     TorchbridgeError,
+    UpstreamLost,
     UpstreamUnavailable,
     WorkerDied,
 )
 from adapter.generation.text_generator import TextGenerator
-from adapter.schema import GenerationResponse
+from adapter.schema import GenerationResponse, StreamEvent, WorkerRequest
 from tests.adapter.generation.generators import FIRST, REQUEST, START, call, make_generator
-from tests.fakes import FakeInference, FakeManagement
+from tests.fakes import FakeInference, FakeManagement, answer_to
+
+
+def answer_to_request() -> list[StreamEvent]:
+    asked = {**dict(REQUEST), "id": "request-1", "model": "tiny", "model_version": "1.0"}
+    return answer_to(WorkerRequest.model_validate(asked), "Hello", " world")
 
 
 def fail_with(inference: FakeInference, *failures: TorchbridgeError) -> None:
@@ -48,6 +56,7 @@ async def test_a_failure_that_may_pass_is_tried_again(
     [
         pytest.param([WorkerDied("x"), WorkerDied("x")], id="at once"),
         pytest.param([WorkerDied("x"), UpstreamUnavailable("x"), WorkerDied("x")], id="with another failure between"),
+        pytest.param([UpstreamLost("x"), WorkerDied("x")], id="first with all of TorchServe"),
     ],
 )
 async def test_what_was_there_at_two_deaths_is_not_tried_again_by_anybody(
@@ -62,12 +71,40 @@ async def test_what_was_there_at_two_deaths_is_not_tried_again_by_anybody(
     assert (problem.status, problem.retryable, problem.retry_after) == (502, False, None)
 
 
-async def test_one_death_may_be_tried_again_by_the_caller(generator: TextGenerator, inference: FakeInference) -> None:
-    inference.script = [START, FIRST, WorkerDied("died")]
+async def test_one_death_may_be_tried_again_by_the_caller(management: FakeManagement, inference: FakeInference) -> None:
+    generator = make_generator(management, inference, retry_delay=60)
+    inference.script = [WorkerDied("died")]
     with pytest.raises(WorkerDied) as death:
-        await generator.complete(REQUEST, call())
+        await generator.complete(REQUEST, call(deadline=30))
 
     assert death.value.to_problem().retryable
+
+
+@pytest.mark.parametrize("death", [WorkerDied("x"), UpstreamLost("x")], ids=["of its worker", "of TorchServe"])
+async def test_all_who_were_there_at_a_death_are_tried_again_however_many(
+    management: FakeManagement, inference: FakeInference, death: TorchbridgeError
+) -> None:
+    generator = make_generator(management, inference, max_waiting=64, max_live=64)
+    deaths = [death] * 64
+
+    async def die_once() -> None:
+        if deaths:
+            raise deaths.pop()
+
+    inference.script = [die_once, *answer_to_request()]
+    answers = await asyncio.gather(*(generator.complete(REQUEST, call()) for _ in range(64)))
+
+    assert {answer.text for answer in answers} == {"Hello world"}
+    assert len(inference.requests) == 128
+
+
+async def test_refusals_of_all_together_have_a_budget(management: FakeManagement, inference: FakeInference) -> None:
+    generator = make_generator(management, inference, max_waiting=64, max_live=64)
+    inference.script = [UpstreamUnavailable("down")]
+    failures = await asyncio.gather(*(generator.complete(REQUEST, call()) for _ in range(64)), return_exceptions=True)
+
+    assert all(isinstance(failure, UpstreamUnavailable) for failure in failures)
+    assert len(inference.requests) < 64 + 20
 
 
 async def test_a_third_retry_is_not_made(generator: TextGenerator, inference: FakeInference) -> None:
@@ -77,10 +114,39 @@ async def test_a_third_retry_is_not_made(generator: TextGenerator, inference: Fa
     assert len(inference.requests) == 3
 
 
-async def test_nothing_is_tried_again_after_text(generator: TextGenerator, inference: FakeInference) -> None:
+async def test_a_unary_answer_is_tried_again_after_text_that_its_caller_has_not_had(
+    generator: TextGenerator, inference: FakeInference
+) -> None:
+    script = answer_to_request()
+
+    async def die() -> None:
+        inference.script = script
+        raise WorkerDied("died")
+
+    inference.script = [START, FIRST, die]
+    assert (await generator.complete(REQUEST, call())).text == "Hello world"
+
+
+async def test_a_stream_is_tried_again_before_its_first_text_and_begins_once(
+    generator: TextGenerator, inference: FakeInference
+) -> None:
+    script = answer_to_request()
+
+    async def die() -> None:
+        inference.script = script
+        raise WorkerDied("died")
+
+    inference.script = [START, die]
+    events = [event async for events in generator.stream(REQUEST, call()) for event in events]
+    assert events == script
+
+
+async def test_a_stream_is_not_tried_again_after_text(generator: TextGenerator, inference: FakeInference) -> None:
     inference.script = [START, FIRST, WorkerDied("died")]
+    arrivals = generator.stream(REQUEST, call())
+    assert await anext(arrivals) == [START, FIRST]
     with pytest.raises(WorkerDied):
-        await generator.complete(REQUEST, call())
+        await anext(arrivals)
     assert len(inference.requests) == 1
 
 
@@ -99,11 +165,4 @@ async def test_other_failures_are_not_tried_again(generator: TextGenerator, infe
     inference.script = [GenerationFailed("no")]
     with pytest.raises(GenerationFailed):
         await generator.complete(REQUEST, call())
-    assert len(inference.requests) == 1
-
-
-async def test_a_stream_is_not_tried_again(generator: TextGenerator, inference: FakeInference) -> None:
-    inference.script = [WorkerDied("died")]
-    with pytest.raises(WorkerDied):
-        await anext(generator.stream(REQUEST, call()))
     assert len(inference.requests) == 1
