@@ -49,8 +49,10 @@ def create_app(
     """
     keys = KeyFile(settings.key_file, settings.management_url)
     management = ManagementClient(settings.management_url, keys)
-    registry = registry or ModelRegistry(management, settings.default_model, settings.model_store)
-    inference = inference or InferenceClient(settings, keys, registry.resolve_anew)
+    registry = registry or ModelRegistry(
+        management, settings.default_model, settings.model_store, restart_timeout=settings.restart_timeout
+    )
+    inference = inference or InferenceClient(settings, keys, registry.resolve_anew, registry.wait_until_ready)
     redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
     cache = ResponseCache(response_store(redis_url, settings.cache_max_bytes, settings.cache_max_age))
     shutdown = Shutdown()

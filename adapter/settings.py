@@ -109,6 +109,9 @@ class Settings(BaseSettings):
         description="Seconds. Longer than a proxy in front keeps its connections: nginx and ALB 60, aiohttp 15.",
     )
     silence_timeout: Seconds = Field(default=60, description="Without an event from a running worker.")
+    restart_timeout: Seconds = Field(
+        default=120, description="For a worker, or TorchServe, that was ready and is started again to be ready again."
+    )
     heartbeat_interval: Seconds = Field(default=15, description="Between comments in a stream without events.")
     shutdown_grace: Seconds = Field(default=10, description="For the answers that are being written.")
 

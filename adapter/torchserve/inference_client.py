@@ -1,6 +1,8 @@
 """TorchServe's inference API: one request in, its events out. Nothing that comes back is trusted."""
 
 import asyncio
+import math
+import time
 from contextlib import suppress
 from typing import Self
 from urllib.parse import quote
@@ -12,15 +14,19 @@ from adapter.call import Arrivals, Call
 from adapter.errors import (
     DeadlineExceeded,
     KeyRefused,
+    ModelNotFound,
     TorchbridgeError,
+    UpstreamLost,
     UpstreamProtocol,
     UpstreamUnavailable,
+    VersionNotFound,
     WorkerDied,
     from_torchserve,
 )
 from adapter.schema import DoneEvent, GenerationRequest, WorkerRequest
 from adapter.settings import Settings
 from adapter.torchserve.keys import KeyFile
+from adapter.torchserve.model_registry import PinnedVersion
 from adapter.torchserve.refreshing import Refreshing
 from adapter.torchserve.worker_answer import WorkerAnswer
 from adapter.torchserve.worker_watch import CUT, SECONDS_BETWEEN_LOOKS, FindWorkers, WorkerWatch
@@ -40,13 +46,22 @@ class InferenceClient:
     `find_workers` gets a model and a version that are silent: it returns the workers that are ready now, and raises
     where there are none. A request that waits in TorchServe's queue is as silent as one that nobody will ever take
     from there, and an answer that is slow as one that TorchServe forgot when its worker died.
+
+    `wait_for_workers` does the same, but waits for what is expected back: nothing is lost of what has not been sent.
     """
 
-    def __init__(self, settings: Settings, keys: KeyFile, find_workers: FindWorkers) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        keys: KeyFile,
+        find_workers: FindWorkers,
+        wait_for_workers: FindWorkers | None = None,
+    ) -> None:
         self._settings = settings
         self._keys = keys
-        self._find_workers = find_workers
+        self._wait_for_workers = wait_for_workers or find_workers
         self._watch = WorkerWatch(find_workers)
+        self._heard_at: dict[tuple[str, str], float] = {}  # time.monotonic(), by model and version
         self._key = Refreshing(keys.inference_key, _KEY_REFRESH_AFTER)
 
     async def __aenter__(self) -> Self:
@@ -76,6 +91,7 @@ class InferenceClient:
         try:
             while chunk := await self._read(response, version):
                 for events in answer.feed(chunk):
+                    self._heard_at[version] = time.monotonic()
                     yield events
                     if isinstance(events[-1], DoneEvent):
                         return
@@ -83,6 +99,10 @@ class InferenceClient:
         finally:
             response.close()
         raise WorkerDied(CUT, cause="the answer ended without a last event")
+
+    def heard_at(self, model: str, version: str) -> float:
+        """When the last event of this version came, in time.monotonic()."""
+        return self._heard_at.get((model, version), -math.inf)
 
     async def _ask(self, request: GenerationRequest, call: Call) -> tuple[WorkerAnswer, aiohttp.ClientResponse]:
         said = {name: getattr(request, name) for name in request.model_fields_set}
@@ -106,6 +126,19 @@ class InferenceClient:
             raise WorkerDied(CUT, cause=_reason(error)) from error
 
     async def _send(self, request: WorkerRequest) -> aiohttp.ClientResponse:
+        try:
+            return await self._send_now(request)
+        except UpstreamLost:
+            raise
+        except (UpstreamUnavailable, ModelNotFound, VersionNotFound) as failure:
+            # TorchServe may be being started again, and then gets its versions back one after the other.
+            try:
+                await self._wait_for_workers(request.model or "", request.model_version or "")
+            except TorchbridgeError:
+                raise failure from None
+        return await self._send_now(request)
+
+    async def _send_now(self, request: WorkerRequest) -> aiohttp.ClientResponse:
         # What its caller left out is the archive's own business: it may be older than the field.
         body = request.model_dump_json(exclude_unset=True, exclude_none=True).encode()
         key = await self._key.get(_KEY_USABLE_FOR)
@@ -126,8 +159,10 @@ class InferenceClient:
         }
         try:
             response = await self._begin(request, body, headers)
-        except aiohttp.ClientConnectionError as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise UpstreamUnavailable("The model server cannot be reached.", cause=_reason(error)) from error
+        except aiohttp.ClientConnectionError as error:
+            raise UpstreamLost("The model server was lost on this request.", cause=_reason(error)) from error
         except aiohttp.ClientError as error:
             raise UpstreamProtocol("The model server's answer is not HTTP.", cause=_reason(error)) from error
         if response.status == _OK and "x-request-id" in response.headers and response.content_type == _EVENT_STREAM:
@@ -140,12 +175,25 @@ class InferenceClient:
         posting = asyncio.ensure_future(self._session.post(url, data=body, headers=headers, allow_redirects=False))
         try:
             while not (await asyncio.wait({posting}, timeout=self._settings.silence_timeout))[0]:
-                await self._find_workers(model, version)
+                await self._look_for_workers(model, version, posting)
             return posting.result()
         except BaseException:
             posting.cancel()
             posting.add_done_callback(_close)
             raise
+
+    async def _look_for_workers(
+        self, model: str, version: str, posting: asyncio.Future[aiohttp.ClientResponse]
+    ) -> None:
+        """Returns when they are there, or `posting` has ended; raises where none are expected."""
+        looking = asyncio.ensure_future(self._wait_for_workers(model, version))
+        either: set[asyncio.Future[aiohttp.ClientResponse] | asyncio.Future[PinnedVersion]] = {posting, looking}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not posting.done():
+                looking.result()
+        finally:
+            looking.cancel()
 
 
 def _close(posting: asyncio.Future[aiohttp.ClientResponse]) -> None:

@@ -1,13 +1,21 @@
 """What TorchServe serves right now, and which of it a request means. Read only."""
 
-import time
+import asyncio
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from adapter.archives.served_archive import ServedArchive, read_served_archive
-from adapter.errors import InvalidRequest, ModelNotFound, ModelNotReady, TorchbridgeError, VersionNotFound
+from adapter.errors import (
+    InvalidRequest,
+    ModelNotFound,
+    ModelNotReady,
+    TorchbridgeError,
+    UpstreamUnavailable,
+    VersionNotFound,
+)
 from adapter.schema import FieldError, Model, ModelVersion
+from adapter.torchserve.comebacks import Comebacks, VersionKey
 from adapter.torchserve.management_client import ManagementClient, ModelDescription
 from adapter.torchserve.refreshing import Refreshing
 
@@ -15,6 +23,10 @@ from adapter.torchserve.refreshing import Refreshing
 _REFRESH_AFTER = 0.5
 _WAIT_FROM, _PATIENCE = 1.0, 0.25
 _USABLE_FOR = 10.0  # without hearing from TorchServe's management API
+_LONGEST_LOOK = 2.0  # after which those who know what there was do not wait for an answer any more
+
+DEFAULT_RESTART_TIMEOUT = 120.0
+_SECONDS_BETWEEN_LOOKS = 0.25
 
 # And not their names: pages show what an error says to those for whom they ask, who may not see /models.
 _WHERE_TO_LOOK = "GET /models lists what there is."  # below /v1 as well
@@ -35,20 +47,33 @@ class _Served(NamedTuple):
     pinned: dict[str, PinnedVersion]  # by version
     restarting: frozenset[str]  # versions that have workers, of which none is ready
 
+    @property
+    def ready(self) -> tuple[PinnedVersion, ...]:
+        return tuple(version for version in self.pinned.values() if version.workers)
+
 
 Models = dict[str, _Served]
 
 
 class ModelRegistry:
     def __init__(
-        self, management: ManagementClient, default_model: str | None, model_store: Path | None = None
+        self,
+        management: ManagementClient,
+        default_model: str | None,
+        model_store: Path | None = None,
+        *,
+        restart_timeout: float = DEFAULT_RESTART_TIMEOUT,
     ) -> None:
-        """Without `model_store` its archives are taken for what this installation packs."""
+        """Without `model_store` its archives are taken for what this installation packs.
+
+        What was ready and is started again is waited for, for `restart_timeout` seconds.
+        """
         self._management = management
         self._model_store = model_store
         self.default_model = default_model  # that a request means which names none; it may change at any time
         self._models = Refreshing(self._load, _REFRESH_AFTER)
-        self._seen_ready: dict[tuple[str, str], tuple[PinnedVersion, float]] = {}  # and when: time.monotonic()
+        self._seen_ready: dict[VersionKey, PinnedVersion] = {}  # as each was last
+        self._comebacks = Comebacks(restart_timeout)
 
     async def models(self) -> tuple[Model, ...]:
         return tuple(served.model for served in (await self._current()).values())
@@ -76,16 +101,17 @@ class ModelRegistry:
         return described.name, described.default_version
 
     async def resolve(self, model: str | None = None, version: str | None = None) -> PinnedVersion:
-        """The model and version that a request means, with at least one worker that is ready, or was a moment ago.
+        """The model and version that a request means, with at least one worker that is ready, or is expected back.
 
-        What is sent to a worker that TorchServe starts again waits in its queue. Raises ModelNotFound, VersionNotFound,
-        ModelNotReady, or InvalidRequest where a model has to be named.
+        What is sent to a worker that TorchServe starts again waits in its queue; what cannot be sent, as TorchServe is
+        started again, in `wait_until_ready`. Raises ModelNotFound, VersionNotFound, ModelNotReady, UpstreamUnavailable,
+        or InvalidRequest where a model has to be named.
         """
-        models = await self._current()
+        models = await self._current_or_latest()
         with suppress(TorchbridgeError):
-            return self._resolve(models, model, version, was_ready_will_do=True)
+            return self._resolve(models, model, version, expected_will_do=True)
         # What is refused must be refused by today's facts.
-        return self._resolve(await self._models.get(_WAIT_FROM), model, version, was_ready_will_do=True)
+        return self._resolve(await self._models.get(_WAIT_FROM), model, version, expected_will_do=True)
 
     async def resolve_anew(self, model: str | None = None, version: str | None = None) -> PinnedVersion:
         """As `resolve`, by a description that is asked for after this call, and only if a worker is ready now."""
@@ -109,26 +135,62 @@ class ModelRegistry:
             raise ModelNotFound(f"The default model is not served: name another one. {_WHERE_TO_LOOK}")
         return _find_model(models, name or self.default_model or _only_name(models))
 
+    async def wait_until_ready(self, model: str, version: str) -> PinnedVersion:
+        """As `resolve_anew`, but waits for what is expected back."""
+        while True:
+            try:
+                return await self.resolve_anew(model, version)
+            except (UpstreamUnavailable, ModelNotReady, ModelNotFound, VersionNotFound):
+                if not self._comebacks.expects((model, version)):
+                    raise
+            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+
+    async def _current_or_latest(self) -> Models:
+        """What there is, or what there was before TorchServe went, as long as that is expected back."""
+        latest = self._models.latest
+        if latest is None:
+            return await self._current()
+        try:
+            async with asyncio.timeout(_LONGEST_LOOK):
+                return await self._current()
+        except TimeoutError:
+            error = UpstreamUnavailable("TorchServe does not answer. Is it running?")
+        except UpstreamUnavailable as failure:
+            error = failure
+        if self._comebacks.has_given_up():
+            raise error
+        return latest
+
     async def _current(self) -> Models:
         return await self._models.get(_USABLE_FOR, wait_from=_WAIT_FROM, patience=_PATIENCE)
 
     def _resolve(
-        self, models: Models, name: str | None, version: str | None, *, was_ready_will_do: bool = False
+        self, models: Models, name: str | None, version: str | None, *, expected_will_do: bool = False
     ) -> PinnedVersion:
-        model, pinned, restarting = self._find_meant(models, name)
+        model, pinned, _ = self._find_meant(models, name)
         version = version or model.default_version
+        if version in pinned and pinned[version].workers:
+            return pinned[version]
+        if expected_will_do and self._comebacks.expects((model.name, version)):
+            return self._seen_ready[model.name, version]
         if version not in pinned:
             raise VersionNotFound(f"Model {model.name} has no version {version}. {_WHERE_TO_LOOK}")
-        now, key = time.monotonic(), (model.name, version)
-        if pinned[version].workers:
-            self._seen_ready[key] = pinned[version], now
-            return pinned[version]
-        before, seen_at = self._seen_ready.get(key, (pinned[version], -_USABLE_FOR))
-        if was_ready_will_do and version in restarting and now - seen_at < _USABLE_FOR:
-            return before
         raise ModelNotReady(f"Version {version} of model {model.name} has no worker that is ready yet.")
 
     def _load(self) -> Models:
+        try:
+            models = self._describe_all()
+        except UpstreamUnavailable:
+            self._comebacks.note_outage()
+            raise
+        ready = {(each.model, each.version): each for served in models.values() for each in served.ready}
+        self._seen_ready |= ready
+        self._comebacks.note(
+            ready.keys(), {(name, version) for name, served in models.items() for version in served.restarting}
+        )
+        return models
+
+    def _describe_all(self) -> Models:
         models = {}
         for name in self._management.model_names():
             try:

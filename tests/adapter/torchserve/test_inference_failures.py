@@ -13,6 +13,7 @@ from adapter.errors import (
     PayloadTooLarge,
     PromptTooLong,
     TorchbridgeError,
+    UpstreamLost,
     UpstreamProtocol,
     UpstreamUnavailable,
     WorkerDied,
@@ -21,8 +22,8 @@ from adapter.schema import ErrorCode, ErrorEvent, Problem
 from adapter.settings import Settings
 from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.model_registry import PinnedVersion
-from tests.adapter.torchserve.inference_calls import failure_of
-from tests.fakes import NO_WORKER_OR_QUEUE_FULL, FakeKeys, FakeTorchServe, Turn, answer_to, find_a_worker
+from tests.adapter.torchserve.inference_calls import failure_of, run
+from tests.fakes import NO_WORKER_OR_QUEUE_FULL, FakeKeys, FakeTorchServe, Turn, answer_to, find_a_worker, play_hello
 from tests.free_ports import free_port
 
 
@@ -105,7 +106,64 @@ async def test_a_torchserve_that_goes_away_before_answering_is_unavailable(
         await turn.wait_until_the_caller_leaves()
 
     torchserve.play = play
-    assert isinstance(await failure_of(inference), UpstreamUnavailable)
+    assert isinstance(await failure_of(inference), UpstreamLost)
+
+
+async def test_what_could_not_be_sent_waits_for_the_worker_and_is_sent_then(
+    torchserve: FakeTorchServe, keys: FakeKeys
+) -> None:
+    waits: list[tuple[str, str]] = []
+
+    async def wait_for_a_worker(model: str, version: str) -> PinnedVersion:
+        waits.append((model, version))
+        settings.__dict__["torchserve_url"] = torchserve.url
+        return await find_a_worker(model, version)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        settings = Settings(torchserve_url=f"http://127.0.0.1:{listener.getsockname()[1]}")
+    async with InferenceClient(settings, keys, find_a_worker, wait_for_a_worker) as inference:
+        events = await run(inference)
+
+    assert (waits, len(torchserve.turns), events[-1].type) == ([("tiny", "1.0")], 1, "done")
+
+
+@pytest.mark.parametrize("message", ["Model not found: tiny", "Model version: 1.0 does not exist for model: tiny"])
+async def test_a_version_that_is_not_there_yet_after_a_restart_is_waited_for(
+    torchserve: FakeTorchServe, keys: FakeKeys, message: str
+) -> None:
+    async def play(turn: Turn) -> None:
+        if len(torchserve.turns) == 1:
+            await turn.fail(404, "ModelNotFoundException", message)
+        else:
+            await play_hello(turn)
+
+    torchserve.play = play
+    async with InferenceClient(Settings(torchserve_url=torchserve.url), keys, find_a_worker) as inference:
+        assert (await run(inference))[-1].type == "done"
+
+
+async def test_a_request_that_waits_in_the_queue_of_a_worker_that_starts_again_stays_there(
+    torchserve: FakeTorchServe, keys: FakeKeys
+) -> None:
+    is_waited_for, is_ready = asyncio.Event(), asyncio.Event()
+
+    async def never(*_: str) -> PinnedVersion:
+        is_waited_for.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def play(turn: Turn) -> None:
+        await is_ready.wait()
+        await play_hello(turn)
+
+    torchserve.play = play
+    settings = Settings(torchserve_url=torchserve.url, silence_timeout=0.02)
+    async with InferenceClient(settings, keys, find_a_worker, never) as inference:
+        running = asyncio.create_task(run(inference))
+        await is_waited_for.wait()
+        is_ready.set()
+        assert (await running)[-1].type == "done"
+    assert len(torchserve.turns) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import asyncio
 import threading
 
 import pytest
@@ -185,14 +186,56 @@ async def test_a_short_silence_of_the_management_api_fails_no_request(
     await wait_for(registry._models._refresh.done)
 
 
-async def test_a_long_silence_of_the_management_api_is_reported(
+async def test_a_torchserve_that_is_gone_for_as_long_as_a_restart_may_take_is_waited_for_no_longer(
+    management: FakeManagement,
+) -> None:
+    registry = ModelRegistry(management, "story", restart_timeout=60)
+    before = await registry.resolve()
+    management.failure = UpstreamUnavailable("down")
+    registry._models._loaded_at -= 3600  # nobody has asked since
+    assert await registry.resolve() == before
+
+    registry._comebacks._limit = 0
+    with pytest.raises(UpstreamUnavailable):
+        await registry.resolve()
+    with pytest.raises(UpstreamUnavailable):
+        await registry.wait_until_ready("story", "2.0")
+
+
+async def test_what_there_was_is_no_longer_listed_where_torchserve_has_not_answered_for_long(
     registry: ModelRegistry, management: FakeManagement
 ) -> None:
-    await registry.resolve()
+    await registry.models()
     registry._models._loaded_at -= 60
     management.failure = UpstreamUnavailable("down")
     with pytest.raises(UpstreamUnavailable):
-        await registry.resolve()
+        await registry.models()
+
+
+async def test_whoever_waits_gets_the_workers_of_a_torchserve_that_was_started_again(
+    registry: ModelRegistry, management: FakeManagement
+) -> None:
+    await registry.resolve()
+    management.failure = UpstreamUnavailable("down")
+    waiting = asyncio.create_task(registry.wait_until_ready("story", "1.0"))
+    num_listings = management.num_listings
+    await wait_for(lambda: management.num_listings > num_listings + 1)
+    versions = management.served["story"]
+    management.failure, management.served["story"] = None, {"2.0": 1}  # the default comes first
+    num_listings = management.num_listings
+    await wait_for(lambda: management.num_listings > num_listings + 1)
+    assert not waiting.done()
+
+    management.served["story"] = versions
+    assert (await waiting)[:2] == ("story", "1.0")
+
+
+async def test_nobody_waits_for_what_was_never_ready(registry: ModelRegistry, management: FakeManagement) -> None:
+    with pytest.raises(ModelNotReady):
+        await registry.wait_until_ready("story", "3.0")
+    management.failure = UpstreamUnavailable("down")
+    with pytest.raises(UpstreamUnavailable):
+        await registry.wait_until_ready("story", "3.0")
 
 
 async def test_a_management_api_that_fails_is_asked_once_for_each_request(
@@ -252,7 +295,7 @@ async def test_a_version_whose_worker_is_started_again_goes_on_for_a_while(
     with pytest.raises(ModelNotReady):
         await registry.resolve_anew()
 
-    registry._seen_ready = {key: (pinned, seen_at - 11) for key, (pinned, seen_at) in registry._seen_ready.items()}
+    registry._comebacks._limit = 0
     registry._models._loaded_at -= 1.1
     with pytest.raises(ModelNotReady):
         await registry.resolve()
