@@ -34,6 +34,7 @@ from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.management_client import ManagementClient
 from adapter.torchserve.model_registry import ModelRegistry
+from adapter.torchserve.readiness import Readiness
 
 
 def create_app(
@@ -69,9 +70,11 @@ def create_app(
         max_live=settings.max_live_requests,
     )
 
+    readiness = Readiness(registry, inference)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with inference, cache, generator.shadows:
+        async with inference, cache, generator.shadows, readiness:
             yield
 
     app = DocumentedApi(
@@ -103,5 +106,5 @@ def create_app(
     app.include_router(generation_routes(generator, shutdown, settings))
     app.include_router(model_routes(registry))
     app.include_router(openai_routes(generator, registry, shutdown, settings))
-    app.include_router(operator_routes(generator, registry, shutdown))
+    app.include_router(operator_routes(generator, readiness, shutdown))
     return app

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
@@ -225,6 +226,10 @@ class FakeInference:
     calls: list[Call] = field(default_factory=list)
     is_closed: asyncio.Event = field(default_factory=asyncio.Event)
     num_closed: int = 0
+    heard: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def heard_at(self, model: str, version: str) -> float:
+        return self.heard.get((model, version), -math.inf)
 
     async def __aenter__(self) -> Self:
         return self

@@ -9,7 +9,7 @@ from adapter.generation.metrics import CONTENT_TYPE
 from adapter.generation.text_generator import TextGenerator
 from adapter.http.shutdown import Shutdown
 from adapter.schema import Health
-from adapter.torchserve.model_registry import ModelRegistry
+from adapter.torchserve.readiness import Readiness
 
 _NO_KEY: dict[str, Any] = {"security": []}
 
@@ -18,7 +18,7 @@ class MetricsResponse(Response):
     media_type = CONTENT_TYPE
 
 
-def operator_routes(generator: TextGenerator, registry: ModelRegistry, shutdown: Shutdown) -> APIRouter:
+def operator_routes(generator: TextGenerator, readiness: Readiness, shutdown: Shutdown) -> APIRouter:
     router = APIRouter()
 
     @router.get("/livez", operation_id="livez", summary="Is the gateway running?", openapi_extra=_NO_KEY)
@@ -30,7 +30,7 @@ def operator_routes(generator: TextGenerator, registry: ModelRegistry, shutdown:
     async def readyz() -> Health:
         shutdown.check()
         try:
-            await registry.resolve_any()
+            await readiness.check()
         except TorchbridgeError as error:
             # Who asks has no key, and so may not know the models' names.
             raise type(error)("The default model cannot answer.", cause=error.with_cause) from error

@@ -119,8 +119,7 @@ async def test_what_could_not_be_sent_waits_for_the_worker_and_is_sent_then(
         settings.__dict__["torchserve_url"] = torchserve.url
         return await find_a_worker(model, version)
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        settings = Settings(torchserve_url=f"http://127.0.0.1:{listener.getsockname()[1]}")
+    settings = Settings(torchserve_url=f"http://127.0.0.1:{free_port()}")
     async with InferenceClient(settings, keys, find_a_worker, wait_for_a_worker) as inference:
         events = await run(inference)
 

@@ -47,7 +47,8 @@ async def sample(stack: RunningStack) -> str:
 
 async def test_it_is_the_models_answer(stack: RunningStack, torchserve: FakeTorchServe) -> None:
     assert await sample(stack) == "Hello world"
-    assert [(turn.request.prompt, turn.request.temperature) for turn in torchserve.turns] == [tuple(BODY.values())]
+    sent = torchserve.turns[0].request
+    assert (sent.prompt, sent.temperature) == tuple(BODY.values())
 
 
 async def test_it_spends_no_callers_rate_and_counts_in_no_metrics_and_no_cache(stack: RunningStack) -> None:

@@ -1,0 +1,91 @@
+"""Whether the default model answers right now: by what it last did, never only by what TorchServe says of it."""
+
+import asyncio
+import time
+from contextlib import aclosing
+from typing import NamedTuple, Self
+
+from adapter.call import Call
+from adapter.errors import ModelNotReady, TorchbridgeError
+from adapter.schema import GenerationRequest
+from adapter.torchserve.inference_client import InferenceClient
+from adapter.torchserve.model_registry import ModelRegistry, PinnedVersion
+from adapter.torchserve.sample_answer import SAMPLE_PROMPT
+
+# Seconds. Whoever looks more often than that costs no more, and a worker that has just written is not asked.
+_FRESH = 2.0
+# For an answer of the management API, and then for any event. A model needs less for one token, but a busy one may read
+# a long prompt meanwhile; probes of orchestrators and proxies give up after 1 to 10.
+_LONGEST_LOOK, _LONGEST_SILENCE = 2.0, 5.0
+_SECONDS_BETWEEN_LOOKS = 0.05
+
+
+class Readiness:
+    """It is open inside of `async with`, and lives in one event loop.
+
+    Where nothing was heard of late it has the workers generate one token, past all that counts or limits requests, and
+    once for all who ask meanwhile. Any event will do for an answer: a worker may be busy with others.
+    """
+
+    def __init__(self, registry: ModelRegistry, inference: InferenceClient) -> None:
+        self._registry = registry
+        self._inference = inference
+        self._probes: dict[PinnedVersion, _Probe] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        probes = [probe.task for probe in self._probes.values()]
+        for task in probes:
+            task.cancel()
+        await asyncio.gather(*probes, return_exceptions=True)
+
+    async def check(self) -> None:
+        """Raises what ModelRegistry.resolve_any raises, or ModelNotReady, all within seconds."""
+        asked_at = time.monotonic()
+        try:
+            async with asyncio.timeout(_LONGEST_LOOK):
+                pinned = await self._registry.resolve_any()
+        except TimeoutError:
+            raise ModelNotReady("TorchServe has not answered in time.") from None
+        await self._hear_of(pinned, asked_at - _FRESH)
+
+    async def _hear_of(self, pinned: PinnedVersion, since: float) -> None:
+        probe = None
+        while self._inference.heard_at(pinned.model, pinned.version) < since:
+            probe = probe or self._probe(pinned)
+            if probe.task.done():
+                if failure := probe.task.result():
+                    raise ModelNotReady("The model's worker does not answer.", cause=failure.with_cause)
+                return
+            if time.monotonic() - probe.began_at > _LONGEST_SILENCE:
+                raise ModelNotReady("The model's worker is silent.")
+            await asyncio.wait({probe.task}, timeout=_SECONDS_BETWEEN_LOOKS)
+
+    def _probe(self, pinned: PinnedVersion) -> "_Probe":
+        """The one that is under way: of a worker that is silent there must not be one more at each look."""
+        probe = self._probes.get(pinned)
+        if probe is None:
+            probe = self._probes[pinned] = _Probe(asyncio.create_task(self._ask(pinned)), time.monotonic())
+            probe.task.add_done_callback(lambda _: self._probes.pop(pinned))
+        return probe
+
+    async def _ask(self, pinned: PinnedVersion) -> TorchbridgeError | None:
+        """Why there was no answer."""
+        request = GenerationRequest(
+            prompt=SAMPLE_PROMPT, max_length=1, temperature=0, model=pinned.model, model_version=pinned.version
+        )
+        call = Call("readiness", time.monotonic(), is_streamed=False)
+        try:
+            async with aclosing(self._inference.stream(request, call)) as arrivals:
+                async for _ in arrivals:
+                    pass
+        except TorchbridgeError as error:
+            return error
+        return None
+
+
+class _Probe(NamedTuple):
+    task: asyncio.Task[TorchbridgeError | None]
+    began_at: float  # time.monotonic()
