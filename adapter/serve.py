@@ -27,6 +27,7 @@ from adapter.torchserve.private_directory import claim_directory
 from adapter.torchserve.properties import read_properties
 from adapter.torchserve.sample_answer import sample_answer
 from adapter.torchserve.server_process import CONFIG_FILE, DEFAULT_RUN_DIRECTORY, StartFailed, TorchServeProcess
+from adapter.torchserve.silence_watch import SilenceWatch
 from adapter.versions.desired_state import DesiredState, installed_state
 from adapter.versions.errors import ChangeRefused
 from adapter.versions.model_store import ModelStore
@@ -160,11 +161,14 @@ class RunningStack:
         self._crashes: deque[float] = deque(maxlen=_MOST_CRASHES)
 
     def sample(self) -> Iterator[str]:
-        """One answer of the model, piece by piece, once the gateway says that it is ready."""
+        """One answer of the model, piece by piece, and the gateway's word that it is ready.
+
+        In this order: a model's first token of all may take longer than /readyz waits for one.
+        """
         registry = ModelRegistry(self._torchserve.management, self._settings.default_model)
         try:
-            self._check_gateway()
             yield from sample_answer(self._settings, self._torchserve.keys, registry)
+            self._check_gateway()
         except (TorchbridgeError, requests.RequestException) as error:
             raise StartFailed(f"There was no whole sample answer: {error}") from error
 
@@ -176,19 +180,31 @@ class RunningStack:
     def wait(self) -> NoReturn:
         """Returns by an exception only: Stopped, or StartFailed when a part of the stack cannot be had any more."""
         while True:
-            if not self._torchserve.is_running():
-                self._start_again()
-            if not self._gateway.is_alive():
-                raise StartFailed("The gateway ended.")
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            self._start_again(self._wait_for_end())
 
-    def _start_again(self) -> None:
+    def _wait_for_end(self) -> str:
+        """Of TorchServe, and what is to be said of it. One that stands still is killed, so that it ends too.
+
+        It must be found out before the calls that it has are given up for its silence: they can be made again.
+        """
+        limit = self._settings.silence_timeout / 2
+        with SilenceWatch(self._settings.torchserve_url, limit) as watch:
+            while self._torchserve.is_running():
+                if not self._gateway.is_alive():
+                    raise StartFailed("The gateway ended.")
+                if watch.is_silent:
+                    self._torchserve.kill()
+                    return f"TorchServe has not answered for {limit:.3g} seconds"
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
+        return "TorchServe ended"
+
+    def _start_again(self, reason: str) -> None:
         """TorchServe with the versions and the defaults that it had, by our own record of them."""
         now = time.monotonic()
         if len(self._crashes) == _MOST_CRASHES and now - self._crashes[0] < _CRASH_WINDOW:
-            raise StartFailed(f"TorchServe ended, as it did before. See {self._torchserve.directory.logs}.")
+            raise StartFailed(f"{reason}, as it did before. See {self._torchserve.directory.logs}.")
         self._crashes.append(now)
-        self._report("TorchServe ended: starting it again")
+        self._report(f"{reason}: starting it again")
         self._torchserve.stop()
         state = ServerState.read(self._files.state) or ServerState()
         self._torchserve.start(default_archives(state, self._files))

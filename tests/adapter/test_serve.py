@@ -1,4 +1,5 @@
 import contextlib
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -253,6 +254,35 @@ def test_a_torchserve_that_ends_is_not_started_again_with_another_file(tmp_path:
     with pytest.raises(VersionError, match="is not the file that was verified"):
         stack.wait()
     assert torchserve.starts == []
+
+
+class FrozenTorchServe(FailingTorchServe):
+    """It runs, and ends when it is killed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_kills = 0
+
+    def is_running(self) -> bool:
+        return self.num_kills == len(self.starts)
+
+    def kill(self) -> None:
+        self.num_kills += 1
+
+
+def test_a_torchserve_that_stands_still_is_killed_and_started_again(tmp_path: Path) -> None:
+    files = ServerFiles(tmp_path)
+    archive = serve_story(files, is_changed=False)
+    torchserve, reports = FrozenTorchServe(), []
+    gateway = SimpleNamespace(is_alive=lambda: not torchserve.starts)
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # whose kernel takes connections, and nobody else
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        settings = Settings(torchserve_url=url, silence_timeout=0.4)
+        stack = serve.RunningStack("", settings, torchserve, gateway, files=files, report=reports.append)
+        with pytest.raises(StartFailed, match="The gateway ended"):
+            stack.wait()
+    assert (torchserve.num_kills, torchserve.starts) == (1, [[archive]])
+    assert reports[0] == "TorchServe has not answered for 0.2 seconds: starting it again"
 
 
 @pytest.mark.parametrize(

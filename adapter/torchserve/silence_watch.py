@@ -1,0 +1,57 @@
+"""Finds out that a TorchServe of our own stands still: its process lives, but nobody in it answers."""
+
+import threading
+import time
+from typing import Self
+
+import requests
+
+_LONGEST_LOOK = 5.0  # seconds
+_LEAST_MISSES = 4  # one after the other
+_STALLED = 2  # times as long as a look may take: then it was we who stood still
+
+
+class SilenceWatch:
+    """Looks from a thread of its own, inside of `with`.
+
+    Only seconds count in which it looked on and there was no answer: a machine that was suspended, or had no time for
+    this process, has none of them.
+    """
+
+    def __init__(self, inference_url: str, limit: float) -> None:
+        self._url = f"{inference_url}/ping"  # any answer will do: that it is "Healthy" says nothing of the workers
+        self._limit = limit
+        self._longest_look = min(_LONGEST_LOOK, limit / _LEAST_MISSES)
+        self._silent_for = 0.0
+        self._end = threading.Event()
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._look_on, name="silence watch", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether there was no answer for `limit` seconds."""
+        return self._silent_for >= self._limit
+
+    def _look_on(self) -> None:
+        pause = 0.0
+        while not self._end.wait(pause):
+            began_at = time.monotonic()
+            if self._answers():
+                self._silent_for = 0
+            elif time.monotonic() - began_at < _STALLED * self._longest_look:
+                self._silent_for += self._longest_look
+            pause = max(0.0, self._longest_look - (time.monotonic() - began_at))
+
+    def _answers(self) -> bool:
+        try:
+            with requests.Session() as session:
+                session.trust_env = False  # a proxy has no business within this machine
+                session.get(self._url, timeout=self._longest_look)
+        except requests.RequestException:
+            return False
+        return True

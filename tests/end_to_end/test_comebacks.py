@@ -1,0 +1,271 @@
+"""What dies or stands still under `torchbridge serve` comes back, and whoever can wait does not notice.
+
+One server for all tests here: each leaves it as it found it.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from adapter.archives.archive import PROJECT
+from adapter.errors import TorchbridgeError
+from adapter.torchserve.keys import KeyFile
+from adapter.torchserve.management_client import ManagementClient, ModelDescription
+from adapter.torchserve.properties import read_properties
+from adapter.torchserve.server_process import CONFIG_FILE
+from tests.end_to_end.endless_model import write_endless_model
+from tests.end_to_end.gateway_calls import TIMEOUT, expect_problem
+from tests.free_ports import torchserve_properties
+from tests.processes import processes_of
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.torchserve
+
+SILENCE_TIMEOUT = 16  # seconds: TorchServe is killed after half of it
+NUM_CALLERS = 64  # as many as the worker has slots
+
+
+@dataclass
+class Server:
+    process: subprocess.Popen[str]
+    run_directory: Path
+    url: str
+    management: ManagementClient
+
+    def describe(self) -> ModelDescription:
+        [description] = self.management.describe("endless")
+        return description
+
+    def worker(self) -> psutil.Process:
+        return psutil.Process(self.describe().workers[0].pid)
+
+    def java(self) -> psutil.Process:
+        [java] = [process for process in processes_of(self.run_directory) if process.name() == "java"]
+        return java
+
+    def has_ready_worker(self) -> bool:
+        try:
+            return self.describe().ready_workers == 1
+        except TorchbridgeError:
+            return False
+
+    def post(self, timeout: float | None = None, **body: object) -> requests.Response:
+        headers = {"cache-control": "no-store"} | ({} if timeout is None else {"x-request-timeout": str(timeout)})
+        return requests.post(f"{self.url}/generate", json=body, headers=headers, timeout=TIMEOUT)
+
+    def is_served(self, within: float = 3) -> bool:
+        return self.post(timeout=within, prompt="Once", max_length=1).status_code == 200
+
+    def readiness(self) -> requests.Response:
+        return requests.get(f"{self.url}/readyz", timeout=TIMEOUT)
+
+    def is_ready(self) -> bool:
+        return self.readiness().status_code == 200
+
+    def metric(self, name: str) -> float:
+        [value] = re.findall(
+            rf"^torchbridge_{name} (\S+)$", requests.get(f"{self.url}/metrics", timeout=60).text, re.MULTILINE
+        )
+        return float(value)
+
+    def wait_until_it_serves(self) -> None:
+        wait_until(self.is_served)
+        wait_until(self.is_ready)
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    directory = tmp_path_factory.mktemp("serve")
+    properties = read_properties(CONFIG_FILE) | torchserve_properties()
+    config = directory / "config.properties"
+    config.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
+    write_endless_model(PROJECT / "models" / "tiny", directory / "endless")
+    command = [str(Path(sys.executable).with_name("torchbridge")), "serve", "--port", "0"]
+    command += ["--model", str(directory / "endless")]
+    command += ["--run-directory", str(directory / "run"), "--torchserve-config", str(config)]
+    environment = os.environ | {"TORCHBRIDGE_SILENCE_TIMEOUT": str(SILENCE_TIMEOUT)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=directory, env=environment
+    ) as process:
+        assert process.stdout is not None
+        reader = threading.Thread(target=process.stdout.read)  # what it says later must not fill the pipe
+        try:
+            url = next(found[0] for line in process.stdout if (found := re.findall(r"http://127\.0\.0\.1:\d+", line)))
+            reader.start()
+            keys = KeyFile(directory / "run" / "key_file.json", properties["management_address"])
+            management = ManagementClient(properties["management_address"], keys)
+            yield Server(process, directory / "run", url, management)
+        finally:
+            process.terminate()
+            process.wait()
+            if reader.is_alive():
+                reader.join()
+    assert processes_of(directory / "run") == []
+
+
+@pytest.fixture
+def server(started: Server) -> Server:
+    wait_until(started.has_ready_worker)
+    started.wait_until_it_serves()
+    return started
+
+
+def begin(
+    server: Server, pool: ThreadPoolExecutor, num_callers: int, max_length: int = 150
+) -> list[Future[requests.Response]]:
+    """That many answers, each of another prompt; all of them are being written when this returns."""
+    asked = [
+        {"prompt": f"Once upon {number}", "max_length": max_length, "temperature": 0} for number in range(num_callers)
+    ]
+    answers = [pool.submit(server.post, **body) for body in asked]
+    wait_until(lambda: server.metric("live_requests") == num_callers)
+    return answers
+
+
+def texts(answers: list[Future[requests.Response]]) -> list[str]:
+    assert [answer.result().status_code for answer in answers] == [200] * len(answers)
+    return [answer.result().json()["text"] for answer in answers]
+
+
+def test_a_worker_that_is_killed_under_as_many_as_it_has_slots_fails_none_of_them(server: Server) -> None:
+    with ThreadPoolExecutor(NUM_CALLERS) as pool:
+        undisturbed = texts(begin(server, pool, NUM_CALLERS))
+        num_retries = server.metric("retries_total")
+        answers = begin(server, pool, NUM_CALLERS)
+        worker = server.worker()
+        worker.kill()
+        wait_until(lambda: not server.has_ready_worker())
+        is_ready, is_served = server.is_ready(), server.is_served(within=0.1)
+        is_still_gone = not server.has_ready_worker()
+        disturbed = texts(answers)
+
+    assert server.metric("retries_total") - num_retries > NUM_CALLERS / 2  # they were there
+    assert disturbed == undisturbed
+    assert (is_still_gone, is_ready, is_served) == (True, False, False)
+
+
+def test_what_was_there_at_two_deaths_is_told_so(server: Server) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        [answer] = begin(server, pool, 1, max_length=30_000)
+        for _ in range(2):
+            wait_until(server.has_ready_worker)
+            wait_until(lambda: server.describe().job_queue_status.pending_requests == 0)  # the worker has it
+            worker = server.worker()
+            worker.kill()
+            wait_until(lambda: not server.has_ready_worker())
+    assert expect_problem(answer.result(), "worker_died").retryable is False
+
+
+@dataclass
+class Callers:
+    """Each asks again and again, until they are told to stop."""
+
+    server: Server
+    pool: ThreadPoolExecutor
+    num_callers: int = 16
+
+    def __post_init__(self) -> None:
+        self._end = threading.Event()
+        self._callers = [self.pool.submit(self._ask_on, number) for number in range(self.num_callers)]
+
+    def statuses(self) -> set[int]:
+        self._end.set()
+        return {status for caller in self._callers for status in caller.result()}
+
+    def _ask_on(self, number: int) -> list[int]:
+        statuses = []
+        while not self._end.is_set():
+            statuses.append(self.server.post(prompt=f"Once {number}", max_length=50).status_code)
+        return statuses
+
+
+def test_a_torchserve_that_is_killed_under_callers_fails_none_of_them(server: Server) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        callers = Callers(server, pool)
+        wait_until(lambda: server.metric("live_requests") >= 8)
+        java = server.java()
+        java.kill()
+        wait_until(lambda: not java.is_running())
+        assert not server.is_ready()
+        assert not server.is_served()
+        wait_until(server.has_ready_worker)
+        assert callers.statuses() == {200}
+    assert server.java().pid != java.pid
+
+
+def test_a_torchserve_that_stands_still_is_killed_and_its_callers_are_answered(server: Server) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        callers = Callers(server, pool)
+        wait_until(lambda: server.metric("live_requests") >= 8)
+        java = server.java()
+        java.suspend()
+        wait_until(lambda: java.status() == psutil.STATUS_STOPPED)
+        wait_until(lambda: not java.is_running())
+        wait_until(server.has_ready_worker)
+        assert callers.statuses() == {200}
+
+
+def test_it_is_not_ready_while_its_worker_stands_still(server: Server) -> None:
+    worker = server.worker()
+    worker.suspend()
+    wait_until(lambda: worker.status() == psutil.STATUS_STOPPED)
+    assert not server.is_served()
+    assert server.has_ready_worker()  # as TorchServe says
+    expect_problem(server.readiness(), "model_not_ready")
+    worker.resume()
+    server.wait_until_it_serves()
+
+
+def test_it_is_not_ready_while_torchserve_stands_still(server: Server) -> None:
+    java = server.java()
+    java.suspend()
+    try:
+        wait_until(lambda: java.status() == psutil.STATUS_STOPPED)
+        is_served, readiness = server.is_served(), server.readiness()
+        assert java.status() == psutil.STATUS_STOPPED
+    finally:
+        java.resume()
+    assert not is_served
+    expect_problem(readiness, "model_not_ready")
+
+
+def test_it_is_ready_while_all_slots_are_taken(server: Server) -> None:
+    with ThreadPoolExecutor(NUM_CALLERS) as pool:
+        answers = begin(server, pool, NUM_CALLERS)
+        is_ready = server.is_ready()
+        assert server.metric("live_requests") > 0
+        texts(answers)
+    assert is_ready
+
+
+def test_it_is_ready_where_nothing_can_be_written_to_the_disk_any_more(server: Server) -> None:
+    processes = [psutil.Process(server.process.pid), *processes_of(server.run_directory)]
+    before = {process: process.rlimit(psutil.RLIMIT_FSIZE) for process in processes}
+    for process, (_, hard) in before.items():
+        process.rlimit(psutil.RLIMIT_FSIZE, (0, hard))
+    try:
+        served = [server.is_served() for _ in range(3)]
+        assert server.is_ready() == all(served)
+    finally:
+        for process, limits in before.items():
+            process.rlimit(psutil.RLIMIT_FSIZE, limits)
+
+
+def test_it_is_not_ready_without_workers(server: Server) -> None:
+    server.management.scale("endless", "1.0", 0)
+    try:
+        wait_until(lambda: server.describe().workers == ())
+        expect_problem(server.post(prompt="Once", max_length=1), "model_not_ready")
+        expect_problem(server.readiness(), "model_not_ready")
+    finally:
+        server.management.scale("endless", "1.0", 1)
