@@ -1,8 +1,8 @@
 import httpx
 import pytest
 
-from adapter.errors import UpstreamUnavailable
-from tests.fakes import FakeManagement
+from adapter.errors import GenerationFailed, UpstreamUnavailable
+from tests.fakes import FakeInference, FakeManagement
 
 
 async def test_lists_the_models(client: httpx.AsyncClient) -> None:
@@ -46,6 +46,23 @@ async def test_lives_without_torchserve(client: httpx.AsyncClient, management: F
 
 async def test_is_ready_with_a_ready_worker(client: httpx.AsyncClient) -> None:
     assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_what_is_generated_to_see_whether_it_is_ready_counts_nowhere(
+    client: httpx.AsyncClient, inference: FakeInference
+) -> None:
+    before = (await client.get("/metrics")).text
+    assert (await client.get("/readyz")).status_code == 200
+    assert len(inference.requests) == 1
+    assert (await client.get("/metrics")).text == before
+
+
+async def test_a_model_that_fails_is_not_ready_whatever_torchserve_says_of_its_workers(
+    client: httpx.AsyncClient, inference: FakeInference
+) -> None:
+    inference.script = [GenerationFailed("no")]
+    answer = await client.get("/readyz")
+    assert (answer.status_code, answer.json()["code"]) == (503, "model_not_ready")
 
 
 async def test_is_not_ready_while_no_worker_is(client: httpx.AsyncClient, management: FakeManagement) -> None:
