@@ -63,7 +63,7 @@ async def generator(
 
 
 async def test_whoever_comes_meanwhile_waits_as_many_as_may_and_is_answered_then(
-    generator: TextGenerator, restarted: Restarted, torchserve: FakeTorchServe
+    generator: TextGenerator, restarted: Restarted, torchserve: FakeTorchServe, management: FakeManagement
 ) -> None:
     await generator.complete(REQUEST, call())
     restarted.go()
@@ -71,17 +71,21 @@ async def test_whoever_comes_meanwhile_waits_as_many_as_may_and_is_answered_then
     await wait_for(lambda: generator._admission.num_waiting() == 1)
     with pytest.raises(Overloaded):
         await generator.complete(REQUEST, call())
+    num_listings = management.num_listings
+    await wait_for(lambda: management.num_listings > num_listings + 2)  # they look on
+    assert not any(each.done() for each in waiting)
     assert len(torchserve.turns) == 1
 
     restarted.come_back()
     assert [answer.text for answer in await asyncio.gather(*waiting)] == ["Hello world"] * 2
 
 
-async def test_a_stream_waits_too(generator: TextGenerator, restarted: Restarted) -> None:
+async def test_a_stream_waits_too(generator: TextGenerator, restarted: Restarted, management: FakeManagement) -> None:
     await generator.complete(REQUEST, call())
     restarted.go()
     first = asyncio.create_task(anext(generator.stream(REQUEST, call())))
-    await wait_for(lambda: generator._registry._comebacks._outage_since is not None)
+    num_listings = management.num_listings
+    await wait_for(lambda: management.num_listings > num_listings + 2)
     restarted.come_back()
     assert [event.type for event in await first][:2] == ["start", "delta"]
 
