@@ -33,7 +33,6 @@ from adapter.schema import (
     ErrorCode,
     ErrorEvent,
     GenerationRequest,
-    GenerationResponse,
     StartEvent,
 )
 from adapter.settings import Settings
@@ -88,10 +87,6 @@ class CountingGenerator(TextGenerator):
         async with aclosing(super().stream(request, call)) as arrivals:
             async for events in arrivals:
                 yield events
-
-    async def complete(self, request: GenerationRequest, call: Call) -> GenerationResponse:
-        self.num_begun += 1
-        return await super().complete(request, call)
 
 
 class Reader:
@@ -235,7 +230,7 @@ async def test_whatever_happens_to_them_requests_leave_nothing_behind() -> None:
     traffic, canaries = Traffic(), Canaries()
     async with FakeTorchServe(Fates().play) as torchserve:
         settings = Settings(torchserve_url=torchserve.url, silence_timeout=0.1)
-        inference = InferenceClient(settings, FakeKeys(torchserve), registry.resolve_anew)
+        inference = InferenceClient(settings, FakeKeys(torchserve), registry.resolve_anew, registry.wait_until_ready)
         generator = CountingGenerator(
             registry,
             inference,

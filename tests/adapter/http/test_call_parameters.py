@@ -6,23 +6,32 @@ from adapter.http.call_parameters import CallParameters
 from adapter.settings import Settings
 from tests.adapter.gateway_calls import BODY, FIRST, START, events_of, wait_for_ever
 from tests.fakes import FakeInference
+from tests.held_clock import HeldClock
 
 
 @pytest.mark.parametrize("path", ["/generate", "/generate/stream"])
 async def test_a_request_that_outlasts_its_own_timeout_is_a_true_status(
-    client: httpx.AsyncClient, inference: FakeInference, path: str
+    client: httpx.AsyncClient, inference: FakeInference, clock: HeldClock, path: str
 ) -> None:
-    inference.script = [START, wait_for_ever]
-    answer = await client.post(path, json=BODY, headers={"x-request-timeout": "0.05"})
+    async def outlast() -> None:
+        clock.move(9)
+        await wait_for_ever()
+
+    inference.script = [START, outlast]
+    answer = await client.post(path, json=BODY, headers={"x-request-timeout": "9"})
     assert (answer.status_code, answer.json()["code"]) == (504, "deadline_exceeded")
     assert inference.is_closed.is_set()
 
 
 async def test_a_stream_that_outlasts_its_timeout_ends_with_an_error(
-    client: httpx.AsyncClient, inference: FakeInference
+    client: httpx.AsyncClient, inference: FakeInference, clock: HeldClock
 ) -> None:
-    inference.script = [START, FIRST, wait_for_ever]
-    answer = await client.post("/generate/stream", json=BODY, headers={"x-request-timeout": "2"})
+    async def outlast() -> None:
+        clock.move(9)
+        await wait_for_ever()
+
+    inference.script = [START, FIRST, outlast]
+    answer = await client.post("/generate/stream", json=BODY, headers={"x-request-timeout": "9"})
     assert events_of(answer) == ["start", "delta", "error"]
 
 

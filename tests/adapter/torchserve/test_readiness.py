@@ -110,7 +110,7 @@ async def test_a_management_api_that_does_not_answer_is_not_waited_for(
     async def never(_: ModelRegistry) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(ModelRegistry, "resolve_anew", never)
+    monkeypatch.setattr(ModelRegistry, "resolve_any", never)
     monkeypatch.setattr(of_readiness, "_LONGEST_LOOK", 0.01)
     with pytest.raises(ModelNotReady):
         await readiness.check()
