@@ -1,3 +1,4 @@
+import asyncio
 import json
 from typing import Any
 
@@ -16,65 +17,65 @@ JSON = st.recursive(
 
 
 @given(JSON, st.booleans())
-def test_reads_what_any_reader_reads(value: Any, is_ascii: bool) -> None:
-    assert read_json(json.dumps(value, ensure_ascii=is_ascii).encode()) == value
+async def test_reads_what_any_reader_reads(value: Any, is_ascii: bool) -> None:
+    assert await read_json(json.dumps(value, ensure_ascii=is_ascii).encode()) == value
 
 
 @pytest.mark.parametrize(("literal", "number"), [(b"5.0", 5), (b"1e2", 100), (b"-0.0", 0), (b"5.5", 5.5)])
-def test_a_whole_number_is_an_integer_however_it_is_written(literal: bytes, number: float) -> None:
-    read = read_json(literal)
+async def test_a_whole_number_is_an_integer_however_it_is_written(literal: bytes, number: float) -> None:
+    read = await read_json(literal)
     assert (read, type(read)) == (number, type(number))
 
 
-def test_a_byte_order_mark_is_ignored() -> None:
-    assert read_json('\ufeff[1, "\ufeff"]'.encode()) == [1, "\ufeff"]
+async def test_a_byte_order_mark_is_ignored() -> None:
+    assert await read_json('\ufeff[1, "\ufeff"]'.encode()) == [1, "\ufeff"]
 
 
 @pytest.mark.parametrize("number", [b"9" * 5_000, b"-1" + b"0" * 5_000, b"[1%s]" % (b"0" * 5_000)])
-def test_digits_have_an_end(number: bytes) -> None:
+async def test_digits_have_an_end(number: bytes) -> None:
     with pytest.raises(InvalidRequest, match="too many digits"):
-        read_json(number)
+        await read_json(number)
 
 
-def test_what_is_beyond_a_limit_is_a_fault_of_the_body_as_a_whole() -> None:
+async def test_what_is_beyond_a_limit_is_a_fault_of_the_body_as_a_whole() -> None:
     with pytest.raises(InvalidRequest) as caught:
-        read_json(b"[" * 34 + b"]" * 34)
+        await read_json(b"[" * 34 + b"]" * 34)
     assert [error.field for error in caught.value.errors] == ["body"]
 
 
-def test_a_number_beyond_all_doubles_is_left_to_the_schema() -> None:
-    assert read_json(b"[1e999, -1e999]") == [float("inf"), float("-inf")]
+async def test_a_number_beyond_all_doubles_is_left_to_the_schema() -> None:
+    assert await read_json(b"[1e999, -1e999]") == [float("inf"), float("-inf")]
 
 
 @pytest.mark.parametrize("name", [b'"a"', b'"\\u0061"', '"é"'.encode()])
-def test_a_name_may_not_come_twice(name: bytes) -> None:
+async def test_a_name_may_not_come_twice(name: bytes) -> None:
     with pytest.raises(MalformedJson, match="twice"):
-        read_json(b'[{"x": {%s: 1, "b": 2, %s: 1}}]' % (name, name))
+        await read_json(b'[{"x": {%s: 1, "b": 2, %s: 1}}]' % (name, name))
 
 
-def test_a_hostile_name_does_not_break_the_message() -> None:
+async def test_a_hostile_name_does_not_break_the_message() -> None:
     name = json.dumps("\n\x1b\u2028" + "x" * 500)
     with pytest.raises(MalformedJson) as caught:
-        read_json(f"{{{name}: 1, {name}: 2}}".encode())
+        await read_json(f"{{{name}: 1, {name}: 2}}".encode())
     assert caught.value.detail.isprintable()
     assert len(caught.value.detail) < 200
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
-def test_nesting_has_an_end(opening: bytes) -> None:
+async def test_nesting_has_an_end(opening: bytes) -> None:
     closing = {b"[": b"]", b'{"a":': b"}"}[opening]
-    read_json(opening * 32 + b"1" + closing * 32)
+    await read_json(opening * 32 + b"1" + closing * 32)
     for depth in (33, 150, 250, 100_000):  # the reader's own limit is between the second and the third
         with pytest.raises(InvalidRequest, match="deeper than 32 levels"):
-            read_json(opening * depth + b"1" + closing * depth)
+            await read_json(opening * depth + b"1" + closing * depth)
 
 
 @pytest.mark.parametrize("opening", ["[", '[{"a": ['])
-def test_the_number_of_values_has_an_end(opening: str) -> None:
+async def test_the_number_of_values_has_an_end(opening: str) -> None:
     closing = {"[": "]", '[{"a": [': "]}]"}[opening]
-    read_json(f"{opening}{'0, ' * 19_990}0{closing}".encode())
+    await read_json(f"{opening}{'0, ' * 19_990}0{closing}".encode())
     with pytest.raises(InvalidRequest, match="more than 20000 values"):
-        read_json(f"{opening}{'0, ' * 20_000}0{closing}".encode())
+        await read_json(f"{opening}{'0, ' * 20_000}0{closing}".encode())
 
 
 @pytest.mark.parametrize(
@@ -98,13 +99,34 @@ def test_the_number_of_values_has_an_end(opening: str) -> None:
         pytest.param(b"// a\n1", id="comment"),
     ],
 )
-def test_refuses_what_is_not_json(body: bytes) -> None:
+async def test_refuses_what_is_not_json(body: bytes) -> None:
     with pytest.raises(MalformedJson):
-        read_json(body)
+        await read_json(body)
 
 
-def test_an_error_says_where_and_never_what() -> None:
+async def test_an_error_says_where_and_never_what() -> None:
     with pytest.raises(MalformedJson) as caught:
-        read_json(b'{"prompt": "my secret" "secret"}')
+        await read_json(b'{"prompt": "my secret" "secret"}')
     assert "line 1 column 24" in caught.value.detail
     assert "secret" not in caught.value.detail
+
+
+async def test_others_have_their_turn_while_a_large_body_is_read() -> None:
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(take_turns())
+    body = json.dumps(",\n\\" * 500_000).encode()
+    assert len(await read_json(body)) == 1_500_000
+    assert turns > len(body) / 64 / 2**10
+    task.cancel()
+
+
+async def test_what_has_too_many_values_is_not_read() -> None:
+    with pytest.raises(InvalidRequest, match="more than 20000 values"):
+        await read_json(b"[" + b"{}," * 1_000_000 + b"and then no JSON")
