@@ -117,9 +117,10 @@ def is_deterministic(request: GenerationRequest) -> bool:
 def _question(pinned: PinnedVersion, request: GenerationRequest, call: Call) -> _Question:
     # Callers share nothing: how fast an answer comes would tell one what another has asked.
     # A model that the caller named and the default one, where they are the same, are one question.
-    asked = request.model_dump_json(exclude={"model", "model_version"})
-    content = f"{call.caller}\0{pinned.model}\0{pinned.version}\0{asked}"
-    return _Question(pinned, hashlib.sha256(content.encode()).hexdigest(), call.is_streamed)
+    asked = request.model_dump_json(exclude={"model", "model_version", "prompt"})
+    digest = hashlib.sha256(f"{call.caller}\0{pinned.model}\0{pinned.version}\0{asked}\0".encode())
+    digest.update(request.prompt.encode())  # a million characters as JSON take longer than their hash
+    return _Question(pinned, digest.hexdigest(), call.is_streamed)
 
 
 def _key(question: _Question, archive: str) -> str:

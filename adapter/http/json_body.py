@@ -55,10 +55,11 @@ async def read_json(body: bytes) -> Any:
     body = body.removeprefix(BOM_UTF8)
     await _check_outline(body)
     try:
-        value = from_json(body, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="keys")
+        read = [from_json(body, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="keys")]
     except ValueError as error:
         raise _unreadable(str(error)) from error
-    return _with_integers(value)
+    _make_integers(read)
+    return read[0]
 
 
 async def _check_outline(body: bytes) -> None:
@@ -81,15 +82,14 @@ def _unreadable(reason: str) -> TorchbridgeError:
     return MalformedJson(f"The body is not JSON: {reason}.")
 
 
-def _with_integers(value: Any) -> Any:
+def _make_integers(members: list[Any] | dict[str, Any]) -> None:
     """JSON Schema's and JavaScript's 5.0 is the integer 5."""
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else value
-    if isinstance(value, dict):
-        return {name: _with_integers(member) for name, member in value.items()}
-    if isinstance(value, list):
-        return [_with_integers(member) for member in value]
-    return value
+    for place, member in members.items() if isinstance(members, dict) else enumerate(members):
+        if isinstance(member, float):
+            if member.is_integer():
+                members[place] = int(member)  # type: ignore[index]  # a name or a position, as the members have it
+        elif member and isinstance(member, dict | list):
+            _make_integers(member)
 
 
 def _check_encoding(headers: Headers) -> None:

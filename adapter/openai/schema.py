@@ -15,6 +15,7 @@ from adapter.openai.messages import Message
 from adapter.openai.unsupported import Unsupported, UnsupportedInChats, UnsupportedInCompletions
 from adapter.schema import MAX_LENGTH, MAX_SEED, as_list
 
+_MAX_MESSAGES = 2_048  # as OpenAI's own; 3 µs each, and the event loop waits
 _NO_LIMIT = (-1, 0)  # llama.cpp's and Ollama's -1, and what chat applications send for "as long as it takes"
 
 
@@ -62,7 +63,9 @@ class OpenAIRequest(Unsupported):
     top_p: float | None = None
     top_k: Annotated[int, AfterValidator(_top_k)] | None = None  # this one and the next are vLLM's
     repetition_penalty: Annotated[float, AfterValidator(_repetition_penalty)] | None = None
-    stop: Annotated[tuple[str, ...], Field(strict=False), BeforeValidator(as_list), AfterValidator(_stop)] = ()
+    stop: Annotated[
+        tuple[str, ...], Field(strict=False, fail_fast=True), BeforeValidator(as_list), AfterValidator(_stop)
+    ] = ()
     seed: Annotated[int, Field(ge=-(2**63), lt=2**64), AfterValidator(_seed)] | None = None
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
@@ -75,6 +78,6 @@ class CompletionRequest(OpenAIRequest, UnsupportedInCompletions):
 
 
 class ChatCompletionRequest(OpenAIRequest, UnsupportedInChats):
-    messages: list[Message] = Field(min_length=1)
+    messages: list[Message] = Field(min_length=1, max_length=_MAX_MESSAGES, fail_fast=True)
     max_tokens: TokenLimit = MAX_LENGTH  # to the end of the answer or of the context
     max_completion_tokens: TokenLimit = MAX_LENGTH  # the new name of max_tokens

@@ -8,6 +8,7 @@ from typing import Self
 from urllib.parse import quote
 
 import aiohttp
+from pydantic import TypeAdapter
 from yarl import URL
 
 from adapter.call import Arrivals, Call
@@ -38,6 +39,7 @@ _FAILURE_TIMEOUT = 5.0  # seconds; a failure comes in one piece
 _MAX_FAILURE_BYTES = 2**16
 _EVENT_STREAM = "text/event-stream"
 _OK, _FIRST_FAILURE, _TOO_LARGE = 200, 400, 413
+_WORKER_REQUEST = TypeAdapter(WorkerRequest)  # whose JSON is bytes: a model's is a text of up to 4 MiB in between
 
 
 class InferenceClient:
@@ -140,7 +142,7 @@ class InferenceClient:
 
     async def _send_now(self, request: WorkerRequest) -> aiohttp.ClientResponse:
         # What its caller left out is the archive's own business: it may be older than the field.
-        body = request.model_dump_json(exclude_unset=True, exclude_none=True).encode()
+        body = _WORKER_REQUEST.dump_json(request, exclude_unset=True, exclude_none=True)
         key = await self._key.get(_KEY_USABLE_FOR)
         try:
             return await self._post(request, body, key)

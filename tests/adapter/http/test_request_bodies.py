@@ -1,4 +1,5 @@
 import gzip
+import json
 from collections.abc import AsyncIterator
 
 import httpx
@@ -93,6 +94,46 @@ async def test_refuses_other_json_and_names_the_field(
     assert (answer.status_code, problem.code) == (422, "invalid_request")
     assert [error.field for error in problem.errors] == [field]
     assert not inference.requests
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "errors"),
+    [
+        pytest.param(
+            "/generate", {"prompt": "p", "stop": [1] * 60}, ["stop.0: Input should be a valid string"], id="stops"
+        ),
+        pytest.param(
+            "/generate",
+            {"prompt": "p"} | {f"field{number}": 1 for number in range(100)},
+            ["body: must have at most 100 fields"],
+            id="fields",
+        ),
+        pytest.param(
+            "/v1/completions",
+            {"prompt": "p", "stop": [1] * 60},
+            ["stop.0: Input should be a valid string"],
+            id="OpenAI's stops",
+        ),
+        pytest.param(
+            "/v1/chat/completions", {"messages": [1] * 60}, ["messages.0: must be a JSON object"], id="wrong messages"
+        ),
+        pytest.param(
+            "/v1/chat/completions",
+            {"messages": [{"role": "user", "content": "Hi"}] * 2_049},
+            ["messages: must have at most 2048 items"],
+            id="messages",
+        ),
+    ],
+)
+async def test_of_very_many_faults_no_more_than_the_first_is_looked_for(
+    path: str, body: object, errors: list[str]
+) -> None:
+    content = json.dumps(body, separators=(",", ":")).encode()
+    app = create_app(Settings(), inference=FakeInference(), registry=ModelRegistry(FakeManagement(), None))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        answer = await client.post(path, content=content, headers=JSON)
+    assert answer.status_code == 422
+    assert [f"{each['field']}: {each['message']}" for each in answer.json()["errors"]] == errors
 
 
 @pytest.mark.parametrize("path", PATHS)
