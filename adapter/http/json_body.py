@@ -11,6 +11,7 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Callable, Coroutine
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
@@ -22,6 +23,8 @@ from adapter.errors import Cancelled, MalformedJson, TorchbridgeError, Unsupport
 from adapter.http.json_outline import JsonOutline, beyond_limits, too_deep
 
 _SLICE = 32 * 2**10  # bytes; 2 ms at most, where all of them are brackets
+# Large bodies take their turns, or a hundred of them would take the event loop for a hundred slices at once.
+_one_by_one: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 _MEDIA_TYPE = re.compile(r"application/(?:[a-z0-9.-]+\+)?json\s*")
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([^;"'\s]*)""")
 
@@ -51,23 +54,26 @@ class JsonRequest(Request):
 
 
 async def read_json(body: bytes) -> Any:
-    """Whatever is in it, others have their turn: before the whole is read, and between the slices that are counted."""
+    """However large it is, and however many there are: others have their turn after each slice that is counted."""
     body = body.removeprefix(BOM_UTF8)
-    await _check_outline(body)
+    outline = JsonOutline()
+    if len(body) <= _SLICE:
+        outline.add(body)
+        return _read(body)
+    async with _one_by_one.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+        for start in range(0, len(body), _SLICE):
+            outline.add(body[start : start + _SLICE])
+            await asyncio.sleep(0)
+        return _read(body)
+
+
+def _read(body: bytes) -> Any:
     try:
         read = [from_json(body, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="keys")]
     except ValueError as error:
         raise _unreadable(str(error)) from error
     _make_integers(read)
     return read[0]
-
-
-async def _check_outline(body: bytes) -> None:
-    outline = JsonOutline()
-    for start in range(0, len(body), _SLICE):
-        outline.add(body[start : start + _SLICE])
-        if len(body) > _SLICE:
-            await asyncio.sleep(0)
 
 
 def _unreadable(reason: str) -> TorchbridgeError:
