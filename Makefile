@@ -17,7 +17,7 @@ unexport PYTHONPATH
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install format lint typecheck check-typescript test test-end-to-end generate check-generated check \
-        real-model package-ci archive serve lock soak bench clean
+        real-model package-ci archive serve lock soak faults bench clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -118,6 +118,9 @@ lock: .venv/.installed ## Write requirements.lock from pyproject.toml
 soak: install real-model ## The long runs: 20,000 requests over 100 switches, and commands killed at each point (20 minutes)
 	TORCHBRIDGE_TEST_REQUESTS=20000 TORCHBRIDGE_TEST_EVERY_POINT=1 \
 		$(BIN)/pytest tests/end_to_end/versions/test_flips.py tests/end_to_end/versions/test_killed_commands.py
+
+faults: .venv/.installed ## How long each abuse holds the gateway's event loop, to benchmarks/results/faults.md (8 minutes)
+	$(BIN)/python -m benchmarks.faults
 
 # Each writes its table and its plot to benchmarks/results. The peers are installed into benchmarks/.cache at first.
 BENCHMARKS = peers_throughput engine prefix int8_quality hop growth gateway packing cold_start peers_scaling

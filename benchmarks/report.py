@@ -82,15 +82,25 @@ def write_report(
     tables: Sequence[Table],
     plots: Sequence[Plot] = (),
     versions: Sequence[str] = (),
+    command: str = "",
 ) -> Path:
-    """Writes RESULTS/name.md and what it shows, prints it, and returns its path. `versions` are those of peers."""
+    """Writes RESULTS/name.md and what it shows, prints it, and returns its path.
+
+    `versions` are those of peers; `command` is what it was taken with, if not `make bench-name`.
+    """
     RESULTS.mkdir(exist_ok=True)
     images = []
     for number, plot in enumerate(plots):
         file = RESULTS / (f"{name}.svg" if number == 0 else f"{name}-{number + 1}.svg")
         plot.save(file)
         images.append(f"![{plot.title}]({file.name})")
-    parts = [f"# {title}", method, *images, *(table.to_markdown() for table in tables), _machine(name, versions)]
+    parts = [
+        f"# {title}",
+        method,
+        *images,
+        *(table.to_markdown() for table in tables),
+        _machine(command or f"make bench-{name}", versions),
+    ]
     path = RESULTS / f"{name}.md"
     text = "\n\n".join(parts) + "\n"
     path.write_text(text, encoding="utf-8")
@@ -98,11 +108,11 @@ def write_report(
     return path
 
 
-def _machine(name: str, versions: Sequence[str]) -> str:
+def _machine(command: str, versions: Sequence[str]) -> str:
     memory = psutil.virtual_memory().total / 2**30
     ours = [f"{package} {version(package)}" for package in _PACKAGES]
     return (
-        f"Taken on {datetime.now(UTC):%Y-%m-%d} at commit {_commit()} with `make bench-{name}`: {_processor()}, "
+        f"Taken on {datetime.now(UTC):%Y-%m-%d} at commit {_commit()} with `{command}`: {_processor()}, "
         f"{len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB, {platform.system()} {platform.release()}, "
         f"Python {platform.python_version()}, {', '.join([*ours, *versions])}. Figures that are "
         "followed by brackets are medians of interleaved rounds with their quartiles; ratios are taken round by round."

@@ -1,0 +1,167 @@
+"""What somebody without a key can send to a gateway: `python -m benchmarks.abuses NAME URL`.
+
+Each abuse is of a fixed size, and ends when all of it is sent, and answered where it is answered. To add one, write a
+function of the gateway's address and give it a name in ABUSES.
+"""
+
+import contextlib
+import json
+import socket
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from urllib.parse import urlsplit
+
+_TIMEOUT = 120  # seconds; a bound for a machine that stalls
+_LARGEST_BODY = 4 * 2**20  # bytes
+_SLOW_CALLERS = 200
+
+
+def idle_connections(url: str) -> None:
+    """More than the gateway has file descriptors for, five times."""
+    for _ in range(5):
+        with _connections(url, 400) as connections:
+            list(map(_wait_for_answer, connections[:100]))  # the first ones have to give way
+
+
+def slow_heads(url: str) -> None:
+    _send_slowly(url, _head("GET /livez", f"x: {'a' * 300}")[:300])
+
+
+def slow_bodies(url: str) -> None:
+    _send_slowly(url, _post("/generate", b" " * 10_000)[:300])
+
+
+def bodies_in_chunks_of_a_byte(url: str) -> None:
+    head = _head("POST /generate", "content-type: application/json", "transfer-encoding: chunked")
+    for _ in range(10):
+        _volley(url, [head + b"1\r\n \r\n" * 40_000 + b"0\r\n\r\n"] * 4)
+
+
+def bodies_of_a_million_values(url: str) -> None:
+    bodies = [
+        b"[" + value * (_LARGEST_BODY // len(value) - 1) + value[:-1] + b"]" for value in (b"{},", b"1,", b"1.5,")
+    ]
+    bodies.append(json.dumps({f"{number:x}": 1 for number in range(240_000)}).encode())
+    for _ in range(5):
+        _volley(url, [_post("/generate", body) for body in bodies * 2])
+
+
+def bodies_of_long_numbers(url: str) -> None:
+    _volley(url, [_post("/generate", b"[" + b",".join([b"9" * 4_000] * 1_000) + b"]")] * 10)
+
+
+def large_bodies_at_once(url: str) -> None:
+    """Each is JSON, within all limits, and refused for its prompt's length."""
+    body = json.dumps({"prompt": ',"\n\\' * (_LARGEST_BODY // 7 - 100)}).encode()
+    for _ in range(2):
+        _volley(url, [_post("/generate", body)] * 24)
+
+
+def requests_of_twenty_thousand_faults(url: str) -> None:
+    """Half of them of OpenAI's API."""
+    fields = json.dumps({"prompt": "p"} | {f"field{number}": 1 for number in range(19_900)}).encode()
+    messages = json.dumps({"messages": [{}] * 19_900}).encode()
+    for _ in range(5):
+        _volley(url, [_post("/generate", fields), _post("/v1/chat/completions", messages)] * 4)
+
+
+def long_prompts(url: str) -> None:
+    """Of a million characters, four in each body."""
+    body = json.dumps({"requests": [{"prompt": "word " * 200_000}] * 4}).encode()
+    for _ in range(3):
+        _volley(url, [_post("/generate/batch", body)] * 3)
+
+
+def invalid_http(url: str) -> None:
+    """As a scanner sends it: TLS, HTTP/2 in clear, and an upgrade to it."""
+    upgrade = _head("GET /", "connection: upgrade, http2-settings", "upgrade: h2c", "http2-settings: AA")
+    tries = [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", upgrade]
+    for _ in range(100):
+        _volley(url, tries * 10)
+
+
+def long_addresses(url: str) -> None:
+    """Each is a line of the log, which nobody reads."""
+    for _ in range(100):
+        _volley(url, [_head(f"GET /{'a' * 7_000}")] * 20)
+
+
+def strange_hosts(url: str) -> None:
+    for turn in range(100):
+        _volley(
+            url, [b"GET /models HTTP/1.1\r\nhost: %d.example\r\n\r\n" % (turn * 20 + number) for number in range(20)]
+        )
+
+
+ABUSES: dict[str, Callable[[str], None]] = {
+    abuse.__name__: abuse
+    for abuse in (
+        idle_connections,
+        slow_heads,
+        slow_bodies,
+        bodies_in_chunks_of_a_byte,
+        bodies_of_a_million_values,
+        bodies_of_long_numbers,
+        large_bodies_at_once,
+        requests_of_twenty_thousand_faults,
+        long_prompts,
+        invalid_http,
+        long_addresses,
+        strange_hosts,
+    )
+}
+
+
+@contextlib.contextmanager
+def _connections(url: str, number: int) -> Iterator[list[socket.socket]]:
+    address = urlsplit(url)
+    with contextlib.ExitStack() as stack:
+        yield [
+            stack.enter_context(socket.create_connection((address.hostname or "", address.port or 0), _TIMEOUT))
+            for _ in range(number)
+        ]
+
+
+def _volley(url: str, requests: Sequence[bytes]) -> None:
+    """All of them at once: each on its own connection, all but the last byte first, and the answers afterwards."""
+    with _connections(url, len(requests)) as connections:
+        # What is refused while it is sent is answered, and may be reset.
+        for connection, request in zip(connections, requests, strict=True):
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(request[:-1])
+        for connection, request in zip(connections, requests, strict=True):
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(request[-1:])
+        list(map(_wait_for_answer, connections))
+
+
+def _send_slowly(url: str, content: bytes) -> None:
+    """A byte of each of many callers, in turn."""
+    with _connections(url, _SLOW_CALLERS) as connections:
+        for position in range(len(content)):
+            for connection in connections:
+                with contextlib.suppress(ConnectionError):
+                    connection.sendall(content[position : position + 1])
+
+
+def _wait_for_answer(connection: socket.socket) -> None:
+    """Its first bytes, or the connection's end."""
+    with contextlib.suppress(ConnectionError):
+        connection.recv(2**16)
+
+
+def _post(path: str, body: bytes) -> bytes:
+    return _head(f"POST {path}", "content-type: application/json", f"content-length: {len(body)}") + body
+
+
+def _head(request: str, *headers: str, host: str = "127.0.0.1") -> bytes:
+    return "\r\n".join([f"{request} HTTP/1.1", f"host: {host}", *headers, "", ""]).encode()
+
+
+def main() -> None:
+    name, url = sys.argv[1:]
+    ABUSES[name](url)
+
+
+if __name__ == "__main__":
+    main()

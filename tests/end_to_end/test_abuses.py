@@ -1,0 +1,95 @@
+"""While somebody abuses the gateway, everybody else's streams go on.
+
+The measure is a second stream of the same batch that does not come through the gateway: with each token of the one the
+worker makes a token of the other. A gateway that stands still falls behind it, however fast or slow the machine is.
+"""
+
+import threading
+import uuid
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Self
+
+import pytest
+import requests
+
+from adapter.event_stream import EventDecoder
+from adapter.settings import Settings
+from adapter.torchserve.server_process import TorchServeProcess
+from benchmarks.abused_gateway import AbusedGateway
+from benchmarks.abuses import ABUSES
+from tests.end_to_end.gateway_calls import TIMEOUT, stream
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.torchserve
+
+ENDLESS = {"prompt": "Once", "max_length": 32_000}
+NEXT_EVENTS = 20
+# Of events, each of which takes the worker 20 ms or more. A gateway that stood still was some hundreds behind.
+MOST_BEHIND = 40
+
+
+@pytest.fixture(scope="module")
+def gateway(gateway_settings: Settings) -> Iterator[AbusedGateway]:
+    settings = gateway_settings
+    with AbusedGateway(
+        settings.torchserve_url, settings.management_url, settings.key_file, settings.model_store
+    ) as gateway:
+        yield gateway
+
+
+class Arrivals:
+    """The events of two streams of one batch, in the order in which they came: who waits for both sees it as one."""
+
+    def __init__(self, gateway: AbusedGateway, torchserve: TorchServeProcess) -> None:
+        self.order: list[str] = []
+        self._gateway, self._torchserve = gateway, torchserve
+        self._has_left = False
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Self:
+        for read in (self._read_through_the_gateway, self._read_beside_it):
+            self._threads.append(threading.Thread(target=read))
+            self._threads[-1].start()
+        wait_until(lambda: min(map(self.order.count, ("gateway", "beside"))) >= NEXT_EVENTS)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._has_left = True
+        for thread in self._threads:
+            thread.join()
+
+    def _read_through_the_gateway(self) -> None:
+        with stream(self._gateway.url, model="endless", **ENDLESS) as (_, events):
+            self._note("gateway", events)
+
+    def _read_beside_it(self) -> None:
+        url = f"{self._torchserve.properties['inference_address']}/predictions/endless/1.0"
+        key = self._torchserve.keys.inference_key()
+        headers = {"authorization": f"Bearer {key}", "accept": "text/event-stream"}
+        body = ENDLESS | {"id": uuid.uuid4().hex, "stream": True}
+        with requests.post(url, json=body, headers=headers, timeout=TIMEOUT, stream=True) as response:
+            decoder = EventDecoder()
+            self._note("beside", (event for chunk in response.iter_content(None) for event in decoder.feed(chunk)))
+
+    def _note(self, name: str, events: Iterator[object]) -> None:
+        for _ in events:
+            self.order.append(name)
+            if self._has_left:
+                return
+
+
+def longest_run(order: list[str], name: str) -> int:
+    return max((len(list(run)) for each, run in groupby(order) if each == name), default=0)
+
+
+@pytest.mark.parametrize("abuse", ABUSES)
+def test_another_callers_stream_keeps_up_with_the_worker(
+    abuse: str, gateway: AbusedGateway, torchserve: TorchServeProcess
+) -> None:
+    with Arrivals(gateway, torchserve) as arrivals:
+        begin = len(arrivals.order)
+        gateway.abuse(abuse)
+        during = arrivals.order[begin:]
+    assert during.count("gateway") >= NEXT_EVENTS
+    assert longest_run(during, "beside") <= MOST_BEHIND
