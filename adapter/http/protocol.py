@@ -67,6 +67,7 @@ class HttpProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
         self._limit.closed(self)
+        self._unset_keepalive_if_required()  # uvicorn leaves it where the caller reset the connection
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:

@@ -1,0 +1,41 @@
+"""What is left of a connection that its caller has reset."""
+
+import gc
+import socket
+import struct
+import threading
+
+import uvicorn
+
+from adapter.gateway import create_app
+from adapter.gateway_server import server_config
+from adapter.http.protocol import HttpProtocol
+from adapter.settings import Settings
+from adapter.torchserve.ports import bind
+from tests.waiting import wait_until
+
+RESET_AT_CLOSE = struct.pack("ii", 1, 0)
+
+
+def num_protocols() -> int:
+    gc.collect()
+    return sum(isinstance(each, HttpProtocol) for each in gc.get_objects())
+
+
+def test_a_connection_that_was_reset_is_not_kept_alive() -> None:
+    server = uvicorn.Server(server_config(create_app(Settings()), timeout_keep_alive=3_600))
+    before = num_protocols()
+    with bind("127.0.0.1", 0, "the gateway", "") as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        wait_until(lambda: server.started)
+        with socket.create_connection(listener.getsockname()) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
+            connection.sendall(b"GET /livez HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+            assert connection.recv(2**16).startswith(b"HTTP/1.1 200")
+            assert num_protocols() == before + 1
+        try:
+            wait_until(lambda: num_protocols() == before)
+        finally:
+            server.should_exit = True
+            thread.join()
