@@ -25,7 +25,8 @@ from adapter.errors import TorchbridgeError
 from adapter.generation.rate_limit import RateLimitError
 from adapter.http.api_keys import ApiKeysError
 from adapter.installed_versions import installed_versions
-from adapter.serve import RunningStack, Stopped, running_stack, stop_signals
+from adapter.serve import RunningStack, running_stack
+from adapter.stop_signals import Stopped, stop_signals
 from adapter.torchserve.private_directory import NotPrivate
 from adapter.torchserve.probing import ProbeMismatch
 from adapter.torchserve.properties import PropertiesError

@@ -18,7 +18,7 @@ from adapter import cli
 from adapter.archives.archive import PROJECT
 from adapter.archives.archive_reader import read_record
 from adapter.errors import UpstreamUnavailable
-from adapter.serve import Stopped, stop_signals
+from adapter.stop_signals import Stopped, stop_signals
 from adapter.torchserve.ports import bind
 from adapter.torchserve.server_process import StartFailed
 from tests.processes import hear_interrupts

@@ -13,7 +13,7 @@ HANDLERS = sorted((ROOT / "handlers").glob("*.py"))
 LAYERS = (
     {"handler_section", "probes", "schema", "strict_yaml"},
     {"background_output", "call", "error_table", "errors", "event_stream", "file_descriptors", "settings"}
-    | {"retry_after", "worker_contract"},
+    | {"retry_after", "stop_signals", "worker_contract"},
     {"archives", "gateway_answer", "installed_versions", "invalid_fields"},
     {"client", "torchserve"},
     {"archive_commands", "generation"},
