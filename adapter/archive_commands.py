@@ -21,6 +21,7 @@ from adapter.archives.signature import sign_file
 from adapter.archives.signing_keys import create_key_pair, load_private_key, public_pem
 from adapter.archives.step_compilation import COMPILED_STEPS, compile_steps
 from adapter.archives.verification import verify_archive
+from adapter.background_output import say
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from adapter.probes import Probe, Probes
 from adapter.torchserve.archive_probe import probe_archive, served_alone
@@ -59,9 +60,10 @@ def pack(
         check=_check_model,
         progress=progress_bar,
     )
-    _print(f"{archive}\n{read_record(archive).digest}")
-    if key:
-        _print(str(sign_file(archive, key)))
+    signature = sign_file(archive, key) if key else None  # before a word: nobody may be there to read it
+    say(f"{archive}\n{read_record(archive).digest}")
+    if signature:
+        say(str(signature))
 
 
 @commands.command()
@@ -75,7 +77,7 @@ def compile(  # noqa: A001 - the word for it
     """Compile the decode steps of FILE.mar for this processor, so that it answers faster. Needs a C++ compiler."""
     with Console(stderr=True).status(f"compiling {archive}"):
         directory = compile_steps(archive, output)
-    _print(str(directory))
+    say(str(directory))
 
 
 @commands.command()
@@ -83,7 +85,7 @@ def inspect(archive: Archive, *, json: Annotated[bool, typer.Option("--json", he
     """Show what FILE.mar says of itself; whether it is so, `verify` finds out."""
     record = read_record(archive)
     if json:
-        _print(as_json(record))
+        say(as_json(record))
     else:
         Console().print(as_tables(record))
 
@@ -94,7 +96,7 @@ def verify(archive: Archive, key: Key = None) -> None:
     with Console(stderr=True).status(f"verifying {archive}"):
         verified = verify_archive(archive, key)
     trust = f"signed with {key}" if verified.is_signed else "not signed: its code is this installation's"
-    _print(f"{verified.record.name} {verified.record.version} is whole and {trust}\n{verified.sha256}  {archive}")
+    say(f"{verified.record.name} {verified.record.version} is whole and {trust}\n{verified.sha256}  {archive}")
 
 
 @commands.command()
@@ -108,19 +110,19 @@ def probe(archive: Archive, key: Key = None) -> None:
         with Console(stderr=True).status(f"serving {archive}") as status:
             process = until_all_are_asked.enter_context(served_alone(archive, status.update))
         asyncio.run(probe_archive(archive, process, probes, _print_probe))
-    _print(f"{record.name} {record.version} answers as it did when it was packed: {len(probes.probes)} prompts")
+    say(f"{record.name} {record.version} answers as it did when it was packed: {len(probes.probes)} prompts")
 
 
 @commands.command()
 def scan(archive: Archive) -> None:
     """Have picklescan look at FILE.mar, too: `verify` is what decides whether it may be served."""
-    _print(f"{archive}: {scan_archive(archive)}")
+    say(f"{archive}: {scan_archive(archive)}")
 
 
 @commands.command()
 def bom(archive: Archive) -> None:
     """Print the CycloneDX bill of materials of FILE.mar."""
-    _print(read_bill_of_materials(archive).rstrip())
+    say(read_bill_of_materials(archive).rstrip())
 
 
 @commands.command()
@@ -130,20 +132,20 @@ def attest(
     sign: Annotated[Path | None, typer.Option(metavar="KEY", help="A private key: as a signed DSSE envelope.")] = None,
 ) -> None:
     """Write FILE.mar.provenance.json: from what, where and by which run it was packed (SLSA v1, Build L1)."""
-    _print(str(attest_archive(archive, os.environ, load_private_key(sign) if sign else None)))
+    say(str(attest_archive(archive, os.environ, load_private_key(sign) if sign else None)))
 
 
 @keys.command("new")
 def new_keys(name: Annotated[Path, typer.Argument(help="Where to write them, without a suffix.")]) -> None:
     """Write NAME.key, which signs archives and stays secret, and NAME.pub, which verifies them."""
     for path in create_key_pair(name):
-        _print(str(path))
+        say(str(path))
 
 
 @keys.command("public")
 def public_key(key: Annotated[Path, typer.Argument(metavar="KEY", help="A private key.")]) -> None:
     """Print the public key that verifies what KEY signs."""
-    _print(public_pem(load_private_key(key).public_key()).decode().rstrip())
+    say(public_pem(load_private_key(key).public_key()).decode().rstrip())
 
 
 def _check_model(directory: Path, config: Path) -> Probes:
@@ -154,12 +156,8 @@ def _check_model(directory: Path, config: Path) -> Probes:
 
 def _print_probe(probe: Probe) -> None:
     shown = f"{probe.answer[:_SHOWN_CHARACTERS]!r}{'...' if len(probe.answer) > _SHOWN_CHARACTERS else ''}"
-    _print(
+    say(
         f"{probe.prompt!r}: {len(probe.answer_tokens)} tokens, {shown}"
         if probe.answer_tokens
         else f"{probe.prompt!r}: no clear answer"
     )
-
-
-def _print(text: str) -> None:
-    print(text)  # noqa: T201 - the command line's voice

@@ -6,6 +6,7 @@ server that would be its event loop, and then its stop.
 
 import contextlib
 import io
+import os
 import select
 import sys
 import threading
@@ -108,3 +109,14 @@ def background_output() -> Iterator[None]:
     finally:
         output.end()
         errors.end()
+
+
+def say(text: str, end: str = "\n") -> None:
+    """The command line's voice on the standard output. That its reader is gone is no failure of the command."""
+    try:
+        print(text, end=end, flush=True)  # noqa: T201
+    except BrokenPipeError:
+        # What was not written stays in the buffer: the interpreter would try again at its end, and fail.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -19,7 +19,7 @@ from adapter.archives.model_source import ModelSourceError
 from adapter.archives.signing_keys import SigningKeyError
 from adapter.archives.verification import VerificationError
 from adapter.archives.worker_environment import EnvironmentRefused
-from adapter.background_output import background_output
+from adapter.background_output import background_output, say
 from adapter.control.client import GatewayNotRunning
 from adapter.errors import TorchbridgeError
 from adapter.generation.rate_limit import RateLimitError
@@ -72,7 +72,7 @@ app.add_typer(version_commands)
 def _print_versions(*, is_asked_for: bool) -> None:
     if is_asked_for:
         for package, version in installed_versions().items():
-            _print(f"{package} {version}")
+            say(f"{package} {version}")
         raise typer.Exit
 
 
@@ -147,7 +147,7 @@ def serve(
             try:
                 stack.wait()
             except Stopped:
-                _print("\nstopping ...")
+                say("\nstopping ...")
                 raise
     except Stopped as stopped:
         raise typer.Exit(0 if is_serving else 128 + stopped.signal_number) from None
@@ -187,7 +187,7 @@ class _Stages:
         if self._spinner:
             self._spinner.update(stage)
         else:
-            _print(f"{stage} ...")
+            say(f"{stage} ...")
 
     def end(self) -> None:
         if self._spinner:
@@ -196,35 +196,42 @@ class _Stages:
 
 
 def _print_sample(stack: RunningStack) -> None:
-    _print(f"\n{SAMPLE_PROMPT}", end="")
+    say(f"\n{SAMPLE_PROMPT}", end="")
     for text in stack.sample():
-        _print(text, end="")
-    _print("\n")
+        say(text, end="")
+    say("\n")
     key = " -H 'authorization: Bearer KEY'" if stack.needs_key else ""  # of which only the digests are here
     body = json.dumps({"prompt": SAMPLE_PROMPT})
-    _print(f"Serving at {stack.url} until Ctrl-C. Try:")
-    _print(f"  curl -s {stack.url}/generate{key} -H 'content-type: application/json' -d '{body}'")
+    say(f"Serving at {stack.url} until Ctrl-C. Try:")
+    say(f"  curl -s {stack.url}/generate{key} -H 'content-type: application/json' -d '{body}'")
     if stack.is_open_to_all:
         typer.echo(_OPEN_TO_ALL, err=True)
-    _print(f"The API is described at {stack.url}/docs; for OpenAI's clients: OPENAI_BASE_URL={stack.url}/v1")
-
-
-def _print(text: str, end: str = "\n") -> None:
-    print(text, end=end, flush=True)  # noqa: T201 - the command line's voice
+    say(f"The API is described at {stack.url}/docs; for OpenAI's clients: OPENAI_BASE_URL={stack.url}/v1")
 
 
 def main() -> None:
-    with failures_in_one_line():
-        app()
+    try:
+        with failures_in_one_line(), stop_signals():
+            app()
+    except Stopped as stopped:
+        _complain(str(stopped), stopped)
+        raise
 
 
 @contextmanager
 def failures_in_one_line() -> Iterator[None]:
+    """One more says what became of the change that has failed, if one was begun."""
     try:
         yield
     except _EXPECTED as error:
-        typer.echo(f"torchbridge: {_reason(error)}", err=True)
+        _complain(_reason(error), error)
         sys.exit(EXIT_BUSY if isinstance(error, ServerBusy) else 1)
+
+
+def _complain(reason: str, error: BaseException) -> None:
+    with suppress(OSError):  # of a reader, or a terminal, that is gone
+        for line in (reason, *getattr(error, "__notes__", ())):
+            typer.echo(f"torchbridge: {line}", err=True)
 
 
 def _reason(error: Exception) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from adapter.background_output import background_output, say
 from adapter.settings import LOAD_TIMEOUT
 from adapter.torchserve.loading import LOAD_TIMEOUT_SETTING
 from adapter.torchserve.server_process import DEFAULT_RUN_DIRECTORY
@@ -21,10 +22,11 @@ from adapter.versions.deployment import DeploymentOptions
 from adapter.versions.deployment import deploy as deploy_archive
 from adapter.versions.desired_state import DesiredState, verify_desired
 from adapter.versions.plan import plan as plan_actions
-from adapter.versions.recovery import changing
+from adapter.versions.recovery import changing, recover
 from adapter.versions.required_key import required_key
 from adapter.versions.running_server import RunningServer, ServerFiles
-from adapter.versions.status import as_table, default_model_in_words, server_status
+from adapter.versions.settling import state_after
+from adapter.versions.status import as_table, default_model_in_words, open_changes_in_words, server_status
 from adapter.versions.stored_archives import as_table as stored_archives_table
 from adapter.versions.stored_archives import stored_archives
 
@@ -78,8 +80,8 @@ def deploy(
     """Serve FILE.mar: verify, load, warm up, probe, switch over, and let what runs on the version before end."""
     options = DeploymentOptions(key, promote, keep, load_timeout, drain_timeout)
     with _changing(run_directory, f"deploy {archive.name}") as server:
-        record = deploy_archive(server, archive, options, _print)
-    _print(f"{record.name} {record.version} {'is the default' if promote else 'is deployed beside the default'}")
+        record = deploy_archive(server, archive, options, say)
+        say(f"{record.name} {record.version} {'is the default' if promote else 'is deployed beside the default'}")
 
 
 @version_commands.command()
@@ -90,7 +92,7 @@ def promote(
     with _changing(run_directory, f"promote {version}") as server:
         name, _ = server.state.model(model)
         lifecycle.promote(server, name, version)
-    _print(f"{name} {version} is the default")
+        say(f"{name} {version} is the default")
 
 
 @version_commands.command()
@@ -104,7 +106,7 @@ def rollback(
     with _changing(run_directory, f"rollback {version or ''}") as server:
         name, _ = server.state.model(model)
         target = lifecycle.rollback(server, name, version)
-    _print(f"{name} {target} is the default")
+        say(f"{name} {target} is the default")
 
 
 @version_commands.command()
@@ -120,7 +122,7 @@ def retire(
     with _changing(run_directory, f"retire {version}") as server:
         name, _ = server.state.model(model)
         lifecycle.retire(server, name, version, drain_timeout, force=force)
-    _print(f"{name} {version} is retired")
+        say(f"{name} {version} is retired")
 
 
 @version_commands.command("default-model")
@@ -132,7 +134,7 @@ def default_model(
     """Make NAME the model that requests mean which name none; torchbridge status shows which one it is."""
     with _changing(run_directory, f"default-model {name}") as server:
         lifecycle.make_default_model(server, name)
-    _print(f"requests that name no model mean {name}")
+        say(f"requests that name no model mean {name}")
 
 
 @version_commands.command()
@@ -150,8 +152,8 @@ def scale(
     """
     with _changing(run_directory, f"scale {version}") as server:
         name, _ = server.state.model(model)
-        lifecycle.scale(server, name, version, workers, timeout=timeout, report=_print)
-    _print(f"{name} {version} is {'loaded' if workers else 'unloaded'}")
+        lifecycle.scale(server, name, version, workers, timeout=timeout, report=say)
+        say(f"{name} {version} is {'loaded' if workers else 'unloaded'}")
 
 
 @version_commands.command()
@@ -194,14 +196,15 @@ def canary(
             shadow=shadow,
             rule=Rule(margin, min_requests, alpha, max_slowdown or None),
             timeout=timeout,
-            report=_print,
+            report=say,
         )
         if verdict is Verdict.PROMOTE and not shadow:
             lifecycle.promote(server, name, version)
-    outcome = "would be promoted" if shadow else "is the default"
-    speed = f" and mostly takes at most {max_slowdown:g} times as long" if max_slowdown else ", its times not compared"
-    shown = {"margin": margin, "max_slowdown": max_slowdown, "speed": speed}
-    _print(_VERDICTS[verdict].format(version=version, outcome=outcome, **shown))
+        outcome = "would be promoted" if shadow else "is the default"
+        slow = f" and mostly takes at most {max_slowdown:g} times as long"
+        speed = slow if max_slowdown else ", its times not compared"
+        shown = {"margin": margin, "max_slowdown": max_slowdown, "speed": speed}
+        say(_VERDICTS[verdict].format(version=version, outcome=outcome, **shown))
     if verdict is not Verdict.PROMOTE:
         raise typer.Exit(EXIT_WORSE if verdict in _WORSE else EXIT_UNDECIDED)
 
@@ -222,18 +225,28 @@ def apply(
     if plan:
         server = RunningServer(run_directory)
         verify_desired(desired, required_key(server.files, key))
-        actions = plan_actions(server.state, desired)
-        _print("\n".join(action.description for action in actions) or "nothing to do")
+        state, first = state_after(server)
+        lines = [action.description for action in plan_actions(state, desired)]
+        say("\n".join(([f"first, what was interrupted: {first}"] if first else []) + lines) or "nothing to do")
         return
     with _changing(run_directory, f"apply {models.name}") as server:
         verify_desired(desired, required_key(server.files, key))
         actions = plan_actions(server.state, desired)
         options = DeploymentOptions(key, load_timeout=server.settings.load_timeout)
         for action in actions:
-            _print(action.description)
-            action.carry_out(server, options, lambda line: _print(f"  {line}"))
-    if not actions:
-        _print("nothing to do")
+            say(action.description)
+            action.carry_out(server, options, lambda line: say(f"  {line}"))
+        if not actions:
+            say("nothing to do")
+
+
+@version_commands.command("recover")
+def recover_interrupted(*, run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY) -> None:
+    """Undo what an interrupted command left, or write down that it is done. The next change does so first, too."""
+    server = RunningServer(run_directory)
+    with background_output(), server.locked("recover"):
+        if not recover(server, say):
+            say("nothing was interrupted")
 
 
 @version_commands.command()
@@ -241,11 +254,13 @@ def status(*, json_: Json = False, run_directory: RunDirectoryOption = DEFAULT_R
     """Show each version: its role, workers, what runs and waits, its age and digest."""
     statuses = server_status(RunningServer(run_directory))
     if json_:
-        _print(json.dumps([each.model_dump(mode="json") for each in statuses], indent=2))
+        say(json.dumps([each.model_dump(mode="json") for each in statuses], indent=2))
     else:
         Console().print(as_table(statuses))
         if line := default_model_in_words(statuses):
-            _print(line)
+            say(line)
+        for line in open_changes_in_words(statuses):
+            say(f"\n{line}")
 
 
 @version_commands.command("list")
@@ -253,17 +268,14 @@ def list_archives(*, json_: Json = False, run_directory: RunDirectoryOption = DE
     """Show the archives in the server's store, also while it does not run."""
     archives = stored_archives(ServerFiles(run_directory.resolve()))
     if json_:
-        _print(json.dumps([each.model_dump() for each in archives], indent=2))
+        say(json.dumps([each.model_dump() for each in archives], indent=2))
     else:
         Console().print(stored_archives_table(archives))
 
 
 @contextmanager
 def _changing(run_directory: Path, what: str) -> Iterator[RunningServer]:
+    """What is said is no part of the work: it goes on whether or not anybody reads, and does not wait for who does."""
     server = RunningServer(run_directory)
-    with changing(server, what, _print):
+    with background_output(), changing(server, what, say):
         yield server
-
-
-def _print(text: str) -> None:
-    print(text, flush=True)  # noqa: T201 - the command line's voice

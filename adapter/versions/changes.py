@@ -4,12 +4,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from adapter.control.client import GatewayNotRunning
 from adapter.control.messages import HOLD_SECONDS, VersionTraffic
 from adapter.errors import ModelNotFound, ModelNotReady, UpstreamProtocol, VersionNotFound
+from adapter.stop_signals import postponed_stop
 from adapter.torchserve.loading import describe_version
 from adapter.versions.errors import DrainTimeout
 from adapter.versions.running_server import RunningServer
-from adapter.versions.server_state import ModelState, VersionState
+from adapter.versions.server_state import ModelState, ServerState, VersionState
 
 Report = Callable[[str], None]
 
@@ -29,14 +31,23 @@ def switch(server: RunningServer, model: str, version: str) -> None:
 
 def record_default(server: RunningServer, model: str, version: str, deployed: VersionState) -> None:
     """Writes down that `version` is deployed and the default."""
-    state = server.state
+    server.save(state_with_default(server.state, model, version, deployed))
+
+
+def state_with_default(state: ServerState, model: str, version: str, deployed: VersionState) -> ServerState:
     before = state.models.get(model)
     if before is None:
-        changed = ModelState(default=version, versions={version: deployed})
-    else:
-        known = before if version in before.versions else before.with_version(version, deployed)
-        changed = known.with_default(version)
-    server.save(state.with_model(model, changed))
+        return state.with_model(model, ModelState(default=version, versions={version: deployed}))
+    known = before if version in before.versions else before.with_version(version, deployed)
+    return state.with_model(model, known.with_default(version))
+
+
+def state_without(state: ServerState, model: str, version: str) -> ServerState:
+    known = state.models.get(model)
+    if known is None or version not in known.versions:
+        return state
+    rest = known.without(version)
+    return state.with_model(model, rest if rest.versions else None)
 
 
 def record_version(server: RunningServer, model: str, version: str, deployed: VersionState) -> None:
@@ -62,9 +73,17 @@ def wait_until_left(server: RunningServer, model: str, version: str, since: floa
 def hold_until_empty(server: RunningServer, model: str, version: str, timeout: float) -> None:
     """When this returns nothing runs or waits on this version, and nothing new is let through for HOLD_SECONDS.
 
-    Raises DrainTimeout, after which all goes on as before.
+    Raises DrainTimeout; after that, as after any other failure, all goes on as before.
     """
-    deadline = time.monotonic() + timeout
+    try:
+        _hold_until_empty(server, model, version, time.monotonic() + timeout, timeout)
+    except BaseException:
+        with suppress(GatewayNotRunning):
+            server.gateway.release(model, version)
+        raise
+
+
+def _hold_until_empty(server: RunningServer, model: str, version: str, deadline: float, timeout: float) -> None:
     while True:
         server.gateway.hold(model, version)
         traffic = server.gateway.traffic().of(model, version)
@@ -72,7 +91,6 @@ def hold_until_empty(server: RunningServer, model: str, version: str, timeout: f
             server.gateway.hold(model, version)
             return
         if time.monotonic() >= deadline:
-            server.gateway.release(model, version)
             raise DrainTimeout(
                 f"{traffic.live_requests} requests still run on {model} {version} after {timeout:g} seconds: "
                 "it stays as it is."
@@ -83,17 +101,14 @@ def hold_until_empty(server: RunningServer, model: str, version: str, timeout: f
 def remove(server: RunningServer, model: str, version: str, archive: str, timeout: float) -> None:
     """Drains a version that is not the default, unregisters it and deletes its archive."""
     hold_until_empty(server, model, version, timeout)
-    try:
-        unregister(server, model, version)
-        server.gateway.traffic()  # from here on the gateway knows that it is gone
-    finally:
-        server.gateway.release(model, version)
-    state = server.state
-    known = state.models.get(model)
-    if known is not None:
-        rest = known.without(version)
-        server.save(state.with_model(model, rest if rest.versions else None))
-    server.store.remove(archive)
+    with postponed_stop():
+        try:
+            unregister(server, model, version)
+            server.gateway.traffic()  # from here on the gateway knows that it is gone
+        finally:
+            server.gateway.release(model, version)
+        server.save(state_without(server.state, model, version))
+        server.store.remove(archive)
 
 
 def withdraw(server: RunningServer, model: str, version: str, archive: str) -> None:

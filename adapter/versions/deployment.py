@@ -4,13 +4,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from adapter.archives.archive_reader import read_probes
 from adapter.archives.record import ArchiveRecord
 from adapter.archives.verification import verify_archive
 from adapter.settings import LOAD_TIMEOUT
+from adapter.stop_signals import postponed_stop
 from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.probing import probe, warm_up
@@ -20,17 +21,19 @@ from adapter.versions.changes import (
     is_registered,
     record_default,
     record_version,
-    remove,
     switch,
     wait_until_left,
-    withdraw,
 )
 from adapter.versions.errors import ChangeRefused, DrainTimeout
 from adapter.versions.journal import Operation, Step
+from adapter.versions.lifecycle import take_away
 from adapter.versions.readiness import wait_until_ready
 from adapter.versions.required_key import required_key
 from adapter.versions.running_server import RunningServer
+from adapter.versions.settling import under_way
 from adapter.versions.verified_copies import expect_verified
+
+Begin: TypeAlias = Callable[[Step], None]
 
 
 @dataclass(frozen=True)
@@ -76,56 +79,49 @@ def deploy(server: RunningServer, source: Path, options: DeploymentOptions, repo
         report(f"{record.name} {record.version} is already deployed")
         if options.promotes and server.state.models[record.name].default != record.version:
             expect_ready(server, record.name, record.version)
-            server.journal.begin(operation)
-            finish(server, operation, report, options.drain_timeout)
+            with under_way(server, operation) as step:
+                _promote(server, operation, step, report, options.drain_timeout)
+            _retire_surplus(server, operation, report, options.drain_timeout)
         return record
-    server.journal.begin(operation)
-    try:
-        _bring_up(server, operation, source, options, report)
-    except BaseException as error:
-        report("it did not come up: taking away what was there of it")
-        undo(server, operation, f"failed: {type(error).__name__}")
-        raise
+    with under_way(server, operation) as step:
+        _bring_up(server, operation, step, source, options=options, report=report)
+        if operation.promotes:
+            _promote(server, operation, step, report, options.drain_timeout)
+        else:
+            step(Step.RECORD)
+            record_version(server, record.name, record.version, operation.deployed)
     if operation.promotes:
-        finish(server, operation, report, options.drain_timeout)
-    else:
-        server.journal.step(operation, Step.RECORD)
-        record_version(server, record.name, record.version, operation.deployed)
-        server.journal.end(operation, "done")
+        _retire_surplus(server, operation, report, options.drain_timeout)
     return record
 
 
-def undo(server: RunningServer, operation: Operation, outcome: str) -> None:
-    withdraw(server, operation.model, operation.version, operation.archive_file)
-    server.journal.end(operation, outcome)
-
-
-def finish(server: RunningServer, operation: Operation, report: Report, drain_timeout: float) -> None:
-    """From the switch on; every part of it may be done again."""
+def _promote(server: RunningServer, operation: Operation, step: Begin, report: Report, drain_timeout: float) -> None:
     model, version = operation.model, operation.version
-    step = partial(server.journal.step, operation)
     before = server.state.models.get(model)
     step(Step.PROMOTE)
     report(f"making {version} the default version of {model}")
-    switch(server, model, version)
-    switched_at = time.monotonic()
-    step(Step.RECORD)
-    record_default(server, model, version, operation.deployed)
+    with postponed_stop():
+        switch(server, model, version)
+        switched_at = time.monotonic()
+        step(Step.RECORD)
+        record_default(server, model, version, operation.deployed)
     if before is not None and before.default != version:
         step(Step.DRAIN)
         report(f"waiting for what runs on {before.default}")
         if not wait_until_left(server, model, before.default, switched_at, drain_timeout):
             report(f"requests still run on {before.default} after {drain_timeout:g} seconds: they go on")
-    step(Step.RETIRE)
-    _retire_surplus(server, operation, report, drain_timeout)
-    server.journal.end(operation, "done")
 
 
 def _bring_up(
-    server: RunningServer, operation: Operation, source: Path, options: DeploymentOptions, report: Report
+    server: RunningServer,
+    operation: Operation,
+    step: Begin,
+    source: Path,
+    *,
+    options: DeploymentOptions,
+    report: Report,
 ) -> None:
     model, version, archive = operation.model, operation.version, operation.archive_file
-    step = partial(server.journal.step, operation)
     step(Step.COPY)
     report(f"copying {source}")
     staged = server.store.stage(source, archive)
@@ -139,7 +135,8 @@ def _bring_up(
     step(Step.REGISTER)
     report(f"registering {archive}")
     log = server.log_of(model, version)
-    server.management.register(archive)
+    with postponed_stop():  # who goes away now cannot take away what TorchServe unpacks and registers all the same
+        server.management.register(archive)
     step(Step.LOAD)
     report(f"loading {model} {version}")
     wait_until_ready(server.management, model, version, log, timeout=options.load_timeout, limit="--load-timeout")
@@ -181,7 +178,7 @@ def _retire_surplus(server: RunningServer, operation: Operation, report: Report,
     for version in state.previous[operation.keep :]:
         report(f"retiring {version}")
         try:
-            remove(server, operation.model, version, state.versions[version].archive, drain_timeout)
+            take_away(server, operation.model, version, state.versions[version].archive, drain_timeout)
         except DrainTimeout as error:
             report(str(error))
 

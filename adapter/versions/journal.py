@@ -1,6 +1,6 @@
 """What a command is about to do, on the disk before it does it: one JSON object a line, synced.
 
-A command that was killed leaves an operation without an end. The next one finds it here and ends it (recovery.py).
+A command that was killed leaves an operation without an end. The next one finds it here and ends it (settling.py).
 """
 
 import os
@@ -68,8 +68,11 @@ class _Line(BaseModel):
 
 
 class Unfinished(NamedTuple):
+    """`since`: when its last step was begun."""
+
     operation: Operation
     step: Step | None
+    since: datetime
 
 
 class Journal:
@@ -94,9 +97,9 @@ class Journal:
         found: Unfinished | None = None
         for line in self._lines():
             if line.begin is not None:
-                found = Unfinished(line.begin, None)
+                found = Unfinished(line.begin, None, line.at)
             elif found is not None and line.id == found.operation.id:
-                found = None if line.end is not None else Unfinished(found.operation, line.step)
+                found = None if line.end is not None else Unfinished(found.operation, line.step, line.at)
         return found
 
     def _lines(self) -> list[_Line]:

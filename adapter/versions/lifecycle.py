@@ -1,12 +1,14 @@
 """What is done to versions that are deployed: which is the default, how many workers it has, and its end."""
 
+from adapter.stop_signals import postponed_stop
 from adapter.torchserve.loading import describe_version
 from adapter.versions.changes import Report, expect_ready, hold_until_empty, record_default, remove, switch
-from adapter.versions.errors import ChangeRefused, DrainTimeout, VersionError
+from adapter.versions.errors import ChangeRefused
 from adapter.versions.journal import Operation, Step
 from adapter.versions.readiness import wait_until_ready
 from adapter.versions.running_server import RunningServer
 from adapter.versions.server_state import ModelState, VersionState
+from adapter.versions.settling import under_way
 
 
 def promote(server: RunningServer, model: str, version: str) -> None:
@@ -29,9 +31,15 @@ def rollback(server: RunningServer, model: str, version: str | None = None) -> s
 
 def make_default_model(server: RunningServer, model: str) -> None:
     """Makes it the model that requests mean which name none. Raises ChangeRefused, or ModelNotReady."""
-    server.state.model(model)
-    server.gateway.set_default_model(model)
-    server.save(server.state.with_default_model(model))
+    before = server.state
+    before.model(model)
+    with postponed_stop():
+        server.save(before.with_default_model(model))
+        try:
+            server.gateway.set_default_model(model)
+        except BaseException:
+            server.save(before)
+            raise
 
 
 def retire(server: RunningServer, model: str, version: str, timeout: float, *, force: bool = False) -> None:
@@ -45,9 +53,13 @@ def retire(server: RunningServer, model: str, version: str, timeout: float, *, f
         raise ChangeRefused(f"{version} is the default version of {model}: promote another one first.")
     if version == state.default and not force:
         raise ChangeRefused(f"{_what_goes_with(server, model, version)} --force takes it away all the same.")
-    operation = Operation(kind="retire", model=model, version=version, archive=archive)
-    server.journal.begin(operation)
-    finish_retirement(server, operation, timeout)
+    take_away(server, model, version, archive, timeout)
+
+
+def take_away(server: RunningServer, model: str, version: str, archive: str, timeout: float) -> None:
+    """As retire, but whatever it is."""
+    with under_way(server, Operation(kind="retire", model=model, version=version, archive=archive)):
+        remove(server, model, version, archive, timeout)
 
 
 def _what_goes_with(server: RunningServer, model: str, version: str) -> str:
@@ -71,23 +83,10 @@ def scale(server: RunningServer, model: str, version: str, workers: int, *, time
     if version == state.default and not workers:
         raise ChangeRefused(f"{version} is the default version of {model}: without a worker nobody would be answered.")
     operation = Operation(kind="scale", model=model, version=version, workers=workers)
-    server.journal.begin(operation)
-    finish_scale(server, operation, timeout, report)
-
-
-def finish_scale(server: RunningServer, operation: Operation, timeout: float, report: Report) -> None:
-    """A version that cannot be scaled stays as it was. Raises VersionError then."""
-    model, version, workers = operation.model, operation.version, 1 if operation.workers is None else operation.workers
-    known = server.state.models[model]
-    try:
+    with under_way(server, operation):
         _scale(server, operation, workers, timeout, report)
-    except VersionError as error:
-        server.management.scale(model, version, known.versions[version].workers)
-        server.journal.end(operation, f"failed: {type(error).__name__}")
-        raise
-    scaled = known.versions[version].model_copy(update={"workers": workers})
-    server.save(server.state.with_model(model, known.with_version(version, scaled)))
-    server.journal.end(operation, "done")
+        scaled = state.versions[version].model_copy(update={"workers": workers})
+        server.save(server.state.with_model(model, state.with_version(version, scaled)))
 
 
 def _scale(server: RunningServer, operation: Operation, workers: int, timeout: float, report: Report) -> None:
@@ -108,30 +107,15 @@ def _scale(server: RunningServer, operation: Operation, workers: int, timeout: f
             server.gateway.release(model, version)
 
 
-def finish_retirement(server: RunningServer, operation: Operation, timeout: float) -> None:
-    try:
-        remove(server, operation.model, operation.version, operation.archive_file, timeout)
-    except DrainTimeout:
-        server.journal.end(operation, "failed: DrainTimeout")
-        raise
-    server.journal.end(operation, "done")
-
-
 def _change_default(server: RunningServer, operation: Operation) -> None:
     model, version = operation.model, operation.version
     deployed(model, server.state.models[model], version)
     expect_ready(server, model, version)
-    server.journal.begin(operation)
-    finish_change(server, operation)
-
-
-def finish_change(server: RunningServer, operation: Operation) -> None:
-    model, version = operation.model, operation.version
-    server.journal.step(operation, Step.PROMOTE)
-    switch(server, model, version)
-    server.journal.step(operation, Step.RECORD)
-    record_default(server, model, version, server.state.models[model].versions[version])
-    server.journal.end(operation, "done")
+    with under_way(server, operation) as step, postponed_stop():
+        step(Step.PROMOTE)
+        switch(server, model, version)
+        step(Step.RECORD)
+        record_default(server, model, version, server.state.models[model].versions[version])
 
 
 def deployed(model: str, state: ModelState, version: str) -> VersionState:

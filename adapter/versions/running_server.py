@@ -68,12 +68,16 @@ class ServerFiles:
                 file.seek(0)
                 raise ServerBusy(f"{_holder(file.read(), self.lock)}.") from None
             file.truncate(0)
-            file.write(f"{what} (process {os.getpid()})\n")
-            file.flush()
+            with contextlib.suppress(OSError):  # of a full disk: then it is held without a word
+                os.write(file.fileno(), f"{what} (process {os.getpid()})\n".encode())
             try:
                 yield
             finally:
                 file.truncate(0)
+
+    def is_held(self) -> bool:
+        """Whether a command is changing what is here. It takes no lock, which might be in another one's way."""
+        return self.lock.exists() and _is_there(self.lock.read_text(encoding="utf-8"), self.lock)
 
 
 class RunningServer:
@@ -119,10 +123,14 @@ class RunningServer:
 
 def _holder(last_words: str, lock: Path) -> str:
     """Who holds the lock, by what its last holder has written: that may have been killed, and another one came."""
-    process = _PROCESS.search(last_words)
-    if process and _has_open(int(process[1]), lock):
+    if _is_there(last_words, lock):
         return f"Another command is changing this server: {last_words.strip()}"
     return f"Another process holds {lock}, and does not say who it is"
+
+
+def _is_there(last_words: str, lock: Path) -> bool:
+    process = _PROCESS.search(last_words)
+    return process is not None and _has_open(int(process[1]), lock)
 
 
 def _has_open(process: int, path: Path) -> bool:

@@ -1,18 +1,32 @@
 """What a server serves right now, as TorchServe, the gateway and our own record of it say."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from rich.table import Table
 
 from adapter.control.messages import ModelTraffic, PairsReport, TrafficReport, VersionTraffic
 from adapter.torchserve.loading import describe_versions
 from adapter.torchserve.management_client import ModelDescription
+from adapter.versions.journal import Operation, Unfinished
 from adapter.versions.running_server import RunningServer
 from adapter.versions.server_state import ModelState
+from adapter.versions.settling import in_words, look
 
 _SHOWN_DIGITS = 12
+_NOW = "now"
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+class OpenChange(BaseModel):
+    """A change without an end. `ending`: what becomes of it by `torchbridge recover`, or by the next change."""
+
+    kind: str
+    step: str | None
+    since: datetime
+    is_under_way: bool = Field(description="A command is at it; else it was interrupted.")
+    ending: str | None = Field(description="None while a command is at it.")
 
 
 class VersionStatus(BaseModel):
@@ -33,18 +47,72 @@ class VersionStatus(BaseModel):
     archive: str | None
     digest: str | None
     deployed_at: datetime | None
+    open_change: OpenChange | None = None
 
 
 def server_status(server: RunningServer) -> list[VersionStatus]:
+    """A version to which a change is open is there, too, if nothing else is left of it."""
     report: TrafficReport = server.gateway.traffic()
     state = server.state
     default_model = report.default_model or (report.models[0].name if len(report.models) == 1 else None)
-    return [
+    statuses = [
         _status(model, version, default_model, descriptions.get(version.version), state.models.get(model.name))
         for model in report.models
         for descriptions in [describe_versions(server.management, model.name)]
         for version in model.versions
     ]
+    unfinished = server.journal.unfinished()
+    return statuses if unfinished is None else _with_open_change(statuses, server, unfinished)
+
+
+def _with_open_change(
+    statuses: list[VersionStatus], server: RunningServer, unfinished: Unfinished
+) -> list[VersionStatus]:
+    operation = unfinished.operation
+    names = [(each.model, each.version) for each in statuses]
+    if (operation.model, operation.version) not in names:
+        statuses = [*statuses, _nothing_left_of(operation)]
+    change = _open_change(server, unfinished)
+    return [
+        each.model_copy(update={"open_change": change})
+        if (each.model, each.version) == (operation.model, operation.version)
+        else each
+        for each in statuses
+    ]
+
+
+def _open_change(server: RunningServer, unfinished: Unfinished) -> OpenChange:
+    is_under_way = server.files.is_held()
+    operation = unfinished.operation
+    return OpenChange(
+        kind=operation.kind,
+        step=unfinished.step,
+        since=unfinished.since,
+        is_under_way=is_under_way,
+        ending=None if is_under_way else in_words(operation, look(server, unfinished)[1]),
+    )
+
+
+def _nothing_left_of(operation: Operation) -> VersionStatus:
+    return VersionStatus(
+        model=operation.model,
+        version=operation.version,
+        is_default=False,
+        is_default_model=False,
+        is_previous=False,
+        is_draining=False,
+        canary_percent=None,
+        canary_first_token=None,
+        canary_per_token=None,
+        workers=0,
+        ready_workers=0,
+        live_requests=0,
+        waiting_requests=0,
+        queued_in_torchserve=0,
+        archive=None,
+        digest=None,
+        deployed_at=None,
+    )
 
 
 def _status(
@@ -112,7 +180,28 @@ def _role(status: VersionStatus) -> str:
     role = "default" if status.is_default else "previous" if status.is_previous else "deployed"
     if status.canary_percent is not None:
         role = f"canary, {status.canary_percent:g} %{_slowness(status)}"
+    change = status.open_change
+    if change is not None:
+        role += ", changing" if change.is_under_way else ", interrupted"
     return f"{role}, draining" if status.is_draining else role
+
+
+def open_changes_in_words(statuses: list[VersionStatus]) -> Iterator[str]:
+    """A line for each: what was begun, where it stands, and what becomes of it."""
+    for each in statuses:
+        change = each.open_change
+        if change is None:
+            continue
+        age = _age((datetime.now(UTC) - change.since).total_seconds())
+        where = f"at {change.step or 'its begin'}, {age if age == _NOW else f'{age} ago'}"
+        what = f"the {change.kind} of {each.model} {each.version}"
+        if change.is_under_way:
+            yield f"{what} is under way: {where}"
+        else:
+            yield (
+                f"{what} was interrupted {where}. After `torchbridge recover`, and before any other change, "
+                f"{change.ending}."
+            )
 
 
 def _slowness(status: VersionStatus) -> str:
@@ -122,4 +211,4 @@ def _slowness(status: VersionStatus) -> str:
 
 
 def _age(seconds: float) -> str:
-    return next((f"{int(seconds // size)} {unit}" for size, unit in _UNITS if seconds >= size), "now")
+    return next((f"{int(seconds // size)} {unit}" for size, unit in _UNITS if seconds >= size), _NOW)

@@ -1,5 +1,6 @@
 """What stands in for TorchServe in the tests of the gateway's parts, and the gateway over it."""
 
+import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 
@@ -11,6 +12,17 @@ from adapter.settings import Settings
 from adapter.torchserve.model_registry import ModelRegistry
 from tests.fakes import FakeInference, FakeManagement, serving
 from tests.held_clock import HeldClock
+from tests.processes import hear_interrupts
+
+
+@pytest.fixture
+def hears_all_signals() -> Iterator[None]:
+    """As in the foreground of a terminal, wherever the tests run."""
+    before = {each: signal.signal(each, signal.SIG_DFL) for each in (signal.SIGTERM, signal.SIGHUP)}
+    hear_interrupts()
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ from adapter.errors import UpstreamUnavailable
 from adapter.stop_signals import Stopped, stop_signals
 from adapter.torchserve.ports import bind
 from adapter.torchserve.server_process import StartFailed
-from tests.processes import hear_interrupts
 
 
 class FakeStack:
@@ -36,16 +35,6 @@ class FakeStack:
 
     def sample(self) -> Iterator[str]:
         yield from (", there", " was a fox.")
-
-
-@pytest.fixture
-def hears_all_signals() -> Iterator[None]:
-    """As in the foreground of a terminal, wherever the tests run."""
-    before = {each: signal.signal(each, signal.SIG_DFL) for each in (signal.SIGTERM, signal.SIGHUP)}
-    hear_interrupts()
-    yield
-    for each, handler in before.items():
-        signal.signal(each, handler)
 
 
 def fail(error: BaseException) -> NoReturn:

@@ -10,7 +10,7 @@ from adapter import cli, version_commands
 from adapter.control.client import ControlClient
 from adapter.versions import deployment
 from adapter.versions.canary import Verdict
-from adapter.versions.journal import Operation
+from adapter.versions.journal import Operation, Step
 from tests.adapter.archives.repacking import damage
 from tests.adapter.versions.fake_server import Clock, FakeServer, make_archive
 
@@ -37,6 +37,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Its exit code."""
+    monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments: str) -> int:
         monkeypatch.setattr("sys.argv", ["torchbridge", *arguments, "--run-directory", str(tmp_path / "run")])
@@ -142,10 +143,69 @@ def test_of_an_unloaded_version_it_is_said_how_to_load_it(
 
 
 def test_what_was_interrupted_is_ended_first_and_said(server: FakeServer, run: Run, said: Said) -> None:
-    server.journal.begin(Operation(kind="retire", model="tiny", version="1.0", archive="tiny-1.0.mar"))
+    interrupt_deployment(server, Step.LOAD)
     assert run("scale", "2.0", "--workers", "1") == 0
-    assert said().startswith("a retire of tiny 1.0 was interrupted at its begin\n")
-    assert server.registered() == ["2.0"]
+    assert said().splitlines()[:2] == [
+        "a deploy of tiny 3.0 was interrupted at load",
+        "the deploy of tiny 3.0 is undone: what is there of it is taken away",
+    ]
+    assert server.registered() == ["1.0", "2.0"]
+
+
+def interrupt_deployment(server: FakeServer, step: Step) -> None:
+    """Of 3.0, which is registered and not the default."""
+    deployed = server.put_into_store("3.0")
+    server.management.register(deployed.archive)
+    operation = Operation(
+        kind="deploy", model="tiny", version="3.0", archive=deployed.archive, digest="0" * 64, sha256=deployed.sha256
+    )
+    server.journal.begin(operation)
+    server.journal.step(operation, step)
+
+
+def test_what_failed_in_its_promotion_is_never_the_default_by_another_command(server: FakeServer, run: Run) -> None:
+    interrupt_deployment(server, Step.PROMOTE)
+    assert run("scale", "1.0", "--workers", "1") == 0
+    assert server.management.default_version("tiny") == server.state.models["tiny"].default == "2.0"
+    assert server.registered() == ["1.0", "2.0"]
+
+
+def test_status_shows_what_is_open_and_what_becomes_of_it(server: FakeServer, run: Run, said: Said) -> None:
+    interrupt_deployment(server, Step.PROMOTE)
+    assert run("status") == 0
+    *_, row, _, words = said().splitlines()
+    assert "deployed, interrupted" in row
+    assert words.startswith("the deploy of tiny 3.0 was interrupted at promote, now. After `torchbridge recover`")
+    assert run("status", "--json") == 0
+    *others, opened = [each["open_change"] for each in json.loads(said())]
+    assert others == [None, None]
+    assert (opened["kind"], opened["step"], opened["is_under_way"]) == ("deploy", "promote", False)
+
+
+def test_status_shows_what_was_interrupted_before_anything_could_be_seen(
+    server: FakeServer, run: Run, said: Said
+) -> None:
+    server.journal.begin(Operation(kind="deploy", model="tiny", version="4.0", archive="tiny-4.0.mar"))
+    assert run("status", "--json") == 0
+    shown = json.loads(said())[-1]
+    assert (shown["version"], shown["workers"], shown["open_change"]["step"]) == ("4.0", 0, None)
+
+
+def test_status_does_not_take_for_interrupted_what_a_command_is_at(server: FakeServer, run: Run, said: Said) -> None:
+    interrupt_deployment(server, Step.LOAD)
+    with server.locked("deploy tiny-3.0.mar"):
+        assert run("status") == 0
+    *_, row, _, words = said().splitlines()
+    assert "deployed, changing" in row
+    assert words.startswith("the deploy of tiny 3.0 is under way: at load")
+
+
+def test_what_was_interrupted_can_be_undone_without_another_change(server: FakeServer, run: Run, said: Said) -> None:
+    interrupt_deployment(server, Step.PROMOTE)
+    assert run("recover") == 0
+    assert said().splitlines()[-1] == "the deploy of tiny 3.0 is undone: what is there of it is taken away"
+    assert run("recover") == 0
+    assert said() == "nothing was interrupted\n"
 
 
 # What they refuse
@@ -321,6 +381,19 @@ def test_an_apply_does_what_was_planned_and_then_there_is_nothing_to_do(
     assert (server.management.default_version("tiny"), server.registered()) == ("3.0", ["2.0", "3.0"])
     assert run("apply", str(models)) == 0
     assert said() == "nothing to do\n"
+
+
+def test_a_plan_begins_with_the_end_of_what_was_interrupted(
+    server: FakeServer, models: Path, run: Run, said: Said
+) -> None:
+    assert run("apply", str(models)) == 0
+    said()
+    server.journal.begin(Operation(kind="deploy", model="tiny", version="4.0", archive="tiny-4.0.mar"))
+    assert run("apply", str(models), "--plan") == 0
+    assert said() == (
+        "first, what was interrupted: the deploy of tiny 4.0 is undone: what is there of it is taken away\n"
+    )
+    assert server.journal.unfinished() is not None
 
 
 def test_a_file_that_wants_nonsense_is_refused_in_one_line(

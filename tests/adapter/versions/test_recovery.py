@@ -14,7 +14,6 @@ from tests.adapter.versions.fake_server import FakeServer, Lines
 ARCHIVE = "tiny-2.0.mar"
 SWITCHED = (Step.RECORD, Step.DRAIN, Step.RETIRE)  # TorchServe already has the new default
 BEFORE_THE_SWITCH = (None, Step.COPY, Step.VERIFY, Step.REGISTER, Step.LOAD, Step.WARM_UP, Step.PROBE)
-FROM_THE_SWITCH_ON = (Step.PROMOTE, *SWITCHED)
 EITHER = (True, False)
 
 
@@ -60,18 +59,20 @@ def cases(*groups: tuple[str, tuple[Step | None, ...], tuple[bool, ...], tuple[b
         # kind, last steps, registered, recorded, what becomes of 2.0
         ("deploy", BEFORE_THE_SWITCH, EITHER, (False,), "gone"),
         ("deploy", BEFORE_THE_SWITCH, EITHER, (True,), "as it was"),
-        ("deploy", FROM_THE_SWITCH_ON, (True,), EITHER, "the default"),
-        ("deploy", FROM_THE_SWITCH_ON, (False,), (True,), "as it was"),
-        ("deploy", FROM_THE_SWITCH_ON, (False,), (False,), "gone"),
-        ("promote", (None,), (True,), (True,), "as it was"),
-        ("promote", (Step.PROMOTE, Step.RECORD), (True,), (True,), "the default"),
+        ("deploy", (Step.PROMOTE,), EITHER, (False,), "gone"),
+        ("deploy", (Step.PROMOTE,), EITHER, (True,), "as it was"),
+        ("deploy", SWITCHED, (True,), EITHER, "the default"),
+        ("deploy", SWITCHED, (False,), (True,), "as it was"),
+        ("deploy", SWITCHED, (False,), (False,), "gone"),
+        ("promote", (None, Step.PROMOTE), (True,), (True,), "as it was"),
+        ("promote", (Step.RECORD,), (True,), (True,), "the default"),
         ("promote", (None, Step.PROMOTE, Step.RECORD), (False,), (True,), "as it was"),
-        ("rollback", (None,), (True,), (True,), "as it was"),
-        ("rollback", (Step.PROMOTE, Step.RECORD), (True,), (True,), "the default"),
+        ("rollback", (None, Step.PROMOTE), (True,), (True,), "as it was"),
+        ("rollback", (Step.RECORD,), (True,), (True,), "the default"),
         ("rollback", (None, Step.PROMOTE, Step.RECORD), (False,), (True,), "as it was"),
-        ("retire", (None,), EITHER, EITHER, "gone"),
-        ("scale", (None,), (True,), (True,), "unloaded"),
-        ("scale", (None,), (False,), (True,), "as it was"),
+        ("retire", (None,), (True,), (True,), "as it was"),
+        ("retire", (None,), (False,), EITHER, "gone"),
+        ("scale", (None,), EITHER, (True,), "as it was"),
     ),
 )
 def test_what_was_begun_has_an_end(
@@ -89,6 +90,7 @@ def test_what_was_begun_has_an_end(
     state = server.state
     recover(server, lines)
     assert lines[0] == f"a {kind} of tiny 2.0 was interrupted at {step or 'its begin'}"
+    assert lines[1].startswith(f"the {kind} of tiny 2.0 is ")
     assert server.journal.unfinished() is None
     assert default(server) == ("2.0" if outcome == "the default" else "1.0")
     match outcome:
@@ -101,9 +103,6 @@ def test_what_was_begun_has_an_end(
         case "as it was":
             assert (server.state, server.management.changes) == (state, [])
             assert ARCHIVE in server.stored()
-        case "unloaded":
-            assert server.management.models["tiny"]["2.0"] == []
-            assert server.state.models["tiny"].versions["2.0"].workers == 0
 
 
 @pytest.mark.parametrize("is_recorded", EITHER)
@@ -118,23 +117,31 @@ def test_what_was_deployed_beside_the_default_stays_if_it_was_recorded(
     assert server.journal.unfinished() is None
 
 
-def test_what_was_to_be_retired_after_a_deployment_goes(server: FakeServer, lines: Lines) -> None:
+def test_what_was_to_be_retired_after_a_deployment_stays(server: FakeServer, lines: Lines) -> None:
     operation = Operation(kind="deploy", model="tiny", version="2.0", archive=ARCHIVE, keep=0)
-    leave(server, operation, Step.RETIRE, is_registered=True, is_recorded=True)
+    leave(server, operation, Step.DRAIN, is_registered=True, is_recorded=True)
     recover(server, lines)
     assert default(server) == "2.0"
-    assert server.registered() == server.recorded() == ["2.0"]
-    assert server.stored() == [ARCHIVE]
-
-
-def test_a_retirement_that_still_cannot_be_had_is_given_up(server: FakeServer, lines: Lines) -> None:
-    operation = Operation(kind="retire", model="tiny", version="2.0", archive=ARCHIVE)
-    leave(server, operation, None, is_registered=True, is_recorded=True)
-    server.gateway.live["tiny", "2.0"] = [0.0]
-    recover(server, lines)
-    assert server.journal.unfinished() is None
     assert server.registered() == server.recorded() == ["1.0", "2.0"]
-    assert not server.gateway.is_held("tiny", "2.0")
+
+
+@pytest.mark.parametrize("workers", [0, 1], ids=["unloaded", "loaded"])
+def test_workers_that_are_what_was_asked_for_are_only_written_down(
+    server: FakeServer, lines: Lines, workers: int
+) -> None:
+    operation = Operation(kind="scale", model="tiny", version="2.0", workers=workers)
+    leave(server, operation, None, is_registered=True, is_recorded=True)
+    record_workers(server, 1 - workers)
+    server.management.scale("tiny", "2.0", workers)
+    recover(server, lines)
+    assert server.state.models["tiny"].versions["2.0"].workers == workers
+    assert server.management.changes == [("scale", "tiny", "2.0", workers)]
+
+
+def record_workers(server: FakeServer, workers: int) -> None:
+    known = server.state.models["tiny"]
+    scaled = known.versions["2.0"].model_copy(update={"workers": workers})
+    server.save(server.state.with_model("tiny", known.with_version("2.0", scaled)))
 
 
 def test_where_nothing_was_interrupted_nothing_is_said_or_done(server: FakeServer, lines: Lines) -> None:
@@ -144,8 +151,8 @@ def test_where_nothing_was_interrupted_nothing_is_said_or_done(server: FakeServe
 
 
 def test_a_recovery_is_over_before_the_next_change_begins(server: FakeServer, lines: Lines) -> None:
-    operation = Operation(kind="retire", model="tiny", version="2.0", archive=ARCHIVE)
-    leave(server, operation, None, is_registered=True, is_recorded=True)
+    operation = Operation(kind="deploy", model="tiny", version="2.0", archive=ARCHIVE)
+    leave(server, operation, Step.LOAD, is_registered=True, is_recorded=False)
     with changing(server, "rollback", lines):
         assert server.registered() == ["1.0"]
 
@@ -168,11 +175,10 @@ def test_a_version_that_cannot_be_loaded_again_stays_unloaded_and_blocks_nobody(
         is_registered=True,
         is_recorded=True,
     )
-    known = server.state.models["tiny"]
-    unloaded = known.versions["2.0"].model_copy(update={"workers": 0})
-    server.save(server.state.with_model("tiny", known.with_version("2.0", unloaded)))
-    server.management.scale("tiny", "2.0", 0)
+    record_workers(server, 0)
     server.management.starts_ready = False
+    server.management.scale("tiny", "2.0", 0)
+    server.management.scale("tiny", "2.0", 1)
     recover(server, lines)
     assert server.journal.unfinished() is None
     assert server.management.models["tiny"]["2.0"] == []

@@ -1,0 +1,56 @@
+"""The signals that end a command, and what they do not cut short."""
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from adapter.stop_signals import Stopped, postponed_stop, stop_signals
+
+pytestmark = pytest.mark.usefixtures("hears_all_signals")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_process_ends_with_128_and_the_signals_number(number: signal.Signals) -> None:
+    with pytest.raises(SystemExit) as exit_, stop_signals():
+        os.kill(os.getpid(), number)
+    assert exit_.value.code == 128 + number
+    assert str(exit_.value) == f"stopped by {number.name}"
+
+
+def stop_within(done: list[str], error: Exception | None = None) -> None:
+    with stop_signals():
+        with postponed_stop():
+            os.kill(os.getpid(), signal.SIGTERM)
+            done.append("all of it")
+            if error:
+                raise error
+        done.append("more")
+
+
+def test_what_must_not_be_cut_short_is_done_first() -> None:
+    done: list[str] = []
+    with pytest.raises(Stopped):
+        stop_within(done)
+    assert done == ["all of it"]
+
+
+def test_a_failure_in_it_does_not_hide_the_signal() -> None:
+    with pytest.raises(Stopped):
+        stop_within([], ValueError())
+
+
+def test_what_nothing_has_stopped_goes_on() -> None:
+    with stop_signals(), postponed_stop():
+        pass
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_no_callback_of_asyncio_swallows_it() -> None:
+    async def wait() -> None:
+        asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
+        await asyncio.Event().wait()
+
+    with pytest.raises(Stopped), stop_signals():
+        asyncio.run(wait())
