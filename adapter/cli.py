@@ -21,6 +21,7 @@ from adapter.archives.verification import VerificationError
 from adapter.archives.worker_environment import EnvironmentRefused
 from adapter.background_output import background_output, say
 from adapter.control.client import GatewayNotRunning
+from adapter.disk_space import DiskFull, is_full_disk
 from adapter.errors import TorchbridgeError
 from adapter.generation.rate_limit import RateLimitError
 from adapter.http.api_keys import ApiKeysError
@@ -61,7 +62,7 @@ _OPEN_TO_ALL = (
     "text generated, take all slots from others, and read /metrics. Set TORCHBRIDGE_API_KEYS, or listen on 127.0.0.1."
 )
 
-EXIT_BUSY = 5  # README, "The life of a version"
+EXIT_BUSY, EXIT_DISK_FULL = 5, 6  # README, "The life of a version"
 
 # Tracebacks with local variables could show keys.
 app = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True, add_completion=False)
@@ -225,7 +226,7 @@ def failures_in_one_line() -> Iterator[None]:
         yield
     except _EXPECTED as error:
         _complain(_reason(error), error)
-        sys.exit(EXIT_BUSY if isinstance(error, ServerBusy) else 1)
+        sys.exit(EXIT_BUSY if isinstance(error, ServerBusy) else EXIT_DISK_FULL if is_full_disk(error) else 1)
 
 
 def _complain(reason: str, error: BaseException) -> None:
@@ -241,6 +242,8 @@ def _reason(error: Exception) -> str:
             return "; ".join(f"TORCHBRIDGE_{detail['loc'][0]}".upper() + f": {detail['msg']}" for detail in details)
         case TorchbridgeError():
             return error.with_cause
+        case DiskFull():
+            return str(error)
         case OSError() if error.filename is not None and error.filename2 is None:
             return f"{error.filename}: {error.strerror}"
         case _:

@@ -1,5 +1,6 @@
-"""Compiles the decode steps of an unpacked archive: `python -m handlers.compile_model DIRECTORY COMPILED_STEPS`.
+"""Compiles the decode steps of an unpacked archive.
 
+`python -m handlers.compile_model DIRECTORY COMPILED_STEPS SCRATCH`
 Prints the directory that it wrote, or ends with status 1 and one line on standard error.
 """
 
@@ -18,8 +19,11 @@ from handlers.slot_cache import UnsupportedModelError
 from handlers.worker_engine import worker_engine
 
 
-def compile_model(directory: Path, compiled_steps: Path) -> Path:
-    """Does nothing where they are compiled already. Raises OSError, ValueError or RuntimeError, which says why not."""
+def compile_model(directory: Path, compiled_steps: Path, scratch: Path | None = None) -> Path:
+    """Does nothing where they are compiled already. Raises OSError, ValueError or RuntimeError, which says why not.
+
+    `scratch`: on the disk of `compiled_steps`, for what is not whole yet; whoever may kill this process empties it.
+    """
     target = directory_of_steps(compiled_steps, check_unpacked_files(directory))
     if target.exists():
         return target
@@ -28,7 +32,7 @@ def compile_model(directory: Path, compiled_steps: Path) -> Path:
         raise UnsupportedModelError(f"a step with quantization: {settings.quantization} cannot be compiled")
     loaded = load_model(directory / "model", settings)
     compiled_steps.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=compiled_steps) as temporary:
+    with tempfile.TemporaryDirectory(dir=scratch or compiled_steps) as temporary:
         written = Path(temporary) / "steps"
         written.mkdir()
         slots = settings.slots + settings.prefix_slots
@@ -49,9 +53,9 @@ def _check(steps: CompiledSteps, loaded: LoadedModel, settings: HandlerSettings)
         raise UnsupportedModelError(f"its compiled steps fail their check: {error}") from error
 
 
-def main(directory: str, compiled_steps: str) -> None:
+def main(directory: str, compiled_steps: str, scratch: str) -> None:
     with one_line_for(OSError, ValueError, RuntimeError):
-        target = compile_model(Path(directory), Path(compiled_steps))
+        target = compile_model(Path(directory), Path(compiled_steps), Path(scratch))
     sys.stdout.write(f"{target}\n")
 
 

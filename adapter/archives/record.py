@@ -69,6 +69,11 @@ class ArchiveRecord(_Part):
         return canonical_json(self.model_dump(exclude={"contract"} if self.contract == 1 else None))
 
     @property
+    def unpacked_size(self) -> int:
+        """In bytes, of all but the record itself."""
+        return sum(file.size for file in self.files.values())
+
+    @property
     def file_name(self) -> str:
         return archive_file_name(self.name, self.version)
 

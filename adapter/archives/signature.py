@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from adapter.archives.dsse import authenticated, envelope
 from adapter.archives.signing_keys import fingerprint
+from adapter.disk_space import full_disk_in_words
 
 
 class SignatureError(ValueError):
@@ -37,7 +38,8 @@ def sign_file(file: Path, key: ec.EllipticCurvePrivateKey) -> Path:
         "dsseEnvelope": envelope(payload, key),
     }
     path = signature_path(file)
-    path.write_text(json.dumps(bundle, indent=2) + "\n", encoding="utf-8")
+    with full_disk_in_words(path.name, path.parent):
+        path.write_text(json.dumps(bundle, indent=2) + "\n", encoding="utf-8")
     return path
 
 

@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from adapter.disk_space import full_disk_in_words
+
 
 class SigningKeyError(ValueError):
     """The file is not a key that can be used here, and the message says why."""
@@ -65,6 +67,11 @@ def public_pem(key: ec.EllipticCurvePublicKey) -> bytes:
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
+    with full_disk_in_words(path.name, path.parent):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+        except BaseException:
+            path.unlink()  # half a key is none, and its name would be taken
+            raise

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from adapter.archives.record import FileRecord
+from adapter.disk_space import expect_space, full_disk_in_words
 
 Source: TypeAlias = bytes | Path
 
@@ -39,7 +40,18 @@ def record_of(source: Source, advance: Callable[[int], object] = lambda _: None)
 def write_zip(
     path: Path, sources: Mapping[str, Source], records: Mapping[str, FileRecord], advance: Callable[[int], object]
 ) -> None:
-    """Writes to a temporary file first: an archive is whole or absent. Raises SourceChanged where a record is wrong."""
+    """Writes to a temporary file first: an archive is whole or absent.
+
+    Raises SourceChanged where a record is wrong, DiskFull where there is no space.
+    """
+    expect_space(path.name, (path.parent, sum(size_of(source) for source in sources.values())))
+    with full_disk_in_words(path.name, path.parent):
+        _write_zip(path, sources, records, advance)
+
+
+def _write_zip(
+    path: Path, sources: Mapping[str, Source], records: Mapping[str, FileRecord], advance: Callable[[int], object]
+) -> None:
     descriptor, temporary_name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(temporary_name)
     try:

@@ -114,6 +114,7 @@ def remove(server: RunningServer, model: str, version: str, archive: str, timeou
 def withdraw(server: RunningServer, model: str, version: str, archive: str) -> None:
     """Takes away what never became the default, as if it had not been there."""
     server.store.clear_staging()
+    server.files.clear_unpacking()
     try:
         unregister(server, model, version)
     finally:

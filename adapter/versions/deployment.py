@@ -10,6 +10,8 @@ from typing import TypeAlias
 from adapter.archives.archive_reader import read_probes
 from adapter.archives.record import ArchiveRecord
 from adapter.archives.verification import verify_archive
+from adapter.disk_space import expect_space
+from adapter.errors import UpstreamProtocol
 from adapter.settings import LOAD_TIMEOUT
 from adapter.stop_signals import postponed_stop
 from adapter.torchserve.inference_client import InferenceClient
@@ -32,6 +34,8 @@ from adapter.versions.required_key import required_key
 from adapter.versions.running_server import RunningServer
 from adapter.versions.settling import under_way
 from adapter.versions.verified_copies import expect_verified
+
+_LOG_BYTES = 2**20  # of a version's start, and of the journal
 
 Begin: TypeAlias = Callable[[Step], None]
 
@@ -83,8 +87,9 @@ def deploy(server: RunningServer, source: Path, options: DeploymentOptions, repo
                 _promote(server, operation, step, report, options.drain_timeout)
             _retire_surplus(server, operation, report, options.drain_timeout)
         return record
+    _expect_space(server, record, source.stat().st_size)
     with under_way(server, operation) as step:
-        _bring_up(server, operation, step, source, options=options, report=report)
+        _bring_up(server, operation, step, source, record=record, options=options, report=report)
         if operation.promotes:
             _promote(server, operation, step, report, options.drain_timeout)
         else:
@@ -118,6 +123,7 @@ def _bring_up(
     step: Begin,
     source: Path,
     *,
+    record: ArchiveRecord,
     options: DeploymentOptions,
     report: Report,
 ) -> None:
@@ -136,7 +142,7 @@ def _bring_up(
     report(f"registering {archive}")
     log = server.log_of(model, version)
     with postponed_stop():  # who goes away now cannot take away what TorchServe unpacks and registers all the same
-        server.management.register(archive)
+        _register(server, archive, record)
     step(Step.LOAD)
     report(f"loading {model} {version}")
     wait_until_ready(server.management, model, version, log, timeout=options.load_timeout, limit="--load-timeout")
@@ -146,6 +152,24 @@ def _bring_up(
     step(Step.PROBE)
     report(f"comparing {len(probes.probes)} answers with those recorded when it was packed")
     asyncio.run(_ask(server, lambda inference: probe(inference, model, version, probes)))
+
+
+def _expect_space(server: RunningServer, record: ArchiveRecord, archive_size: int) -> None:
+    expect_space(
+        f"{record.name} {record.version}",
+        (server.files.run_directory, _LOG_BYTES),
+        (server.files.store, archive_size),
+        (server.files.unpacked, record.unpacked_size),
+    )
+
+
+def _register(server: RunningServer, archive: str, record: ArchiveRecord) -> None:
+    """Raises DiskFull where TorchServe has no space to unpack it: it says only that it "failed to save" the model."""
+    try:
+        server.management.register(archive)
+    except UpstreamProtocol:
+        expect_space(f"{record.name} {record.version}", (server.files.unpacked, record.unpacked_size))
+        raise
 
 
 def _refuse_other_content(server: RunningServer, record: ArchiveRecord) -> None:

@@ -4,9 +4,16 @@ import os
 import tempfile
 from pathlib import Path
 
+from adapter.disk_space import full_disk_in_words
+
 
 def write_durably(path: Path, content: bytes) -> None:
-    """The whole content or, whatever happens, the one of before."""
+    """The whole content or, whatever happens, the one of before. Raises OSError; DiskFull where there is no space."""
+    with full_disk_in_words(path.name, path.parent):
+        _write_durably(path, content)
+
+
+def _write_durably(path: Path, content: bytes) -> None:
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:

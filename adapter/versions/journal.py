@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from adapter.archives.record import archive_file_name
+from adapter.disk_space import full_disk_in_words
 from adapter.versions.durable import sync_directory
 from adapter.versions.server_state import VersionState
 
@@ -113,7 +114,7 @@ class Journal:
 
     def _write(self, line: _Line) -> None:
         is_new = not self._path.exists()
-        with self._path.open("ab+") as file:
+        with full_disk_in_words("the journal", self._path.parent), self._path.open("ab+") as file:
             file.seek(-1 if file.tell() else 0, os.SEEK_END)
             torn = file.read(1) not in {b"\n", b""}
             file.write(b"\n" * torn + line.model_dump_json(exclude_none=True).encode() + b"\n")

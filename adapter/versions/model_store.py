@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from adapter.archives.signature import signature_path
+from adapter.disk_space import expect_space, full_disk_in_words
 from adapter.versions.durable import sync_directory
 
 _STAGING = ".incoming"
@@ -18,14 +19,23 @@ class ModelStore:
         return self.directory / archive
 
     def stage(self, source: Path, name: str) -> Path:
-        """A copy of the archive, and of its signature where it has one, which is not in the store yet."""
+        """A copy of the archive, and of its signature where it has one, which is not in the store yet.
+
+        Raises OSError; DiskFull where there is no space for it, and nothing is left then.
+        """
         self.clear_staging()
         staging = self.directory / _STAGING
-        staging.mkdir(parents=True)
         staged = staging / name
-        _copy(source, staged)
-        if signature_path(source).exists():
-            _copy(signature_path(source), signature_path(staged))
+        try:
+            with full_disk_in_words(name, self.directory):
+                staging.mkdir(parents=True)
+                expect_space(name, (self.directory, source.stat().st_size))
+                _copy(source, staged)
+                if signature_path(source).exists():
+                    _copy(signature_path(source), signature_path(staged))
+        except BaseException:
+            self.clear_staging()
+            raise
         return staged
 
     def install(self, staged: Path) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,16 @@ class ServerFiles:
     @property
     def lock(self) -> Path:
         return self.run_directory / "versions.lock"
+
+    @property
+    def unpacked(self) -> Path:
+        """Where TorchServe unpacks archives (RunDirectory.environment)."""
+        return self.run_directory / "tmp"
+
+    def clear_unpacking(self) -> None:
+        """What TorchServe has left half unpacked, as on a full disk (ZipUtils.java, unzip). Hold the lock."""
+        for directory in self.unpacked.glob("models*.download"):
+            shutil.rmtree(directory, ignore_errors=True)
 
     @property
     def public_key(self) -> Path:

@@ -183,22 +183,24 @@ def under_way(server: RunningServer, operation: Operation) -> Iterator[Callable[
     begun without a gateway: to whom it could not be said it could not be undone.
     """
     server.gateway.traffic()
+    is_begun = False
     try:
         server.journal.begin(operation)
+        is_begun = True
         yield partial(server.journal.step, operation)
         server.journal.end(operation, "done")
     except BaseException as error:
         with postponed_stop():
-            error.add_note(_settle_after_failure(server, operation))
+            error.add_note(_settle_after_failure(server, operation, is_begun=is_begun))
         raise
 
 
-def _settle_after_failure(server: RunningServer, operation: Operation) -> str:
+def _settle_after_failure(server: RunningServer, operation: Operation, *, is_begun: bool) -> str:
     what = f"the {operation.kind} of {operation.model} {operation.version}"
     try:
         unfinished = server.journal.unfinished()
         if unfinished is None or unfinished.operation.id != operation.id:
-            return f"{what} was not begun"
+            return f"{what} is done" if is_begun else f"{what} was not begun"
         return settle(server, unfinished)
     except Exception as error:  # noqa: BLE001 - it must not take the place of why the change failed
         return f"{what} has no end yet ({error}): torchbridge status shows it, and the next command ends it"

@@ -13,7 +13,7 @@ from typing import TextIO
 import httpx
 import pytest
 
-from adapter.background_output import BackgroundStream
+from adapter.background_output import BackgroundStream, say
 from tests.adapter.full_pipe import fill, full_pipe, read_all
 from tests.adapter.gateway_calls import BODY, events_of
 from tests.waiting import PATIENCE, wait_until
@@ -117,3 +117,14 @@ def test_serve_ends_although_nobody_reads_its_output(is_failure: bool, tmp_path:
         serve.wait()
         os.close(reader)
         os.close(writer)
+
+
+def test_a_reader_that_is_gone_is_no_failure_of_who_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w", encoding="utf-8") as stream:  # which writes what it still holds at its end
+        with pytest.raises(BrokenPipeError):
+            os.write(writer, b".")
+        monkeypatch.setattr(sys, "stdout", stream)
+        say("nobody hears this")
+        say("nor this")

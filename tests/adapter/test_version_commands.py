@@ -3,11 +3,13 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from adapter import cli, version_commands
+from adapter import cli, disk_space, version_commands
 from adapter.control.client import ControlClient
+from adapter.errors import UpstreamProtocol
 from adapter.versions import deployment
 from adapter.versions.canary import Verdict
 from adapter.versions.journal import Operation, Step
@@ -243,6 +245,31 @@ def test_a_damaged_file_of_a_version_that_is_loaded_already_is_a_refusal(
     assert "its content has changed" in refusal
     assert "already deployed" not in output
     assert (server.state.models["tiny"].default, server.management.changes) == ("2.0", [])
+
+
+def test_a_version_for_which_there_is_no_space_is_a_refusal_with_an_exit_code_of_its_own(
+    server: FakeServer, tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk_space.shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000))
+    assert run("deploy", str(make_archive(tmp_path / "release", "3.0"))) == 6
+    expect_refusal(capsys, f"tiny 3.0 needs 1.6 MB in {server.files.run_directory}, 1.0 MB are free.")
+    assert (server.management.changes, server.journal.unfinished()) == ([], None)
+
+
+def test_torchserve_without_space_to_unpack_is_the_same_refusal(
+    server: FakeServer, tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = server.files.unpacked / "models123.download"
+
+    def register(_: str) -> None:
+        half.mkdir(parents=True)
+        monkeypatch.setattr(disk_space.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+        raise UpstreamProtocol("Failed to save model")
+
+    monkeypatch.setattr(server.management, "register", register)
+    assert run("deploy", str(make_archive(tmp_path / "release", "3.0"))) == 6
+    assert f" in {server.files.unpacked}, 0 bytes are free." in capsys.readouterr().err
+    assert not half.exists()
 
 
 def test_a_worker_that_is_not_ready_is_a_refusal(

@@ -12,7 +12,7 @@ HANDLERS = sorted((ROOT / "handlers").glob("*.py"))
 # Lowest first: a module or package of one layer imports from lower layers only.
 LAYERS = (
     {"handler_section", "probes", "schema", "strict_yaml"},
-    {"background_output", "call", "error_table", "errors", "event_stream", "file_descriptors", "settings"}
+    {"background_output", "call", "disk_space", "error_table", "errors", "event_stream", "file_descriptors", "settings"}
     | {"retry_after", "stop_signals", "worker_contract"},
     {"archives", "gateway_answer", "installed_versions", "invalid_fields"},
     {"client", "torchserve"},

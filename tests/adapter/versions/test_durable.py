@@ -28,7 +28,7 @@ def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(
     path = tmp_path / "versions.json"
     path.write_bytes(b"before")
     monkeypatch.setattr(*((durable.os, "fsync") if step == "fsync" else (Path, "replace")), fail)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match="needs more space"):
         write_durably(path, b"after")
     monkeypatch.undo()
     assert path.read_bytes() == b"before"

@@ -98,7 +98,7 @@ def test_a_copy_that_fails_midway_leaves_nothing_in_the_store(
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("adapter.versions.model_store.shutil.copyfile", fail_midway)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match="needs more space"):
         store.stage(source, NAME)
     assert held(store) == {}
     assert list(store.directory.glob("*.mar*")) == []

@@ -1,7 +1,9 @@
-"""`python -m tests.end_to_end.versions.killed_command POINT ARGUMENT…` runs `torchbridge ARGUMENT…` until it comes to
-the point of this name, and is then killed by SIGKILL. `none` for a point runs it to its end and prints all points.
+"""`python -m tests.end_to_end.versions.killed_command FAULT POINT ARGUMENT…` runs `torchbridge ARGUMENT…`.
 
-A point lies before and after each thing that a command does to a file, to TorchServe or to the gateway.
+The fault comes when it has come to the point of this name. `none` for a point runs it to its end and prints all points.
+
+A point lies before and after each thing that a command does to a file, to TorchServe or to the gateway. Each fault is
+shown to be there before the command goes on.
 """
 
 import os
@@ -9,7 +11,10 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from adapter import cli
 from adapter.control.client import ControlClient
@@ -17,6 +22,7 @@ from adapter.torchserve.management_client import ManagementClient
 from adapter.versions.journal import Journal
 from adapter.versions.model_store import ModelStore
 from adapter.versions.server_state import ServerState
+from tests.full_disk import fill
 
 WATCHED: list[tuple[type, str]] = [
     (Journal, "_write"),
@@ -34,10 +40,41 @@ WATCHED: list[tuple[type, str]] = [
 ]
 
 
+_STDOUT, _STDERR = 1, 2
+
+
+class ClosedPipe:
+    """The standard output is a pipe, whose reader goes away."""
+
+    def __init__(self) -> None:
+        self._reader, writer = os.pipe()
+        os.dup2(writer, _STDOUT)
+        os.close(writer)
+
+    def __call__(self) -> None:
+        os.close(self._reader)
+        with pytest.raises(BrokenPipeError):
+            os.write(_STDOUT, b"x")
+
+
+def send(number: signal.Signals) -> Callable[[], None]:
+    return lambda: os.kill(os.getpid(), number)
+
+
+FAULTS: dict[str, Callable[[], Callable[[], object]]] = {
+    "SIGKILL": lambda: send(signal.SIGKILL),
+    "SIGTERM": lambda: send(signal.SIGTERM),
+    "SIGHUP": lambda: send(signal.SIGHUP),
+    "closed pipe": ClosedPipe,
+    "full disk": lambda: lambda: fill(Path(sys.argv[sys.argv.index("--run-directory") + 1]).parent),
+}
+
+
 class Points:
-    def __init__(self, last: str) -> None:
+    def __init__(self, last: str, fault: Callable[[], object]) -> None:
         self.last = last
         self.passed: list[str] = []
+        self._fault = fault
         self._counts: Counter[str] = Counter()
 
     def watch(self, kind: type, name: str) -> None:
@@ -57,18 +94,20 @@ class Points:
     def _pass(self, point: str) -> None:
         self.passed.append(point)
         if point == self.last:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.write(_STDERR, f"here is {point}\n".encode())  # at once: there may be no later
+            self._fault()
 
 
-def main(last: str, *arguments: str) -> None:
-    points = Points(last)
+def main(fault: str, last: str, *arguments: str) -> None:
+    sys.argv = ["torchbridge", *arguments]
+    points = Points(last, FAULTS[fault]())
     for kind, name in WATCHED:
         points.watch(kind, name)
-    sys.argv = ["torchbridge", *arguments]
     try:
         cli.main()
     finally:
-        print("\n".join(f"point {each}" for each in points.passed))  # noqa: T201
+        if last == "none":
+            print("\n".join(f"point {each}" for each in points.passed))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,24 +1,35 @@
-"""A command that is killed wherever it may be: the next one leaves the server in one state or the other."""
+"""A command that is cut short wherever it may be: what it was at is done, undone, or shown as open.
+
+By SIGKILL, SIGTERM, SIGHUP and a disk that is full from there on. A reader of its output that goes away is no cut.
+"""
 
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 
 from adapter.archives.archive import PROJECT
-from adapter.versions.lifecycle import retire, rollback
+from adapter.versions.lifecycle import promote, retire, scale
 from adapter.versions.recovery import changing
+from adapter.versions.status import server_status
 from tests.end_to_end.versions.conftest import Site, running_site
 from tests.end_to_end.versions.constant_load import ConstantLoad, constant_load
+from tests.end_to_end.versions.light_archives import LightArchives
+from tests.full_disk import small_disk
 
 pytestmark = pytest.mark.torchserve
 
-# All of them take 10 minutes (make soak); these are the ones between which a different thing has been done.
-BEFORE_ALL, BEFORE_A_STEP = "before-Journal._write-1", "before-Journal._write-2"
+# All of them take an hour (make soak). Without, a deployment meets each fault once, and each other command one of them.
 EVERY_POINT = "TORCHBRIDGE_TEST_EVERY_POINT" in os.environ
+FAULTS = ("SIGKILL", "full disk", "SIGTERM", "closed pipe", "SIGHUP")
+
+DISK_BYTES = 96 * 2**20
+SIGNALS = {"SIGKILL": -signal.SIGKILL, "SIGTERM": 128 + signal.SIGTERM, "SIGHUP": 128 + signal.SIGHUP}
+EXIT_DISK_FULL = 6
 
 
 @pytest.fixture(scope="module")
@@ -27,38 +38,107 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield running
 
 
-def run(site: Site, point: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.end_to_end.versions.killed_command", point, *arguments]
+@dataclass(frozen=True)
+class Command:
+    """One that is cut short. `versions` are deployed before it, beside 1.0; the `default` is one of them or 1.0."""
+
+    name: str
+    arguments: tuple[str, ...]
+    versions: tuple[str, ...] = ("2.0",)
+    default: str = "1.0"
+    default_after: str = "1.0"
+
+
+COMMANDS = (
+    Command("deploy", ("deploy", "ARCHIVE", "--key", "KEY"), versions=(), default_after="2.0"),
+    Command("deploy beside", ("deploy", "ARCHIVE", "--key", "KEY", "--no-promote"), versions=()),
+    Command("promote", ("promote", "2.0"), default_after="2.0"),
+    Command("rollback", ("rollback",), default="2.0"),
+    Command("retire", ("retire", "2.0")),
+    Command("scale", ("scale", "2.0", "--workers", "0")),
+)
+
+
+def cases(*faults: str) -> list[object]:
+    """Each command with each of these faults, or only those that are for every day."""
+    return [
+        pytest.param(command, fault, id=f"{command.name}, {fault}")
+        for number, command in enumerate(COMMANDS)
+        for fault in faults
+        if EVERY_POINT or number == 0 or FAULTS[number - 1] == fault
+    ]
+
+
+def run(site: Site, fault: str, point: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    names = {"ARCHIVE": str(site.archives.directory / "light-2.0" / "light-2.0.mar")}
+    names["KEY"] = str(site.archives.public_key)
+    command = [sys.executable, "-m", "tests.end_to_end.versions.killed_command", fault, point]
+    command += [names.get(each, each) for each in arguments]
     command += ["--run-directory", str(site.run_directory)]
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=300, check=False)
 
 
-def points_of(done: subprocess.CompletedProcess[str]) -> list[str]:
+def points_of(site: Site, command: Command, fault: str) -> list[str]:
+    done = run(site, "SIGKILL", "none", *command.arguments)
     assert done.returncode == 0, done.stderr
     points = [line.removeprefix("point ") for line in done.stdout.splitlines() if line.startswith("point ")]
-    assert points
+    assert len(points) >= 8
     if EVERY_POINT:
         return points
-    # Between "after" one and "before" the next nothing lasting is done: killed there, it is all the same.
-    return [point for point in points if point.startswith("after")]
+    # Between "after" one and "before" the next nothing lasting is done: cut short there, it is all the same.
+    lasting = [point for point in points if point.startswith("after")]
+    return [lasting[FAULTS.index(fault) * len(lasting) // len(FAULTS)]]
 
 
-def back_to_the_first(site: Site) -> None:
+def prepare(site: Site, command: Command) -> None:
+    """As it was before the command."""
     with changing(site.server, "back", print):
-        if site.default_version() != "1.0":
-            rollback(site.server, "light", "1.0")
-        for version in site.registered():
-            if version != "1.0":
+        state = site.server.state.models["light"]
+        if state.default != "1.0":
+            promote(site.server, "light", "1.0")
+        for version, deployed in state.versions.items():
+            if version not in {"1.0", *command.versions}:
                 retire(site.server, "light", version, 60)
+            elif not deployed.workers:
+                scale(site.server, "light", version, 1, timeout=60, report=print)
+    for version in command.versions:
+        if version not in site.registered():
+            site.deploy(version, promotes=False)
+    with changing(site.server, "forth", print):
+        if command.default != "1.0":
+            promote(site.server, "light", command.default)
 
 
-def expect_only(site: Site, *versions: str, default: str) -> None:
+def seen(site: Site) -> tuple[object, ...]:
+    """What all who know something of the versions say; they have to agree."""
     state = site.server.state.models["light"]
+    default = site.default_version()
+    assert (state.default, site.server.gateway.traffic().default_version("light")) == (default, default)
+    assert site.registered() == sorted(state.versions)
+    archives = [name for name in site.stored() if name.endswith(".mar")]
+    assert archives == sorted(f"light-{each}.mar" for each in state.versions)
+    return default, {version: deployed.workers for version, deployed in sorted(state.versions.items())}
+
+
+def opened(site: Site) -> list[str]:
+    """The changes that `status` shows as open."""
+    return [each.version for each in server_status(site.server) if each.open_change is not None]
+
+
+def expect_done_undone_or_open(site: Site, ends: list[tuple[object, ...]], fault: str) -> None:
+    """And that a command which has nothing to do with it does not finish it."""
+    default = site.default_version()
+    if not opened(site):
+        assert site.server.journal.unfinished() is None
+        assert seen(site) in ends
+    else:
+        assert fault in {"SIGKILL", "full disk"}
+    (site.run_directory.parent / "filler").unlink(missing_ok=True)
+    with changing(site.server, "something else", print):
+        scale(site.server, "light", "1.0", 1, timeout=60, report=print)
+    assert site.default_version() == default
     assert site.server.journal.unfinished() is None
-    assert (site.default_version(), state.default) == (default, default)
-    assert site.registered() == sorted(state.versions) == sorted(versions)
-    assert [name for name in site.stored() if name.endswith(".mar")] == sorted(f"light-{each}.mar" for each in versions)
-    assert site.server.gateway.traffic().default_version("light") == default
+    assert seen(site) in ends
 
 
 def expect_that_nobody_noticed(load: ConstantLoad) -> None:
@@ -66,60 +146,78 @@ def expect_that_nobody_noticed(load: ConstantLoad) -> None:
     assert load.failures == []
 
 
-def test_a_deployment_that_is_killed_is_completed_by_the_same_command(site: Site) -> None:
-    archive = site.archives.make("2.0")
-    command = ("deploy", str(archive), "--key", str(site.archives.public_key))
-    points = points_of(run(site, "none", *command))
-    assert len(points) >= 15
+def cut_short_everywhere(site: Site, command: Command, fault: str, codes: set[int]) -> None:
+    site.archives.make("2.0")
+    prepare(site, command)
+    before = seen(site)
+    points = points_of(site, command, fault)
+    after = seen(site)
+    assert after[0] == command.default_after
     with constant_load(site.url) as load:
         for point in points:
-            back_to_the_first(site)
-            assert run(site, point, *command).returncode == -signal.SIGKILL, point
-            again = run(site, "none", *command)
-            assert again.returncode == 0, (point, again.stderr)
-            expect_only(site, "1.0", "2.0", default="2.0")
-            expect_that_nobody_noticed(load)
-    back_to_the_first(site)
-
-
-def test_a_deployment_that_is_killed_before_the_switch_is_undone_by_any_other_command(site: Site) -> None:
-    archive = site.archives.make("2.0")
-    command = ("deploy", str(archive), "--key", str(site.archives.public_key))
-    for point in ("after-ModelStore.stage-1", "after-ModelStore.install-1", "after-ManagementClient.register-1"):
-        assert run(site, point, *command).returncode == -signal.SIGKILL, point
-        assert run(site, "none", "scale", "1.0", "--workers", "1").returncode == 0
-        expect_only(site, "1.0", default="1.0")
-
-
-def test_a_retirement_that_is_killed_is_completed(site: Site) -> None:
-    site.deploy("2.0", promotes=False)
-    points = points_of(run(site, "none", "retire", "2.0"))
-    with constant_load(site.url) as load:
-        for point in points:
-            site.deploy("2.0", promotes=False)
-            assert run(site, point, "retire", "2.0").returncode == -signal.SIGKILL, point
-            with changing(site.server, "recovery", print):
-                expect_only(site, *(("1.0", "2.0") if point == BEFORE_ALL else ("1.0",)), default="1.0")
+            prepare(site, command)
+            cut = run(site, fault, point, *command.arguments)
+            assert f"here is {point}\n" in cut.stderr
+            assert cut.returncode in codes, (point, cut.returncode, cut.stderr)
+            if fault == "closed pipe":
+                assert seen(site) == after, point
+            expect_done_undone_or_open(site, [before, after], fault)
             expect_that_nobody_noticed(load)
 
 
-def test_a_rollback_that_is_killed_is_completed(site: Site) -> None:
-    site.deploy("2.0")
-    points = points_of(run(site, "none", "rollback"))
-    for point in points:
-        with changing(site.server, "forth", print):
-            rollback(site.server, "light", "2.0") if site.default_version() != "2.0" else None
-        assert run(site, point, "rollback").returncode == -signal.SIGKILL, point
-        with changing(site.server, "recovery", print):
-            default = site.default_version()
-            expect_only(site, "1.0", "2.0", default=default)
-        # That it was begun is all that is known: nothing was to be switched yet.
-        assert default == ("2.0" if point in {BEFORE_ALL, "after-Journal._write-1", BEFORE_A_STEP} else "1.0")
-    back_to_the_first(site)
+@pytest.mark.parametrize(("command", "fault"), cases("SIGKILL", "SIGTERM", "SIGHUP"))
+def test_a_signal_leaves_nothing_half_done(site: Site, command: Command, fault: str) -> None:
+    cut_short_everywhere(site, command, fault, {SIGNALS[fault]})
+
+
+@pytest.mark.parametrize(("command", "fault"), cases("closed pipe"))
+def test_a_reader_that_goes_away_changes_nothing(site: Site, command: Command, fault: str) -> None:
+    cut_short_everywhere(site, command, fault, {0})
+
+
+@pytest.mark.parametrize(("command", "fault"), cases("full disk"))
+def test_a_disk_that_fills_leaves_nothing_half_done(full_site: Site, command: Command, fault: str) -> None:
+    cut_short_everywhere(full_site, command, fault, {0, EXIT_DISK_FULL})
+
+
+@pytest.fixture(scope="module")
+def full_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Its run directory lies on a disk of its own, and its archives on another one."""
+    directory = tmp_path_factory.mktemp("full")
+    with (
+        small_disk(directory / "disk", DISK_BYTES) as disk,
+        running_site(disk, archives=LightArchives(directory)) as running,
+    ):
+        yield running
+
+
+def test_the_same_deployment_again_ends_with_the_new_default(site: Site) -> None:
+    command = COMMANDS[0]
+    site.archives.make("2.0")
+    for fault, code in SIGNALS.items():
+        prepare(site, command)
+        cut = run(site, fault, "after-ManagementClient.register-1", *command.arguments)
+        assert cut.returncode == code, cut.stderr
+        again = run(site, "SIGKILL", "none", *command.arguments)
+        assert again.returncode == 0, again.stderr
+        assert seen(site) == ("2.0", {"1.0": 1, "2.0": 1})
+
+
+@pytest.mark.parametrize("fault", ["SIGTERM", "SIGHUP"])
+def test_what_a_signal_has_stopped_says_what_became_of_it(site: Site, fault: str) -> None:
+    command = COMMANDS[0]
+    site.archives.make("2.0")
+    prepare(site, command)
+    stopped = run(site, fault, "after-ManagementClient.register-1", *command.arguments)
+    assert stopped.returncode == SIGNALS[fault]
+    assert stopped.stderr.splitlines()[1:] == [
+        f"torchbridge: stopped by {fault}",
+        "torchbridge: the deploy of light 2.0 is undone: what is there of it is taken away",
+    ]
 
 
 def test_two_at_once_are_refused_and_the_message_says_who_is_there(site: Site) -> None:
     with site.server.locked("deploy light 9"):
-        done = run(site, "none", "rollback")
+        done = run(site, "SIGKILL", "none", "rollback")
     assert done.returncode == 5
     assert "Another command is changing this server: deploy light 9 (process " in done.stderr
