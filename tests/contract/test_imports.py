@@ -23,6 +23,7 @@ LAYERS = (
     {"gateway_server", "openapi", "version_commands"},
     {"serve"},
     {"cli"},
+    {"entry_point"},
 )
 LAYER = {part: height for height, parts in enumerate(LAYERS) for part in parts}
 

@@ -69,7 +69,7 @@ def cases(*faults: str) -> list[object]:
     ]
 
 
-def run(site: Site, fault: str, point: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(site: Site, point: str, *arguments: str, fault: str = "SIGKILL") -> subprocess.CompletedProcess[str]:
     names = {"ARCHIVE": str(site.archives.directory / "light-2.0" / "light-2.0.mar")}
     names["KEY"] = str(site.archives.public_key)
     command = [sys.executable, "-m", "tests.end_to_end.versions.killed_command", fault, point]
@@ -79,7 +79,7 @@ def run(site: Site, fault: str, point: str, *arguments: str) -> subprocess.Compl
 
 
 def points_of(site: Site, command: Command, fault: str) -> list[str]:
-    done = run(site, "SIGKILL", "none", *command.arguments)
+    done = run(site, "none", *command.arguments)
     assert done.returncode == 0, done.stderr
     points = [line.removeprefix("point ") for line in done.stdout.splitlines() if line.startswith("point ")]
     assert len(points) >= 8
@@ -156,7 +156,7 @@ def cut_short_everywhere(site: Site, command: Command, fault: str, codes: set[in
     with constant_load(site.url) as load:
         for point in points:
             prepare(site, command)
-            cut = run(site, fault, point, *command.arguments)
+            cut = run(site, point, *command.arguments, fault=fault)
             assert f"here is {point}\n" in cut.stderr
             assert cut.returncode in codes, (point, cut.returncode, cut.stderr)
             if fault == "closed pipe":
@@ -196,9 +196,9 @@ def test_the_same_deployment_again_ends_with_the_new_default(site: Site) -> None
     site.archives.make("2.0")
     for fault, code in SIGNALS.items():
         prepare(site, command)
-        cut = run(site, fault, "after-ManagementClient.register-1", *command.arguments)
+        cut = run(site, "after-ManagementClient.register-1", *command.arguments, fault=fault)
         assert cut.returncode == code, cut.stderr
-        again = run(site, "SIGKILL", "none", *command.arguments)
+        again = run(site, "none", *command.arguments)
         assert again.returncode == 0, again.stderr
         assert seen(site) == ("2.0", {"1.0": 1, "2.0": 1})
 
@@ -208,7 +208,7 @@ def test_what_a_signal_has_stopped_says_what_became_of_it(site: Site, fault: str
     command = COMMANDS[0]
     site.archives.make("2.0")
     prepare(site, command)
-    stopped = run(site, fault, "after-ManagementClient.register-1", *command.arguments)
+    stopped = run(site, "after-ManagementClient.register-1", *command.arguments, fault=fault)
     assert stopped.returncode == SIGNALS[fault]
     assert stopped.stderr.splitlines()[1:] == [
         f"torchbridge: stopped by {fault}",
@@ -218,6 +218,6 @@ def test_what_a_signal_has_stopped_says_what_became_of_it(site: Site, fault: str
 
 def test_two_at_once_are_refused_and_the_message_says_who_is_there(site: Site) -> None:
     with site.server.locked("deploy light 9"):
-        done = run(site, "SIGKILL", "none", "rollback")
+        done = run(site, "none", "rollback")
     assert done.returncode == 5
     assert "Another command is changing this server: deploy light 9 (process " in done.stderr
