@@ -180,6 +180,18 @@ def test_a_disk_that_fills_leaves_nothing_half_done(full_site: Site, command: Co
     cut_short_everywhere(full_site, command, fault, {0, EXIT_DISK_FULL})
 
 
+def test_an_archive_that_only_torchserve_has_no_space_for_is_said_in_words_and_leaves_nothing(full_site: Site) -> None:
+    command = COMMANDS[0]
+    full_site.archives.make("2.0")
+    prepare(full_site, command)
+    before = seen(full_site)
+    refused = run(full_site, "before-ManagementClient.register-1", *command.arguments, fault="full disk")
+    assert refused.returncode == EXIT_DISK_FULL, refused.stderr
+    assert "torchbridge: light 2.0 needs " in refused.stderr
+    assert (seen(full_site), full_site.server.journal.unfinished()) == (before, None)
+    assert list(full_site.server.files.unpacked.glob("models*.download")) == []
+
+
 @pytest.fixture(scope="module")
 def full_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Its run directory lies on a disk of its own, and its archives on another one."""
