@@ -128,7 +128,7 @@ def serve(
         with (
             background_output(),
             failures_in_one_line(),
-            stop_signals(),
+            stop_signals() as signals,
             ExitStack() as until_all_has_ended,
             stages,
             running_stack(
@@ -139,6 +139,7 @@ def serve(
                 port=port,
                 run_directory=run_directory,
                 config=torchserve_config,
+                signals=signals,
             ) as stack,
         ):
             stages.end()

@@ -4,7 +4,9 @@ import asyncio
 import gc
 import math
 import socket
+import time
 from functools import partial
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -14,18 +16,22 @@ from adapter.file_descriptors import LoopFailures, most_connections, raise_descr
 from adapter.gateway import create_app
 from adapter.http.connection_limit import ConnectionLimit
 from adapter.http.protocol import HttpProtocol
+from adapter.http.shutdown import Shutdown
 from adapter.settings import Settings
 
 _LAST_WORDS_SECONDS = 5  # for telling those whose answers have not ended within the grace
-
+_SECONDS_BETWEEN_LOOKS = 0.1
 
 _MAX_BACKLOG = 512
 
 
-def server_config(app: Any, *, max_connections: int = 1_000, **settings: Any) -> uvicorn.Config:
+def server_config(
+    app: Any, *, max_connections: int = 1_000, shutdown: Shutdown | None = None, **settings: Any
+) -> uvicorn.Config:
+    limit, shutdown = ConnectionLimit(max_connections), shutdown or Shutdown()
     return uvicorn.Config(
         app,
-        http=partial(HttpProtocol, limit=ConnectionLimit(max_connections)),  # type: ignore[arg-type]  # calls it only
+        http=partial(HttpProtocol, limit=limit, shutdown=shutdown),  # type: ignore[arg-type]  # calls it only
         # asyncio accepts as many at once before the first of them is looked at: they come on top of the limit.
         backlog=min(_MAX_BACKLOG, max(1, max_connections // 4)),
         ws="none",
@@ -39,22 +45,46 @@ def server_config(app: Any, *, max_connections: int = 1_000, **settings: Any) ->
 
 
 class GatewayServer(uvicorn.Server):
-    """Tells the gateway of the end before it waits for the answers that are being written."""
+    """Ends in three steps, so that a balancer in front loses no request, and `hurry` makes of them one.
+
+    For `shutdown_delay` seconds it still serves, but says at /readyz that it is not ready, and with each answer that
+    the connection ends. Then nothing listens any more, kept connections end last (HttpProtocol), and what runs has
+    `shutdown_grace` seconds. What has not ended by then is told so.
+    """
 
     def __init__(self, settings: Settings) -> None:
         app = create_app(settings, host_names=(settings.host, *settings.allowed_hosts))
-        self._begin_shutdown = partial(app.state.shutdown.begin, settings.shutdown_grace)
-        longest = math.ceil(settings.shutdown_grace) + _LAST_WORDS_SECONDS
+        self._end: Shutdown = app.state.shutdown
+        self._delay, self._grace = settings.shutdown_delay, settings.shutdown_grace
+        self._listens_until = 0.0  # time.monotonic()
+        self._is_hurried = False
         doors = TwoDoors(app, app.state.control)
         max_connections = min(settings.max_connections, most_connections(raise_descriptor_limit()))
         super().__init__(
             server_config(
                 doors,
                 max_connections=max_connections,
-                timeout_graceful_shutdown=longest,
+                shutdown=self._end,
+                timeout_graceful_shutdown=math.ceil(settings.shutdown_grace) + _LAST_WORDS_SECONDS,
                 timeout_keep_alive=settings.keep_alive_timeout,
             )
         )
+
+    @property
+    def longest_end(self) -> float:
+        """Seconds from `should_exit` on, unless it hangs."""
+        return self._delay + self._grace + 2 * _LAST_WORDS_SECONDS
+
+    def hurry(self) -> float:
+        """Ends what is still waited for, from any thread; returns the seconds that it takes unless it hangs."""
+        self._is_hurried = True
+        return 2 * _LAST_WORDS_SECONDS
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:
+            self.hurry()
+        else:
+            super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         asyncio.get_running_loop().set_exception_handler(LoopFailures())
@@ -65,6 +95,27 @@ class GatewayServer(uvicorn.Server):
         for listener in sockets or []:
             listener.listen(_MAX_BACKLOG)  # the kernel may keep more than asyncio accepts at once
 
+    async def on_tick(self, counter: int) -> bool:
+        return await super().on_tick(counter) and self._is_delay_over()
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._begin_shutdown()
-        await super().shutdown(sockets)
+        self._end.begin()
+        self._end.end_after(self._grace)
+        hurrying = asyncio.create_task(self._end_when_hurried())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            hurrying.cancel()
+
+    def _is_delay_over(self) -> bool:
+        if not self._end.has_begun:
+            self._end.begin()
+            self._listens_until = time.monotonic() + self._delay
+        return self._is_hurried or time.monotonic() >= self._listens_until
+
+    async def _end_when_hurried(self) -> None:
+        while not self._is_hurried:  # noqa: ASYNC110 - which another thread says, or a signal handler
+            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+        self._end.end()
+        await asyncio.sleep(_LAST_WORDS_SECONDS)
+        self.force_exit = True

@@ -2,6 +2,7 @@
 
 import contextlib
 import ipaddress
+import logging
 import socket
 import threading
 import time
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import requests
-import uvicorn
 
 from adapter.archives.archive import PROJECT, build_archive
 from adapter.archives.model_source import fetch_model, package_url
@@ -20,6 +20,7 @@ from adapter.control.messages import control_socket
 from adapter.errors import TorchbridgeError
 from adapter.gateway_server import GatewayServer
 from adapter.settings import Settings
+from adapter.stop_signals import StopSignals
 from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.ports import bind, check_torchserve_ports, share_address
 from adapter.torchserve.private_directory import claim_directory
@@ -45,9 +46,12 @@ DEFAULT_MODEL = str(PROJECT / "models" / "tiny")
 VERSION = "1.0"
 
 _SECONDS_BETWEEN_LOOKS = 0.5
+_SECONDS_BETWEEN_LOOKS_AT_THE_GATEWAY = 0.05
 _READY_TIMEOUT = 30  # seconds
 # TorchServe is started again unless it ends this often within this time (seconds).
 _MOST_CRASHES, _CRASH_WINDOW = 3, 600
+
+_log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -60,11 +64,13 @@ def running_stack(
     port: int | None = None,
     run_directory: Path = DEFAULT_RUN_DIRECTORY,
     config: Path = CONFIG_FILE,
+    signals: StopSignals | None = None,
 ) -> Iterator["RunningStack"]:
     """Serves `model`, packed first unless it is an archive; without one the versions that were served last.
 
     Nothing is loaded that is not verified, with `key` where there is one: now, by a later command or after a crash.
-    Inside the block it answers; after it nothing is left. `host` and `port` come before those of the settings.
+    Inside the block it answers; after it nothing is left, sooner if `signals` say that it is urgent. `host` and `port`
+    come before those of the settings.
     """
     address: dict[str, Any] = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     listening = Settings(**address)  # before the long start: settings that are wrong show here
@@ -94,7 +100,10 @@ def running_stack(
         torchserve.wait_until_ready(report)
         report("starting the gateway")
         share_address(listener)
-        with listen(control_socket(run_directory)) as control, _running(server, listener, control) as gateway:
+        with (
+            listen(control_socket(run_directory)) as control,
+            _running(server, listener, control, signals=signals or StopSignals()) as gateway,
+        ):
             restore_others(run_directory, report)
             yield RunningStack(
                 url_of(listener),
@@ -222,7 +231,7 @@ def url_of(listener: socket.socket) -> str:
 
 
 @contextlib.contextmanager
-def _running(server: uvicorn.Server, *listeners: socket.socket) -> Iterator[threading.Thread]:
+def _running(server: GatewayServer, *listeners: socket.socket, signals: StopSignals) -> Iterator[threading.Thread]:
     # In a thread uvicorn leaves the signals to us.
     thread = threading.Thread(target=server.run, kwargs={"sockets": listeners}, name="gateway", daemon=True)
     thread.start()
@@ -230,8 +239,20 @@ def _running(server: uvicorn.Server, *listeners: socket.socket) -> Iterator[thre
         while not server.started:
             if not thread.is_alive():
                 raise StartFailed("The gateway did not start.")
-            time.sleep(0.05)
+            time.sleep(_SECONDS_BETWEEN_LOOKS_AT_THE_GATEWAY)
         yield thread
     finally:
         server.should_exit = True
-        thread.join()
+        _wait_for_end(server, thread, signals)
+
+
+def _wait_for_end(server: GatewayServer, thread: threading.Thread, signals: StopSignals) -> None:
+    """Not for ever: what hangs in the gateway must not keep TorchServe, and all that it holds, from its end."""
+    is_hurried = False
+    latest = time.monotonic() + server.longest_end
+    while thread.is_alive() and time.monotonic() < latest:
+        if signals.is_urgent and not is_hurried:
+            is_hurried, latest = True, time.monotonic() + server.hurry()
+        thread.join(_SECONDS_BETWEEN_LOOKS_AT_THE_GATEWAY)
+    if thread.is_alive():
+        _log.error("the gateway does not end, and is left as it is")

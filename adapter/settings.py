@@ -113,6 +113,12 @@ class Settings(BaseSettings):
         default=120, description="For a worker, or TorchServe, that was ready and is started again to be ready again."
     )
     heartbeat_interval: Seconds = Field(default=15, description="Between comments in a stream without events.")
+    shutdown_delay: float = Field(
+        default=0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds that it still serves when it is told to stop: for a balancer to see that it is not ready.",
+    )
     shutdown_grace: Seconds = Field(default=10, description="For the answers that are being written.")
 
     @property

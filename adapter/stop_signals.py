@@ -4,6 +4,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NoReturn
 
 _KNOWN = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -23,22 +24,33 @@ class Stopped(SystemExit):
         return f"stopped by {signal.Signals(self.signal_number).name}"
 
 
+@dataclass
+class StopSignals:
+    """`is_urgent`: another signal came after the first one, and whoever waits for something is to wait no longer."""
+
+    is_urgent: bool = False
+
+
 @contextlib.contextmanager
-def stop_signals() -> Iterator[None]:
-    """Turns the first of these signals into Stopped, and ignores further ones: the stop is on its way.
+def stop_signals() -> Iterator[StopSignals]:
+    """Turns the first of these signals into Stopped; further ones disturb nothing, but the stop is to hurry.
 
     One that was ignored before stays so: by nohup it is the terminal's end, by a shell's `&` Ctrl-C.
     """
     watched = [each for each in _KNOWN if signal.getsignal(each) is not signal.SIG_IGN]
+    heard = StopSignals()
+
+    def hurry(*_: object) -> None:
+        heard.is_urgent = True
 
     def stop(signal_number: int, _: object) -> NoReturn:
         for each in watched:
-            signal.signal(each, signal.SIG_IGN)
+            signal.signal(each, hurry)
         raise Stopped(signal_number)
 
     previous = {each: signal.signal(each, stop) for each in watched}
     try:
-        yield
+        yield heard
     finally:
         for each, handler in previous.items():
             signal.signal(each, handler)

@@ -6,8 +6,15 @@ between the choice and the server's start.
 
 from adapter.torchserve.ports import free_addresses as torchserve_properties
 
-__all__ = ["free_port", "torchserve_properties"]
+__all__ = ["free_port", "free_ports", "torchserve_properties"]
 
 
 def free_port() -> int:
-    return int(torchserve_properties()["grpc_inference_port"])
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """At most as many as a TorchServe has."""
+    ports = [int(address.rpartition(":")[2]) for address in torchserve_properties().values()]
+    assert count <= len(ports)
+    return ports[:count]

@@ -33,7 +33,6 @@ def _call(
     ] = None,
 ) -> Call:
     state, settings = request.state, request.app.state.settings
-    request.app.state.shutdown.check()
     timeouts = (x_request_timeout, x_first_token_timeout)
     directives = {directive.strip().lower() for directive in (cache_control or "").split(",")}
     return Call(

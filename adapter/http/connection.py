@@ -5,6 +5,7 @@ here would take the event loop for too long, or could be read in two ways.
 """
 
 import re
+from collections.abc import Callable
 
 import h11
 
@@ -23,10 +24,14 @@ Incoming = h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]
 
 
 class Connection(h11.Connection):
-    """`is_body_held`: a body in chunks is read when somebody sets it back, so that keys are looked at first."""
+    """`is_body_held`: a body in chunks is read when somebody sets it back, so that keys are looked at first.
 
-    def __init__(self) -> None:
+    An answer that begins when `is_ending` says so is the last one, and tells the caller.
+    """
+
+    def __init__(self, is_ending: Callable[[], bool] = lambda: False) -> None:
         super().__init__(h11.SERVER, _MAX_HEAD_BYTES)
+        self._is_ending = is_ending
         self.is_body_held = False
         self.refusal: TorchbridgeError | None = None  # why next_event has raised RemoteProtocolError
         self._num_chunks = self._num_bytes = 0
@@ -38,6 +43,12 @@ class Connection(h11.Connection):
         except h11.RemoteProtocolError as error:
             self.refusal = self._typed(error, is_head=is_head)
             raise
+
+    def send_with_data_passthrough(self, event: h11.Event) -> list[bytes] | None:
+        """What `send` sends, too."""
+        if isinstance(event, h11.Response) and self._is_ending():
+            event = _with_close(event)
+        return super().send_with_data_passthrough(event)
 
     def _next_event(self) -> Incoming:
         if self.is_body_held or (self.their_state is h11.IDLE and self._is_before_the_request()):
@@ -79,6 +90,16 @@ class Connection(h11.Connection):
         if _EMPTY_LINE in self.trailing_data[0]:
             return HeadersTooLarge(f"The request's headers have more than {_MAX_HEAD_BYTES} bytes.")
         return AddressTooLong(f"The request's address has more than {_MAX_HEAD_BYTES} bytes.")
+
+
+def _with_close(answer: h11.Response) -> h11.Response:
+    headers = [(name, value) for name, value in answer.headers if name != b"connection"]
+    return h11.Response(
+        status_code=answer.status_code,
+        headers=[*headers, (b"connection", b"close")],
+        http_version=answer.http_version,
+        reason=answer.reason,
+    )
 
 
 def _in_origin_form(request: h11.Request) -> h11.Request:

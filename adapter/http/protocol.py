@@ -1,7 +1,7 @@
-"""uvicorn's HTTP/1.1, but for four things.
+"""uvicorn's HTTP/1.1, but for five things.
 
-The head of a request has a deadline, connections have a limit, a refusal is a Problem like all, and what is read is for
-Connection to say.
+The head of a request has a deadline, connections have a limit, a refusal is a Problem like all, what is read is for
+Connection to say, and at the end no request is lost in a connection that was kept for it.
 """
 
 import asyncio
@@ -12,27 +12,32 @@ from typing import Any, ClassVar
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from adapter.errors import MalformedHttp, Overloaded, RequestTimeout, TorchbridgeError
+from adapter.errors import MalformedHttp, Overloaded, RequestTimeout, ShuttingDown, TorchbridgeError
 from adapter.http.connection import Connection
 from adapter.http.connection_limit import ConnectionLimit
 from adapter.http.problem_responses import CONTENT_TYPE
+from adapter.http.shutdown import Shutdown
 
 _log = logging.getLogger(__name__)
 # Its warnings are of what anybody sends; they have no id, and advise to install packages. Its errors are ours.
 _uvicorn_errors = logging.getLogger("uvicorn.error.connection")
 _uvicorn_errors.setLevel(logging.ERROR)
 
+_LAST_WAIT = 1  # seconds: for a request that is on its way in a kept connection, and for the caller to read our end
+
 
 class HttpProtocol(H11Protocol):
     head_timeout: ClassVar[float] = 10  # seconds, from the connection or the first byte of a further request
     _head_timer: asyncio.TimerHandle | None = None
+    _end_timer: asyncio.TimerHandle | None = None
     conn: Connection
 
-    def __init__(self, *args: Any, limit: ConnectionLimit, **settings: Any) -> None:
+    def __init__(self, *args: Any, limit: ConnectionLimit, shutdown: Shutdown, **settings: Any) -> None:
         super().__init__(*args, **settings)
-        self.conn = Connection()
+        self.conn = Connection(lambda: shutdown.has_begun)
         self.logger = _uvicorn_errors
         self._limit = limit
+        self._shutdown = shutdown
 
     @property
     def address(self) -> str:
@@ -46,8 +51,11 @@ class HttpProtocol(H11Protocol):
         self._start_head_timer()
         if self._is_public() and not self._limit.admit(self):
             self._answer(Overloaded("The gateway has no room for another connection."), uuid.uuid4().hex)
+            self.transport.close()  # now: there is none for one that ends slowly, either
 
     def data_received(self, data: bytes) -> None:
+        if self._end_timer is not None:
+            return  # it was answered, or will not be
         if self._head_timer is None and self.conn.their_state is h11.IDLE:
             self._start_head_timer()
         super().data_received(data)
@@ -66,9 +74,32 @@ class HttpProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
+        if self._end_timer is not None:
+            self._end_timer.cancel()
         self._limit.closed(self)
         self._unset_keepalive_if_required()  # uvicorn leaves it where the caller reset the connection
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """What uvicorn calls once nothing listens any more.
+
+        It would close each idle connection, and each other one after an answer that did not say so: a request that the
+        caller has just written there would be lost. Here the connection stays for a moment, and then the caller gets an
+        answer that a request on its way can have.
+        """
+        self.timeout_keep_alive = min(self.timeout_keep_alive, _LAST_WAIT)
+        is_idle = self.cycle is None or self.cycle.response_complete
+        if is_idle and not self.conn.trailing_data[0]:
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def timeout_keep_alive_handler(self) -> None:
+        if not self._shutdown.has_begun:
+            super().timeout_keep_alive_handler()
+        elif not self._is_ended():
+            self._answer(ShuttingDown("The server is shutting down."), uuid.uuid4().hex)
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn calls for all that h11 does not take."""
@@ -76,7 +107,7 @@ class HttpProtocol(H11Protocol):
 
     def _read_body(self) -> None:
         self.conn.is_body_held = False
-        if not self.transport.is_closing():
+        if not self._is_ended():
             self.handle_events()
             self._note_progress()
 
@@ -130,4 +161,19 @@ class HttpProtocol(H11Protocol):
                 h11.EndOfMessage(),
             ):
                 self.transport.write(self.conn.send(event) or b"")
-        self.transport.close()
+        self._end()
+
+    def _end(self) -> None:
+        """So that what was written is read: to close while the caller still writes takes it from it (RFC 9112, 9.6)."""
+        if self._is_ended():
+            return
+        self._unset_keepalive_if_required()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected, self.cycle.waiting_for_100_continue = True, False
+            self.cycle.message_event.set()
+        self.transport.write_eof()
+        self.flow.resume_reading()  # of what is dropped, up to the caller's own end
+        self._end_timer = self.loop.call_later(_LAST_WAIT, self.transport.abort)
+
+    def _is_ended(self) -> bool:
+        return self._end_timer is not None or self.transport.is_closing()

@@ -1,4 +1,4 @@
-"""The end of serving: what runs gets time to finish, and what has not finished by then is told so."""
+"""The end of serving: first those who choose a server are told, then what runs gets time, and the rest is told so."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from adapter.errors import ShuttingDown
 
 
 class Shutdown:
-    """Lives in one event loop; `begin` is to be called there."""
+    """Lives in one event loop; `begin`, `end_after` and `end` are to be called there."""
 
     def __init__(self) -> None:
         self._has_begun = False
@@ -17,10 +17,19 @@ class Shutdown:
     def has_begun(self) -> bool:
         return self._has_begun
 
-    def begin(self, grace: float) -> None:
-        """From now on nothing new is taken, and after `grace` seconds nothing goes on."""
+    def begin(self) -> None:
+        """From now on the gateway is not ready, and each answer is the last one of its connection."""
         self._has_begun = True
-        asyncio.get_running_loop().call_later(grace, self._end)
+
+    def end_after(self, grace: float) -> None:
+        """After `grace` seconds nothing goes on."""
+        asyncio.get_running_loop().call_later(grace, self.end)
+
+    def end(self) -> None:
+        """From now on nothing goes on, and what comes is refused."""
+        self._is_over = True
+        for limit in self._limits:
+            end_now(limit)
 
     def add(self, limit: asyncio.Timeout) -> None:
         """From now on `limit`, which is that of running work, expires when the time is over."""
@@ -34,12 +43,7 @@ class Shutdown:
     def check(self) -> None:
         """Raises ShuttingDown once the end has begun."""
         if self._has_begun:
-            raise ShuttingDown("The server is shutting down and takes no new requests.")
-
-    def _end(self) -> None:
-        self._is_over = True
-        for limit in self._limits:
-            end_now(limit)
+            raise ShuttingDown("The server is shutting down.")
 
 
 def end_now(limit: asyncio.Timeout) -> None:

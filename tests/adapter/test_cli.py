@@ -267,15 +267,20 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored(ignored: signal.Si
 
 
 @pytest.mark.usefixtures("hears_all_signals")
-def test_a_second_signal_does_not_disturb_the_stop() -> None:
+def test_a_second_signal_makes_the_stop_urgent_and_does_not_disturb_it() -> None:
+    urgencies: list[bool] = []
+
     def impatient() -> None:
-        with stop_signals():
+        with stop_signals() as signals:
             try:
                 os.kill(os.getpid(), signal.SIGTERM)
             finally:
+                urgencies.append(signals.is_urgent)
                 os.kill(os.getpid(), signal.SIGINT)
+                urgencies.append(signals.is_urgent)
 
-    with pytest.raises(Stopped):
+    with pytest.raises(Stopped) as stopped:
         impatient()
 
+    assert (stopped.value.signal_number, urgencies) == (signal.SIGTERM, [False, True])
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

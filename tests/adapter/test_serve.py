@@ -1,5 +1,6 @@
 import contextlib
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from adapter import serve
 from adapter.archives.archive import PROJECT, build_archive
 from adapter.gateway_server import GatewayServer
 from adapter.settings import Settings
+from adapter.stop_signals import StopSignals
 from adapter.torchserve.ports import bind
 from adapter.torchserve.private_directory import NotPrivate
 from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError
@@ -210,6 +212,21 @@ def test_into_a_directory_that_others_may_write_nothing_is_written(tmp_path: Pat
     ):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("is_urgent", "longest_end"), [(False, 0.1), (True, 3_600)])
+def test_a_gateway_that_hangs_is_not_waited_for_for_ever(
+    longest_end: float, caplog: pytest.LogCaptureFixture, *, is_urgent: bool
+) -> None:
+    may_go_on = threading.Event()
+    thread = threading.Thread(target=may_go_on.wait)
+    thread.start()
+    server = SimpleNamespace(longest_end=longest_end, hurry=lambda: 0.1)
+    serve._wait_for_end(server, thread, StopSignals(is_urgent))  # type: ignore[arg-type]
+    assert thread.is_alive()
+    assert caplog.messages == ["the gateway does not end, and is left as it is"]
+    may_go_on.set()
+    thread.join()
 
 
 class FailingTorchServe:

@@ -70,7 +70,7 @@ async def test_work_that_outlasts_the_shutdown_is_cancelled() -> None:
     shutdown, is_cancelled = Shutdown(), asyncio.Event()
 
     async def work() -> None:
-        shutdown.begin(grace=0)
+        shutdown.end_after(0)
         try:
             await asyncio.Event().wait()
         finally:
@@ -83,5 +83,5 @@ async def test_work_that_outlasts_the_shutdown_is_cancelled() -> None:
 
 async def test_work_that_ends_within_the_grace_of_a_shutdown_gives_its_result() -> None:
     shutdown = Shutdown()
-    shutdown.begin(grace=60)
+    shutdown.end_after(60)
     assert await unless_caller_leaves(Caller().receive, shutdown, asyncio.sleep(0, "result")) == "result"
