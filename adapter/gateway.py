@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 
 from adapter.control.app import control_app
 from adapter.generation.admission import Admission
@@ -20,6 +21,7 @@ from adapter.http.authentication import Authentication
 from adapter.http.docs_page import install_docs
 from adapter.http.documented_api import PROBLEM_ANSWERS, DocumentedApi
 from adapter.http.generation_routes import generation_routes
+from adapter.http.http_metrics import HttpMetrics
 from adapter.http.known_hosts import KnownHosts
 from adapter.http.lasting_answer import LastingAnswers
 from adapter.http.methods import HeadAsGet
@@ -69,7 +71,6 @@ def create_app(
         canaries=canaries,
         max_live=settings.max_live_requests,
     )
-
     readiness = Readiness(registry, inference)
 
     @asynccontextmanager
@@ -90,9 +91,22 @@ def create_app(
     app.state.settings = settings
     app.state.shutdown = shutdown
     app.state.control = control_app(registry, traffic, admission, canaries)
+    install_problem_responses(app)
+    install_docs(app)
+    app.include_router(generation_routes(generator, shutdown, settings))
+    app.include_router(model_routes(registry))
+    app.include_router(openai_routes(generator, registry, shutdown, settings))
+    app.include_router(operator_routes(generator, readiness, shutdown))
+    paths = {context.path for context in iter_route_contexts(app.routes) if context.path}
+    metrics = HttpMetrics(generator.metrics.registry, paths)
+    app.state.http_metrics = metrics
     app.add_middleware(LastingAnswers)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(Authentication, keys=ApiKeys.configured(settings.api_keys, settings.api_keys_file))
+    app.add_middleware(
+        Authentication,
+        keys=ApiKeys.configured(settings.api_keys, settings.api_keys_file),
+        operator_keys=ApiKeys.configured(settings.operator_keys, settings.operator_keys_file, setting="OPERATOR_KEYS"),
+    )
     if host_names is not None and not settings.asks_for_keys:
         app.add_middleware(KnownHosts, names=host_names)
     app.add_middleware(
@@ -100,11 +114,6 @@ def create_app(
         max_body_bytes=settings.max_body_bytes,
         body_timeout=settings.body_timeout,
         cors_origins=settings.cors_origins,
+        count=metrics.add_request,
     )
-    install_problem_responses(app)
-    install_docs(app)
-    app.include_router(generation_routes(generator, shutdown, settings))
-    app.include_router(model_routes(registry))
-    app.include_router(openai_routes(generator, registry, shutdown, settings))
-    app.include_router(operator_routes(generator, readiness, shutdown))
     return app

@@ -10,11 +10,13 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
+from prometheus_client import CollectorRegistry
 
 from adapter.control.app import TwoDoors
 from adapter.file_descriptors import LoopFailures, most_connections, raise_descriptor_limit
 from adapter.gateway import create_app
 from adapter.http.connection_limit import ConnectionLimit
+from adapter.http.http_metrics import HttpMetrics
 from adapter.http.protocol import HttpProtocol
 from adapter.http.shutdown import Shutdown
 from adapter.settings import Settings
@@ -26,12 +28,22 @@ _MAX_BACKLOG = 512
 
 
 def server_config(
-    app: Any, *, max_connections: int = 1_000, shutdown: Shutdown | None = None, **settings: Any
+    app: Any,
+    *,
+    max_connections: int = 1_000,
+    shutdown: Shutdown | None = None,
+    metrics: HttpMetrics | None = None,
+    **settings: Any,
 ) -> uvicorn.Config:
-    limit, shutdown = ConnectionLimit(max_connections), shutdown or Shutdown()
+    protocol = partial(
+        HttpProtocol,
+        limit=ConnectionLimit(max_connections),
+        shutdown=shutdown or Shutdown(),
+        metrics=metrics or HttpMetrics(CollectorRegistry()),
+    )
     return uvicorn.Config(
         app,
-        http=partial(HttpProtocol, limit=limit, shutdown=shutdown),  # type: ignore[arg-type]  # calls it only
+        http=protocol,  # type: ignore[arg-type]  # calls it only
         # asyncio accepts as many at once before the first of them is looked at: they come on top of the limit.
         backlog=min(_MAX_BACKLOG, max(1, max_connections // 4)),
         ws="none",
@@ -65,6 +77,7 @@ class GatewayServer(uvicorn.Server):
                 doors,
                 max_connections=max_connections,
                 shutdown=self._end,
+                metrics=app.state.http_metrics,
                 timeout_graceful_shutdown=math.ceil(settings.shutdown_grace) + _LAST_WORDS_SECONDS,
                 timeout_keep_alive=settings.keep_alive_timeout,
             )

@@ -71,6 +71,11 @@ class Settings(BaseSettings):
 
     api_keys: SecretStr | None = Field(default=None, description="`name:key` or `key`, between commas. None: no key.")
     api_keys_file: Path | None = Field(default=None, description="The same on lines; may change while it is served.")
+    operator_keys: SecretStr | None = Field(
+        default=None,
+        description="As api_keys, for /metrics alone. None: without API keys all may read it, else nobody.",
+    )
+    operator_keys_file: Path | None = Field(default=None, description="As api_keys_file.")
     cors_origins: Annotated[tuple[PageOrigin, ...], NoDecode, BeforeValidator(_split)] = Field(
         default=(), description="Of pages that a browser lets call the gateway, between commas."
     )

@@ -20,6 +20,7 @@ from adapter.call import Call
 from adapter.errors import ModelNotFound
 from adapter.event_stream import CONTENT_TYPE, encode_event
 from adapter.gateway_server import server_config
+from adapter.http.http_metrics import HttpMetrics
 from adapter.schema import (
     DeltaEvent,
     DoneEvent,
@@ -266,10 +267,10 @@ async def wait_for(condition: Callable[[], object]) -> None:
 
 
 @contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
+def serving(app: FastAPI, metrics: HttpMetrics | None = None) -> Iterator[str]:
     """The address of a uvicorn that serves `app` from a thread of its own."""
     listener = bind("127.0.0.1", 0, "the gateway", "")
-    server = uvicorn.Server(server_config(app, timeout_graceful_shutdown=1))
+    server = uvicorn.Server(server_config(app, metrics=metrics, timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

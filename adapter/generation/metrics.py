@@ -2,8 +2,19 @@
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
 
+from adapter.installed_versions import installed_versions
 from adapter.schema import ErrorCode, GenerationResponse
 from adapter.torchserve.model_registry import PinnedVersion
 
@@ -14,17 +25,20 @@ _SECONDS_PER_TOKEN = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 
 
 class Metrics:
-    """`num_live` and `num_waiting` are asked at each look."""
+    """`num_live` and `num_waiting` are asked at each look. Whoever counts something else adds it to `registry`."""
 
     def __init__(self, num_live: Callable[[], int], num_waiting: Callable[[], int]) -> None:
-        self._registry = CollectorRegistry()
+        self.registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+        Info("torchbridge_build", "What serves, by its versions.", registry=self.registry).info(_versions())
         per_model = ("model", "model_version")
 
         def counter(name: str, what: str, labels: tuple[str, ...] = per_model) -> Counter:
-            return Counter(f"torchbridge_{name}", what, labels, registry=self._registry)
+            return Counter(f"torchbridge_{name}", what, labels, registry=self.registry)
 
         def histogram(name: str, what: str, buckets: tuple[float, ...] = _SECONDS) -> Histogram:
-            return Histogram(f"torchbridge_{name}_seconds", what, per_model, buckets=buckets, registry=self._registry)
+            return Histogram(f"torchbridge_{name}_seconds", what, per_model, buckets=buckets, registry=self.registry)
 
         self._answers = counter("answers", "Whole answers.", (*per_model, "finish_reason", "cached"))
         self._failures = counter("failures", "Generations that failed.", (*per_model, "code"))
@@ -39,10 +53,16 @@ class Metrics:
             ("live_requests", "Requests that wait, run or are read from the cache.", num_live),
             ("waiting_requests", "Requests that wait for a slot.", num_waiting),
         ):
-            Gauge(f"torchbridge_{name}", what, registry=self._registry).set_function(count)
+            Gauge(f"torchbridge_{name}", what, registry=self.registry).set_function(count)
+        self._last_answer = Gauge(
+            "torchbridge_last_answer_timestamp_seconds",
+            "When the last whole answer was given, since the Unix epoch; 0 before the first one.",
+            registry=self.registry,
+        )
 
     def add_answer(self, response: GenerationResponse) -> None:
         labels = (response.model, response.model_version)
+        self._last_answer.set_to_current_time()
         self._answers.labels(*labels, response.finish_reason, str(response.cached).lower()).inc()
         self._first_token.labels(*labels).observe(response.time_to_first_token)
         if response.cached:
@@ -63,4 +83,10 @@ class Metrics:
         self._retries.inc()
 
     def render(self) -> bytes:
-        return generate_latest(self._registry)
+        return generate_latest(self.registry)
+
+
+def _versions() -> dict[str, str]:
+    """Of the packages, as `torchbridge --version` has them; our own is `version`."""
+    versions = installed_versions()
+    return {"version": versions.pop("torchbridge"), **versions}

@@ -54,12 +54,16 @@ class ApiKeys:
             raise ApiKeysError("API keys are asked for, but none is given.")
 
     @classmethod
-    def configured(cls, keys: SecretStr | None, file: Path | None) -> Self | None:
-        """None where neither is set: then the gateway asks for no key."""
+    def configured(cls, keys: SecretStr | None, file: Path | None, *, setting: str = "API_KEYS") -> Self | None:
+        """None where neither is set. `setting` is what they are called, for who has set them wrong."""
+        name = f"TORCHBRIDGE_{setting}"
         if keys is not None and file is not None:
-            raise ApiKeysError("TORCHBRIDGE_API_KEYS and TORCHBRIDGE_API_KEYS_FILE are both set: keep one of them.")
+            raise ApiKeysError(f"{name} and {name}_FILE are both set: keep one of them.")
         source = keys if file is None else file
-        return None if source is None else cls(source)
+        try:
+            return None if source is None else cls(source)
+        except ApiKeysError as error:
+            raise ApiKeysError(f"{name if file is None else f'{name}_FILE'}: {error}") from None
 
     def name_of(self, presented: bytes) -> str | None:
         """Compares with every key, so that the time it takes tells nothing of any of them."""

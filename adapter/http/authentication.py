@@ -1,11 +1,14 @@
-"""Who asks: the name of the caller's API key. Without a known key there is no way in but to the open addresses."""
+"""Who asks: the name of the caller's API key. Without a known key there is no way in but to the open addresses.
+
+An operator's key is another one: it opens what tells of all callers, and nothing else.
+"""
 
 import re
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapter.call import ANONYMOUS
-from adapter.errors import Unauthorized
+from adapter.errors import Forbidden, Unauthorized
 from adapter.http.api_keys import ApiKeys
 from adapter.http.problem_responses import problem_response
 
@@ -24,7 +27,11 @@ OPEN_PATHS = frozenset(
         "/docs/assets/swagger-ui.css",
     }
 )
+OPERATOR_PATHS = frozenset({"/metrics"})
 _OPEN_METHODS = frozenset({"GET", "HEAD"})
+
+_UNKNOWN_KEY = "This API key is not known here. It may have been replaced."
+_OPERATORS_ONLY = "This address tells of all callers, and takes an operator's key only (TORCHBRIDGE_OPERATOR_KEYS)."
 
 _BEARER = re.compile(rb"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
 
@@ -35,9 +42,10 @@ class Authentication:
     Gives the routes `request.state.caller`.
     """
 
-    def __init__(self, app: ASGIApp, keys: ApiKeys | None) -> None:
+    def __init__(self, app: ASGIApp, keys: ApiKeys | None, operator_keys: ApiKeys | None = None) -> None:
         self._app = app
         self._keys = keys
+        self._operator_keys = operator_keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -45,13 +53,27 @@ class Authentication:
             return
         state = scope.setdefault("state", {})
         try:
-            state["caller"] = ANONYMOUS if self._keys is None or _is_open(scope) else _identify(scope, self._keys)
+            state["caller"] = self._caller(scope)
         except Unauthorized as error:
             response = problem_response(error, scope)
             response.headers["www-authenticate"] = "Bearer"
             await response(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    def _caller(self, scope: Scope) -> str:
+        if _is_open(scope):
+            return ANONYMOUS
+        if scope["path"] not in OPERATOR_PATHS:
+            return ANONYMOUS if self._keys is None else _identify(scope, self._keys)
+        if self._operator_keys is None and self._keys is None:
+            return ANONYMOUS
+        presented = _presented(scope)
+        if self._operator_keys is not None and (operator := self._operator_keys.name_of(presented)):
+            return operator
+        if self._keys is not None and self._keys.name_of(presented):
+            raise Forbidden(_OPERATORS_ONLY)
+        raise Unauthorized(_UNKNOWN_KEY)
 
 
 def _is_open(scope: Scope) -> bool:
@@ -61,11 +83,15 @@ def _is_open(scope: Scope) -> bool:
 
 
 def _identify(scope: Scope, keys: ApiKeys) -> str:
+    name = keys.name_of(_presented(scope))
+    if name is None:
+        raise Unauthorized(_UNKNOWN_KEY)
+    return name
+
+
+def _presented(scope: Scope) -> bytes:
     credentials = [value for name, value in scope["headers"] if name == b"authorization"]
     bearer = _BEARER.fullmatch(credentials[0]) if len(credentials) == 1 else None
     if bearer is None:
         raise Unauthorized("This address needs an API key, in one header 'Authorization: Bearer KEY'.")
-    name = keys.name_of(bearer[1])
-    if name is None:
-        raise Unauthorized("This API key is not known here. It may have been replaced.")
-    return name
+    return bearer[1]

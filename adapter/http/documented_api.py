@@ -9,7 +9,7 @@ from adapter.http.problem_responses import CONTENT_TYPE as PROBLEM_JSON
 from adapter.schema import STREAM_EVENT
 
 _SCHEMAS = "#/components/schemas/"
-_API_KEY = "apiKey"
+_API_KEY, OPERATOR_KEY = "apiKey", "operatorKey"
 
 # FastAPI documents every model under the route's own content type: these answers have another one.
 PROBLEM_ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -53,7 +53,9 @@ def _complete(document: dict[str, Any]) -> None:
     event = STREAM_EVENT.json_schema(mode="serialization", ref_template=_SCHEMAS + "{model}")
     schemas = document["components"]["schemas"] | event.pop("$defs") | {"StreamEvent": event}
     document["components"]["schemas"] = dict(sorted(schemas.items()))
-    document["components"]["securitySchemes"] = {_API_KEY: {"type": "http", "scheme": "bearer"}}
+    document["components"]["securitySchemes"] = {
+        name: {"type": "http", "scheme": "bearer"} for name in (_API_KEY, OPERATOR_KEY)
+    }
     document["security"] = [{_API_KEY: []}, {}]  # a gateway without keys asks for none
     for path in document["paths"].values():
         for operation in path.values():

@@ -7,11 +7,13 @@ from fastapi import APIRouter, Response
 from adapter.errors import TorchbridgeError
 from adapter.generation.metrics import CONTENT_TYPE
 from adapter.generation.text_generator import TextGenerator
+from adapter.http.documented_api import OPERATOR_KEY
 from adapter.http.shutdown import Shutdown
 from adapter.schema import Health
 from adapter.torchserve.readiness import Readiness
 
 _NO_KEY: dict[str, Any] = {"security": []}
+_OPERATOR_KEY: dict[str, Any] = {"security": [{OPERATOR_KEY: []}, {}]}
 
 
 class MetricsResponse(Response):
@@ -36,7 +38,13 @@ def operator_routes(generator: TextGenerator, readiness: Readiness, shutdown: Sh
             raise type(error)("The default model cannot answer.", cause=error.with_cause) from error
         return Health()
 
-    @router.get("/metrics", operation_id="metrics", summary="What Prometheus reads", response_class=MetricsResponse)
+    @router.get(
+        "/metrics",
+        operation_id="metrics",
+        summary="What Prometheus reads",
+        response_class=MetricsResponse,
+        openapi_extra=_OPERATOR_KEY,
+    )
     async def metrics() -> MetricsResponse:
         return MetricsResponse(generator.metrics.render())
 

@@ -15,11 +15,14 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from adapter.errors import MalformedHttp, Overloaded, RequestTimeout, ShuttingDown, TorchbridgeError
 from adapter.http.connection import Connection
 from adapter.http.connection_limit import ConnectionLimit
+from adapter.http.http_metrics import HttpMetrics
 from adapter.http.problem_responses import CONTENT_TYPE
+from adapter.http.request_envelope import REFUSED_STATUS
 from adapter.http.shutdown import Shutdown
 
 _log = logging.getLogger(__name__)
-# Its warnings are of what anybody sends; they have no id, and advise to install packages. Its errors are ours.
+# Its warnings are of what anybody sends; they have no id, and advise to install packages. HttpMetrics counts it.
+# Its errors are ours.
 _uvicorn_errors = logging.getLogger("uvicorn.error.connection")
 _uvicorn_errors.setLevel(logging.ERROR)
 
@@ -32,12 +35,15 @@ class HttpProtocol(H11Protocol):
     _end_timer: asyncio.TimerHandle | None = None
     conn: Connection
 
-    def __init__(self, *args: Any, limit: ConnectionLimit, shutdown: Shutdown, **settings: Any) -> None:
+    def __init__(
+        self, *args: Any, limit: ConnectionLimit, shutdown: Shutdown, metrics: HttpMetrics, **settings: Any
+    ) -> None:
         super().__init__(*args, **settings)
         self.conn = Connection(lambda: shutdown.has_begun)
         self.logger = _uvicorn_errors
         self._limit = limit
         self._shutdown = shutdown
+        self._metrics = metrics
 
     @property
     def address(self) -> str:
@@ -49,8 +55,13 @@ class HttpProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         self._start_head_timer()
-        if self._is_public() and not self._limit.admit(self):
-            self._answer(Overloaded("The gateway has no room for another connection."), uuid.uuid4().hex)
+        if not self._is_public():
+            return
+        self._metrics.add_connection()
+        if not self._limit.admit(self):
+            no_room = Overloaded("The gateway has no room for another connection.")
+            self._metrics.add_refusal(no_room.status)
+            self._answer(no_room, uuid.uuid4().hex)
             self.transport.close()  # now: there is none for one that ends slowly, either
 
     def data_received(self, data: bytes) -> None:
@@ -78,6 +89,8 @@ class HttpProtocol(H11Protocol):
             self._end_timer.cancel()
         self._limit.closed(self)
         self._unset_keepalive_if_required()  # uvicorn leaves it where the caller reset the connection
+        if self._is_public():
+            self._metrics.remove_connection()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
@@ -104,6 +117,10 @@ class HttpProtocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """What uvicorn calls for all that h11 does not take."""
         self._refuse(self.conn.refusal or MalformedHttp("The request is not valid HTTP/1.1.", cause=msg))
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """What uvicorn calls for a request to go on in another protocol."""
+        self._metrics.add_upgrade()
 
     def _read_body(self) -> None:
         self.conn.is_body_held = False
@@ -139,6 +156,12 @@ class HttpProtocol(H11Protocol):
     def _refuse(self, error: TorchbridgeError) -> None:
         request_id = uuid.uuid4().hex
         _log.info("%s %s: %s", request_id, error.code, error.with_cause)
+        if self.conn.our_state is h11.IDLE:
+            self._metrics.add_refusal(error.status)
+        elif (
+            self.conn.our_state is h11.SEND_RESPONSE
+        ):  # in its body: it has its line, and is counted, when the app ends
+            self.scope["state"][REFUSED_STATUS] = error.status
         self._answer(error, request_id)
 
     def _answer(self, error: TorchbridgeError, request_id: str) -> None:

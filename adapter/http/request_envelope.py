@@ -5,7 +5,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
@@ -21,6 +21,9 @@ _MAX_HEADERS = 100
 _MAX_HEADERS_BYTES = 16 * 2**10
 _MAX_ADDRESS_BYTES = _MAX_HEADER_BYTES = 8 * 2**10
 _MAX_LOGGED = 200  # characters of an address
+# In a request's state: what HttpProtocol has answered in the application's place.
+REFUSED_STATUS = "refused_status"
+_CUT = 500  # what uvicorn answers where the application was cancelled before its answer began
 
 _log = logging.getLogger(__name__)
 
@@ -32,10 +35,19 @@ class RequestEnvelope:
     """
 
     def __init__(
-        self, app: ASGIApp, max_body_bytes: int, body_timeout: float, cors_origins: Collection[str] = ()
+        self,
+        app: ASGIApp,
+        max_body_bytes: int,
+        body_timeout: float,
+        cors_origins: Collection[str] = (),
+        count: Callable[[Scope, int], None] = lambda *_: None,
     ) -> None:
-        """`body_timeout` is in seconds, for the whole body. Pages of `cors_origins` can read every answer."""
+        """`body_timeout` is in seconds, for the whole body. Pages of `cors_origins` can read every answer.
+
+        `count` hears of each request, with the status that it got.
+        """
         self._app = app
+        self._count = count
         self._answer = CORSMiddleware(self._run, cors_origins, **CROSS_ORIGIN) if cors_origins else self._run
         self._max_body_bytes = max_body_bytes
         self._body_timeout = body_timeout
@@ -67,8 +79,10 @@ class RequestEnvelope:
         try:
             await self._answer(scope, body.receive, send_with_headers)
         finally:
+            status = scope["state"].get(REFUSED_STATUS, status)
             caller, seconds = scope["state"].get("caller", "-"), time.monotonic() - received_at
             _log.info("%s %s %s %d %.3f s", request_id, caller, _request_line(scope), status, seconds)
+            self._count(scope, status or _CUT)
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application's answer, or a Problem in its place."""

@@ -82,10 +82,12 @@ def running_haproxy(
     servers = (f"    server gateway-{index} 127.0.0.1:{port}\n" for index, port in enumerate(gateway_ports))
     config.write_text(lines + "".join(servers))
     with subprocess.Popen([program, "-db", "-f", str(config)]) as process:
-        haproxy = HAProxy(f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}/;csv")
-        wait_until(lambda: _all_are_up(haproxy, len(gateway_ports)))
-        yield haproxy
-        process.terminate()
+        try:
+            haproxy = HAProxy(f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}/;csv")
+            wait_until(lambda: _all_are_up(haproxy, len(gateway_ports)))
+            yield haproxy
+        finally:
+            process.terminate()
 
 
 def _all_are_up(haproxy: HAProxy, num_servers: int) -> bool:
