@@ -156,11 +156,9 @@ class HttpProtocol(H11Protocol):
     def _refuse(self, error: TorchbridgeError) -> None:
         request_id = uuid.uuid4().hex
         _log.info("%s %s: %s", request_id, error.code, error.with_cause)
-        if self.conn.our_state is h11.IDLE:
+        if self.cycle is None or self.cycle.response_complete:
             self._metrics.add_refusal(error.status)
-        elif (
-            self.conn.our_state is h11.SEND_RESPONSE
-        ):  # in its body: it has its line, and is counted, when the app ends
+        elif not self.cycle.response_started:  # in the body of a request, which is counted when the application ends
             self.scope["state"][REFUSED_STATUS] = error.status
         self._answer(error, request_id)
 
