@@ -32,11 +32,12 @@ def test_the_example_that_the_docs_page_fills_in_is_valid(request_type: type[Gen
 
 
 def test_a_key_may_be_needed_but_for_what_tells_whether_the_gateway_is_there() -> None:
-    [scheme] = DOCUMENT["components"]["securitySchemes"]
-    assert DOCUMENT["components"]["securitySchemes"][scheme] == {"type": "http", "scheme": "bearer"}
-    assert DOCUMENT["security"] == [{scheme: []}, {}]
+    schemes = DOCUMENT["components"]["securitySchemes"]
+    assert {(scheme["type"], scheme["scheme"]) for scheme in schemes.values()} == {("http", "bearer")}
+    api_key, operator_key = schemes
+    assert DOCUMENT["security"] == [{api_key: []}, {}]
     own = {name: operation["security"] for name, operation in OPERATIONS.items() if "security" in operation}
-    assert own == {"livez": [], "readyz": []}
+    assert own == {"livez": [], "readyz": [], "metrics": [{operator_key: []}, {}]}
 
 
 def test_every_reference_leads_somewhere() -> None:

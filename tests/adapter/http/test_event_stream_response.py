@@ -110,7 +110,8 @@ async def test_a_shutdown_ends_a_stream_with_an_event() -> None:
     server, shutdown = Server(), Shutdown()
     response = respond(server, arrive([START], [FIRST], asyncio.Event()), shutdown=shutdown)
     await server.wait_for_body(b"Hello")
-    shutdown.begin(grace=0)
+    shutdown.begin()
+    shutdown.end()
     await response
     last = server.events[-1]
     assert isinstance(last, ErrorEvent)
@@ -121,7 +122,8 @@ async def test_a_shutdown_ends_a_stream_with_an_event() -> None:
 async def test_a_shutdown_before_the_first_text_is_a_true_status() -> None:
     server, shutdown = Server(), Shutdown()
     response = respond(server, arrive([START], asyncio.Event()), shutdown=shutdown)
-    shutdown.begin(grace=0)
+    shutdown.begin()
+    shutdown.end()
     with pytest.raises(ShuttingDown):
         await response
     assert not server.sent

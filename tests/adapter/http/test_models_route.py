@@ -51,10 +51,16 @@ async def test_is_ready_with_a_ready_worker(client: httpx.AsyncClient) -> None:
 async def test_what_is_generated_to_see_whether_it_is_ready_counts_nowhere(
     client: httpx.AsyncClient, inference: FakeInference
 ) -> None:
-    before = (await client.get("/metrics")).text
+    before = await generations_of(client)
     assert (await client.get("/readyz")).status_code == 200
     assert len(inference.requests) == 1
-    assert (await client.get("/metrics")).text == before
+    assert await generations_of(client) == before
+
+
+async def generations_of(client: httpx.AsyncClient) -> list[str]:
+    """The metrics, but for those of the process and of all HTTP."""
+    lines = (await client.get("/metrics")).text.splitlines()
+    return [each for each in lines if each.startswith("torchbridge_") and not each.startswith("torchbridge_http_")]
 
 
 async def test_a_model_that_fails_is_not_ready_whatever_torchserve_says_of_its_workers(
