@@ -10,7 +10,8 @@ import os
 import select
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import BinaryIO, TextIO
 
 _MAX_WAITING_CHARACTERS = 2**20
@@ -100,15 +101,28 @@ class BackgroundStream(io.TextIOBase):
 @contextlib.contextmanager
 def background_output() -> Iterator[None]:
     """Within it no thread waits for a reader of `sys.stdout` or `sys.stderr`, nor does the end of it for ever."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    output, errors = BackgroundStream(sys.stdout), BackgroundStream(sys.stderr)
+    with (
+        _in_background(sys.stdout, contextlib.redirect_stdout),
+        _in_background(sys.stderr, contextlib.redirect_stderr),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _in_background(
+    stream: TextIO | None, redirect: Callable[[BackgroundStream], AbstractContextManager[object]]
+) -> Iterator[None]:
+    """`stream` is None where who started us has closed it (`>&-`): nothing is written there then."""
+    if stream is None:
+        yield
+        return
+    stream.flush()
+    output = BackgroundStream(stream)
     try:
-        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+        with redirect(output):
             yield
     finally:
         output.end()
-        errors.end()
 
 
 def say(text: str, end: str = "\n") -> None:

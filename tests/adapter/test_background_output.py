@@ -13,7 +13,7 @@ from typing import TextIO
 import httpx
 import pytest
 
-from adapter.background_output import BackgroundStream, say
+from adapter.background_output import BackgroundStream, background_output, say
 from tests.adapter.full_pipe import fill, full_pipe, read_all
 from tests.adapter.gateway_calls import BODY, events_of
 from tests.waiting import PATIENCE, wait_until
@@ -128,3 +128,13 @@ def test_a_reader_that_is_gone_is_no_failure_of_who_speaks(monkeypatch: pytest.M
         monkeypatch.setattr(sys, "stdout", stream)
         say("nobody hears this")
         say("nor this")
+
+
+def test_a_stream_that_is_closed_from_the_beginning_is_no_failure_of_who_speaks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)  # as after `>&-`
+    with background_output():
+        say("nobody hears this")
+        print("but this", file=sys.stderr)  # noqa: T201
+    assert capsys.readouterr().err == "but this\n"
