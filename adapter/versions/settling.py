@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from adapter.control.client import GatewayNotRunning
 from adapter.errors import ModelNotFound
-from adapter.stop_signals import postponed_stop
+from adapter.stop_signals import Stopped, postponed_stop
 from adapter.torchserve.loading import describe_version
 from adapter.torchserve.management_client import ModelDescription
 from adapter.versions.changes import state_with_default, state_without, withdraw
@@ -190,8 +190,13 @@ def under_way(server: RunningServer, operation: Operation) -> Iterator[Callable[
         yield partial(server.journal.step, operation)
         server.journal.end(operation, "done")
     except BaseException as error:
-        with postponed_stop():
-            error.add_note(_settle_after_failure(server, operation, is_begun=is_begun))
+        try:
+            with postponed_stop():
+                error.add_note(_settle_after_failure(server, operation, is_begun=is_begun))
+        except Stopped as stopped:  # by a signal that came meanwhile: it must hide none of it
+            for line in (f"it had failed: {error}", *error.__notes__):
+                stopped.add_note(line)
+            raise
         raise
 
 

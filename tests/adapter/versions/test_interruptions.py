@@ -16,8 +16,11 @@ import pytest
 from adapter.stop_signals import Stopped, stop_signals
 from adapter.versions import deployment
 from adapter.versions.deployment import DeploymentOptions, deploy
+from adapter.versions.errors import DrainTimeout
+from adapter.versions.journal import Journal, Operation
 from adapter.versions.lifecycle import promote, retire, rollback, scale
 from adapter.versions.recovery import changing
+from adapter.versions.settling import under_way
 from adapter.versions.status import server_status
 from tests.adapter.versions.fake_server import Clock, FakeServer, Lines, make_archive
 
@@ -167,3 +170,25 @@ def short_of_retiring(server: FakeServer, after: Seen) -> list[Seen]:
     versions = ["1.0", "2.0", "3.0"]
     stored = [f"tiny-{version}.mar" for version in versions]
     return [Seen("3.0", "3.0", versions, versions, stored, seen.workers)] if is_deployment else []
+
+
+@pytest.mark.usefixtures("hears_all_signals")
+def test_a_signal_while_a_failure_is_undone_hides_neither_the_failure_nor_what_became_of_it(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeServer(tmp_path / "run", clock)
+    server.serve("1.0", "2.0")
+    operation = Operation(kind="retire", model="tiny", version="1.0", archive="tiny-1.0.mar")
+
+    def end(*arguments: str) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        Journal.end(server.journal, *arguments)
+
+    monkeypatch.setattr(server.journal, "end", end)
+    with pytest.raises(Stopped) as stopped, stop_signals(), under_way(server, operation):
+        raise DrainTimeout("requests still run")
+    assert stopped.value.__notes__ == [
+        "it had failed: requests still run",
+        "the retire of tiny 1.0 is undone: it stays",
+    ]
+    assert server.journal.unfinished() is None
