@@ -119,6 +119,7 @@ class GatewayServer(uvicorn.Server):
             await super().shutdown(sockets)
         finally:
             hurrying.cancel()
+            gc.unfreeze()  # whoever goes on in this process has its garbage found again
 
     def _is_delay_over(self) -> bool:
         if not self._end.has_begun:
