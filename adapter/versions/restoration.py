@@ -5,6 +5,7 @@ from pathlib import Path
 
 from adapter.archives.verification import verify_archive
 from adapter.torchserve.loading import describe_version
+from adapter.versions.changes import unregister
 from adapter.versions.errors import VersionError
 from adapter.versions.journal import Journal
 from adapter.versions.model_store import ModelStore
@@ -61,7 +62,8 @@ def default_archives(state: ServerState, files: ServerFiles) -> list[Path]:
 def restore_others(run_directory: Path, report: Callable[[str], None]) -> None:
     """Loads the versions that are not defaults, one after the other, and starts the workers that are missing.
 
-    One whose file is no longer what was verified is left out, and said: for it the others need not be stopped.
+    One that does not load, or whose file is no longer what was verified, is left out, and said: for it the others need
+    not be stopped.
     """
     # A command may be at work on what it found before TorchServe ended: it hears soon that it is gone.
     with RunningServer(run_directory).locked("torchbridge serve, loading what was served", waits=True) as server:
@@ -78,12 +80,13 @@ def _restore(
     if description is None:
         try:
             expect_verified(server.store.path(deployed.archive), deployed.sha256)
+            report(f"loading {model} {version}")
+            server.management.register(deployed.archive)
+            wait_until_ready(server.management, model, version, log, timeout=timeout)
         except VersionError as error:
             report(f"{model} {version} is left out: {error}")
+            unregister(server, model, version)
             return
-        report(f"loading {model} {version}")
-        server.management.register(deployed.archive)
-        wait_until_ready(server.management, model, version, log, timeout=timeout)
         description = describe_version(server.management, model, version)
     if description is not None and description.min_workers != deployed.workers:
         server.management.scale(model, version, deployed.workers)
