@@ -6,8 +6,9 @@ from typing import Self
 
 import requests
 
-_LONGEST_LOOK = 5.0  # seconds
-_LEAST_MISSES = 4  # one after the other
+# Seconds that a look may take: a Java that collects its garbage, or waits for a processor, does not stand still.
+_LEAST_PATIENCE, _MOST_PATIENCE = 2.0, 5.0
+_LEAST_MISSES = 4  # one after the other, unless the limit is shorter than they take
 _STALLED = 2  # times as long as a look may take: then it was we who stood still
 
 
@@ -21,7 +22,7 @@ class SilenceWatch:
     def __init__(self, inference_url: str, limit: float) -> None:
         self._url = f"{inference_url}/ping"  # any answer will do: that it is "Healthy" says nothing of the workers
         self._limit = limit
-        self._longest_look = min(_LONGEST_LOOK, limit / _LEAST_MISSES)
+        self._longest_look = min(_MOST_PATIENCE, max(_LEAST_PATIENCE, limit / _LEAST_MISSES))
         self._silent_for = 0.0
         self._end = threading.Event()
 
@@ -34,7 +35,7 @@ class SilenceWatch:
 
     @property
     def is_silent(self) -> bool:
-        """Whether there was no answer for `limit` seconds."""
+        """Whether there was no answer for `limit` seconds, or in one look where that is shorter."""
         return self._silent_for >= self._limit
 
     def _look_on(self) -> None:

@@ -12,10 +12,17 @@ from adapter.torchserve.silence_watch import SilenceWatch
 from tests.waiting import wait_until
 
 
+@pytest.fixture(autouse=True)
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(silence_watch, "_LEAST_PATIENCE", 0.0)
+
+
 class Answering(BaseHTTPRequestHandler):
     paths: ClassVar[list[str]] = []
+    slowness: ClassVar[float] = 0  # seconds
 
     def do_GET(self) -> None:
+        time.sleep(self.slowness)
         Answering.paths.append(self.path)
         self.send_error(500)
 
@@ -58,6 +65,16 @@ def test_a_server_that_answers_anything_is_not_silent(answering: str) -> None:
         wait_until(lambda: len(Answering.paths) > 8)
         assert not watch.is_silent
     assert set(Answering.paths) == {"/ping"}
+
+
+def test_a_server_that_is_slow_to_answer_is_not_silent_however_short_the_limit_is(
+    answering: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silence_watch, "_LEAST_PATIENCE", 1.0)
+    monkeypatch.setattr(Answering, "slowness", 0.2)
+    with SilenceWatch(answering, 0.1) as watch:
+        wait_until(lambda: watch.is_silent or len(Answering.paths) > 1)
+        assert not watch.is_silent
 
 
 def test_an_answer_ends_the_silence_before_it(answering: str) -> None:
