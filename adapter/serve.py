@@ -151,9 +151,16 @@ class RunningStack:
             raise StartFailed(f"There was no whole sample answer: {error}") from error
 
     def _check_gateway(self) -> None:
+        """More than once: /readyz does not wait for a token of a slow model as long as the sample did."""
+        deadline = time.monotonic() + _READY_TIMEOUT
         with requests.Session() as session:
             session.trust_env = False  # a proxy has no business within this machine
-            session.get(f"{self.url}/readyz", timeout=_READY_TIMEOUT).raise_for_status()
+            while True:
+                response = session.get(f"{self.url}/readyz", timeout=_READY_TIMEOUT)
+                if response.ok or time.monotonic() >= deadline:
+                    response.raise_for_status()
+                    return
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
 
     def wait(self) -> NoReturn:
         """Returns by an exception only: Stopped, or StartFailed when a part of the stack cannot be had any more."""

@@ -2,8 +2,10 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import httpx
 import pytest
@@ -227,6 +229,35 @@ def test_a_gateway_that_hangs_is_not_waited_for_for_ever(
     assert caplog.messages == ["the gateway does not end, and is left as it is"]
     may_go_on.set()
     thread.join()
+
+
+class ReadyAtTheSecondLook(BaseHTTPRequestHandler):
+    num_looks: ClassVar[int] = 0
+
+    def do_GET(self) -> None:
+        ReadyAtTheSecondLook.num_looks += 1
+        self.send_response(503 if self.num_looks == 1 else 200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_a_model_that_is_slow_to_be_ready_is_looked_at_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(serve, "sample_answer", lambda *_: iter(["Once"]))
+    monkeypatch.setattr(ReadyAtTheSecondLook, "num_looks", 0)
+    with ThreadingHTTPServer(("127.0.0.1", 0), ReadyAtTheSecondLook) as gateway:
+        thread = threading.Thread(target=gateway.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        url = f"http://127.0.0.1:{gateway.server_port}"
+        torchserve = SimpleNamespace(management=None, keys=None)
+        stack = serve.RunningStack(url, Settings(), torchserve, thread, files=ServerFiles(tmp_path), report=print)
+        try:
+            assert list(stack.sample()) == ["Once"]
+        finally:
+            gateway.shutdown()
+            thread.join()
+    assert ReadyAtTheSecondLook.num_looks == 2
 
 
 class FailingTorchServe:
