@@ -193,7 +193,13 @@ class RunningStack:
         self._torchserve.stop()
         state = ServerState.read(self._files.state) or ServerState()
         self._torchserve.start(default_archives(state, self._files))
-        self._torchserve.wait_until_ready(self._report)
+        try:
+            self._torchserve.wait_until_ready(self._report)
+        except StartFailed as failure:
+            if self._torchserve.is_running():  # with a worker that will never be ready
+                raise
+            self._report(str(failure))
+            return  # it ended once more, which counts as the times before
         restore_others(self._files.run_directory, self._report)
         self._report("TorchServe serves again")
 

@@ -291,6 +291,23 @@ def test_a_torchserve_that_ends_is_started_again_with_what_is_recorded_by_then_b
     assert reports.count("TorchServe serves again") == 3
 
 
+class TorchServeThatEndsAsItStarts(FailingTorchServe):
+    def wait_until_ready(self, _: object) -> None:
+        raise StartFailed("TorchServe ended: it gave no reason.")
+
+
+def test_a_torchserve_that_ends_while_it_starts_again_is_started_once_more_but_not_for_ever(tmp_path: Path) -> None:
+    files = ServerFiles(tmp_path)
+    archive = serve_story(files, is_changed=False)
+    torchserve, reports = TorchServeThatEndsAsItStarts(), []
+    gateway = SimpleNamespace(is_alive=lambda: True)
+    stack = serve.RunningStack("", Settings(), torchserve, gateway, files=files, report=reports.append)
+    with pytest.raises(StartFailed, match="TorchServe ended, as it did before"):
+        stack.wait()
+    assert torchserve.starts == [[archive]] * 3
+    assert "TorchServe ended: it gave no reason." in reports
+
+
 def test_a_torchserve_that_ends_is_not_started_again_with_another_file(tmp_path: Path) -> None:
     files = ServerFiles(tmp_path)
     archive = serve_story(files, is_changed=False)
