@@ -59,7 +59,7 @@ _EXPECTED = (
 
 _OPEN_TO_ALL = (
     "torchbridge: warning: other machines can reach this address, and no API key is asked for: whoever does can have "
-    "text generated, take all slots from others, and read /metrics. Set TORCHBRIDGE_API_KEYS, or listen on 127.0.0.1."
+    "text generated and take all slots from others. Set TORCHBRIDGE_API_KEYS, or listen on 127.0.0.1."
 )
 
 EXIT_BUSY, EXIT_DISK_FULL = 5, 6  # README, "The life of a version"

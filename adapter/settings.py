@@ -13,7 +13,7 @@ from adapter.schema import MAX_BATCH_REQUESTS, Name
 
 # Nothing after the port: a path would come in front of the model's name, and credentials do not belong here.
 Origin = Annotated[str, StringConstraints(pattern=r"^https?://[^/?#@\s]+\Z")]
-LOAD_TIMEOUT = 900.0  # seconds
+LOAD_TIMEOUT, RESTART_TIMEOUT = 900.0, 120.0  # seconds
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -115,7 +115,8 @@ class Settings(BaseSettings):
     )
     silence_timeout: Seconds = Field(default=60, description="Without an event from a running worker.")
     restart_timeout: Seconds = Field(
-        default=120, description="For a worker, or TorchServe, that was ready and is started again to be ready again."
+        default=RESTART_TIMEOUT,
+        description="For a worker, or TorchServe, that was ready and is started again to be ready again.",
     )
     heartbeat_interval: Seconds = Field(default=15, description="Between comments in a stream without events.")
     shutdown_delay: float = Field(

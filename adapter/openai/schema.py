@@ -15,7 +15,7 @@ from adapter.openai.messages import Message
 from adapter.openai.unsupported import Unsupported, UnsupportedInChats, UnsupportedInCompletions
 from adapter.schema import MAX_LENGTH, MAX_SEED, as_list
 
-_MAX_MESSAGES = 2_048  # as OpenAI's own; 3 µs each, and the event loop waits
+_MAX_MESSAGES = 2_048  # 3 µs each, and the event loop waits
 _NO_LIMIT = (-1, 0)  # llama.cpp's and Ollama's -1, and what chat applications send for "as long as it takes"
 
 

@@ -15,6 +15,7 @@ from adapter.errors import (
     VersionNotFound,
 )
 from adapter.schema import FieldError, Model, ModelVersion
+from adapter.settings import RESTART_TIMEOUT
 from adapter.torchserve.comebacks import Comebacks, VersionKey
 from adapter.torchserve.management_client import ManagementClient, ModelDescription
 from adapter.torchserve.refreshing import Refreshing
@@ -25,7 +26,6 @@ _WAIT_FROM, _PATIENCE = 1.0, 0.25
 _USABLE_FOR = 10.0  # without hearing from TorchServe's management API
 _LONGEST_LOOK = 2.0  # after which those who know what there was do not wait for an answer any more
 
-DEFAULT_RESTART_TIMEOUT = 120.0
 _SECONDS_BETWEEN_LOOKS = 0.25
 
 # And not their names: pages show what an error says to those for whom they ask, who may not see /models.
@@ -62,7 +62,7 @@ class ModelRegistry:
         default_model: str | None,
         model_store: Path | None = None,
         *,
-        restart_timeout: float = DEFAULT_RESTART_TIMEOUT,
+        restart_timeout: float = RESTART_TIMEOUT,
     ) -> None:
         """Without `model_store` its archives are taken for what this installation packs.
 
