@@ -1,11 +1,13 @@
 """Where `torchbridge` begins: a signal in the second that its imports take ends it as a later one does, in one line."""
 
+import os
 import sys
 
 from adapter.stop_signals import Stopped, stop_signals
 
 
 def main() -> None:
+    _open_standard_streams()
     try:
         with stop_signals():
             from adapter.cli import main as run_command  # noqa: PLC0415 - this is what takes the second
@@ -13,3 +15,13 @@ def main() -> None:
         sys.stderr.write(f"torchbridge: {stopped}\n")
         raise
     run_command()
+
+
+def _open_standard_streams() -> None:
+    """Those that the caller closed (`>&-`) lead nowhere: the next file that is opened would get what is said."""
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
