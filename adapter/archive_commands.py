@@ -1,6 +1,5 @@
 """The commands of `torchbridge` that make archives and look at them."""
 
-import asyncio
 import os
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,6 +23,7 @@ from adapter.archives.verification import verify_archive
 from adapter.background_output import say
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from adapter.probes import Probe, Probes
+from adapter.stop_signals import run_until_stopped
 from adapter.torchserve.archive_probe import probe_archive, served_alone
 
 _MODEL_STORE = PROJECT / "model_store"
@@ -109,7 +109,7 @@ def probe(archive: Archive, key: Key = None) -> None:
     with ExitStack() as until_all_are_asked:
         with Console(stderr=True).status(f"serving {archive}") as status:
             process = until_all_are_asked.enter_context(served_alone(archive, status.update))
-        asyncio.run(probe_archive(archive, process, probes, _print_probe))
+        run_until_stopped(lambda: probe_archive(archive, process, probes, _print_probe))
     say(f"{record.name} {record.version} answers as it did when it was packed: {len(probes.probes)} prompts")
 
 

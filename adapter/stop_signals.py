@@ -1,9 +1,10 @@
 """The signals that end a command: Ctrl-C, what systemd and CI send, and the terminal's end."""
 
+import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -72,3 +73,18 @@ def postponed_stop() -> Iterator[None]:
             signal.signal(each, handler)
         if came:
             signal.raise_signal(came[0])
+
+
+def run_until_stopped(work: Callable[[], Coroutine[None, None, None]]) -> None:
+    """asyncio.run, whose loop and task are made whole, and closed whole.
+
+    A signal in the middle of either leaves what Python complains of on the standard error when it is collected.
+    """
+    runner = asyncio.Runner()
+    try:
+        with postponed_stop():
+            task = runner.get_loop().create_task(work())
+        runner.get_loop().run_until_complete(task)
+    finally:
+        with postponed_stop():
+            runner.close()

@@ -1,6 +1,5 @@
 """A new version, from an archive to the default: nothing changes for anybody until it has shown that it answers."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from adapter.archives.verification import verify_archive
 from adapter.disk_space import expect_space
 from adapter.errors import UpstreamProtocol
 from adapter.settings import LOAD_TIMEOUT
-from adapter.stop_signals import postponed_stop
+from adapter.stop_signals import postponed_stop, run_until_stopped
 from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.probing import probe, warm_up
@@ -148,10 +147,10 @@ def _bring_up(
     wait_until_ready(server.management, model, version, log, timeout=options.load_timeout, limit="--load-timeout")
     step(Step.WARM_UP)
     report("warming up")
-    asyncio.run(_ask(server, lambda inference: warm_up(inference, model, version)))
+    run_until_stopped(lambda: _ask(server, lambda inference: warm_up(inference, model, version)))
     step(Step.PROBE)
     report(f"comparing {len(probes.probes)} answers with those recorded when it was packed")
-    asyncio.run(_ask(server, lambda inference: probe(inference, model, version, probes)))
+    run_until_stopped(lambda: _ask(server, lambda inference: probe(inference, model, version, probes)))
 
 
 def _expect_space(server: RunningServer, record: ArchiveRecord, archive_size: int) -> None:

@@ -1,12 +1,16 @@
 """The signals that end a command, and what they do not cut short."""
 
 import asyncio
+import gc
 import os
 import signal
+import socket
+import sys
+from collections.abc import Coroutine
 
 import pytest
 
-from adapter.stop_signals import Stopped, postponed_stop, stop_signals
+from adapter.stop_signals import Stopped, postponed_stop, run_until_stopped, stop_signals
 
 pytestmark = pytest.mark.usefixtures("hears_all_signals")
 
@@ -54,3 +58,51 @@ def test_no_callback_of_asyncio_swallows_it() -> None:
 
     with pytest.raises(Stopped), stop_signals():
         asyncio.run(wait())
+
+
+@pytest.fixture
+def complaints(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Of Python's own, about what it cannot raise."""
+    seen: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", seen.append)
+    return seen
+
+
+async def never_begun() -> None:
+    raise AssertionError
+
+
+def test_a_signal_while_the_event_loop_is_made_leaves_nothing_half_made(
+    monkeypatch: pytest.MonkeyPatch, complaints: list[object]
+) -> None:
+    make_pair = socket.socketpair
+
+    def stopped_pair() -> tuple[socket.socket, socket.socket]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return make_pair()
+
+    monkeypatch.setattr(socket, "socketpair", stopped_pair)
+    with pytest.raises(Stopped), stop_signals():
+        run_until_stopped(never_begun)
+    gc.collect()
+    assert complaints == []
+
+
+def test_a_signal_before_the_task_is_made_leaves_no_coroutine_behind(complaints: list[object]) -> None:
+    def stopped_work() -> Coroutine[None, None, None]:
+        work = never_begun()
+        os.kill(os.getpid(), signal.SIGTERM)
+        return work
+
+    with pytest.raises(Stopped), stop_signals():
+        run_until_stopped(stopped_work)
+    gc.collect()
+    assert complaints == []
+
+
+def test_the_work_is_done_and_its_failure_is_raised() -> None:
+    async def fail() -> None:
+        raise ValueError("it failed")
+
+    with pytest.raises(ValueError, match="it failed"), stop_signals():
+        run_until_stopped(fail)
