@@ -196,6 +196,10 @@ class DeadlineExceeded(TorchbridgeError):
     code = ErrorCode.DEADLINE_EXCEEDED
 
 
+class WorkerSilent(DeadlineExceeded):
+    """A worker that had the request gave no event for SILENCE_TIMEOUT: it stands still, and TorchServe will kill it."""
+
+
 ERROR_BY_CODE: dict[ErrorCode, type[TorchbridgeError]] = {
     subclass.code: subclass for subclass in TorchbridgeError.__subclasses__()
 }

@@ -1,14 +1,14 @@
 """What of one request is run again, how often, and what its caller then gets of it."""
 
 from adapter.call import Call
-from adapter.errors import ModelNotReady, TorchbridgeError, UpstreamLost, UpstreamUnavailable, WorkerDied
+from adapter.errors import ModelNotReady, TorchbridgeError, UpstreamLost, UpstreamUnavailable, WorkerDied, WorkerSilent
 from adapter.generation.retry_budget import RetryBudget
 from adapter.schema import StartEvent, StreamEvent
 
-MAY_PASS = (WorkerDied, UpstreamUnavailable, ModelNotReady)
+MAY_PASS = (WorkerDied, WorkerSilent, UpstreamUnavailable, ModelNotReady)
 
 # What was there when two workers died may be what kills them, and everybody else's answers with them.
-_MOST_DEATHS = 2
+_MOST_DEATHS, _MOST_SILENCES = 2, 2
 _DIED_AGAIN = "The model's worker died on this request, and so did the next one."
 
 
@@ -16,7 +16,8 @@ class Retries:
     """Of one request. Nothing is run again once text has reached its caller; that of a unary answer comes at its end.
 
     What died with its worker, or with TorchServe, is run again whatever the budget says: that is for what an
-    overloaded server refuses, and those who were there when it died did not overload it.
+    overloaded server refuses, and those who were there when it died did not overload it. So is what stood still with
+    its worker, once: that may end by the worker's death, which counts for itself.
     """
 
     def __init__(self, budget: RetryBudget, call: Call) -> None:
@@ -26,6 +27,7 @@ class Retries:
         self._has_sent_text = False
         self._num_retries = 0
         self._num_deaths = 0
+        self._num_silences = 0
 
     def due(self, events: list[StreamEvent]) -> list[StreamEvent]:
         """What is to be passed on now that an attempt has brought `events`: nothing before the first text."""
@@ -38,14 +40,25 @@ class Retries:
 
     def delay_after(self, failure: TorchbridgeError) -> float:
         """Seconds until the next attempt. Raises the failure, or a final one, where there must be none."""
-        died = isinstance(failure, WorkerDied | UpstreamLost)
-        self._num_deaths += died
-        if self._num_deaths == _MOST_DEATHS and died:
-            raise WorkerDied(_DIED_AGAIN, cause=failure.with_cause, is_final=True) from failure
+        is_free = self._ended_with_its_worker(failure)
         deadline = min(self._call.deadline, self._call.first_text_deadline)
-        delay = None if self._has_sent_text else self._budget.delay(self._num_retries, deadline, is_free=died)
+        delay = None if self._has_sent_text else self._budget.delay(self._num_retries, deadline, is_free=is_free)
         if delay is None:
             raise failure
         self._num_retries += 1
         self._held_back = []
         return delay
+
+    def _ended_with_its_worker(self, failure: TorchbridgeError) -> bool:
+        """Raises where it has done so too often."""
+        if isinstance(failure, WorkerSilent):
+            self._num_silences += 1
+            if self._num_silences == _MOST_SILENCES:
+                raise failure
+            return True
+        if isinstance(failure, WorkerDied | UpstreamLost):
+            self._num_deaths += 1
+            if self._num_deaths == _MOST_DEATHS:
+                raise WorkerDied(_DIED_AGAIN, cause=failure.with_cause, is_final=True) from failure
+            return True
+        return False

@@ -13,7 +13,6 @@ from yarl import URL
 
 from adapter.call import Arrivals, Call
 from adapter.errors import (
-    DeadlineExceeded,
     KeyRefused,
     ModelNotFound,
     TorchbridgeError,
@@ -22,6 +21,7 @@ from adapter.errors import (
     UpstreamUnavailable,
     VersionNotFound,
     WorkerDied,
+    WorkerSilent,
     from_torchserve,
 )
 from adapter.schema import DoneEvent, GenerationRequest, WorkerRequest
@@ -123,7 +123,7 @@ class InferenceClient:
                     raise
             return await self._watch.unless_gone(response.content.readany(), version, remaining)
         except TimeoutError as error:
-            raise DeadlineExceeded("The model server has been silent for too long.", cause="no event") from error
+            raise WorkerSilent("The model server has been silent for too long.", cause="no event") from error
         except aiohttp.ClientError as error:
             raise WorkerDied(CUT, cause=_reason(error)) from error
 

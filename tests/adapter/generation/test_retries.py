@@ -9,6 +9,7 @@ from adapter.errors import (
     UpstreamLost,
     UpstreamUnavailable,
     WorkerDied,
+    WorkerSilent,
 )
 from adapter.generation.text_generator import TextGenerator
 from adapter.schema import GenerationResponse, StreamEvent, WorkerRequest
@@ -40,6 +41,8 @@ def fail_with(inference: FakeInference, *failures: TorchbridgeError) -> None:
         pytest.param([WorkerDied("x")], id="one death"),
         pytest.param([UpstreamUnavailable("x"), UpstreamUnavailable("x")], id="twice no server"),
         pytest.param([WorkerDied("x"), ModelNotReady("x")], id="a death, and the next worker still loads"),
+        pytest.param([WorkerSilent("x")], id="a worker that stands still"),
+        pytest.param([WorkerSilent("x"), WorkerDied("x")], id="a worker that stands still, and is killed for it"),
     ],
 )
 async def test_a_failure_that_may_pass_is_tried_again(
@@ -69,6 +72,15 @@ async def test_what_was_there_at_two_deaths_is_not_tried_again_by_anybody(
 
     assert len(inference.requests) == len(failures)
     assert (problem.status, problem.retryable, problem.retry_after) == (502, False, None)
+
+
+async def test_what_was_twice_with_a_worker_that_stood_still_is_not_tried_again(
+    generator: TextGenerator, inference: FakeInference
+) -> None:
+    fail_with(inference, WorkerSilent("x"), WorkerSilent("x"))
+    with pytest.raises(WorkerSilent):
+        await generator.complete(REQUEST, call())
+    assert len(inference.requests) == 2
 
 
 async def test_one_death_may_be_tried_again_by_the_caller(management: FakeManagement, inference: FakeInference) -> None:
