@@ -20,7 +20,7 @@ RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 def num_protocols(port: int) -> int:
     """Of this server: other tests may have left some of theirs."""
     gc.collect()
-    return sum(isinstance(each, HttpProtocol) and each.server == ("127.0.0.1", port) for each in gc.get_objects())
+    return sum(type(each) is HttpProtocol and each.server == ("127.0.0.1", port) for each in gc.get_objects())
 
 
 def test_a_connection_that_was_reset_is_not_kept_alive() -> None:
