@@ -120,7 +120,7 @@ soak: install real-model ## The long runs: 20,000 requests over 100 switches, co
 		$(BIN)/pytest tests/end_to_end/versions/test_flips.py tests/end_to_end/versions/test_killed_commands.py \
 		tests/end_to_end/load_balancer
 
-faults: .venv/.installed ## How long each abuse holds the gateway's event loop, to benchmarks/results/faults.md (8 minutes)
+faults: .venv/.installed ## How long each abuse holds the gateway's event loop, to benchmarks/results/faults.md (2 minutes)
 	$(BIN)/python -m benchmarks.faults
 
 # Each writes its table and its plot to benchmarks/results. The peers are installed into benchmarks/.cache at first.

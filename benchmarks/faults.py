@@ -14,7 +14,7 @@ from benchmarks.report import Table, write_report
 from benchmarks.rounds import Figure, console, interleave_many
 
 _NO_ABUSE, _SECONDS_WITHOUT = "no abuse", 5
-_SECONDS_PER_ROUND = 60  # on two cores of an EPYC, for the estimate alone
+_SECONDS_PER_ROUND = 20  # on two cores of an EPYC, for the estimate alone
 
 _METHOD = f"""\
 The gateway as `torchbridge serve` runs it, without keys, over a TorchServe with models/tiny, with {NUM_DESCRIPTORS}
