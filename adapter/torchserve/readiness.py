@@ -1,4 +1,4 @@
-"""Whether the default model answers right now: by what it last did, never only by what TorchServe says of it."""
+"""Whether the default model, or one in its place, answers: by what it did last, never only by what TorchServe says."""
 
 import asyncio
 import time

@@ -28,10 +28,14 @@ class Refreshing(Generic[_Value]):
         self._refresh_after = refresh_after
         self._loaded_at = -float("inf")
         self._value: _Value
-        self.latest: _Value | None = None  # however old it is; None before the first
         self._refresh: asyncio.Task[None] | None = None
         self._num_failures = 0  # in a row
         self._failed_at = -float("inf")
+
+    @property
+    def latest(self) -> _Value | None:
+        """The value, however old it is; None before the first one."""
+        return self._value if self._loaded_at > -float("inf") else None
 
     async def get(self, max_age: float, *, wait_from: float = _NEVER, patience: float = 0) -> _Value:
         """The value. If it is older than `max_age` seconds, its refresh is waited for.
@@ -82,7 +86,6 @@ class Refreshing(Generic[_Value]):
         value = await asyncio.to_thread(self._load)
         if started_at > self._loaded_at:
             self._value, self._loaded_at = value, started_at
-            self.latest = value
 
     def _note_end(self, refresh: asyncio.Task[None]) -> None:
         """Says when loads begin to fail and when that is over, and nothing between."""

@@ -279,14 +279,20 @@ class FailingTorchServe:
     def wait_until_ready(self, _: object) -> None: ...
 
 
-def test_a_torchserve_that_ends_is_started_again_with_what_is_recorded_by_then_but_not_for_ever(tmp_path: Path) -> None:
-    files = ServerFiles(tmp_path)
-    archive = serve_story(files, is_changed=False)
-    torchserve, reports = FailingTorchServe(), []
+def reports_until_it_is_given_up(torchserve: FailingTorchServe, files: ServerFiles) -> list[str]:
+    reports: list[str] = []
     gateway = SimpleNamespace(is_alive=lambda: True)
     stack = serve.RunningStack("", Settings(), torchserve, gateway, files=files, report=reports.append)
     with pytest.raises(StartFailed, match="TorchServe ended, as it did before"):
         stack.wait()
+    return reports
+
+
+def test_a_torchserve_that_ends_is_started_again_with_what_is_recorded_by_then_but_not_for_ever(tmp_path: Path) -> None:
+    files = ServerFiles(tmp_path)
+    archive = serve_story(files, is_changed=False)
+    torchserve = FailingTorchServe()
+    reports = reports_until_it_is_given_up(torchserve, files)
     assert torchserve.starts == [[archive]] * 3
     assert reports.count("TorchServe serves again") == 3
 
@@ -299,11 +305,8 @@ class TorchServeThatEndsAsItStarts(FailingTorchServe):
 def test_a_torchserve_that_ends_while_it_starts_again_is_started_once_more_but_not_for_ever(tmp_path: Path) -> None:
     files = ServerFiles(tmp_path)
     archive = serve_story(files, is_changed=False)
-    torchserve, reports = TorchServeThatEndsAsItStarts(), []
-    gateway = SimpleNamespace(is_alive=lambda: True)
-    stack = serve.RunningStack("", Settings(), torchserve, gateway, files=files, report=reports.append)
-    with pytest.raises(StartFailed, match="TorchServe ended, as it did before"):
-        stack.wait()
+    torchserve = TorchServeThatEndsAsItStarts()
+    reports = reports_until_it_is_given_up(torchserve, files)
     assert torchserve.starts == [[archive]] * 3
     assert "TorchServe ended: it gave no reason." in reports
 

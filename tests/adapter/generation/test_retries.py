@@ -35,6 +35,16 @@ def fail_with(inference: FakeInference, *failures: TorchbridgeError) -> None:
     inference.script = [fail]
 
 
+def die_once_after(inference: FakeInference, *events: StreamEvent) -> None:
+    """And then answer."""
+
+    async def die() -> None:
+        inference.script = answer_to_request()
+        raise WorkerDied("died")
+
+    inference.script = [*events, die]
+
+
 @pytest.mark.parametrize(
     "failures",
     [
@@ -129,28 +139,16 @@ async def test_a_third_retry_is_not_made(generator: TextGenerator, inference: Fa
 async def test_a_unary_answer_is_tried_again_after_text_that_its_caller_has_not_had(
     generator: TextGenerator, inference: FakeInference
 ) -> None:
-    script = answer_to_request()
-
-    async def die() -> None:
-        inference.script = script
-        raise WorkerDied("died")
-
-    inference.script = [START, FIRST, die]
+    die_once_after(inference, START, FIRST)
     assert (await generator.complete(REQUEST, call())).text == "Hello world"
 
 
 async def test_a_stream_is_tried_again_before_its_first_text_and_begins_once(
     generator: TextGenerator, inference: FakeInference
 ) -> None:
-    script = answer_to_request()
-
-    async def die() -> None:
-        inference.script = script
-        raise WorkerDied("died")
-
-    inference.script = [START, die]
+    die_once_after(inference, START)
     events = [event async for events in generator.stream(REQUEST, call()) for event in events]
-    assert events == script
+    assert events == answer_to_request()
 
 
 async def test_a_stream_is_not_tried_again_after_text(generator: TextGenerator, inference: FakeInference) -> None:
