@@ -20,7 +20,8 @@ class HandlerSection(BaseModel):
         description="Most tokens of prompt and answer; the model's own limit, at most 4,096, if absent.",
     )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        default="auto", description="auto is what the weights are stored in."
+        default="auto",
+        description="auto is what the weights are stored in, and float32 on a CPU without units for that.",
     )
     quantization: Literal["int8"] | None = Field(
         default=None,

@@ -19,6 +19,7 @@ from transformers import (
 )
 
 from handlers.checkpoint import check_checkpoint, likely_missing
+from handlers.computing_type import computed_by_this_processor
 from handlers.fixed_positions import fix_positions, has_longrope, original_context_length
 from handlers.settings import HandlerSettings
 from handlers.short_list import short_list
@@ -45,6 +46,8 @@ def load_model(directory: Path, settings: HandlerSettings, device: str = "cpu") 
     """
     dtype = "bfloat16" if settings.quantization == "int8" else settings.dtype
     model = _load_checkpoint(directory, dtype, device)
+    if dtype == "auto" and device == "cpu":
+        model = computed_by_this_processor(model)
     tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
     if not tokenizer.is_fast:
         raise UnsupportedModelError("the tokenizer has no tokenizer.json, which text in whole characters needs")

@@ -7,13 +7,16 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
+from adapter.archives.model_facts import weight_bytes
 from adapter.archives.record import ArchiveRecord
 
 _SHOWN_DIGITS = 16
 
 
 def as_json(record: ArchiveRecord) -> str:
-    return json.dumps({"digest": record.digest, **record.model_dump()}, indent=2)
+    stored, in_float32 = weight_bytes(record.model)
+    said = {"digest": record.digest, "weight_bytes": {"stored": stored, "float32": in_float32}}
+    return json.dumps({**said, **record.model_dump()}, indent=2)
 
 
 def as_tables(record: ArchiveRecord) -> RenderableType:
@@ -28,6 +31,7 @@ def _facts(record: ArchiveRecord) -> Table:
         "digest": record.digest,
         "architecture": model.architecture or "unknown",
         "parameters": ", ".join(f"{count:,} {dtype}" for dtype, count in model.parameters.items()),
+        "memory of weights": _memory(record),
         "tokenizer": model.tokenizer_sha256,
         "source": model.source or "a directory",
         "contract": str(record.contract),
@@ -37,6 +41,14 @@ def _facts(record: ArchiveRecord) -> Table:
     for name, value in facts.items():
         table.add_row(name, Text(value, overflow="fold"))
     return table
+
+
+def _memory(record: ArchiveRecord) -> str:
+    """On this machine and on others, since the worker may run on another one than whoever asks."""
+    stored, in_float32 = weight_bytes(record.model)
+    if stored == in_float32:
+        return decimal(stored)
+    return f"{decimal(stored)} as stored, {decimal(in_float32)} in float32: on a CPU without units for 16 bits"
 
 
 def _files(record: ArchiveRecord) -> Table:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from adapter.archives.model_source import TOKENIZER_FILES, matches
 from adapter.archives.record import FileRecord, ModelFacts, canonical_json
-from adapter.archives.safetensors_header import read_safetensors_header
+from adapter.archives.safetensors_header import BITS, read_safetensors_header
 
 
 def read_model_facts(files: Mapping[Path, FileRecord], source: str | None) -> ModelFacts:
@@ -25,6 +25,13 @@ def read_model_facts(files: Mapping[Path, FileRecord], source: str | None) -> Mo
         tokenizer_sha256=hashlib.sha256(canonical_json(tokenizer)).hexdigest(),
         source=source,
     )
+
+
+def weight_bytes(model: ModelFacts) -> tuple[int, int]:
+    """What its weights take in memory: as they are stored, and where its floats of 16 bits are computed in float32."""
+    stored = sum(-(-count * BITS.get(dtype, 0) // 8) for dtype, count in model.parameters.items())
+    widened = sum(model.parameters.get(dtype, 0) for dtype in ("BF16", "F16"))
+    return stored, stored + widened * 2
 
 
 def _architecture(config: Path) -> str | None:

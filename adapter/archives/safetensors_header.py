@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, TypeAdapter, ValidationError
 
 _MAX_HEADER_BYTES = 100_000_000  # as in safetensors itself
-_BITS = {
+BITS = {
     **dict.fromkeys(("F4",), 4),
     **dict.fromkeys(("F6_E2M3", "F6_E3M2"), 6),
     **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"), 8),
@@ -83,9 +83,9 @@ def _check_layout(tensors: Iterable[_Tensor], data_bytes: int) -> None:
         begin, end = tensor.data_offsets
         if begin != end_of_last:
             raise SafetensorsHeaderError("its tensors overlap or leave a gap")
-        if tensor.dtype not in _BITS:
+        if tensor.dtype not in BITS:
             raise SafetensorsHeaderError(f"it has a tensor of the unknown type {tensor.dtype[:20]!r}")
-        if (end - begin) * 8 != math.prod(tensor.shape) * _BITS[tensor.dtype]:
+        if (end - begin) * 8 != math.prod(tensor.shape) * BITS[tensor.dtype]:
             raise SafetensorsHeaderError("a tensor's length is not what its shape and type need")
         end_of_last = end
     if end_of_last != data_bytes:

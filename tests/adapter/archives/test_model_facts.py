@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.archives.model_facts import read_model_facts
+from adapter.archives.model_facts import read_model_facts, weight_bytes
 from adapter.archives.model_source import served_files
 from adapter.archives.record import ModelFacts
 from adapter.archives.zip_writer import record_of
@@ -17,8 +17,8 @@ def facts(model: Path) -> ModelFacts:
 def test_parameters_are_those_of_all_shards(model: Path) -> None:
     (model / "model.safetensors").unlink()
     weight_map = {}
-    for shard, weight_bytes, dtype in (("model-1.safetensors", 24, "F32"), ("model-2.safetensors", 8, "BF16")):
-        write_weights(model / shard, weight_bytes, dtype)
+    for shard, num_bytes, dtype in (("model-1.safetensors", 24, "F32"), ("model-2.safetensors", 8, "BF16")):
+        write_weights(model / shard, num_bytes, dtype)
         weight_map[dtype] = shard
     (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
 
@@ -40,3 +40,12 @@ def test_an_architecture_may_be_unknown(model: Path, config: str) -> None:
     assert facts(model).architecture == "LlamaForCausalLM"
     (model / "config.json").write_text(config)
     assert facts(model).architecture is None
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [({"F32": 6}, (24, 24)), ({"F32": 6, "F16": 2, "BF16": 1}, (30, 36)), ({"F4": 3, "I64": 1}, (10, 10))],
+)
+def test_only_floats_of_16_bits_take_more_in_float32(parameters: dict[str, int], expected: tuple[int, int]) -> None:
+    model = ModelFacts(architecture=None, parameters=parameters, tokenizer_sha256="a" * 64, source=None)
+    assert weight_bytes(model) == expected

@@ -1,0 +1,137 @@
+"""`dtype: auto` is what the processor is fastest in, and the weights stay what they are."""
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import LlamaConfig, PreTrainedModel
+
+from handlers import computing_type
+from handlers.model_loading import load_model
+from handlers.probe_check import compare_with
+from handlers.probe_recording import record_probes
+from handlers.settings import HandlerSettings
+from tests.handlers.saved_models import SIZES, change_json, change_weights, load, save_model
+
+HALVES = (torch.bfloat16, torch.float16)
+
+
+def saved_in(dtype: torch.dtype, directory: Path) -> Path:
+    save_model(directory, LlamaConfig(**SIZES, eos_token_id=5))
+    change_weights(directory, lambda weights: {name: tensor.to(dtype) for name, tensor in weights.items()})
+    change_json(directory / "config.json", dtype=str(dtype).removeprefix("torch."))
+    return directory
+
+
+@pytest.fixture(params=HALVES, ids=str)
+def stored(request: pytest.FixtureRequest) -> torch.dtype:
+    dtype: torch.dtype = request.param
+    return dtype
+
+
+@pytest.fixture
+def directory(stored: torch.dtype, tmp_path: Path) -> Path:
+    return saved_in(stored, tmp_path)
+
+
+@pytest.fixture
+def processor(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Calls it with the 16-bit types that the processor is to have units for."""
+
+    def has(*dtypes: torch.dtype) -> None:
+        monkeypatch.setattr(computing_type, "has_units_for", lambda dtype: dtype in dtypes)
+
+    return has
+
+
+def weights(model: PreTrainedModel) -> list[torch.Tensor]:
+    return list(model.parameters())
+
+
+def test_without_units_for_their_type_the_same_weights_are_computed_in_float32(
+    directory: Path, stored: torch.dtype, processor: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    processor(*HALVES)
+    as_stored = load(directory)
+    processor(*(dtype for dtype in HALVES if dtype is not stored))
+    with caplog.at_level(logging.INFO, "handlers"):
+        model = load(directory)
+
+    assert {weight.dtype for weight in weights(as_stored)} == {stored}
+    assert {weight.dtype for weight in weights(model)} == {torch.float32}
+    for narrow, wide in zip(weights(as_stored), weights(model), strict=True):
+        assert torch.equal(narrow.float(), wide)
+    assert f"no units for {stored}" in caplog.text
+
+
+def test_a_type_that_was_asked_for_is_taken(directory: Path, stored: torch.dtype, processor: Any) -> None:
+    processor()
+    name: Any = str(stored).removeprefix("torch.")
+    assert load_model(directory, HandlerSettings(dtype=name)).model.dtype is stored
+
+
+def test_int8_stays_bfloat16(tmp_path: Path, processor: Any) -> None:
+    processor()
+    model = load_model(saved_in(torch.bfloat16, tmp_path), HandlerSettings(quantization="int8")).model
+    assert model.dtype is torch.bfloat16
+
+
+def test_float32_stays_what_it_is(tmp_path: Path, processor: Any) -> None:
+    processor(*HALVES)
+    assert load(save_model(tmp_path, LlamaConfig(**SIZES, eos_token_id=5))).dtype is torch.float32
+
+
+def test_what_was_recorded_at_pack_is_met_within_float32s_own_tolerance(directory: Path, processor: Any) -> None:
+    processor()
+    probes = record_probes(load_model(directory, HandlerSettings()))
+    loaded = load_model(directory, HandlerSettings())
+
+    compare_with(probes, loaded)
+
+    assert loaded.model.dtype is torch.float32
+
+
+FEATURES = dict.fromkeys(("avx512_bf16", "amx_bf16", "avx512_fp16", "amx_fp16"), False)
+
+
+@pytest.mark.parametrize(
+    ("features", "are_there"),
+    [
+        pytest.param({}, (False, False), id="AVX-512 alone, which oneDNN computes in float32"),
+        pytest.param({"avx512_bf16": True}, (True, False), id="AVX-512 with bfloat16"),
+        pytest.param({"amx_bf16": True, "amx_fp16": True}, (True, True), id="AMX"),
+        pytest.param({"architecture": "aarch64"}, (True, True), id="ARM, where oneDNN's word is all there is"),
+    ],
+)
+def test_units_are_what_the_processor_names(
+    features: dict[str, Any], are_there: tuple[bool, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64"} | FEATURES | features)
+    for name in ("bf16", "fp16"):
+        monkeypatch.setattr(torch.ops.mkldnn, f"_is_mkldnn_{name}_supported", lambda: True)
+
+    assert tuple(map(computing_type.has_units_for, HALVES)) == are_there
+
+
+LOAD = """
+import sys
+from pathlib import Path
+from handlers.settings import HandlerSettings
+from handlers.worker_engine import checked_engine, load_packed_model
+settings = HandlerSettings(slots=2)
+loaded = load_packed_model(Path(sys.argv[1]), settings)
+checked_engine(loaded, settings)
+print(loaded.model.dtype)
+"""
+
+
+def test_a_process_that_is_held_to_avx2_serves_bfloat16_in_float32(tmp_path: Path) -> None:
+    held = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
+    command = [sys.executable, "-c", LOAD, str(saved_in(torch.bfloat16, tmp_path))]
+    ran = subprocess.run(command, env=held, check=True, capture_output=True, text=True)
+    assert ran.stdout.split() == ["torch.float32"]
