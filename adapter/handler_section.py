@@ -27,7 +27,7 @@ class HandlerSection(BaseModel):
         default=None,
         description="int8: weights of linear layers in 8 bits, each output with a scale of its own; CPU and bfloat16.",
     )
-    threads: int | None = Field(default=None, ge=1, description="Measured at load if absent.")
+    threads: int | None = Field(default=None, ge=1, description="Measured, again and again, if absent.")
     prefill_tokens: int = Field(default=256, ge=1, description="Most prompt tokens in a step with running requests.")
     prefix_slots: int = Field(
         default=8, ge=0, description="Ended requests whose cache serves others that begin with the same tokens."

@@ -96,6 +96,11 @@ class Engine:
     def has_work(self) -> bool:
         return bool(self._running or self._waiting or self._prefilling)
 
+    @property
+    def takes_prompts(self) -> bool:
+        """Whether the next step may compute some of a prompt."""
+        return self._prefilling is not None or (bool(self._waiting) and len(self._running) < self.slots)
+
     def submit(
         self, request_id: str, prompt: Sequence[int], max_new_tokens: int, parameters: SamplingParameters
     ) -> None:

@@ -1,14 +1,10 @@
 """A model directory to a model that is ready to serve: safetensors only, no network, no code from the directory."""
 
 import json
-import os
-import statistics
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import torch
 from torch import nn
 from transformers import (
     AutoModelForCausalLM,
@@ -28,7 +24,6 @@ from handlers.stop_tokens import stop_token_ids
 from handlers.tokenizer_check import check_vocabulary, check_vocabulary_file
 
 MAX_DEFAULT_CONTEXT_LENGTH = 4_096
-_TIMED_STEPS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,26 +109,3 @@ def _context_length(model: PreTrainedModel, settings: HandlerSettings) -> int:
             f"context_length is {settings.context_length}, but the model was made for {own_limit} positions"
         )
     return settings.context_length
-
-
-@torch.inference_mode()
-def choose_num_threads(model: PreTrainedModel) -> int:
-    """The thread count that decodes one token fastest here and now.
-
-    More is not always faster: on two contended cores a barrier waits for whichever thread is stalled.
-    """
-    num_cores = len(os.sched_getaffinity(0))
-    candidates = sorted({1, *(count for count in (2, 4, 8, 16, 32) if count < num_cores), num_cores})
-    token = torch.zeros(1, 1, dtype=torch.long, device=model.device)
-
-    def seconds_per_step(num_threads: int) -> float:
-        torch.set_num_threads(num_threads)
-        times = []
-        for _ in range(_TIMED_STEPS):
-            begin = time.perf_counter()
-            model(input_ids=token, use_cache=False)
-            times.append(time.perf_counter() - begin)
-        return statistics.median(times)
-
-    seconds_per_step(1)  # the first steps pay for allocations
-    return min(candidates, key=seconds_per_step)

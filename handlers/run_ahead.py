@@ -19,6 +19,7 @@ import torch
 
 from handlers.engine import Engine, Step
 from handlers.sampling import SamplingParameters
+from handlers.step_threads import StepThreads, fixed_threads
 from handlers.watchdog import EndWorker, Watchdog, end_worker
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class RunAhead:
     silence: seconds without a call after which decoding pauses.
     abandon: seconds without a call after which every request is forgotten.
     longest_step: seconds that a step may take before the worker ends.
+    threads: how many threads a step has; as many as now, if absent.
     """
 
     def __init__(
@@ -50,9 +52,11 @@ class RunAhead:
         silence: float = 0.25,
         abandon: float = 30.0,
         longest_step: float = 60.0,
+        threads: StepThreads | None = None,
         end_worker: EndWorker = end_worker,
     ) -> None:
         self._engine = engine
+        self._threads = threads or fixed_threads(torch.get_num_threads())
         self._max_uncollected, self._silence, self._abandon = max_uncollected, silence, abandon
         self._end_worker = end_worker
         self._watchdog = Watchdog("a step of the engine", longest_step, end_worker)
@@ -160,17 +164,22 @@ class RunAhead:
 
     def _step(self) -> Step | None:
         with self._watchdog.watching():
-            return self._engine.step()
+            if self._engine.has_work:
+                return self._threads.step(self._engine)
+            self._threads.look()
+            return None
 
     def _await_turn(self) -> bool:
-        """Waits until there is a step to run; false when closed."""
+        """Waits until there is a step to run, or idle long enough for a look at the threads; false when closed."""
         with self._changed:
             while not self._is_closed:
                 while self._commands:
                     self._commands.popleft()()
                 silent_for = time.monotonic() - self._last_call
                 if not self._engine.has_work:
-                    self._changed.wait()
+                    if (seconds := self._threads.until_look()) == 0:
+                        return True
+                    self._changed.wait(seconds)
                 elif silent_for >= self._abandon:
                     forgotten = self._engine.cancel_all()
                     logger.warning("nobody has asked for %d requests in %.0f s; they end", len(forgotten), silent_for)

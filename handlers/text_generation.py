@@ -21,7 +21,6 @@ from handlers.detokenization import TokenDecoder
 from handlers.engine import EndReason, Step
 from handlers.generation import Generation, PendingGeneration, TextGeneration
 from handlers.incoming_request import RefusedRequest, caller_id, read_request
-from handlers.model_loading import choose_num_threads
 from handlers.probe_check import check_probes
 from handlers.prompt_encoder import EncodedPrompt, PromptEncoder
 from handlers.prompts import Prompts
@@ -29,6 +28,7 @@ from handlers.request_encoder import RequestEncoder, stop_strings
 from handlers.run_ahead import Failure, RunAhead
 from handlers.sampling import SamplingParameters
 from handlers.settings import HandlerSettings
+from handlers.step_threads import fixed_threads, measured_threads
 from handlers.worker_calls import read_messages_at_once, silence_call_log
 from handlers.worker_engine import checked_engine, has_compiled_steps, load_packed_model
 
@@ -98,7 +98,10 @@ class TextGenerationHandler:
         settings = HandlerSettings.from_model_config(context.model_yaml_config)
         gpu = context.system_properties["gpu_id"]  # TorchServe's choice, None where the model is to run on the CPU
         loaded = load_packed_model(directory / "model", settings, gpu)
-        torch.set_num_threads(settings.threads or choose_num_threads(loaded.model))
+        if settings.threads is not None:
+            torch.set_num_threads(settings.threads)
+        is_measured = settings.threads is None and gpu is None
+        threads = measured_threads(loaded.model) if is_measured else fixed_threads(torch.get_num_threads())
         compiled_steps = find_compiled_steps(self._model_digest) if gpu is None else None
         self._tokenizer = loaded.tokenizer
         self._token_decoder = TokenDecoder(loaded.tokenizer)
@@ -107,7 +110,7 @@ class TextGenerationHandler:
         encoder = RequestEncoder(loaded.tokenizer, special_tokens_in_messages=settings.special_tokens_in_messages)
         self._prompts = Prompts(encoder, context_length=loaded.context_length, vocabulary=self._engine.vocabulary)
         longest = _HUNG * float(context.model_yaml_config.get("responseTimeout", DEFAULT_RESPONSE_TIMEOUT))
-        self._run_ahead = RunAhead(self._engine, longest_step=longest)
+        self._run_ahead = RunAhead(self._engine, longest_step=longest, threads=threads)
         self._prompt_encoder = PromptEncoder(self._prompts.encode, self._run_ahead.interrupt, longest=longest)
         logger.info(
             "torchbridge: %s %s is loaded: %s, %d slots, context of %d tokens, %d threads, %s",
