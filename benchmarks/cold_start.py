@@ -59,11 +59,10 @@ from handlers.self_check import check_engine
 from handlers.worker_engine import worker_engine
 done("import the handler and transformers")
 directory = pathlib.Path(sys.argv[1])
-handler.check_unpacked_files(directory)
-done("digests of the unpacked files")
 settings = handler.HandlerSettings.from_model_config(yaml.safe_load((directory / "model-config.yaml").read_text()))
-loaded = load_model(directory / "model", settings)
-done("weights and tokenizer")
+with handler.checked_beside(directory):
+    loaded = load_model(directory / "model", settings)
+done("weights and tokenizer, and digests of the files beside")
 pack_linear_layers(loaded.model)
 done("packing the linear layers")
 handler.measured_threads(loaded.model)

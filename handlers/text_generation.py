@@ -15,7 +15,7 @@ import torch
 
 from adapter.event_stream import CONTENT_TYPE
 from adapter.schema import ErrorCode, Problem, StartEvent
-from handlers.archive_integrity import check_unpacked_files
+from handlers.archive_integrity import checked_beside
 from handlers.compiled_steps import find_compiled_steps
 from handlers.detokenization import TokenDecoder
 from handlers.engine import EndReason, Step
@@ -94,10 +94,11 @@ class TextGenerationHandler:
         directory = Path(context.system_properties["model_dir"])
         self._model_name = context.model_name
         self._model_version = str(context.manifest["model"]["modelVersion"])
-        self._model_digest = check_unpacked_files(directory)
         settings = HandlerSettings.from_model_config(context.model_yaml_config)
         gpu = context.system_properties["gpu_id"]  # TorchServe's choice, None where the model is to run on the CPU
-        loaded = load_packed_model(directory / "model", settings, gpu)
+        with checked_beside(directory) as digest:
+            loaded = load_packed_model(directory / "model", settings, gpu)
+        self._model_digest = digest.result()
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
         is_measured = settings.threads is None and gpu is None
