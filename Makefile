@@ -124,12 +124,12 @@ faults: .venv/.installed ## How long each abuse holds the gateway's event loop, 
 	$(BIN)/python -m benchmarks.faults
 
 # Each writes its table and its plot to benchmarks/results. The peers are installed into benchmarks/.cache at first.
-BENCHMARKS = peers_throughput engine prefix int8_quality hop growth gateway packing cold_start peers_scaling
+BENCHMARKS = peers_throughput engine prefix neighbour int8_quality hop growth gateway packing cold_start peers_scaling
 
 bench: $(addprefix bench-,$(BENCHMARKS)) ## Measure all of it beside what people would use instead (110 minutes)
 	$(BIN)/python -m benchmarks.summary
 
-bench-%: .venv/.installed ## One benchmark: peers_throughput, peers_scaling, engine, prefix, int8_quality, hop, growth, …
+bench-%: .venv/.installed ## One benchmark: peers_throughput, peers_scaling, engine, prefix, neighbour, int8_quality, hop, growth, …
 	$(BIN)/python -m benchmarks.$*
 
 clean: ## Remove what was built, run and cached; .venv and node_modules stay

@@ -65,7 +65,7 @@ with handler.checked_beside(directory):
 done("weights and tokenizer, and digests of the files beside")
 pack_linear_layers(loaded.model)
 done("packing the linear layers")
-handler.measured_threads(loaded.model)
+handler.threads_for(loaded.model, settings.threads)
 done("thread choice")
 engine = worker_engine(loaded, settings, None)
 check_engine(engine, loaded.model)

@@ -7,7 +7,17 @@ from benchmarks.report import RESULTS
 
 README = RESULTS.parents[1] / "README.md"
 # In the README's order. Pages without goals are linked by the text around the table.
-PAGES = ("peers_throughput", "peers_scaling", "engine", "prefix", "hop", "gateway", "packing", "cold_start")
+PAGES = (
+    "peers_throughput",
+    "peers_scaling",
+    "engine",
+    "prefix",
+    "neighbour",
+    "hop",
+    "gateway",
+    "packing",
+    "cold_start",
+)
 _BEGIN, _END = "<!-- goals: make bench -->", "<!-- end of goals -->"
 _GOALS = re.compile(r"^## Goals\n\n\|.*\n\|.*\n((?:\|.*\n)+)", re.MULTILINE)
 _TAKEN = re.compile(r"^Taken on (\S+) at commit \S+ with `(make \S+)`: (.*?), Linux", re.MULTILINE)

@@ -95,8 +95,17 @@ def fixed_threads(count: int) -> StepThreads:
     return StepThreads(ThreadChoice((count,), count), lambda: None)
 
 
-def measured_threads(model: PreTrainedModel) -> StepThreads:
-    """Begins with the number that decodes one token fastest here and now, which holds for the calling thread, too."""
+def threads_for(model: PreTrainedModel, wanted: int | None) -> StepThreads:
+    """What they begin with holds for the calling thread, too. A model on a GPU has as many as it is given."""
+    if wanted is not None:
+        torch.set_num_threads(wanted)
+    if wanted is not None or model.device.type != "cpu":
+        return fixed_threads(torch.get_num_threads())
+    return _measured_threads(model)
+
+
+def _measured_threads(model: PreTrainedModel) -> StepThreads:
+    """Begins with the number that decodes one token fastest here and now."""
     token = torch.zeros(1, 1, dtype=torch.long, device=model.device)
 
     @torch.inference_mode()

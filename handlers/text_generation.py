@@ -28,7 +28,7 @@ from handlers.request_encoder import RequestEncoder, stop_strings
 from handlers.run_ahead import Failure, RunAhead
 from handlers.sampling import SamplingParameters
 from handlers.settings import HandlerSettings
-from handlers.step_threads import fixed_threads, measured_threads
+from handlers.step_threads import threads_for
 from handlers.worker_calls import read_messages_at_once, silence_call_log
 from handlers.worker_engine import checked_engine, has_compiled_steps, load_packed_model
 
@@ -99,10 +99,7 @@ class TextGenerationHandler:
         with checked_beside(directory) as digest:
             loaded = load_packed_model(directory / "model", settings, gpu)
         self._model_digest = digest.result()
-        if settings.threads is not None:
-            torch.set_num_threads(settings.threads)
-        is_measured = settings.threads is None and gpu is None
-        threads = measured_threads(loaded.model) if is_measured else fixed_threads(torch.get_num_threads())
+        threads = threads_for(loaded.model, settings.threads)
         compiled_steps = find_compiled_steps(self._model_digest) if gpu is None else None
         self._tokenizer = loaded.tokenizer
         self._token_decoder = TokenDecoder(loaded.tokenizer)

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 # A trial takes steps with another number of threads and with the chosen one, in turns, so that what changes meanwhile
 # changes for both; the first step after a change pays for it. Of each turn the faster step counts.
 _TURNS, _STEPS_A_TURN = 4, 2
-# The other one must be better than noise.
-_WORTH_IT = 0.9
+# The other one must be better than noise; one that is so much worse in its first turn gets no second one.
+_WORTH_IT, _HOPELESS = 0.9, 1.5
 # Steps are late when the median of the last few is this many times the usual one.
 _LATE, _FEW, _MANY = 1.5, 5, 64
 # Seconds of steps from one trial to the next: one that changes nothing doubles them, one that does halves them. A trial
-# where the other number of threads waits for a neighbour costs four steps of five times the length.
+# where the other number of threads waits for a neighbour costs two steps of five times the length.
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 16.0
 # Steps are alike when their rows are not more or fewer than by this factor.
 _ALIKE = 1.4
@@ -131,12 +131,19 @@ class _Trial:
 
     @property
     def is_over(self) -> bool:
-        return len(self._seconds) == _TURNS * _STEPS_A_TURN
+        num_steps = len(self._seconds)
+        is_first_pair = num_steps == 2 * _STEPS_A_TURN
+        return num_steps == _TURNS * _STEPS_A_TURN or (is_first_pair and self._ratio > _HOPELESS)
 
     @property
     def is_won(self) -> bool:
+        return self._ratio < _WORTH_IT
+
+    @property
+    def _ratio(self) -> float:
+        """Of the other's seconds over those of the chosen number, in whole pairs of turns."""
         turns = [min(self._seconds[at : at + _STEPS_A_TURN]) for at in range(0, len(self._seconds), _STEPS_A_TURN)]
-        return sum(turns[::2]) < _WORTH_IT * sum(turns[1::2])
+        return sum(turns[::2]) / sum(turns[1::2])
 
     def took(self, seconds: float) -> None:
         self._seconds.append(seconds)

@@ -1,7 +1,9 @@
 """On the engine's own thread: what it sets is what steps have, and looks are for when nothing else is to do."""
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,11 +12,13 @@ from transformers import PreTrainedModel
 from handlers.engine import Engine, Step
 from handlers.run_ahead import RunAhead
 from handlers.sampling import SamplingParameters
-from handlers.step_threads import StepThreads, fixed_threads, measured_threads
+from handlers.step_threads import StepThreads, fixed_threads
 from handlers.thread_choice import ThreadChoice
+from tests.handlers.fake_frontend import FakeFrontend
 from tests.waiting import PATIENCE, wait_until
 
 GREEDY = SamplingParameters()
+TINY = Path(__file__).parents[2] / "models" / "tiny"
 AT_ONCE = (0.0, 0.0)
 
 
@@ -123,9 +127,12 @@ def test_what_a_request_would_wait_for_too_long_is_looked_at_once_only(
     assert len(seen.of_looks) == 1
 
 
-def test_what_is_measured_at_load_holds_for_the_load_too(
-    llama: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("wanted", "expected"), [(None, 2), (1, 1)])
+def test_a_worker_measures_them_unless_it_is_told(
+    wanted: int | None, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("handlers.step_threads.thread_counts", lambda _: (2,))
-    measured_threads(llama)
-    assert torch.get_num_threads() == 2
+    (tmp_path / "model").symlink_to(TINY)
+    with caplog.at_level(logging.INFO, "handlers"):
+        FakeFrontend(tmp_path, threads=wanted).close()
+    assert f", {expected} threads, " in caplog.text

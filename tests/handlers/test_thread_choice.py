@@ -66,6 +66,13 @@ def test_all_threads_come_back_when_the_neighbour_leaves() -> None:
     assert steps_until(choice, 2, quiet) * quiet(1) < 20
 
 
+def test_what_is_far_worse_is_tried_in_two_steps() -> None:
+    choice = ThreadChoice((1, 2), 1)
+    threads = run(choice, beside_a_neighbour, 100)
+    first = threads.index(2)
+    assert threads[first : first + 8] == [2, 2, 1, 1, 1, 1, 1, 1]
+
+
 def test_a_machine_that_is_slower_for_any_number_makes_no_trial_after_the_other() -> None:
     choice = ThreadChoice((1, 2), 2)
     run(choice, quiet, 1_000)
