@@ -14,8 +14,9 @@ from transformers import PreTrainedModel
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from handlers.compiled_library import CompiledLibrary
 from handlers.decode_step import compile_decode_step
-from handlers.forward_pass import PackedForwardPass, Piece
+from handlers.forward_pass import PackedForwardPass, Piece, SeparateForwardPasses
 from handlers.packed_attention import use_packed_attention
+from handlers.runs import Run
 from handlers.slot_cache import SlotCache, UnsupportedModelError, Window, num_cache_layers
 
 logger = logging.getLogger(__name__)
@@ -67,12 +68,20 @@ class CompiledForwardPass(PackedForwardPass):
         _allocate(model, cache)
         self._steps, self._states = steps, cache.states
 
-    def __call__(self, pieces: Sequence[Piece], lengths: Tensor, longest: int) -> Tensor | None:
-        if pieces or not len(lengths):
-            return super().__call__(pieces, lengths, longest)
-        positions = lengths[:, None]
-        tokens = self._tokens[self._every_row[: len(lengths), None], positions]
-        return self._steps(tokens, positions, self._mask(positions, longest + 1), self._states)
+    def run_cost(self) -> float:
+        return SeparateForwardPasses.run_cost(self)
+
+    def __call__(self, pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Tensor | None:
+        kind = PackedForwardPass if pieces else SeparateForwardPasses
+        return kind.__call__(self, pieces, lengths, runs)
+
+    def _next_logits(self, run: Run, lengths: Tensor) -> Tensor:
+        rows = slice(run.start, run.stop)
+        positions = lengths[rows, None]
+        tokens = self._tokens[self._every_row[rows, None], positions]
+        # The library takes its rows from where the states begin, and looks at no later ones.
+        states = [each[run.start :] for each in self._states]
+        return self._steps(tokens, positions, self._mask(positions, run.length), states)
 
 
 def compile_decode_steps(model: PreTrainedModel, slots: int, context_length: int, directory: Path) -> None:

@@ -14,8 +14,9 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from handlers.compiled_steps import CompiledForwardPass, CompiledSteps
-from handlers.forward_pass import ForwardPass, Piece, forward_pass
+from handlers.forward_pass import ForwardPass, Piece, SeparateForwardPasses, forward_pass
 from handlers.prefix_rows import PrefixRows
+from handlers.runs import Run, cut_into_runs
 from handlers.sampling import Sampler, SamplingParameters, with_seed
 from handlers.slot_cache import SlotCache, num_cache_layers
 
@@ -85,15 +86,18 @@ class Engine:
         self._lengths = torch.zeros(slots + prefix_slots, dtype=torch.long, device=device)  # tokens in the cache
         self._limits = torch.zeros(slots, dtype=torch.long, device=device)  # tokens in the cache when it must end
         self._every_row = torch.arange(slots, device=device)
-        self.forward_pass: ForwardPass = (
+        own_pass: SeparateForwardPasses = (
             CompiledForwardPass(model, self._cache, self._tokens, compiled_steps)
             if compiled_steps
             else forward_pass(model, self._cache, self._tokens)
         )
+        self.forward_pass: ForwardPass = own_pass
+        self._run_cost = own_pass.run_cost
         self._prefix_rows = PrefixRows(slots, prefix_slots, self._tokens, self._lengths)
         self._waiting: deque[Sequenced] = deque()
         self._prefilling: Sequenced | None = None
         self._running: list[Sequenced] = []
+        self._runs: list[Run] = []
         self._rows_changed()
 
     @property
@@ -143,9 +147,8 @@ class Engine:
         pieces = self._next_pieces()
         if not pieces and not self._running:
             return None
-        lengths = self._lengths[: len(self._running)]
-        logits = self.forward_pass(pieces, lengths, self._longest)
-        return None if logits is None else self._add_tokens(logits, lengths)
+        logits = self.forward_pass(pieces, self._lengths, self._runs)
+        return None if logits is None else self._add_tokens(logits)
 
     def _next_pieces(self) -> list[Piece]:
         """Of prompts, what this step computes. Whose prompt ends with its piece runs from this step on."""
@@ -192,9 +195,10 @@ class Engine:
         self._limits[row] = limit
         return request
 
-    def _add_tokens(self, logits: Tensor, lengths: Tensor) -> Step:
-        live = len(lengths)
-        self._longest += 1
+    def _add_tokens(self, logits: Tensor) -> Step:
+        live = len(self._running)
+        lengths = self._lengths[:live]
+        self._runs = [run._replace(length=run.length + 1) for run in self._runs]
         tokens, is_sound = self._sampler(logits[:, : self.vocabulary], lengths, self._seen[:live])
         rows = self._every_row[:live]
         if self._sampler.penalises:
@@ -263,4 +267,5 @@ class Engine:
     def _rows_changed(self) -> None:
         self._ids = tuple(request.id for request in self._running)
         self._sampler = Sampler([request.parameters for request in self._running], self._lengths.device)
-        self._longest = int(self._lengths[: len(self._running)].max()) if self._running else 0
+        lengths = self._lengths[: len(self._running)].tolist()
+        self._runs = cut_into_runs([length + 1 for length in lengths], self._run_cost())

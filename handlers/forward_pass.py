@@ -1,14 +1,20 @@
 """One step's work in the model: pieces of prompts, and one new token of every running row."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from handlers.packed_attention import Segment, use_packed_attention
+from handlers.packed_linear import Int8Linear, PackedLinear
+from handlers.runs import Run
 from handlers.slot_cache import SlotCache, Window
+
+# Bytes of keys and values that could be read while one layer begins one more attention, by the kind of device.
+_BYTES_PER_ATTENTION = {"cpu": 2**19, "cuda": 2**27}
 
 
 class Piece(NamedTuple):
@@ -20,39 +26,47 @@ class Piece(NamedTuple):
 
 
 class ForwardPass(Protocol):
-    def __call__(self, pieces: Sequence[Piece], lengths: Tensor, longest: int) -> Tensor | None:
-        """Puts the pieces into the cache, and then, of rows 0, 1, …, the token after the `lengths` ones that are there.
+    def __call__(self, pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Tensor | None:
+        """Puts the pieces into the cache, and then, of each row of the runs, the token after those that are there.
 
-        lengths: [running]; longest: the largest of them.
-        Gives the logits of these tokens, [running, vocabulary]; None where no row runs.
+        lengths: [rows of the cache], how many are there; runs: in ascending order, as long as that token needs.
+        Gives the logits of these tokens, [rows of the runs, vocabulary]; None where there is no run.
         """
 
 
-def forward_pass(model: PreTrainedModel, cache: SlotCache, tokens: Tensor) -> ForwardPass:
-    """tokens: [rows, context_length], what each row holds."""
-    kind = PackedForwardPass if use_packed_attention(model) else SeparateForwardPasses
-    return kind(model, cache, tokens)
-
-
 class SeparateForwardPasses:
-    """A pass for each piece and one for the running rows."""
+    """A pass for each piece and one for each run."""
 
     def __init__(self, model: PreTrainedModel, cache: SlotCache, tokens: Tensor) -> None:
         self._model, self._cache, self._tokens = model, cache, tokens
         rows, context_length = tokens.shape
         self._every_row = torch.arange(rows, device=tokens.device)
         self._every_position = torch.arange(context_length, device=tokens.device)
+        self._weight_bytes = _bytes_of_weights(model)
         self._masked = torch.finfo(model.dtype).min
 
-    def __call__(self, pieces: Sequence[Piece], lengths: Tensor, longest: int) -> Tensor | None:
+    def run_cost(self) -> float:
+        """For cut_into_runs: here a run reads the weights again."""
+        return self._positions_in(self._weight_bytes)
+
+    def _positions_in(self, size: int) -> float:
+        """How many positions of a row are so many bytes. Infinite before the first step, which allocates the cache."""
+        position = self._cache.bytes_of_a_position
+        return size / position if position else math.inf
+
+    def __call__(self, pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Tensor | None:
         for row, start, end in pieces:
             positions = self._every_position[None, start:end]
             # Without its head: nobody would read these logits.
             self._model.base_model(**self._arguments(slice(row, row + 1), positions, end))
-        if not len(lengths):
-            return None
-        logits = self._model(**self._arguments(slice(0, len(lengths)), lengths[:, None].clone(), longest + 1)).logits
-        return cast(Tensor, logits[:, -1])
+        logits = [self._next_logits(run, lengths) for run in runs]
+        return torch.cat(logits) if len(logits) > 1 else next(iter(logits), None)
+
+    def _next_logits(self, run: Run, lengths: Tensor) -> Tensor:
+        rows = slice(run.start, run.stop)
+        # Of its own, since the lengths grow while the cache still knows where it wrote.
+        positions = lengths[rows, None].clone()
+        return cast(Tensor, self._model(**self._arguments(rows, positions, run.length)).logits[:, -1])
 
     def _arguments(self, rows: slice, positions: Tensor, length: int) -> dict[str, object]:
         row_index = self._every_row[rows, None]
@@ -74,18 +88,23 @@ class SeparateForwardPasses:
 class PackedForwardPass(SeparateForwardPasses):
     """One pass for all, as one sequence: the pieces, then the running rows."""
 
-    def __call__(self, pieces: Sequence[Piece], lengths: Tensor, longest: int) -> Tensor | None:
-        running = len(lengths)
-        if len(pieces) + bool(running) == 1:
-            return super().__call__(pieces, lengths, longest)
+    def run_cost(self) -> float:
+        """Here a run is one more attention in each layer."""
+        return self._positions_in(len(self._cache) * _BYTES_PER_ATTENTION[self._model.device.type])
+
+    def __call__(self, pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Tensor | None:
+        if len(pieces) + len(runs) == 1:
+            return super().__call__(pieces, lengths, runs)
         rows = [self._every_row[row].expand(end - start) for row, start, end in pieces]
+        rows += [self._every_row[run.start : run.stop] for run in runs]
         positions = [self._every_position[start:end] for _, start, end in pieces]
-        segments = list(self._segments(pieces, lengths, longest))
+        positions += [lengths[run.start : run.stop] for run in runs]
+        segments = list(self._segments(pieces, lengths, runs))
         last_row = max(segment.rows.stop for segment in segments)
         window = Window(
             slice(0, last_row),
-            torch.cat([*rows, self._every_row[:running]])[None],
-            torch.cat([*positions, lengths])[None],
+            torch.cat(rows)[None],
+            torch.cat(positions)[None],
             max(segment.length for segment in segments),
         )
         self._cache.aim(window)
@@ -99,18 +118,38 @@ class PackedForwardPass(SeparateForwardPasses):
             "use_cache": True,
             "segments": segments,
         }
-        if not running:
+        if not runs:
             self._model.base_model(**arguments)
             return None
-        return cast(Tensor, self._model(**arguments, logits_to_keep=running).logits[0])
+        num_new = sum(run.stop - run.start for run in runs)
+        return cast(Tensor, self._model(**arguments, logits_to_keep=num_new).logits[0])
 
-    def _segments(self, pieces: Sequence[Piece], lengths: Tensor, longest: int) -> Iterator[Segment]:
+    def _segments(self, pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Iterator[Segment]:
         begin = 0
         for row, start, end in pieces:
             mask = self._mask(self._every_position[None, start:end], end) if start else None
             stop = begin + end - start
             yield Segment(slice(begin, stop), slice(row, row + 1), end, mask)
             begin = stop
-        if running := len(lengths):
-            mask = self._mask(lengths[:, None], longest + 1)
-            yield Segment(slice(begin, begin + running), slice(0, running), longest + 1, mask)
+        for run in runs:
+            rows = slice(run.start, run.stop)
+            stop = begin + run.stop - run.start
+            yield Segment(slice(begin, stop), rows, run.length, self._mask(lengths[rows, None], run.length))
+            begin = stop
+
+
+def forward_pass(model: PreTrainedModel, cache: SlotCache, tokens: Tensor) -> SeparateForwardPasses:
+    """tokens: [rows, context_length], what each row holds."""
+    kind = PackedForwardPass if use_packed_attention(model) else SeparateForwardPasses
+    return kind(model, cache, tokens)
+
+
+def _bytes_of_weights(model: PreTrainedModel) -> int:
+    """What a pass reads of them, about: of an embedding it is a few rows. Packed weights are no parameters any more."""
+    read = 0
+    for module in model.modules():
+        if isinstance(module, PackedLinear | Int8Linear):
+            read += module.in_features * module.out_features * model.dtype.itemsize
+        elif not isinstance(module, nn.Embedding):
+            read += sum(weights.nbytes for weights in module.parameters(recurse=False))
+    return read

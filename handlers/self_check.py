@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 from handlers.engine import Engine
 from handlers.fixed_positions import original_context_length
 from handlers.forward_pass import ForwardPass, Piece
+from handlers.runs import Run
 from handlers.sampling import SamplingParameters
 from handlers.slot_cache import UnsupportedModelError
 
@@ -112,8 +113,8 @@ class _Recording:
         self._forward_pass = forward_pass
         self.logits = torch.empty(0)
 
-    def __call__(self, pieces: Sequence[Piece], lengths: Tensor, longest: int) -> Tensor | None:
-        logits = self._forward_pass(pieces, lengths, longest)
+    def __call__(self, pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Tensor | None:
+        logits = self._forward_pass(pieces, lengths, runs)
         if logits is not None:
             self.logits = logits.float()
         return logits

@@ -1,8 +1,8 @@
 """A key/value cache under transformers' unchanged model code: one slot for each live request, each at its own length.
 
-A decode step reads the first rows of the buffers as a view, so live requests occupy rows 0, 1, 2 … without gaps. It
-reads each of them as far as the longest one, and what it masks there has to be finite: zero times NaN is NaN. So what
-is not held is zero, and what a request has left is cleared before another one is there.
+A decode step reads neighbouring rows of the buffers as a view, so live requests occupy rows 0, 1, 2 … without gaps. It
+reads each of them as far as the longest one of its run, and what it masks there has to be finite: zero times NaN is
+NaN. So what is not held is zero, and what a request has left is cleared before another one is there.
 """
 
 from collections.abc import Sequence
@@ -98,6 +98,12 @@ class SlotCache(Cache):
     def states(self) -> list[Tensor]:
         """Keys and values of each layer in turn, once they are allocated."""
         return [states for layer in self._slot_layers for states in (layer.keys, layer.values)]
+
+    @property
+    def bytes_of_a_position(self) -> int:
+        """Of one row, in all layers; 0 until they are allocated."""
+        layers = [layer for layer in self._slot_layers if layer.is_initialized]
+        return sum(states[0, :, 0].nbytes for layer in layers for states in (layer.keys, layer.values))
 
     def aim(self, window: Window) -> None:
         for layer in self._slot_layers:

@@ -15,6 +15,7 @@ from handlers import fixed_positions
 from handlers.check_model import main
 from handlers.forward_pass import PackedForwardPass, Piece, SeparateForwardPasses
 from handlers.packed_linear import Int8Linear
+from handlers.runs import Run
 from handlers.settings import HandlerSettings
 from handlers.worker_engine import checked_engine, load_packed_model
 from tests.handlers.longrope import ORIGINAL, save_longrope
@@ -138,8 +139,10 @@ def test_an_engine_that_loses_a_token_between_two_pieces_of_a_prompt_is_refused(
 def test_an_engine_that_mixes_up_rows_is_refused(bfloat16: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = PackedForwardPass.__call__
 
-    def mixed_up(passes: PackedForwardPass, pieces: Sequence[Piece], lengths: Tensor, longest: int) -> Tensor | None:
-        logits = own(passes, pieces, lengths, longest)
+    def mixed_up(
+        passes: PackedForwardPass, pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]
+    ) -> Tensor | None:
+        logits = own(passes, pieces, lengths, runs)
         return logits if logits is None or len(logits) < 2 else logits.flip(0)
 
     monkeypatch.setattr(PackedForwardPass, "__call__", mixed_up)

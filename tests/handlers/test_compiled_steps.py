@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from handlers import decode_step
@@ -67,6 +68,27 @@ def test_an_answer_goes_on_to_the_end_of_the_context(engine: Engine, llama: PreT
     engine.submit("0", prompt, CONTEXT_LENGTH, GREEDY)
 
     assert run(engine)["0"] == generate(llama, prompt, CONTEXT_LENGTH - len(prompt))
+
+
+def test_rows_of_unlike_length_are_read_no_further_than_they_reach(
+    engine: Engine, llama: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine._run_cost = lambda: 20.0
+    prompts = {"short": [3, 5], "long": list(range(90)), "shorter": [7], "also short": [9, 9, 9]}
+    shapes = []
+    own = CompiledSteps.__call__
+
+    def count(steps: CompiledSteps, tokens: Tensor, positions: Tensor, mask: Tensor, states: list[Tensor]) -> Tensor:
+        shapes.append((len(tokens), mask.shape[-1]))
+        return own(steps, tokens, positions, mask, states)
+
+    monkeypatch.setattr(CompiledSteps, "__call__", count)
+    for name, prompt in prompts.items():
+        engine.submit(name, prompt, 20, GREEDY)
+
+    assert run(engine) == {name: generate(llama, prompt, 20) for name, prompt in prompts.items()}
+    # The first step without a piece of the long prompt, while which was computed the short one has gone on.
+    assert shapes[:3] == [(1, 5), (1, 91), (2, 4)]
 
 
 def test_a_step_without_a_prompt_does_not_call_the_model(engine: Engine, llama: PreTrainedModel) -> None:

@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 
 from handlers.engine import Engine, Step
 from handlers.forward_pass import Piece
+from handlers.runs import Run
 from handlers.sampling import SamplingParameters
 from tests.handlers.conftest import make_model
 from tests.handlers.engine_answers import counted, generate, run
@@ -117,8 +118,8 @@ def test_logits_that_give_no_distribution_end_their_request(
     engine = make_engine(llama)
     own_pass = engine.forward_pass
 
-    def spoiled(pieces: Sequence[Piece], lengths: Tensor, longest: int) -> Tensor | None:
-        logits = own_pass(pieces, lengths, longest)
+    def spoiled(pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Tensor | None:
+        logits = own_pass(pieces, lengths, runs)
         assert logits is not None
         if len(logits) == 3:
             spoil(logits[1])

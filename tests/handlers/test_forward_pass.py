@@ -41,6 +41,20 @@ def test_model_with_an_attention_of_its_own_takes_a_pass_for_each() -> None:
     assert tokens_of_passes(make_model("gptj")) == [3, 12, 2]
 
 
+@pytest.mark.parametrize(("family", "tokens_of_passes"), [("llama", [4]), ("gptj", [2, 1, 1])])
+def test_rows_of_unlike_length_share_one_pass_where_their_pieces_do(family: str, tokens_of_passes: list[int]) -> None:
+    model = make_model(family)
+    engine = Engine(model, (), slots=4, context_length=CONTEXT_LENGTH)
+    engine._run_cost = lambda: 10.0
+    for number, length in enumerate([3, 3, 60, 3]):
+        engine.submit(str(number), [number] * length, 20, GREEDY)
+    engine.step()
+    with counted(model) as tokens:
+        engine.step()
+
+    assert tokens == tokens_of_passes
+
+
 def test_model_that_an_engine_uses_gives_by_itself_what_it_gave_before(any_model: PreTrainedModel) -> None:
     prompt = list(range(20))
     before = generate(any_model, prompt, 10)

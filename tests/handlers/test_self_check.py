@@ -63,11 +63,10 @@ def test_prompt_beyond_the_original_context_is_checked_beside_a_short_one(slots:
 
 def test_engine_that_gives_other_logits_is_refused(llama: PreTrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = make_engine(llama)
-    # As if the engine let a token look at what comes after it and at stale positions.
+    # As if the engine let a token look at what comes after it and at what its row does not hold.
     monkeypatch.setattr(
         SeparateForwardPasses, "_mask", lambda _, positions, length: torch.zeros(*positions.shape, length)[:, None]
     )
-    monkeypatch.setattr(engine, "_longest", 20)
 
     with pytest.raises(UnsupportedModelError, match="its logits differ from the model's own"):
         check_engine(engine, llama)

@@ -11,6 +11,7 @@ from adapter.schema import DeltaEvent, DoneEvent, ErrorCode, ErrorEvent, Generat
 from handlers.engine import Step
 from handlers.forward_pass import Piece
 from handlers.packed_linear import Int8Linear
+from handlers.runs import Run
 from handlers.text_generation import FULL_WAIT_SECONDS, WAIT_SECONDS
 from tests.handlers.fake_frontend import Client, FakeFrontend
 from tests.waiting import wait_until
@@ -121,10 +122,10 @@ def test_a_request_whose_numbers_are_not_finite_fails_alone(
     own_pass = engine.forward_pass
     bad_prompt = frontend.handler._tokenizer(PROMPTS[2])["input_ids"]
 
-    def spoiled(pieces: Sequence[Piece], lengths: Tensor, longest: int) -> Tensor | None:
-        logits = own_pass(pieces, lengths, longest)
+    def spoiled(pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Tensor | None:
+        logits = own_pass(pieces, lengths, runs)
         if logits is not None:
-            logits[(engine._tokens[: len(lengths), : len(bad_prompt)] == torch.tensor(bad_prompt)).all(1)] = torch.nan
+            logits[(engine._tokens[: len(logits), : len(bad_prompt)] == torch.tensor(bad_prompt)).all(1)] = torch.nan
         return logits
 
     monkeypatch.setattr(engine, "forward_pass", spoiled)

@@ -1,0 +1,52 @@
+"""Which neighbouring rows of the cache a step computes together.
+
+A row is read as far as the longest one of its run. So few runs read much that nobody holds, and each run has a price.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Run(NamedTuple):
+    """Rows start … stop - 1, of which positions 0 … length - 1 are read."""
+
+    start: int
+    stop: int
+    length: int
+
+
+def cut_into_runs(lengths: Sequence[int], cost: float) -> list[Run]:
+    """The cheapest runs that have all rows, in ascending order.
+
+    lengths: positions to be read of rows 0, 1, …
+    cost: of each run besides what it reads, in positions of one row that could be read meanwhile.
+    """
+    if lengths and len(lengths) * max(lengths) - sum(lengths) <= cost:
+        return [Run(0, len(lengths), max(lengths))]  # a second one would cost more than it could save
+    starts = _cheapest_starts(lengths, cost)
+    runs = []
+    stop = len(lengths)
+    while stop:
+        start = starts[stop]
+        runs.append(Run(start, stop, max(lengths[start:stop])))
+        stop = start
+    return runs[::-1]
+
+
+def _cheapest_starts(lengths: Sequence[int], cost: float) -> list[int]:
+    """Where the last run begins when the first 0, 1, … rows are cut at the least cost."""
+    least, starts = [0.0], [0]  # least: what is read for nobody, and the price of the runs
+    for stop in range(1, len(lengths) + 1):
+        best, best_start, longest, held = math.inf, 0, 0, 0
+        for start in range(stop - 1, -1, -1):
+            longest = max(longest, lengths[start])
+            held += lengths[start]
+            waste = cost + (stop - start) * longest - held
+            if waste > best:
+                break  # a run that begins earlier wastes no less
+            if least[start] + waste <= best:  # of equals the one with the fewest runs
+                best, best_start = least[start] + waste, start
+        least.append(best)
+        starts.append(best_start)
+    return starts
