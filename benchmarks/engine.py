@@ -59,7 +59,8 @@ def measure(size: str, dtype: torch.dtype) -> Taken:
     directory = random_model(size, dtype)
     variants = load(size, dtype)
     stored, packed = variants[Variant.STORED], variants[Variant.PACKED]
-    compiled_engine = seconds_of_compiled_engine(packed, CompiledSteps(compiled(pack(directory, THREADS))))
+    steps = CompiledSteps(compiled(pack(directory, THREADS)), packed)
+    compiled_engine = seconds_of_compiled_engine(packed, steps)
     weights = sum(parameter.nbytes for parameter in stored.parameters())
     taken = {}
     for rows in ROWS:

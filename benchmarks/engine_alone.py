@@ -32,8 +32,9 @@ class EngineAlone:
         pack_linear_layers(loaded.model)
         torch.set_num_threads(threads)
         self._tokenizer = loaded.tokenizer
+        steps = CompiledSteps(compiled_steps, loaded.model) if compiled_steps else None
         # Kept, as the worker's is: a new one's cache would be given its memory while it is measured.
-        self._engine = worker_engine(loaded, settings, CompiledSteps(compiled_steps) if compiled_steps else None)
+        self._engine = worker_engine(loaded, settings, steps)
 
     def close(self) -> None:
         """Ends its thread: OpenMP's threads would no longer spin beside another's."""

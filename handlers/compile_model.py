@@ -11,12 +11,11 @@ from pathlib import Path
 from handlers.archive_integrity import check_unpacked_files
 from handlers.command_process import one_line_for
 from handlers.compiled_steps import CompiledSteps, compile_decode_steps, directory_of_steps
-from handlers.model_loading import LoadedModel, load_model
-from handlers.packed_linear import pack_linear_layers
+from handlers.model_loading import LoadedModel
 from handlers.self_check import check_engine, check_engine_beyond_original
 from handlers.settings import HandlerSettings
 from handlers.slot_cache import UnsupportedModelError
-from handlers.worker_engine import worker_engine
+from handlers.worker_engine import load_packed_model, worker_engine
 
 
 def compile_model(directory: Path, compiled_steps: Path, scratch: Path | None = None) -> Path:
@@ -24,27 +23,27 @@ def compile_model(directory: Path, compiled_steps: Path, scratch: Path | None = 
 
     `scratch`: on the disk of `compiled_steps`, for what is not whole yet; whoever may kill this process empties it.
     """
-    target = directory_of_steps(compiled_steps, check_unpacked_files(directory))
-    if target.exists():
-        return target
+    check_unpacked_files(directory)
     settings = HandlerSettings.read(directory / "model-config.yaml")
     if settings.quantization is not None:
         raise UnsupportedModelError(f"a step with quantization: {settings.quantization} cannot be compiled")
-    loaded = load_model(directory / "model", settings)
+    loaded = load_packed_model(directory / "model", settings)
+    target = directory_of_steps(compiled_steps, loaded, settings)
+    if target.exists():
+        return target
     compiled_steps.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch or compiled_steps) as temporary:
         written = Path(temporary) / "steps"
         written.mkdir()
         slots = settings.slots + settings.prefix_slots
         compile_decode_steps(loaded.model, slots, loaded.context_length, written)
-        _check(CompiledSteps(written), loaded, settings)
+        _check(CompiledSteps(written, loaded.model), loaded, settings)
         written.replace(target)
     return target
 
 
 def _check(steps: CompiledSteps, loaded: LoadedModel, settings: HandlerSettings) -> None:
     """As a worker will, so that it finds no steps that it would have to do without."""
-    pack_linear_layers(loaded.model)
     engine = worker_engine(loaded, settings, steps)
     try:
         check_engine(engine, loaded.model)

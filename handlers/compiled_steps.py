@@ -1,7 +1,5 @@
 """The compiled decode steps of a model: a library for one row, and one for more."""
 
-import hashlib
-import json
 import logging
 import os
 from collections.abc import Sequence
@@ -13,10 +11,13 @@ from transformers import PreTrainedModel
 
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from handlers.compiled_library import CompiledLibrary
-from handlers.decode_step import compile_decode_step
+from handlers.decode_step import compile_decode_step, tensors_of
 from handlers.forward_pass import PackedForwardPass, Piece, SeparateForwardPasses
+from handlers.graph_digest import graph_digest
+from handlers.model_loading import LoadedModel
 from handlers.packed_attention import use_packed_attention
 from handlers.runs import Run
+from handlers.settings import HandlerSettings
 from handlers.slot_cache import SlotCache, UnsupportedModelError, Window, num_cache_layers
 
 logger = logging.getLogger(__name__)
@@ -26,34 +27,37 @@ _LEAST_SLOTS = 3  # torch.export takes no range of 2 to 2 rows
 
 
 class CompiledSteps:
-    """Raises OSError where one of them is missing, or not for this machine."""
+    """For the tensors of this model, which has the shape that they were compiled for.
 
-    def __init__(self, directory: Path) -> None:
+    Raises OSError where a library is missing, or not for this machine.
+    """
+
+    def __init__(self, directory: Path, model: PreTrainedModel) -> None:
         self._one_row = CompiledLibrary(directory / _ONE_ROW)
         self._more_rows = CompiledLibrary(directory / _MORE_ROWS)
+        self._weights = list(tensors_of(model).values())
 
     def __call__(self, tokens: Tensor, positions: Tensor, mask: Tensor, states: list[Tensor]) -> Tensor:
         """As DecodeStep."""
         library = self._one_row if len(tokens) == 1 else self._more_rows
-        return library([tokens, positions, mask, *states])
+        return library([tokens, positions, mask, *states, *self._weights])
 
 
-def directory_of_steps(compiled_steps: Path, model_digest: str) -> Path:
-    """Of the libraries of one archive, for this processor and this torch: others would end the process."""
-    machine = json.dumps([torch.__version__, dict(torch.cpu.get_capabilities())], sort_keys=True)
-    return compiled_steps / f"{model_digest}-{hashlib.sha256(machine.encode()).hexdigest()[:16]}"
+def directory_of_steps(compiled_steps: Path, loaded: LoadedModel, settings: HandlerSettings) -> Path:
+    """For models of this shape, on this processor and with this torch: others would end the process."""
+    return compiled_steps / graph_digest(loaded, settings)
 
 
-def find_compiled_steps(model_digest: str) -> CompiledSteps | None:
+def find_compiled_steps(loaded: LoadedModel, settings: HandlerSettings) -> CompiledSteps | None:
     """None, too, where they are there but cannot be loaded: a model is served without them."""
     compiled_steps = os.environ.get(COMPILED_STEPS_VARIABLE)
     if compiled_steps is None:
         return None
-    directory = directory_of_steps(Path(compiled_steps), model_digest)
+    directory = directory_of_steps(Path(compiled_steps), loaded, settings)
     if not directory.exists():
         return None
     try:
-        return CompiledSteps(directory)
+        return CompiledSteps(directory, loaded.model)
     except OSError as error:
         logger.warning("torchbridge: the compiled steps are left out: %s", error)
         return None

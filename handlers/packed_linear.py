@@ -24,8 +24,9 @@ class PackedLinear(nn.Module):
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         self.in_features, self.out_features = linear.in_features, linear.out_features
-        self._bias = None if linear.bias is None else linear.bias.detach()
-        self._weight = _pack(linear.weight.detach())
+        self._bias: Tensor | None
+        self._weight: Tensor
+        _hold(self, _bias=linear.bias, _weight=_pack(linear.weight.detach()))
 
     def forward(self, states: Tensor) -> Tensor:
         return _linear(states, self._weight, self._bias)
@@ -45,11 +46,15 @@ class Int8Linear(nn.Module):
         weight = linear.weight.detach().float()
         scale = (weight.abs().amax(dim=1, keepdim=True) / _INT8_MAX).clamp(min=torch.finfo(torch.float32).tiny)
         self.in_features, self.out_features = linear.in_features, linear.out_features
-        self._bias = None if linear.bias is None else linear.bias.detach()
-        self._int8 = (weight / scale).round().to(torch.int8)
-        self._scale = scale[:, 0].to(torch.bfloat16)
-        rounded = self._int8.to(torch.bfloat16) * self._scale[:, None]
-        self._packed = _pack(rounded) if _is_supported(torch.bfloat16) else None
+        self._bias: Tensor | None
+        self._int8: Tensor
+        self._scale: Tensor
+        self._packed: Tensor | None
+        int8 = (weight / scale).round().to(torch.int8)
+        scale = scale[:, 0].to(torch.bfloat16)
+        rounded = int8.to(torch.bfloat16) * scale[:, None]
+        packed = _pack(rounded) if _is_supported(torch.bfloat16) else None
+        _hold(self, _bias=linear.bias, _int8=int8, _scale=scale, _packed=packed)
 
     def forward(self, states: Tensor) -> Tensor:
         rows = states.reshape(-1, self.in_features)
@@ -59,6 +64,12 @@ class Int8Linear(nn.Module):
             output = torch._weight_int8pack_mm(rows, self._int8, self._scale)  # noqa: SLF001 - there is no public one
             output = output.view(*states.shape[:-1], self.out_features)
         return output if self._bias is None else output + self._bias
+
+
+def _hold(module: nn.Module, **tensors: Tensor | None) -> None:
+    """As buffers, so that a compiled step can be given them. No checkpoint has them."""
+    for name, tensor in tensors.items():
+        module.register_buffer(name, None if tensor is None else tensor.detach(), persistent=False)
 
 
 def pack_linear_layers(model: PreTrainedModel, *, int8: bool = False) -> None:

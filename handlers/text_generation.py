@@ -100,7 +100,7 @@ class TextGenerationHandler:
             loaded = load_packed_model(directory / "model", settings, gpu)
         self._model_digest = digest.result()
         threads = threads_for(loaded.model, settings.threads)
-        compiled_steps = find_compiled_steps(self._model_digest) if gpu is None else None
+        compiled_steps = find_compiled_steps(loaded, settings) if gpu is None else None
         self._tokenizer = loaded.tokenizer
         self._token_decoder = TokenDecoder(loaded.tokenizer)
         self._engine = checked_engine(loaded, settings, compiled_steps)

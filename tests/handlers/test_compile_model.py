@@ -11,14 +11,12 @@ from transformers import AutoModelForCausalLM, MixtralConfig
 
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from adapter.schema import DoneEvent
-from handlers import compile_model, decode_step
-from handlers.archive_integrity import check_unpacked_files
+from handlers import compile_model
 from handlers.compiled_steps import CompiledSteps, directory_of_steps
-from handlers.model_loading import load_model
 from handlers.self_check import ForwardPassError, check_engine
 from handlers.settings import HandlerSettings
 from handlers.slot_cache import UnsupportedModelError
-from handlers.worker_engine import has_compiled_steps, worker_engine
+from handlers.worker_engine import has_compiled_steps, load_packed_model, worker_engine
 from tests.handlers.fake_frontend import FakeFrontend, write_record
 
 pytestmark = [
@@ -70,7 +68,6 @@ def compiled_steps(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     directory = tmp_path_factory.mktemp("compiled_steps")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compile_model, "_check", lambda *_: None)
-        patch.setattr(decode_step, "_OPTIONS_OF_ONE_ROW", decode_step._OPTIONS)  # half of the time, and no other fault
         compile_model.compile_model(archive, directory)
     return directory
 
@@ -90,12 +87,11 @@ def serve(model: Path, directory: Path) -> tuple[FakeFrontend, str]:
 def test_steps_that_fail_are_not_installed(
     archive: Path, compiled_steps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    digest = check_unpacked_files(archive)
-    made = directory_of_steps(compiled_steps, digest)
     settings = HandlerSettings.read(archive / "model-config.yaml")
-    loaded = load_model(archive / "model", settings)
+    loaded = load_packed_model(archive / "model", settings)
+    made = directory_of_steps(compiled_steps, loaded, settings)
     with pytest.raises(ForwardPassError, match="the compiled model failed"):
-        check_engine(worker_engine(loaded, settings, CompiledSteps(made)), loaded.model)
+        check_engine(worker_engine(loaded, settings, CompiledSteps(made, loaded.model)), loaded.model)
     monkeypatch.setattr(
         compile_model,
         "compile_decode_steps",
@@ -130,10 +126,8 @@ def test_a_worker_runs_without_steps_that_fail(
 def test_a_worker_runs_without_a_library_that_cannot_be_loaded(
     content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "record").mkdir()
-    (tmp_path / "record" / "model").symlink_to(TINY)
-    write_record(tmp_path / "record")
-    steps = directory_of_steps(tmp_path / "steps", check_unpacked_files(tmp_path / "record"))
+    settings = HandlerSettings(slots=SLOTS, prefix_slots=PREFIX_SLOTS)
+    steps = directory_of_steps(tmp_path / "steps", load_packed_model(TINY, settings), settings)
     steps.mkdir(parents=True)
     (steps / "one_row.so").write_bytes(content)
     monkeypatch.setenv(COMPILED_STEPS_VARIABLE, str(tmp_path / "steps"))

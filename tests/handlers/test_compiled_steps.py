@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from handlers import decode_step
 from handlers.compiled_library import CompiledLibrary
 from handlers.compiled_steps import CompiledSteps, compile_decode_steps
 from handlers.engine import Engine
 from handlers.fixed_positions import fix_positions
+from handlers.packed_linear import pack_linear_layers
 from handlers.sampling import SamplingParameters
 from handlers.self_check import check_engine
 from handlers.slot_cache import UnsupportedModelError
@@ -31,20 +31,41 @@ pytestmark = [
 ]
 
 SLOTS, PREFIX_SLOTS = 4, 1
+MOST_BYTES = 5_000_000  # of a library
 GREEDY = SamplingParameters()
 
 
 @pytest.fixture(scope="module")
-def steps(tmp_path_factory: pytest.TempPathFactory) -> CompiledSteps:
+def model() -> PreTrainedModel:
+    """As a worker has it."""
+    return packed(make_model("llama"))
+
+
+def packed(model: PreTrainedModel) -> PreTrainedModel:
+    pack_linear_layers(model)
+    return model
+
+
+@pytest.fixture(scope="module")
+def libraries(model: PreTrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("steps")
-    compile_decode_steps(make_model("llama"), SLOTS + PREFIX_SLOTS, CONTEXT_LENGTH, directory)
-    return CompiledSteps(directory)
+    compile_decode_steps(model, SLOTS + PREFIX_SLOTS, CONTEXT_LENGTH, directory)
+    return directory
 
 
 @pytest.fixture
-def engine(llama: PreTrainedModel, steps: CompiledSteps) -> Engine:
+def steps(libraries: Path, model: PreTrainedModel) -> CompiledSteps:
+    return CompiledSteps(libraries, model)
+
+
+@pytest.fixture
+def engine(model: PreTrainedModel, steps: CompiledSteps) -> Engine:
+    return engine_of(model, steps)
+
+
+def engine_of(model: PreTrainedModel, steps: CompiledSteps) -> Engine:
     return Engine(
-        llama,
+        model,
         (),
         slots=SLOTS,
         context_length=CONTEXT_LENGTH,
@@ -61,6 +82,30 @@ def test_answers_are_those_of_the_model(engine: Engine, llama: PreTrainedModel, 
         engine.submit(name, prompt, 20, GREEDY)
 
     assert run(engine) == {name: generate(llama, prompt, 20) for name, prompt in prompts.items()}
+
+
+def test_a_library_is_that_of_every_model_of_its_shape(libraries: Path) -> None:
+    """Its weights are the model's own, wherever they lie."""
+    other = make_model("llama")
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.copy_(parameter.flip(0))
+    prompts = {"0": [3, 5, 7], "1": list(range(20))}
+    expected = {name: generate(other, prompt, 20) for name, prompt in prompts.items()}
+    engine = engine_of(packed(other), CompiledSteps(libraries, other))
+    for name, prompt in prompts.items():
+        engine.submit(name, prompt, 20, GREEDY)
+
+    assert run(engine) == expected
+
+
+def test_a_library_is_small_and_holds_nothing_of_the_model(libraries: Path, model: PreTrainedModel) -> None:
+    weight = model.get_input_embeddings().weight
+    some = weight[0].numpy().tobytes()
+    for library in libraries.iterdir():
+        content = library.read_bytes()
+        assert len(content) < MOST_BYTES
+        assert some not in content
 
 
 def test_an_answer_goes_on_to_the_end_of_the_context(engine: Engine, llama: PreTrainedModel) -> None:
@@ -91,9 +136,9 @@ def test_rows_of_unlike_length_are_read_no_further_than_they_reach(
     assert shapes[:3] == [(1, 5), (1, 91), (2, 4)]
 
 
-def test_a_step_without_a_prompt_does_not_call_the_model(engine: Engine, llama: PreTrainedModel) -> None:
+def test_a_step_without_a_prompt_does_not_call_the_model(engine: Engine, model: PreTrainedModel) -> None:
     engine.submit("0", [1, 2, 3], 20, GREEDY)
-    with counted(llama) as tokens:
+    with counted(model) as tokens:
         run(engine)
 
     assert tokens == [3]  # the prompt's own step
@@ -115,14 +160,13 @@ def test_steps_of_other_weights_are_refused(
 
 
 def test_beyond_an_original_context_an_answer_depends_on_nobody_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(decode_step, "_OPTIONS_OF_ONE_ROW", decode_step._OPTIONS)  # half of the time
     model = longrope.make_model(longrope.phi3())
     fix_positions(model, longrope.CONTEXT_LENGTH)
     compile_decode_steps(model, SLOTS, longrope.CONTEXT_LENGTH, tmp_path)
     engine = Engine(
-        model, (), slots=SLOTS, context_length=longrope.CONTEXT_LENGTH, compiled_steps=CompiledSteps(tmp_path)
+        model, (), slots=SLOTS, context_length=longrope.CONTEXT_LENGTH, compiled_steps=CompiledSteps(tmp_path, model)
     )
     prompts = {"short": [3, 5, 7], "crossing": list(range(25)), "long": list(range(60))}
     for name, prompt in prompts.items():
@@ -171,8 +215,8 @@ def test_a_cache_of_two_rows_has_no_compiled_step(llama: PreTrainedModel, tmp_pa
         compile_decode_steps(llama, 2, CONTEXT_LENGTH, tmp_path)
 
 
-def test_a_file_that_is_no_library_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_no_library_is_refused(llama: PreTrainedModel, tmp_path: Path) -> None:
     (tmp_path / "one_row.so").write_bytes(b"\x7fELF")
 
     with pytest.raises(OSError, match=r"one_row\.so"):
-        CompiledSteps(tmp_path)
+        CompiledSteps(tmp_path, llama)

@@ -1,0 +1,93 @@
+"""A name for all that a compiled step depends on: that of every archive of one shape, whatever its weights."""
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from handlers.decode_step import tensors_of
+from handlers.model_loading import LoadedModel
+from handlers.settings import HandlerSettings
+
+# Of a configuration: what names things, what is of training, and what generate() goes by. None is in a forward pass.
+_NOT_OF_THE_GRAPH = frozenset(
+    {
+        "_name_or_path",
+        "architectures",
+        "bos_token_id",
+        "chunk_size_feed_forward",
+        "dtype",
+        "eos_token_id",
+        "id2label",
+        "initializer_range",
+        "label2id",
+        "torch_dtype",
+        "transformers_version",
+        "use_cache",
+    }
+)
+# Our code that a graph is made of, and what calls it.
+_CODE = (
+    "compiled_steps.py",
+    "decode_step.py",
+    "fixed_positions.py",
+    "packed_attention.py",
+    "packed_inputs.py",
+    "packed_linear.py",
+    "slot_cache.py",
+)
+# Threads are counted when a step runs.
+_NOT_OF_THE_PROCESSOR = frozenset({"num_logical_cores", "num_physical_cores", "num_sockets"})
+
+
+def graph_digest(loaded: LoadedModel, settings: HandlerSettings) -> str:
+    """Hexadecimal. loaded: on the CPU, its linear layers packed as they are served."""
+    facts = {
+        "model": type(loaded.model).__name__,
+        "configuration": _of_the_graph(loaded.model.config),
+        "tensors": _tensors(loaded.model),
+        "rows": settings.slots + settings.prefix_slots,
+        "context_length": loaded.context_length,
+        "quantization": settings.quantization,
+        "code": _digest_of_code(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "processor": _processor(),
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def _of_the_graph(config: PreTrainedConfig) -> Any:
+    """With the configurations in it (a text model's, of one that sees), whose own names are left out, too."""
+    return _without_names(config.to_dict())
+
+
+def _without_names(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {str(key): _without_names(each) for key, each in value.items() if key not in _NOT_OF_THE_GRAPH}
+
+
+def _tensors(model: PreTrainedModel) -> list[tuple[str, list[int], str, str]]:
+    """Their names, too: which of them are tied, and which layers have a bias."""
+    return [(name, list(each.shape), str(each.dtype), str(each.layout)) for name, each in tensors_of(model).items()]
+
+
+@cache
+def _digest_of_code() -> str:
+    digest = hashlib.sha256()
+    for name in _CODE:
+        digest.update(hashlib.sha256(Path(__file__).with_name(name).read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _processor() -> dict[str, Any]:
+    """ATEN_CPU_CAPABILITY takes it back, and what inductor makes with it."""
+    capabilities = dict(torch.cpu.get_capabilities())
+    own = {name: value for name, value in capabilities.items() if name not in _NOT_OF_THE_PROCESSOR}
+    return own | {"used": torch.backends.cpu.get_cpu_capability()}

@@ -1,0 +1,30 @@
+"""Lets inductor take packed weights as inputs of a graph, where it knows them as constants of a frozen one only.
+
+Its lowering of oneDNN's linear layer asks that the weight is a constant (torch/_inductor/mkldnn_lowerings.py,
+linear_unary and linear_binary), for the benchmarks of its own kernels. oneDNN's kernel looks at the weight that it is
+given when it runs, whose layout the weight itself knows.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import torch
+
+
+@contextmanager
+def packed_weights_as_inputs() -> Iterator[None]:
+    """While a graph is compiled that calls `torch.ops.mkldnn._linear_pointwise`."""
+    from torch._inductor import ir, lowering, mkldnn_ir, mkldnn_lowerings  # noqa: F401, PLC0415 - most of a second
+
+    def unary(states: Any, weight: Any, bias: Any, *attributes: Any) -> Any:
+        return ir.TensorBox.create(mkldnn_ir.LinearUnary.create(states, weight, bias, *attributes))
+
+    def binary(states: Any, other: Any, weight: Any, bias: Any, attribute: Any) -> Any:
+        return ir.TensorBox.create(mkldnn_ir.LinearBinary.create(states, other, weight, bias, attribute))
+
+    linear = torch.ops.mkldnn._linear_pointwise  # noqa: SLF001 - as in packed_linear.py
+    ours = {linear: unary, linear.default: unary, linear.binary: binary}
+    with patch.dict(lowering.lowerings, ours):
+        yield
