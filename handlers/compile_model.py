@@ -8,9 +8,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from torch._inductor.runtime.cache_dir_utils import temporary_cache_dir
+
 from handlers.archive_integrity import check_unpacked_files
 from handlers.command_process import one_line_for
 from handlers.compiled_steps import CompiledSteps, compile_decode_steps, directory_of_steps
+from handlers.kept_steps import keep
 from handlers.model_loading import LoadedModel
 from handlers.self_check import check_engine, check_engine_beyond_original
 from handlers.settings import HandlerSettings
@@ -32,13 +35,14 @@ def compile_model(directory: Path, compiled_steps: Path, scratch: Path | None = 
     if target.exists():
         return target
     compiled_steps.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=scratch or compiled_steps) as temporary:
+    with tempfile.TemporaryDirectory(prefix=".", dir=scratch or compiled_steps) as temporary:
         written = Path(temporary) / "steps"
         written.mkdir()
         slots = settings.slots + settings.prefix_slots
-        compile_decode_steps(loaded.model, slots, loaded.context_length, written)
+        with temporary_cache_dir(str(Path(temporary) / "cache")):  # hundreds of megabytes, which die with it
+            compile_decode_steps(loaded.model, slots, loaded.context_length, written)
         _check(CompiledSteps(written, loaded.model), loaded, settings)
-        written.replace(target)
+        keep(written, target)
     return target
 
 

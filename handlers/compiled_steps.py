@@ -14,6 +14,7 @@ from handlers.compiled_library import CompiledLibrary
 from handlers.decode_step import compile_decode_step, tensors_of
 from handlers.forward_pass import PackedForwardPass, Piece, SeparateForwardPasses
 from handlers.graph_digest import graph_digest
+from handlers.kept_steps import mark_used
 from handlers.model_loading import LoadedModel
 from handlers.packed_attention import use_packed_attention
 from handlers.runs import Run
@@ -56,6 +57,7 @@ def find_compiled_steps(loaded: LoadedModel, settings: HandlerSettings) -> Compi
     directory = directory_of_steps(Path(compiled_steps), loaded, settings)
     if not directory.exists():
         return None
+    mark_used(directory)
     try:
         return CompiledSteps(directory, loaded.model)
     except OSError as error:

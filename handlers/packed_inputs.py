@@ -5,10 +5,9 @@ linear_unary and linear_binary), for the benchmarks of its own kernels. oneDNN's
 given when it runs, whose layout the weight itself knows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from unittest.mock import patch
 
 import torch
 
@@ -16,15 +15,23 @@ import torch
 @contextmanager
 def packed_weights_as_inputs() -> Iterator[None]:
     """While a graph is compiled that calls `torch.ops.mkldnn._linear_pointwise`."""
-    from torch._inductor import ir, lowering, mkldnn_ir, mkldnn_lowerings  # noqa: F401, PLC0415 - most of a second
+    # Most of a second, for whoever compiles; with the last one oneDNN's lowerings are there to be replaced.
+    from torch._inductor import ir, lowering, mkldnn_ir, mkldnn_lowerings  # noqa: F401, PLC0415
+
+    kernels: Any = mkldnn_ir  # whose classes are untyped
+    lowerings: dict[Any, Callable[..., Any]] = lowering.lowerings
 
     def unary(states: Any, weight: Any, bias: Any, *attributes: Any) -> Any:
-        return ir.TensorBox.create(mkldnn_ir.LinearUnary.create(states, weight, bias, *attributes))
+        return ir.TensorBox.create(kernels.LinearUnary.create(states, weight, bias, *attributes))
 
     def binary(states: Any, other: Any, weight: Any, bias: Any, attribute: Any) -> Any:
-        return ir.TensorBox.create(mkldnn_ir.LinearBinary.create(states, other, weight, bias, attribute))
+        return ir.TensorBox.create(kernels.LinearBinary.create(states, other, weight, bias, attribute))
 
     linear = torch.ops.mkldnn._linear_pointwise  # noqa: SLF001 - as in packed_linear.py
     ours = {linear: unary, linear.default: unary, linear.binary: binary}
-    with patch.dict(lowering.lowerings, ours):
+    own = {operator: lowerings[operator] for operator in ours}
+    lowerings.update(ours)
+    try:
         yield
+    finally:
+        lowerings.update(own)

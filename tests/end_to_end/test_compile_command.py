@@ -34,23 +34,33 @@ def compiled_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     assert processes_of(tmp_path) == []
 
 
+@pytest.fixture
+def temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    directory = tmp_path / "temporary"
+    directory.mkdir()
+    monkeypatch.setenv("TMPDIR", str(directory))
+    return directory
+
+
 def run_compile(archive: Path) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).with_name("torchbridge")), "compile", str(archive)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_a_worker_answers_with_what_was_compiled_as_the_model_was_recorded_to(
-    tmp_path: Path, compiled_steps: Path
+    tmp_path: Path, compiled_steps: Path, temporary_files: Path
 ) -> None:
     archive = build_archive(TINY, "tiny", "1.0", tmp_path, check=check_model)
     first = run_compile(archive)
     assert (first.returncode, first.stderr) == (0, "")
     [directory] = compiled_steps.iterdir()
+    assert list(temporary_files.iterdir()) == []  # the compiler's, some 300 MB
     assert first.stdout == f"{directory}\n"
     libraries = {path.name: path.stat().st_ino for path in directory.iterdir()}
     assert libraries.keys() == {"one_row.so", "more_rows.so"}
 
-    assert run_compile(archive).stdout == first.stdout
+    of_same_shape = build_archive(TINY, "another", "2.0", tmp_path)
+    assert run_compile(of_same_shape).stdout == first.stdout
     assert {path.name: path.stat().st_ino for path in directory.iterdir()} == libraries
 
     probes = read_probes(archive)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch._inductor.runtime.cache_dir_utils import cache_dir
 from transformers import AutoModelForCausalLM, MixtralConfig
 
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
@@ -23,6 +24,7 @@ pytestmark = [
     # Inductor's own use of what torch gives up.
     pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec.. is deprecated:FutureWarning"),
 ]
 
 TINY = Path(__file__).parents[2] / "models" / "tiny"
@@ -101,6 +103,24 @@ def test_steps_that_fail_are_not_installed(
     with pytest.raises(UnsupportedModelError, match=r"its compiled steps fail their check: .*compiled model failed"):
         compile_model.compile_model(archive, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_compiler_keeps_goes_with_the_scratch_directory(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caches: list[Path] = []
+
+    def fail(*_: object) -> None:
+        caches.append(Path(cache_dir()))
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr(compile_model, "compile_decode_steps", fail)
+    (tmp_path / "scratch").mkdir()
+    with pytest.raises(RuntimeError, match="no compiler"):
+        compile_model.compile_model(archive, tmp_path / "steps", tmp_path / "scratch")
+
+    assert caches[0].is_relative_to(tmp_path / "scratch")
+    assert list((tmp_path / "scratch").iterdir()) == []
 
 
 def test_a_worker_runs_without_steps_that_fail(

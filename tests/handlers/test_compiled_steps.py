@@ -28,6 +28,7 @@ pytestmark = [
     # Inductor's own use of what torch gives up.
     pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec.. is deprecated:FutureWarning"),
 ]
 
 SLOTS, PREFIX_SLOTS = 4, 1

@@ -1,0 +1,44 @@
+"""Which compiled steps stay on the disk: those of the shapes that were served last."""
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+MOST_KEPT = 16  # directories, of up to ten megabytes each
+
+
+def mark_used(directory: Path) -> None:
+    """By its time of change, which is all that is looked at. Not everybody who may read it may set it."""
+    with suppress(OSError):
+        os.utime(directory)
+
+
+def keep(written: Path, target: Path) -> None:
+    """Moves what is whole to its place, and removes what was not used for longest. Another process may do it, too.
+
+    A worker that runs with what is removed has it open, and goes on.
+    """
+    mark_used(written)
+    try:
+        written.replace(target)
+    except OSError:
+        if not target.exists():  # made by another process meanwhile
+            raise
+    kept = sorted(_all_kept(target.parent), key=_used_at, reverse=True)
+    for directory in kept[MOST_KEPT:]:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _all_kept(compiled_steps: Path) -> list[Path]:
+    """Not what is being made, whose name begins with a dot, and nothing that somebody else has put there."""
+    return [
+        each for each in compiled_steps.iterdir() if not each.name.startswith(".") and (each / "one_row.so").is_file()
+    ]
+
+
+def _used_at(directory: Path) -> float:
+    try:
+        return directory.stat().st_mtime
+    except OSError:  # removed by another process
+        return 0

@@ -1,0 +1,56 @@
+"""Compiled steps of shapes that nobody serves any more do not stay for ever."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from handlers.kept_steps import MOST_KEPT, keep, mark_used
+
+
+def write(directory: Path, used_at: float | None = None) -> Path:
+    directory.mkdir(parents=True)
+    (directory / "one_row.so").write_bytes(b"steps")
+    if used_at is not None:
+        os.utime(directory, (used_at, used_at))
+    return directory
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> list[Path]:
+    """As many as are kept, the least recently used one first."""
+    return [write(tmp_path / "steps" / str(number), used_at=1_000 + number) for number in range(MOST_KEPT)]
+
+
+def test_the_least_recently_used_goes_when_a_new_one_comes(full: list[Path], tmp_path: Path) -> None:
+    mark_used(full[0])
+    target = tmp_path / "steps" / "new"
+
+    keep(write(tmp_path / "written"), target)
+
+    assert set(target.parent.iterdir()) == {target, *full} - {full[1]}
+
+
+def test_what_is_being_made_and_what_is_not_ours_stays(full: list[Path], tmp_path: Path) -> None:
+    others = [write(tmp_path / "steps" / ".compiling-1", used_at=1), tmp_path / "steps" / "photos"]
+    others[1].mkdir()
+    os.utime(others[1], (1, 1))
+    target = tmp_path / "steps" / "new"
+
+    keep(write(tmp_path / "written"), target)
+
+    assert set(target.parent.iterdir()) == {target, *full, *others} - {full[0]}
+
+
+def test_what_another_process_has_made_meanwhile_is_taken(tmp_path: Path) -> None:
+    target = write(tmp_path / "steps" / "same")
+    (target / "one_row.so").write_bytes(b"the other's")
+
+    keep(write(tmp_path / "written"), target)
+
+    assert (target / "one_row.so").read_bytes() == b"the other's"
+
+
+def test_a_failure_to_install_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        keep(write(tmp_path / "written"), tmp_path / "nowhere" / "new")
