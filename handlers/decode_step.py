@@ -22,7 +22,12 @@ from handlers.packed_attention import use_packed_attention
 from handlers.packed_inputs import packed_weights_as_inputs
 from handlers.slot_cache import SlotCache, UnsupportedModelError, Window
 
-_OPTIONS: dict[str, Any] = {"cpp.dynamic_threads": True}
+_OPTIONS: dict[str, Any] = {
+    "cpp.dynamic_threads": True,
+    # 283 MB, which would stay in the directory for temporary files whatever cache inductor is given (codecache.py,
+    # _HEADER_DIR). They save nothing where two libraries are made and no more.
+    "aot_inductor.precompile_headers": False,
+}
 _TYPICAL_ROWS = 16
 
 
