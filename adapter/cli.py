@@ -116,6 +116,14 @@ def serve(
             metavar="PUB", help="Load only what is signed with this public key: now, by later commands, after a crash."
         ),
     ] = None,
+    compile_: Annotated[
+        bool | None,
+        typer.Option(
+            "--compile/--no-compile",
+            show_default=False,
+            help="Compile decode steps in the background, for faster answers; else TORCHBRIDGE_COMPILE, or yes.",
+        ),
+    ] = None,
     run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
     torchserve_config: Annotated[Path, typer.Option(help="TorchServe's ports and limits.")] = CONFIG_FILE,
 ) -> None:
@@ -137,6 +145,7 @@ def serve(
                 key=key,
                 host=host,
                 port=port,
+                compiles=compile_,
                 run_directory=run_directory,
                 config=torchserve_config,
                 signals=signals,

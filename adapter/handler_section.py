@@ -32,6 +32,10 @@ class HandlerSection(BaseModel):
     prefix_slots: int = Field(
         default=8, ge=0, description="Ended requests whose cache serves others that begin with the same tokens."
     )
+    compile: bool = Field(
+        default=True,
+        description="Whether decode steps are compiled while the worker serves; those that are there are used anyway.",
+    )
     special_tokens_in_messages: bool = Field(
         default=False, description="Whether callers may write a chat template's own tokens in their messages."
     )

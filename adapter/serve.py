@@ -62,6 +62,7 @@ def running_stack(
     key: Path | None = None,
     host: str | None = None,
     port: int | None = None,
+    compiles: bool | None = None,
     run_directory: Path = DEFAULT_RUN_DIRECTORY,
     config: Path = CONFIG_FILE,
     signals: StopSignals | None = None,
@@ -69,15 +70,18 @@ def running_stack(
     """Serves `model`, packed first unless it is an archive; without one the versions that were served last.
 
     Nothing is loaded that is not verified, with `key` where there is one: now, by a later command or after a crash.
-    Inside the block it answers; after it nothing is left, sooner if `signals` say that it is urgent. `host` and `port`
-    come before those of the settings.
+    Inside the block it answers; after it nothing is left, sooner if `signals` say that it is urgent. `host`, `port` and
+    `compiles` (the setting `compile`) come before those of the settings.
     """
-    address: dict[str, Any] = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    listening = Settings(**address)  # before the long start: settings that are wrong show here
+    given = {"host": host, "port": port, "compile": compiles}
+    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    listening = Settings(**chosen)  # before the long start: settings that are wrong show here
     files = ServerFiles(run_directory.resolve())
     with (
         bind(listening.host, listening.port, "the gateway", "choose another one with --port") as listener,
-        TorchServeProcess([], run_directory, config=config, load_timeout=listening.load_timeout) as torchserve,
+        TorchServeProcess(
+            [], run_directory, config=config, load_timeout=listening.load_timeout, compiles=listening.compile
+        ) as torchserve,
     ):
         check_torchserve_ports(read_properties(config))
         claim_directory(files.run_directory)  # before anything is read from it, or written
@@ -87,7 +91,7 @@ def running_stack(
         with files.locked("torchbridge serve, starting", waits=True):
             state = _state_to_serve(model, files, key, report)
             settings = Settings(
-                **address,
+                **chosen,
                 torchserve_url=torchserve.properties["inference_address"],
                 management_url=torchserve.properties["management_address"],
                 key_file=torchserve.keys.path,

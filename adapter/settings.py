@@ -102,6 +102,7 @@ class Settings(BaseSettings):
     cache_max_age: NonNegativeInt = Field(default=3_600, description="Seconds. At 0 nothing is kept.")
     redis_url: RedisUrl | None = Field(default=None, description="Where gateways share answers, instead of alone.")
 
+    compile: bool = Field(default=True, description="Whether workers compile decode steps in the background.")
     load_timeout: Seconds = Field(
         default=LOAD_TIMEOUT, description="For TorchServe and its workers to be ready, at a start and after a crash."
     )

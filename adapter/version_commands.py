@@ -26,7 +26,13 @@ from adapter.versions.recovery import changing, recover
 from adapter.versions.required_key import required_key
 from adapter.versions.running_server import RunningServer, ServerFiles
 from adapter.versions.settling import state_after
-from adapter.versions.status import as_table, default_model_in_words, open_changes_in_words, server_status
+from adapter.versions.status import (
+    as_table,
+    compilations_in_words,
+    default_model_in_words,
+    open_changes_in_words,
+    server_status,
+)
 from adapter.versions.stored_archives import as_table as stored_archives_table
 from adapter.versions.stored_archives import stored_archives
 
@@ -75,10 +81,13 @@ def deploy(
         float, typer.Option(min=1, envvar=LOAD_TIMEOUT_SETTING, help="Seconds for its workers to be ready.")
     ] = LOAD_TIMEOUT,
     drain_timeout: DrainTimeout = 600,
+    compile_: Annotated[
+        bool, typer.Option("--compile", help="Wait until its decode steps are compiled, or cannot be.")
+    ] = False,
     run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
 ) -> None:
     """Serve FILE.mar: verify, load, warm up, probe, switch over, and let what runs on the version before end."""
-    options = DeploymentOptions(key, promote, keep, load_timeout, drain_timeout)
+    options = DeploymentOptions(key, promote, keep, load_timeout, drain_timeout, waits_for_compilation=compile_)
     with _changing(run_directory, f"deploy {archive.name}") as server:
         record = deploy_archive(server, archive, options, say)
         say(f"{record.name} {record.version} {'is the default' if promote else 'is deployed beside the default'}")
@@ -258,6 +267,8 @@ def status(*, json_: Json = False, run_directory: RunDirectoryOption = DEFAULT_R
     else:
         Console().print(as_table(statuses))
         if line := default_model_in_words(statuses):
+            say(line)
+        for line in compilations_in_words(statuses):
             say(line)
         for line in open_changes_in_words(statuses):
             say(f"\n{line}")

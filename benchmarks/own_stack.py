@@ -62,7 +62,8 @@ def own_stack(archive: Path, *, is_compiled: bool = False) -> Iterator[ServerPro
             *(str(Path(sys.executable).with_name("torchbridge")), "serve", "--model", str(archive), "--port", "{port}"),
             *("--run-directory", str(Path(directory) / "run"), "--torchserve-config", str(config)),
         ]
-        environment = {"TORCHBRIDGE_CACHE_MAX_AGE": "0", **where_workers_look(is_compiled=is_compiled)}
+        own = {"TORCHBRIDGE_CACHE_MAX_AGE": "0", "TORCHBRIDGE_COMPILE": "false"}  # no build beside what is measured
+        environment = own | where_workers_look(is_compiled=is_compiled)
         # Not before it has given its sample answer: it ends where that fails, as it would if it were stopped meanwhile.
         is_ready = has_said(_NAME, "Serving at")
         with ServerProcess(_NAME, command, is_ready=is_ready, environment=environment) as server:

@@ -105,7 +105,12 @@ def compile_decode_steps(model: PreTrainedModel, slots: int, context_length: int
 
 @torch.no_grad()  # not in inference mode, whose tensors a graph could not change
 def _allocate(model: PreTrainedModel, cache: SlotCache) -> None:
-    """A cache knows its shape with the first token that it gets: one that nobody will look at."""
+    """A cache knows its shape with the first token that it gets: one that nobody will look at.
+
+    One that knows it already may hold what is looked at.
+    """
+    if cache.is_allocated:
+        return
     first = torch.zeros(1, 1, dtype=torch.long)
     cache.aim(Window(slice(0, 1), first, first, 1))
     model(input_ids=first, position_ids=first, past_key_values=cache, use_cache=True)

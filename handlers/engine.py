@@ -86,19 +86,24 @@ class Engine:
         self._lengths = torch.zeros(slots + prefix_slots, dtype=torch.long, device=device)  # tokens in the cache
         self._limits = torch.zeros(slots, dtype=torch.long, device=device)  # tokens in the cache when it must end
         self._every_row = torch.arange(slots, device=device)
-        own_pass: SeparateForwardPasses = (
-            CompiledForwardPass(model, self._cache, self._tokens, compiled_steps)
-            if compiled_steps
-            else forward_pass(model, self._cache, self._tokens)
-        )
-        self.forward_pass: ForwardPass = own_pass
-        self._run_cost = own_pass.run_cost
+        self._use(forward_pass(model, self._cache, self._tokens))
+        if compiled_steps is not None:
+            self._use(CompiledForwardPass(model, self._cache, self._tokens, compiled_steps))
         self._prefix_rows = PrefixRows(slots, prefix_slots, self._tokens, self._lengths)
         self._waiting: deque[Sequenced] = deque()
         self._prefilling: Sequenced | None = None
         self._running: list[Sequenced] = []
         self._runs: list[Run] = []
         self._rows_changed()
+
+    def use_compiled_steps(self, model: PreTrainedModel, compiled_steps: CompiledSteps) -> None:
+        """From the next step on, also for the requests that run: what is in the cache stays. As for __init__."""
+        self._use(CompiledForwardPass(model, self._cache, self._tokens, compiled_steps))
+        self._rows_changed()
+
+    def _use(self, own_pass: SeparateForwardPasses) -> None:
+        self.forward_pass: ForwardPass = own_pass
+        self._run_cost = own_pass.run_cost
 
     @property
     def has_work(self) -> bool:

@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -62,6 +62,7 @@ class RunAhead:
         self._watchdog = Watchdog("a step of the engine", longest_step, end_worker)
         self._changed = threading.Condition()
         self._commands: deque[Callable[[], None]] = deque()  # for the engine's thread alone to carry out
+        self._pieces: Iterator[None] | None = None  # of work beside the steps
         self._news: list[Step | Failure] = []
         self._is_urgent = False  # whether whoever collects should not wait
         self._live: set[str] = set()
@@ -123,6 +124,15 @@ class RunAhead:
             self._touch()
         return news
 
+    def between_steps(self, pieces: Iterator[None]) -> None:
+        """Has the engine's thread go through them: one after each step, and at once while there is no step to run.
+
+        One such work at a time. What it raises would end the engine's requests, so it had better raise nothing.
+        """
+        with self._changed:
+            self._pieces = pieces
+            self._changed.notify_all()
+
     def interrupt(self) -> None:
         """Ends the wait of the `collect` that runs, or of the next one."""
         with self._changed:
@@ -151,6 +161,7 @@ class RunAhead:
         while not self._is_closed:
             try:
                 step = self._step() if self._await_turn() else None
+                self._work_between_steps()
             except Exception as failure:
                 num_failures += 1
                 if num_failures == _MOST_FAILURES or _is_lasting(failure):
@@ -169,14 +180,25 @@ class RunAhead:
             self._threads.look()
             return None
 
+    def _work_between_steps(self) -> None:
+        if self._pieces is not None:
+            with self._watchdog.watching():
+                if next(self._pieces, self) is self:
+                    self._pieces = None
+
     def _await_turn(self) -> bool:
-        """Waits until there is a step to run, or idle long enough for a look at the threads; false when closed."""
+        """Waits until there is a step to run, or idle long enough for a look at the threads.
+
+        False when closed, or when there is only work beside the steps.
+        """
         with self._changed:
             while not self._is_closed:
                 while self._commands:
                     self._commands.popleft()()
                 silent_for = time.monotonic() - self._last_call
                 if not self._engine.has_work:
+                    if self._pieces is not None:
+                        return False
                     if (seconds := self._threads.until_look()) == 0:
                         return True
                     self._changed.wait(seconds)

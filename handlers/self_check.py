@@ -1,7 +1,7 @@
 """Compares the engine with the model's own forward pass, once: a model that it would get wrong is not served."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -36,8 +36,15 @@ def check_engine(engine: Engine, model: PreTrainedModel, *, tolerance: float | N
     Raises UnsupportedModelError when they are not those of a forward pass over the whole sequence, ForwardPassError
     when there are none.
     """
+    for _ in check_in_pieces(engine, model, tolerance=tolerance):
+        pass
+
+
+def check_in_pieces(engine: Engine, model: PreTrainedModel, *, tolerance: float | None = None) -> Iterator[None]:
+    """As check_engine, in pieces that take about as long as a step, for whoever has something else to do meanwhile."""
     longest = _longest_prompt(engine)
-    _check(engine, model, {min(longest, length): count for length, count in _NEW_TOKENS.items()}, tolerance)
+    new_tokens = {min(longest, length): count for length, count in _NEW_TOKENS.items()}
+    return _check(engine, model, new_tokens, tolerance)
 
 
 def check_engine_beyond_original(engine: Engine, model: PreTrainedModel, *, tolerance: float | None = None) -> None:
@@ -50,7 +57,8 @@ def check_engine_beyond_original(engine: Engine, model: PreTrainedModel, *, tole
         return
     longest = min(original + _BEYOND, _longest_prompt(engine))
     beside = {3: engine.context_length} if engine.slots > 1 else {}
-    _check(engine, model, beside | {longest: 5}, tolerance, last=str(longest))
+    for _ in _check(engine, model, beside | {longest: 5}, tolerance, last=str(longest)):
+        pass
 
 
 def _longest_prompt(engine: Engine) -> int:
@@ -64,12 +72,14 @@ def _check(
     new_tokens: Mapping[int, int],
     tolerance: float | None,
     last: str | None = None,
-) -> None:
+) -> Iterator[None]:
     """new_tokens: by the length of the prompt, which is its name; last: with whose end all ends."""
     if tolerance is None:
         tolerance = _TOLERANCE[model.dtype]
     try:
-        for sequence, stepped in _run(engine, model, new_tokens, last):
+        rows = yield from _run(engine, model, new_tokens, last)
+        for sequence, stepped in rows:
+            yield
             for mine, own in zip(stepped, _own_logits(model, sequence, len(stepped)), strict=True):
                 _compare(mine, own, model, tolerance)
     except (UnsupportedModelError, MemoryError, torch.OutOfMemoryError):
@@ -80,7 +90,7 @@ def _check(
 
 def _run(
     engine: Engine, model: PreTrainedModel, new_tokens: Mapping[int, int], last: str | None
-) -> list[tuple[list[int], list[Tensor]]]:
+) -> Generator[None, None, list[tuple[list[int], list[Tensor]]]]:
     """The tokens of each request that were looked at, and the logits of its steps."""
     vocabulary = model.get_output_embeddings().out_features
     sequences = {
@@ -93,6 +103,7 @@ def _run(
         for name, prompt in sequences.items():
             engine.submit(name, list(prompt), new_tokens[len(prompt)], SamplingParameters())
         while engine.has_work:
+            yield
             if (step := engine.step()) is None:
                 continue
             for row, (name, token) in enumerate(zip(step.ids, step.tokens, strict=True)):

@@ -105,6 +105,10 @@ class SlotCache(Cache):
         layers = [layer for layer in self._slot_layers if layer.is_initialized]
         return sum(states[0, :, 0].nbytes for layer in layers for states in (layer.keys, layer.values))
 
+    @property
+    def is_allocated(self) -> bool:
+        return all(layer.is_initialized for layer in self._slot_layers)
+
     def aim(self, window: Window) -> None:
         for layer in self._slot_layers:
             layer.window = window

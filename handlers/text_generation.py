@@ -16,6 +16,7 @@ import torch
 from adapter.event_stream import CONTENT_TYPE
 from adapter.schema import ErrorCode, Problem, StartEvent
 from handlers.archive_integrity import checked_beside
+from handlers.background_compilation import compile_in_background, reporter
 from handlers.compiled_steps import find_compiled_steps
 from handlers.detokenization import TokenDecoder
 from handlers.engine import EndReason, Step
@@ -119,6 +120,15 @@ class TextGenerationHandler:
             loaded.context_length,
             torch.get_num_threads(),
             "compiled steps" if has_compiled_steps(self._engine) else "no compiled steps",
+        )
+        compile_in_background(
+            directory,
+            reporter(self._model_name, self._model_version),
+            loaded=loaded,
+            settings=settings,
+            engine=self._engine,
+            run_ahead=self._run_ahead,
+            is_left_out=compiled_steps is not None,
         )
 
     def _advance(self, new: dict[str, dict[str, Any]]) -> None:

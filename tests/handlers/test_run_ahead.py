@@ -307,3 +307,34 @@ def test_close_ends_the_thread(run: Callable[..., RunAhead]) -> None:
     run_ahead.close()
 
     assert not run_ahead._thread.is_alive()
+
+
+def test_work_between_steps_is_done_while_there_is_no_step_to_run(run: Callable[..., RunAhead]) -> None:
+    run_ahead, threads = run(), list[str]()
+
+    def pieces() -> Iterator[None]:
+        for _ in range(3):
+            threads.append(threading.current_thread().name)
+            yield
+
+    run_ahead.between_steps(pieces())
+
+    wait_until(lambda: threads == ["engine"] * 3)
+
+
+def test_a_piece_of_other_work_comes_after_each_step(run: Callable[..., RunAhead], engine: CountingEngine) -> None:
+    run_ahead, steps = run(silence=PATIENCE), list[int]()
+    engine.go_on = threading.Event()
+
+    def pieces() -> Iterator[None]:
+        for _ in range(3):
+            steps.append(engine.num_steps)
+            yield
+
+    run_ahead.submit("0", [1, 2, 3], 20, GREEDY)
+    wait_until(lambda: engine.is_held)
+    run_ahead.between_steps(pieces())
+    engine.go_on.set()
+    collect_all(run_ahead, "0")
+
+    assert steps == [2, 3, 4]

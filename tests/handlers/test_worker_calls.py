@@ -92,15 +92,17 @@ def test_the_worker_ends_when_java_is_gone(connections: tuple[socket.socket, soc
     assert ended.value.code == 0
 
 
-def test_a_call_leaves_no_line_in_the_log_but_its_warnings(caplog: pytest.LogCaptureFixture) -> None:
-    root = logging.getLogger()
-    level = root.level
+def test_a_call_leaves_no_line_in_the_log_but_our_own(caplog: pytest.LogCaptureFixture) -> None:
+    root, own = logging.getLogger(), logging.getLogger("handlers")
+    level, level_of_own = root.level, own.level
     try:
         root.setLevel(logging.INFO)
         silence_call_log()
         logging.info("Backend received inference at: %d", 0)  # noqa: LOG015 - as TorchServe does
         logging.getLogger("ts.metrics.caching_metric").info("[METRICS]PredictionTime")
-        logging.getLogger("handlers.text_generation").warning("refused")
+        logging.getLogger("text_generation").warning("refused")
+        logging.getLogger("handlers.background_compilation").info("compiled")
     finally:
         root.setLevel(level)
-    assert [record.getMessage() for record in caplog.records] == ["refused"]
+        own.setLevel(level_of_own)
+    assert [record.getMessage() for record in caplog.records] == ["refused", "compiled"]

@@ -43,6 +43,7 @@ def test_holds_the_handler_the_contract_the_configuration_and_the_model(model: P
             "text_generation.py",
             "model-config.yaml",
             "adapter/__init__.py",
+            "adapter/compilation.py",
             "adapter/schema.py",
             "adapter/strict_yaml.py",
             "adapter/event_stream.py",

@@ -279,6 +279,17 @@ def test_what_would_change_torchserve_or_its_worker_is_not_passed_on(
     assert environment["PATH"].split(os.pathsep)[0] == f"{environment['JAVA_HOME']}/bin"
 
 
+@pytest.mark.parametrize("compiles", [True, False])
+def test_workers_are_told_whether_to_compile_whatever_the_shell_says(
+    directory: RunDirectory, monkeypatch: pytest.MonkeyPatch, *, compiles: bool
+) -> None:
+    monkeypatch.setenv("TORCHBRIDGE_COMPILE", "maybe")
+    environment = directory.environment(compiles=compiles)
+
+    assert environment["TORCHBRIDGE_COMPILE"] == ("true" if compiles else "false")
+    assert environment["TORCHBRIDGE_COMPILATIONS"] == str(directory.path / "compilations")
+
+
 @pytest.mark.parametrize("locale", ["C", "POSIX", "de_DE.ISO-8859-1", None])
 def test_java_can_name_files_in_whatever_language_the_shell_speaks(
     locale: str | None, directory: RunDirectory, monkeypatch: pytest.MonkeyPatch

@@ -6,6 +6,7 @@ import pytest
 
 from adapter.archives.archive import build_archive
 from adapter.archives.verification import VerificationError
+from adapter.compilation import Compilation, CompilationState
 from adapter.errors import ModelNotReady, UpstreamUnavailable
 from adapter.torchserve.probing import ProbeMismatch
 from adapter.versions import deployment
@@ -174,3 +175,33 @@ def test_two_versions_never_share_a_file(server: FakeServer, tmp_path: Path, lin
     with pytest.raises(ChangeRefused, match=r"tiny-1-2\.mar is the file of tiny-1 2 here"):
         deploy(server, archive, DeploymentOptions(), lines)
     assert server.registered("tiny-1") == ["2"]
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_the_switch_waits_for_compiled_steps_where_it_is_told_to(
+    server: FakeServer, archive: Path, lines: Lines, clock: Clock, *, waits: bool
+) -> None:
+    directory = server.files.compilations
+    Compilation(state=CompilationState.COMPILING).write(directory, "tiny", "2.0")
+    defaults: list[str] = []
+
+    def finish() -> None:
+        defaults.append(server.management.default_version("tiny"))
+        Compilation(state=CompilationState.COMPILED).write(directory, "tiny", "2.0")
+
+    clock.after(600, finish)
+
+    deploy(server, archive, DeploymentOptions(waits_for_compilation=waits), lines)
+
+    assert server.management.default_version("tiny") == "2.0"
+    assert defaults == (["1.0"] if waits else [])
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_version_that_is_not_compiled_in_time_leaves_nothing(server: FakeServer, archive: Path, lines: Lines) -> None:
+    Compilation(state=CompilationState.COMPILING).write(server.files.compilations, "tiny", "2.0")
+
+    with pytest.raises(LoadFailed, match="Still compiling"):
+        deploy(server, archive, DeploymentOptions(waits_for_compilation=True), lines)
+
+    expect_untouched(server)

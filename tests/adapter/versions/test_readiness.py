@@ -2,10 +2,11 @@
 
 import pytest
 
+from adapter.compilation import Compilation, CompilationState
 from adapter.torchserve.loading import describe_version, describe_versions
 from adapter.torchserve.worker_log import WorkerLog
 from adapter.versions.errors import LoadFailed
-from adapter.versions.readiness import wait_until_ready
+from adapter.versions.readiness import wait_until_compiled, wait_until_ready
 from tests.adapter.versions.fake_server import Clock, FakeServer
 
 DEATH = "2026-11-22T13:47:34,840 [INFO ] W-9000-tiny_2.0-stdout - Stopped Scanner - W-9000-tiny_2.0-stdout\n"
@@ -112,3 +113,43 @@ def test_of_a_model_that_is_not_there_there_are_no_versions(server: FakeServer, 
     assert describe_version(server.management, "absent", "1.0") is None
     assert describe_version(server.management, "tiny", "9.0") is None
     assert list(describe_versions(server.management, "tiny")) == ["1.0", "2.0"]
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        (Compilation(state=CompilationState.COMPILED), []),
+        (Compilation(state=CompilationState.NOT_COMPILED, reason="no compiler"), ["not compiled: no compiler"]),
+    ],
+    ids=["compiled", "not compiled"],
+)
+def test_it_waits_until_the_worker_has_compiled_or_says_that_it_will_not(
+    server: FakeServer, clock: Clock, last: Compilation, said: list[str]
+) -> None:
+    directory, lines = server.files.compilations, list[str]()
+    began = clock.now
+    Compilation(state=CompilationState.WAITING).write(directory, "tiny", "2.0")
+    clock.after(10, lambda: Compilation(state=CompilationState.COMPILING).write(directory, "tiny", "2.0"))
+    clock.after(30, lambda: last.write(directory, "tiny", "2.0"))
+
+    wait_until_compiled(directory, "tiny", "2.0", timeout=60, report=lines.append)
+
+    assert clock.now >= began + 30
+    assert lines == ["waiting", "compiling", *said]
+
+
+@pytest.mark.usefixtures("clock")
+def test_it_does_not_wait_for_a_build_for_ever(server: FakeServer) -> None:
+    Compilation(state=CompilationState.COMPILING).write(server.files.compilations, "tiny", "2.0")
+
+    with pytest.raises(LoadFailed, match=r"Still compiling after 60 s \(--load-timeout\)"):
+        wait_until_compiled(server.files.compilations, "tiny", "2.0", timeout=60, report=print)
+
+
+@pytest.mark.usefixtures("clock")
+def test_the_worker_of_an_older_archive_is_not_waited_for(server: FakeServer) -> None:
+    lines = list[str]()
+
+    wait_until_compiled(server.files.compilations, "tiny", "2.0", timeout=60, report=lines.append)
+
+    assert lines == ["its worker does not compile: the archive is an older one"]

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
+from adapter.compilation import Compilation, CompilationState
 from adapter.control.messages import CanaryReport, ModelTraffic, OutcomeReport, PairsReport, TrafficReport
-from adapter.versions.status import VersionStatus, as_table, server_status
+from adapter.versions.status import VersionStatus, as_table, compilations_in_words, server_status
 from tests.adapter.versions.fake_server import FakeServer
 
 NO_OUTCOMES = OutcomeReport(answers=0, failures={}, cut=0, time_to_first_token=None, time_per_token=None)
@@ -71,7 +72,7 @@ def test_a_version_that_is_not_recorded_is_shown_too(server: FakeServer) -> None
     server.management.register(server.put_into_store("1.0", "other").archive)
     status = status_of(server, "2.0")
     assert (status.archive, status.digest, status.deployed_at, status.is_previous) == (None, None, None, False)
-    assert rows([status]) == [["tiny", "2.0", "deployed", "1 of 1 ready", "0", "0", "", ""]]
+    assert rows([status]) == [["tiny", "2.0", "deployed", "1 of 1 ready", "0", "0", "", "", ""]]
     assert status_of(server, "1.0", "other").is_default
 
 
@@ -144,3 +145,44 @@ def test_for_programs_it_is_json_and_back(server: FakeServer) -> None:
     server.serve("1.0", "2.0")
     for status in server_status(server):
         assert VersionStatus.model_validate_json(status.model_dump_json()) == status
+
+
+@pytest.mark.parametrize(
+    ("said", "cell", "lines"),
+    [
+        pytest.param(None, "", [], id="an older archive"),
+        pytest.param(Compilation(state=CompilationState.COMPILED), "compiled", [], id="compiled"),
+        pytest.param(
+            Compilation(state=CompilationState.COMPILING, since=datetime.now(UTC) - timedelta(minutes=30)),
+            "compiling",
+            ["tiny 1.0 is compiling since 30 min: until then it answers less fast."],
+            id="compiling",
+        ),
+        pytest.param(
+            Compilation(state=CompilationState.NOT_COMPILED, reason="there is no C++ compiler (g++)"),
+            "not compiled",
+            ["The steps of tiny 1.0 are not compiled: there is no C++ compiler (g++)."],
+            id="not compiled",
+        ),
+    ],
+)
+def test_it_says_how_far_a_version_is_with_its_compiled_steps(
+    server: FakeServer, said: Compilation | None, cell: str, lines: list[str]
+) -> None:
+    server.serve("1.0")
+    if said:
+        said.write(server.files.compilations, "tiny", "1.0")
+
+    statuses = server_status(server)
+
+    assert statuses[0].compilation == said
+    assert rows(statuses)[0][7] == cell
+    assert [line.replace("31 min", "30 min") for line in compilations_in_words(statuses)] == lines
+
+
+def test_of_a_version_without_a_worker_the_last_word_is_not_shown(server: FakeServer) -> None:
+    server.serve("1.0")
+    Compilation(state=CompilationState.COMPILED).write(server.files.compilations, "tiny", "1.0")
+    server.management.models["tiny"]["1.0"] = []
+
+    assert status_of(server, "1.0").compilation is None
