@@ -15,7 +15,7 @@ from handlers.command_process import one_line_for
 from handlers.model_loading import load_model
 from handlers.probe_check import compare_with
 from handlers.probe_recording import record_probes
-from handlers.self_check import TIGHT_TOLERANCE, check_engine_beyond_original
+from handlers.self_check import TIGHT_TOLERANCE, check_engine_beyond_original, check_engine_beyond_windows
 from handlers.settings import HandlerSettings
 from handlers.tokenizer_check import warn_of_other_tokens
 from handlers.worker_engine import checked_engine, load_packed_model, worker_engine
@@ -41,7 +41,9 @@ def _check_in_float32(directory: Path, settings: HandlerSettings) -> Probes:
     model = loaded.model.float()
     few = settings.model_copy(update={"prefill_tokens": _FEW_PREFILL_TOKENS})
     checked_engine(loaded, few, tolerance=TIGHT_TOLERANCE)
-    check_engine_beyond_original(worker_engine(loaded, settings, None), model, tolerance=TIGHT_TOLERANCE)
+    engine = worker_engine(loaded, settings, None)
+    check_engine_beyond_original(engine, model, tolerance=TIGHT_TOLERANCE)
+    check_engine_beyond_windows(engine, model, tolerance=TIGHT_TOLERANCE)
     return record_probes(loaded)
 
 

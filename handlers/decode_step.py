@@ -18,6 +18,7 @@ from torch.export import Dim
 from torch.func import functional_call
 from transformers import PreTrainedModel
 
+from handlers.attention_masks import AttentionMasks
 from handlers.packed_attention import use_packed_attention
 from handlers.packed_inputs import packed_weights_as_inputs
 from handlers.slot_cache import SlotCache, UnsupportedModelError, Window
@@ -43,23 +44,24 @@ class DecodeStep(nn.Module):
     weights: as tensors_of has them.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, masks: AttentionMasks) -> None:
         super().__init__()
+        self._masks = masks
         self._names = list(tensors_of(model))
         self._call = partial(functional_call, model)  # not a part of this module, whose tensors would be in the graph
 
     def forward(
-        self, tokens: Tensor, positions: Tensor, mask: Tensor, states: list[Tensor], weights: list[Tensor]
+        self, tokens: Tensor, positions: Tensor, masks: Tensor, states: list[Tensor], weights: list[Tensor]
     ) -> Tensor:
-        """tokens, positions: [rows, 1]; mask: [rows, 1, 1, length], added to the scores."""
+        """tokens, positions: [rows, 1]; masks: [rows, masks, 1, length], added to the scores (AttentionMasks)."""
         rows = tokens.shape[0]
         cache = SlotCache.of(states)
         row_index = torch.arange(rows, device=tokens.device)[:, None]
-        cache.aim(Window(slice(0, rows), row_index, positions, mask.shape[-1]))
+        cache.aim(Window(slice(0, rows), row_index, positions, masks.shape[-1]))
         arguments = {
             "input_ids": tokens,
             "position_ids": positions,
-            "attention_mask": mask,
+            "attention_mask": self._masks.by_layer_type(masks),
             "past_key_values": cache,
             "use_cache": True,
         }
@@ -78,11 +80,12 @@ def compile_decode_step(model: PreTrainedModel, states: list[Tensor], file: Path
     slots, _, capacity, _ = states[0].shape
     rows = 1 if one_row else min(_TYPICAL_ROWS, slots)
     length = capacity // 2
+    masks = AttentionMasks.of(model.config, capacity)
     with FakeTensorMode(allow_non_fake_inputs=True):
         arguments = (
             torch.zeros(rows, 1, dtype=torch.long),
             torch.full((rows, 1), length - 1),
-            torch.zeros(rows, 1, 1, length, dtype=model.dtype),
+            torch.zeros(rows, len(masks.windows), 1, length, dtype=model.dtype),
             [torch.empty(each.shape, dtype=each.dtype) for each in states],
             [torch.empty(each.shape, dtype=each.dtype) for each in tensors_of(model).values()],
         )
@@ -92,7 +95,7 @@ def compile_decode_step(model: PreTrainedModel, states: list[Tensor], file: Path
     fixed = tuple([None] * len(each) for each in arguments[3:])
     with torch.no_grad():
         program = torch.export.export(
-            DecodeStep(model),
+            DecodeStep(model, masks),
             arguments,
             dynamic_shapes=(any_rows, any_rows, any_rows | any_length, *fixed),
             strict=False,

@@ -147,6 +147,12 @@ class Engine:
         return [request.id for request in requests]
 
     @torch.inference_mode()
+    def forget_ended(self) -> None:
+        """Lets nothing of an ended request serve others."""
+        for row in range(self.slots, len(self._tokens)):
+            self._clear(row)
+
+    @torch.inference_mode()
     def step(self) -> Step | None:
         """Runs some prompt tokens and one token for every running request; None when nothing runs yet."""
         pieces = self._next_pieces()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from handlers.attention_masks import AttentionMasks
 from handlers.packed_attention import Segment, use_packed_attention
 from handlers.packed_linear import Int8Linear, PackedLinear
 from handlers.runs import Run
@@ -26,6 +27,10 @@ class Piece(NamedTuple):
 
 
 class ForwardPass(Protocol):
+    """masks: how far back a token looks."""
+
+    masks: AttentionMasks
+
     def __call__(self, pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Tensor | None:
         """Puts the pieces into the cache, and then, of each row of the runs, the token after those that are there.
 
@@ -43,7 +48,7 @@ class SeparateForwardPasses:
         self._every_row = torch.arange(rows, device=tokens.device)
         self._every_position = torch.arange(context_length, device=tokens.device)
         self._weight_bytes = _bytes_of_weights(model)
-        self._masked = torch.finfo(model.dtype).min
+        self.masks = AttentionMasks.of(model.config, context_length)
 
     def run_cost(self) -> float:
         """For cut_into_runs: here a run reads the weights again."""
@@ -74,15 +79,14 @@ class SeparateForwardPasses:
         return {
             "input_ids": self._tokens[row_index, positions],
             "position_ids": positions,
-            "attention_mask": self._mask(positions, length),
+            "attention_mask": self.masks.by_layer_type(self._mask(positions, length)),
             "past_key_values": self._cache,
             "use_cache": True,
         }
 
     def _mask(self, positions: Tensor, length: int) -> Tensor:
-        """[batch, 1, tokens, length] for [batch, tokens]: a token looks at itself and at all before it."""
-        hidden = self._every_position[:length] > positions[:, None, :, None]
-        return torch.zeros_like(hidden, dtype=self._model.dtype).masked_fill_(hidden, self._masked)
+        """[batch, masks, tokens, length] for [batch, tokens]."""
+        return self.masks.looking_from(positions, self._every_position[:length], self._model.dtype)
 
 
 class PackedForwardPass(SeparateForwardPasses):
@@ -111,9 +115,10 @@ class PackedForwardPass(SeparateForwardPasses):
         arguments = {
             "input_ids": self._tokens[window.row_index, window.positions],
             "position_ids": window.positions,
-            # Each segment has its own. A mask of four dimensions is handed on as it is (transformers/masking_utils.py);
-            # of this type it is an error in a model that does not hand the segments on, and not a wrong answer.
-            "attention_mask": self._every_position.new_zeros(1, 1, 1, 1),
+            # Each segment has its own, by these numbers. A mask of four dimensions is handed on as it is
+            # (transformers/masking_utils.py); of this type it is an error in a model that does not hand the segments
+            # on, and not a wrong answer.
+            "attention_mask": self.masks.by_layer_type(self.masks.numbers()),
             "past_key_values": self._cache,
             "use_cache": True,
             "segments": segments,
@@ -127,7 +132,8 @@ class PackedForwardPass(SeparateForwardPasses):
     def _segments(self, pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Iterator[Segment]:
         begin = 0
         for row, start, end in pieces:
-            mask = self._mask(self._every_position[None, start:end], end) if start else None
+            is_causal = not start and self.masks.sees_all_before(end)
+            mask = None if is_causal else self._mask(self._every_position[None, start:end], end)
             stop = begin + end - start
             yield Segment(slice(begin, stop), slice(row, row + 1), end, mask)
             begin = stop

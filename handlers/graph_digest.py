@@ -33,6 +33,7 @@ _NOT_OF_THE_GRAPH = frozenset(
 )
 # Our code that a graph is made of, and what calls it.
 _CODE = (
+    "attention_masks.py",
     "compiled_steps.py",
     "decode_step.py",
     "fixed_positions.py",

@@ -23,13 +23,14 @@ class Segment(NamedTuple):
 
     tokens: where they stand in the sequence, row after row; rows: of the cache.
     length: positions 0 … length - 1 are looked at.
-    mask: [rows, 1, tokens of a row, length], added to the scores; None where the tokens are the row's first ones.
+    masks: [rows, masks, tokens of a row, length], added to the scores; a layer takes the one whose number the model
+    hands it as its mask. None where the tokens are the row's first ones and look at all before them.
     """
 
     tokens: slice
     rows: slice
     length: int
-    mask: Tensor | None
+    masks: Tensor | None
 
 
 def use_packed_attention(model: PreTrainedModel) -> bool:
@@ -73,9 +74,19 @@ def _attend(
         keys, values = (states[segment.rows, :, : segment.length] for states in (key, value))
         _, heads, _, head_dim = query.shape
         queries = query[0, :, segment.tokens].reshape(heads, len(keys), -1, head_dim).transpose(0, 1)
-        output, _ = sdpa_attention_forward(module, queries, keys, values, segment.mask, **arguments)
+        mask = _mask_of(segment, attention_mask)
+        output, _ = sdpa_attention_forward(module, queries, keys, values, mask, **arguments)
         outputs.append(output.flatten(0, 1))
     return torch.cat(outputs)[None], None
+
+
+def _mask_of(segment: Segment, number: Tensor | None) -> Tensor | None:
+    masks = segment.masks
+    if masks is None or masks.shape[1] == 1:
+        return masks
+    if number is None:
+        raise ValueError("a layer is not told which of the masks is its own")
+    return masks[:, int(number)][:, None]
 
 
 def _attend_one_token(

@@ -2,10 +2,11 @@
 
 import inspect
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from handlers.engine import Engine
 from handlers.fixed_positions import original_context_length
@@ -17,7 +18,8 @@ from handlers.slot_cache import UnsupportedModelError
 # New tokens by the length of the prompt. The longest prompt is computed at once or, where the engine's prefill_tokens
 # are few, in several pieces beside the first row. The last two rows run together, and then one of them alone.
 _NEW_TOKENS = {3: 3, 100: 5, 5: 4}
-_BEYOND = 20  # tokens of a prompt that are past the original context
+_BEYOND = 20  # tokens of a prompt that are past the original context, or a window
+_SHORT_WINDOW = 24
 # The largest difference of two logits, as a share of their range, that comes from the order of additions alone.
 _TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.05}
 # On the CPU alone. Seen: 0.000009 at most, in 65 families of models, and 0.007 or more where a token does not look at
@@ -32,6 +34,7 @@ class ForwardPassError(UnsupportedModelError):
 def check_engine(engine: Engine, model: PreTrainedModel, *, tolerance: float | None = None) -> None:
     """Runs short prompts and a longer one, together and alone, and checks the logits of every step.
 
+    Sliding windows are shorter meanwhile, so that these prompts leave them.
     tolerance: the largest difference, as a share of the logits' range; what the model's type needs if absent.
     Raises UnsupportedModelError when they are not those of a forward pass over the whole sequence, ForwardPassError
     when there are none.
@@ -44,7 +47,8 @@ def check_in_pieces(engine: Engine, model: PreTrainedModel, *, tolerance: float 
     """As check_engine, in pieces that take about as long as a step, for whoever has something else to do meanwhile."""
     longest = _longest_prompt(engine)
     new_tokens = {min(longest, length): count for length, count in _NEW_TOKENS.items()}
-    return _check(engine, model, new_tokens, tolerance)
+    with _short_windows(engine, model):
+        yield from _check(engine, model, new_tokens, tolerance)
 
 
 def check_engine_beyond_original(engine: Engine, model: PreTrainedModel, *, tolerance: float | None = None) -> None:
@@ -59,6 +63,45 @@ def check_engine_beyond_original(engine: Engine, model: PreTrainedModel, *, tole
     beside = {3: engine.context_length} if engine.slots > 1 else {}
     for _ in _check(engine, model, beside | {longest: 5}, tolerance, last=str(longest)):
         pass
+
+
+def check_engine_beyond_windows(engine: Engine, model: PreTrainedModel, *, tolerance: float | None = None) -> None:
+    """As check_engine, with a prompt that leaves each of the model's sliding windows, as long as they are."""
+    windows = [window for window in engine.forward_pass.masks.windows if window is not None]
+    if windows:
+        for _ in _check(engine, model, {min(max(windows) + _BEYOND, _longest_prompt(engine)): 5}, tolerance):
+            pass
+
+
+@contextmanager
+def _short_windows(engine: Engine, model: PreTrainedModel) -> Iterator[None]:
+    """A prompt longer than a window of 4,095 tokens would take minutes, at each load of a worker.
+
+    The model's masks are made anew in each pass, from its configuration (transformers/masking_utils.py).
+    """
+    forward_pass = engine.forward_pass
+    masks = forward_pass.masks
+    configs = [each for each in _configs(model) if (getattr(each, "sliding_window", None) or 0) > _SHORT_WINDOW]
+    windows = [each.sliding_window for each in configs]
+    if not any(masks.windows):
+        yield
+        return
+    forward_pass.masks = masks.shortened(_SHORT_WINDOW)
+    try:
+        for config in configs:
+            config.sliding_window = _SHORT_WINDOW
+        yield
+    finally:
+        engine.forget_ended()  # what these windows made of their tokens is not what the model's own would
+        forward_pass.masks = masks
+        for config, window in zip(configs, windows, strict=True):
+            config.sliding_window = window
+
+
+def _configs(model: PreTrainedModel) -> list[PreTrainedConfig]:
+    """Of the model and its parts, which may have copies."""
+    configs = [module.config for module in model.modules() if isinstance(module, PreTrainedModel)]
+    return list({id(config): config for config in [model.config.get_text_config(), *configs]}.values())
 
 
 def _longest_prompt(engine: Engine) -> int:
@@ -121,7 +164,7 @@ class _Recording:
     """A forward pass that keeps the last logits that it gave."""
 
     def __init__(self, forward_pass: ForwardPass) -> None:
-        self._forward_pass = forward_pass
+        self._forward_pass, self.masks = forward_pass, forward_pass.masks
         self.logits = torch.empty(0)
 
     def __call__(self, pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Tensor | None:

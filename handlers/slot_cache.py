@@ -11,7 +11,14 @@ from typing import Any, Self
 
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedConfig
-from transformers.cache_utils import Cache, CacheLayerMixin, DynamicLayer, DynamicSlidingWindowLayer
+from transformers.cache_utils import (
+    Cache,
+    CacheLayerMixin,
+    DummyLayer,
+    DynamicLayer,
+    DynamicSlidingWindowLayer,
+    get_layer_types_and_kwargs,
+)
 
 from handlers.slot_buffer import SlotBuffer
 
@@ -96,7 +103,12 @@ class SlotCache(Cache):
 
     @property
     def states(self) -> list[Tensor]:
-        """Keys and values of each layer in turn, once they are allocated."""
+        """Keys and values of each layer in turn, once they are allocated.
+
+        Raises UnsupportedModelError where a layer has none of its own.
+        """
+        if not all(layer.is_initialized for layer in self._slot_layers):
+            raise UnsupportedModelError("some of its layers look at the keys and values of others: no compiled step")
         return [states for layer in self._slot_layers for states in (layer.keys, layer.values)]
 
     @property
@@ -127,18 +139,28 @@ class SlotCache(Cache):
 
 
 def num_cache_layers(config: PreTrainedConfig, context_length: int) -> int:
-    """How many layers the model caches.
+    """How many layers the model caches. Raises UnsupportedModelError as attention_layers does."""
+    return len(attention_layers(config, context_length)) or config.get_text_config().num_hidden_layers
 
-    Raises UnsupportedModelError when one of them needs more than keys and values of every position:
-    sliding windows shorter than the context, linear attention and the like.
+
+def attention_layers(config: PreTrainedConfig, context_length: int) -> list[tuple[str, object]]:
+    """The type of each layer, by transformers' name, and what transformers would cache for it.
+
+    Raises UnsupportedModelError when one of them needs more than the keys and values of all positions or of the last
+    ones: linear attention, chunks shorter than the context, and the like.
     """
-    layers = DynamicCache(config=config).layers
-    for layer in layers:
-        is_full = type(layer) is DynamicLayer
-        is_wide = type(layer) is DynamicSlidingWindowLayer and layer.sliding_window >= context_length
-        if not (is_full or is_wide):
+    layer_types, _ = get_layer_types_and_kwargs(config.get_text_config(decoder=True))
+    layers: list[tuple[str, object]] = list(zip(layer_types, DynamicCache(config=config).layers, strict=True))
+    for layer_type, layer in layers:
+        # What has no keys and values of its own looks at another layer's.
+        is_full = type(layer) in (DynamicLayer, DummyLayer)
+        # What looks at the positions of its own chunk is cached as a window is, but masked in another way.
+        is_sliding = type(layer) is DynamicSlidingWindowLayer and (
+            layer_type != "chunked_attention" or layer.sliding_window >= context_length
+        )
+        if not (is_full or is_sliding):
             raise UnsupportedModelError(
-                f"{config.model_type} models keep a {type(layer).__name__}; only full attention is supported"
-                f" (a sliding window must be at least as long as the context, {context_length})"
+                f"{config.model_type} models keep a {type(layer).__name__} for {layer_type}; only full attention and"
+                " sliding windows are supported"
             )
-    return len(layers) or config.get_text_config().num_hidden_layers
+    return layers

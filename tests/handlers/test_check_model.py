@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, BloomConfig
 
-from handlers import fixed_positions
+from handlers import attention_masks, fixed_positions
 from handlers.check_model import main
 from handlers.forward_pass import PackedForwardPass, Piece, SeparateForwardPasses
 from handlers.packed_linear import Int8Linear
@@ -19,6 +20,8 @@ from handlers.runs import Run
 from handlers.settings import HandlerSettings
 from handlers.worker_engine import checked_engine, load_packed_model
 from tests.handlers.longrope import ORIGINAL, save_longrope
+from tests.handlers.saved_models import save_model
+from tests.handlers.windowed_models import FAMILIES, LONG_WINDOW
 
 PROJECT = Path(__file__).parents[2]
 TINY = PROJECT / "models" / "tiny"
@@ -106,7 +109,7 @@ def hide(monkeypatch: pytest.MonkeyPatch, what: Callable[[Tensor, Tensor], Tenso
 
     def mask(passes: SeparateForwardPasses, positions: Tensor, length: int) -> Tensor:
         hidden = what(positions[:, None, :, None], passes._every_position[:length])
-        return own(passes, positions, length).masked_fill(hidden, passes._masked)
+        return own(passes, positions, length).masked_fill(hidden, torch.finfo(passes._model.dtype).min)
 
     monkeypatch.setattr(SeparateForwardPasses, "_mask", mask)
 
@@ -184,6 +187,22 @@ def test_a_prompt_beyond_the_original_context_is_checked(tmp_path: Path, monkeyp
     config = config_of(tmp_path, f"context_length: {4 * ORIGINAL}")
     main(str(tmp_path), str(config))
     monkeypatch.setattr(fixed_positions, "_is_chosen_in_each_pass", lambda _: False)
+
+    with pytest.raises(SystemExit, match="its logits differ from the model's own"):
+        main(str(tmp_path), str(config))
+
+
+def test_a_prompt_longer_than_a_sliding_window_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_model(tmp_path, FAMILIES["mistral"](LONG_WINDOW))
+    config = config_of(tmp_path, "context_length: 64")
+    main(str(tmp_path), str(config))
+    own = attention_masks._is_hidden
+    # The window that the short prompts of the self-check leave is another one.
+    monkeypatch.setattr(
+        attention_masks,
+        "_is_hidden",
+        lambda before, window: own(before, window + 1 if window == LONG_WINDOW else window),
+    )
 
     with pytest.raises(SystemExit, match="its logits differ from the model's own"):
         main(str(tmp_path), str(config))

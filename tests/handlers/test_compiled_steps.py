@@ -24,7 +24,7 @@ from handlers.self_check import check_engine
 from handlers.settings import HandlerSettings
 from handlers.slot_cache import UnsupportedModelError
 from handlers.worker_engine import take_compiled_steps
-from tests.handlers import longrope
+from tests.handlers import longrope, windowed_models
 from tests.handlers.character_tokenizer import character_tokenizer
 from tests.handlers.conftest import CONTEXT_LENGTH, make_model
 from tests.handlers.engine_answers import add, counted, generate, run
@@ -313,3 +313,10 @@ def test_an_idle_worker_leaves_out_those_that_fail_the_check(
         outcome.result(PATIENCE)
     run_ahead.close()
     assert engine.forward_pass is forward_pass
+
+
+def test_model_whose_layers_share_keys_and_values_is_refused(tmp_path: Path) -> None:
+    model = windowed_models.make_model("gemma3n")
+
+    with pytest.raises(UnsupportedModelError, match="the keys and values of others: no compiled step"):
+        compile_decode_steps(model, SLOTS, windowed_models.CONTEXT_LENGTH, tmp_path)

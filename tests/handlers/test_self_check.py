@@ -1,6 +1,13 @@
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, BloomConfig, MistralConfig, PreTrainedModel
+from transformers import (
+    AutoModelForCausalLM,
+    BloomConfig,
+    Llama4TextConfig,
+    MambaConfig,
+    MistralConfig,
+    PreTrainedModel,
+)
 
 from handlers.engine import Engine, Step
 from handlers.fixed_positions import fix_positions
@@ -18,6 +25,7 @@ MISTRAL = {
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
 }
+LLAMA4 = MISTRAL | {"head_dim": 16, "intermediate_size_mlp": 96, "num_local_experts": 2, "pad_token_id": 0}
 
 
 def make_engine(model: PreTrainedModel) -> Engine:
@@ -79,11 +87,18 @@ def test_model_whose_code_needs_another_cache_is_refused() -> None:
         check_engine(make_engine(model), model)
 
 
-def test_sliding_window_shorter_than_the_context_is_refused() -> None:
-    model = AutoModelForCausalLM.from_config(MistralConfig(**MISTRAL, sliding_window=CONTEXT_LENGTH - 1))
+def test_linear_attention_is_refused() -> None:
+    model = AutoModelForCausalLM.from_config(MambaConfig(vocab_size=199, hidden_size=64, num_hidden_layers=2))
 
-    with pytest.raises(UnsupportedModelError, match="DynamicSlidingWindowLayer"):
+    with pytest.raises(UnsupportedModelError, match="mamba models keep a LinearAttentionLayer"):
         make_engine(model)
+
+
+def test_chunks_shorter_than_the_context_are_refused() -> None:
+    config = Llama4TextConfig(**LLAMA4, attention_chunk_size=CONTEXT_LENGTH - 1)
+
+    with pytest.raises(UnsupportedModelError, match="for chunked_attention"):
+        make_engine(AutoModelForCausalLM.from_config(config))
 
 
 def test_sliding_window_as_long_as_the_context_is_full_attention() -> None:
