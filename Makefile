@@ -17,7 +17,7 @@ unexport PYTHONPATH
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install format lint typecheck check-typescript test test-end-to-end generate check-generated check \
-        real-model package-ci archive serve lock soak faults bench clean
+        model-types real-model package-ci archive serve lock soak faults bench clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ generate: install ## Write openapi.json, the TypeScript types and the README's e
 	$(BIN)/python -m adapter.openapi > openapi.json
 	@$(NPM) ts-client run generate
 	$(BIN)/python -m adapter.error_table
+
+model-types: .venv/.installed ## Try each type of model and write the README's table of them (minutes)
+	$(BIN)/python -m tests.handlers.model_types
 
 check-generated: generate ## Fail if the generated files are not the ones that are committed
 	@git diff --exit-code -- openapi.json adapter/contracts ts-client/src/schema.gen.ts && \
@@ -116,9 +119,9 @@ lock: .venv/.installed ## Write requirements.lock from pyproject.toml
 		pyproject.toml -o requirements.lock
 
 soak: install real-model ## The long runs: 20,000 requests over 100 switches, commands cut short at each point, restarts (2 hours)
-	TORCHBRIDGE_TEST_REQUESTS=20000 TORCHBRIDGE_TEST_EVERY_POINT=1 \
+	TORCHBRIDGE_TEST_REQUESTS=20000 TORCHBRIDGE_TEST_EVERY_POINT=1 TORCHBRIDGE_TEST_EVERY_MODEL_TYPE=1 \
 		$(BIN)/pytest tests/end_to_end/versions/test_flips.py tests/end_to_end/versions/test_killed_commands.py \
-		tests/end_to_end/load_balancer
+		tests/end_to_end/load_balancer tests/handlers/test_model_types.py
 
 faults: .venv/.installed ## How long each abuse holds the gateway's event loop, to benchmarks/results/faults.md (2 minutes)
 	$(BIN)/python -m benchmarks.faults
