@@ -13,6 +13,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils.import_utils import is_accelerate_available
 
 from handlers.checkpoint import check_checkpoint, likely_missing
 from handlers.computing_type import computed_by_this_processor
@@ -67,6 +68,7 @@ def _load_checkpoint(directory: Path, dtype: str, device: str) -> PreTrainedMode
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # check_checkpoint names them, transformers' own error does not
             generation_config=GenerationConfig() if generation_config else None,  # so that it does not read the file
+            device_map=device if device != "cpu" and is_accelerate_available() else None,  # else by way of the CPU
         )
     except (AttributeError, ImportError, KeyError, RuntimeError, TypeError) as error:
         # What config.json holds is taken for the name of a function, or for a number, without being looked at.

@@ -144,8 +144,9 @@ def _pick_in_nucleus(likeliest: Tensor, order: Tensor, top_p: Tensor, keys: Tens
     """`likeliest` are logarithms of probabilities in descending order; `order` says whose they are."""
     probabilities = likeliest.exp()
     is_in = (probabilities.cumsum(dim=-1) - probabilities < top_p) & (probabilities > 0)
-    # Mostly a few dozen of a thousand: noise for all of them would take longer than what it is for.
-    widest = max(1, int(is_in.sum(dim=-1).max()))
+    # Mostly a few dozen of a thousand: noise for all of them would take longer than what it is for. Not on a GPU, where
+    # to ask how many costs more: the answer waits for all that has been asked before.
+    widest = max(1, int(is_in.sum(dim=-1).max())) if likeliest.device.type == "cpu" else likeliest.shape[1]
     nucleus = likeliest.masked_fill(~is_in, float("-inf"))[:, :widest]
     return order.gather(1, pick(nucleus, order[:, :widest], keys)[:, None])[:, 0]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from handlers.compiled_steps import CompiledForwardPass, CompiledSteps
 from handlers.engine import Engine
+from handlers.gpu_memory import CacheRows, rows_of_cache
 from handlers.model_loading import LoadedModel, load_model
 from handlers.packed_attention import leave_packed_attention
 from handlers.packed_linear import pack_linear_layers
@@ -87,12 +88,13 @@ def _checked(
 
 def worker_engine(loaded: LoadedModel, settings: HandlerSettings, compiled_steps: CompiledSteps | None) -> Engine:
     """Unchecked."""
+    rows = rows_of_cache(loaded.model, loaded.context_length, CacheRows(settings.slots, settings.prefix_slots))
     return Engine(
         loaded.model,
         loaded.stop_token_ids,
-        slots=settings.slots,
+        slots=rows.slots,
         context_length=loaded.context_length,
         prefill_tokens=settings.prefill_tokens,
-        prefix_slots=settings.prefix_slots,
+        prefix_slots=rows.prefix_slots,
         compiled_steps=compiled_steps,
     )

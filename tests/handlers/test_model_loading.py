@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from transformers import LlamaConfig
+from transformers import AutoModelForCausalLM, LlamaConfig
 
+from handlers import model_loading
 from handlers.model_loading import load_model
 from handlers.settings import HandlerSettings
 from tests.handlers.saved_models import SIZES, load, save_model
@@ -49,3 +50,25 @@ def test_a_generation_config_that_says_no_end_leaves_it_to_the_tokenizer(directo
     generation_config = load(directory).generation_config
 
     assert (generation_config.eos_token_id, generation_config.temperature) == (None, 0.6)
+
+
+@pytest.mark.parametrize(
+    ("device", "has_accelerate", "device_map"),
+    [("cpu", True, None), ("cuda:0", True, "cuda:0"), ("cuda:0", False, None)],
+    ids=["the CPU", "a GPU", "a GPU without accelerate"],
+)
+def test_weights_go_straight_to_a_gpu_where_accelerate_is_there(
+    device: str, has_accelerate: bool, device_map: str | None, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def refuse(*_: object, **options: object) -> None:
+        asked.append(options["device_map"])
+        raise OSError("seen")
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", refuse)
+    monkeypatch.setattr(model_loading, "is_accelerate_available", lambda: has_accelerate)
+
+    with pytest.raises(OSError, match="seen"):
+        load_model(directory, HandlerSettings(), device)
+    assert asked == [device_map]
