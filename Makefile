@@ -17,7 +17,7 @@ unexport PYTHONPATH
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install format lint typecheck check-typescript test test-end-to-end generate check-generated check \
-        model-types real-model package-ci archive serve lock soak faults bench clean
+        model-types real-model package-ci archive serve lock soak faults bench gpu-wheels clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -131,6 +131,23 @@ BENCHMARKS = peers_throughput engine prefix neighbour int8_quality hop growth ga
 
 bench: $(addprefix bench-,$(BENCHMARKS)) ## Measure all of it beside what people would use instead (110 minutes)
 	$(BIN)/python -m benchmarks.summary
+
+# With `--device cpu` it rehearses itself with small models. The torch is .venv's: README, "Set-up", says which that is.
+bench-gpu: .venv/.installed ## A GPU: the CPU's answers? how fast, alone and through the stack? (10 minutes; ARGS="--device cpu")
+	$(BIN)/python -m benchmarks.gpu $(ARGS)
+
+# For a machine that has a GPU, a Python 3.12 with a torch of its own, and no network (benchmarks/gpu_environment.py).
+GPU_PLATFORMS = $(foreach libc,39 35 34 31 28 27 24 17,--platform manylinux_2_$(libc)_x86_64) --platform manylinux2014_x86_64 \
+	--platform manylinux1_x86_64
+gpu-wheels: .venv/.installed ## What the stack needs beside torch, as wheels for such a machine, into .gpu
+	rm -rf .gpu
+	$(PIP) wheel -q --no-deps --no-build-isolation -w .gpu .
+	$(BIN)/python -m benchmarks.gpu_wheels | xargs $(PIP) download -q --no-deps --only-binary=:all: \
+		--implementation cp --python-version 3.12 $(GPU_PLATFORMS) -d .gpu
+	@# In two parts, because 64 MiB travel to such a machine at a time.
+	mkdir .gpu/1 .gpu/2
+	mv .gpu/torchserve-*.whl .gpu/transformers-*.whl .gpu/1
+	mv .gpu/*.whl .gpu/2
 
 bench-%: .venv/.installed ## One benchmark: peers_throughput, peers_scaling, engine, prefix, neighbour, int8_quality, hop, growth, …
 	$(BIN)/python -m benchmarks.$*

@@ -48,7 +48,15 @@ def random_model(size: str, dtype: torch.dtype) -> Path:
 
 def _make(size: Size, dtype: torch.dtype, directory: Path) -> None:
     torch.manual_seed(0)
-    config = LlamaConfig(
+    model = AutoModelForCausalLM.from_config(llama_config(size, is_tied=True), dtype=dtype)
+    model.save_pretrained(directory)
+    (directory / "generation_config.json").write_text(json.dumps({"do_sample": False}))
+    make_tokenizer(size.vocabulary).save_pretrained(directory)
+
+
+def llama_config(size: Size, *, is_tied: bool) -> LlamaConfig:
+    """Of a model that never ends by itself; `is_tied` are its embeddings."""
+    return LlamaConfig(
         vocab_size=size.vocabulary,
         hidden_size=size.hidden,
         num_hidden_layers=size.layers,
@@ -56,17 +64,13 @@ def _make(size: Size, dtype: torch.dtype, directory: Path) -> None:
         num_key_value_heads=size.key_value_heads,
         intermediate_size=size.intermediate,
         max_position_embeddings=CONTEXT_LENGTH,
-        tie_word_embeddings=True,
+        tie_word_embeddings=is_tied,
         bos_token_id=None,
         eos_token_id=None,
     )
-    model = AutoModelForCausalLM.from_config(config, dtype=dtype)
-    model.save_pretrained(directory)
-    (directory / "generation_config.json").write_text(json.dumps({"do_sample": False}))
-    _make_tokenizer(size.vocabulary).save_pretrained(directory)
 
 
-def _make_tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
+def make_tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
     # "Ġ" is how byte-level tokenizers write a space before a word.
     words = {f"Ġ{word(number)}": number for number in range(vocabulary)}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token=f"Ġ{word(0)}"))

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,15 +83,16 @@ def write_report(
     plots: Sequence[Plot] = (),
     versions: Sequence[str] = (),
     command: str = "",
+    directory: Path = RESULTS,
 ) -> Path:
-    """Writes RESULTS/name.md and what it shows, prints it, and returns its path.
+    """Writes directory/name.md and what it shows, prints it, and returns its path.
 
     `versions` are those of peers; `command` is what it was taken with, if not `make bench-name`.
     """
-    RESULTS.mkdir(exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     images = []
     for number, plot in enumerate(plots):
-        file = RESULTS / (f"{name}.svg" if number == 0 else f"{name}-{number + 1}.svg")
+        file = directory / (f"{name}.svg" if number == 0 else f"{name}-{number + 1}.svg")
         plot.save(file)
         images.append(f"![{plot.title}]({file.name})")
     parts = [
@@ -101,7 +102,7 @@ def write_report(
         *(table.to_markdown() for table in tables),
         _machine(command or f"make bench-{name}", versions),
     ]
-    path = RESULTS / f"{name}.md"
+    path = directory / f"{name}.md"
     text = "\n\n".join(parts) + "\n"
     path.write_text(text, encoding="utf-8")
     sys.stdout.write(text)
@@ -110,7 +111,7 @@ def write_report(
 
 def _machine(command: str, versions: Sequence[str]) -> str:
     memory = psutil.virtual_memory().total / 2**30
-    ours = [f"{package} {version(package)}" for package in _PACKAGES]
+    ours = [f"{package} {_version(package)}" for package in _PACKAGES]
     return (
         f"Taken on {datetime.now(UTC):%Y-%m-%d} at commit {_commit()} with `{command}`: {_processor()}, "
         f"{len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB, {platform.system()} {platform.release()}, "
@@ -119,8 +120,18 @@ def _machine(command: str, versions: Sequence[str]) -> str:
     )
 
 
+def _version(package: str) -> str:
+    """Of the parts that a benchmark does without, one may not be there."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
 def _commit() -> str:
     """Dirty where more has changed than the pages, of which each makes the next one's tree another."""
+    if not (RESULTS.parents[1] / ".git").exists():
+        return "unknown, in a copy without git's directory"
     changed = _git(
         "status", "--porcelain", "--untracked-files=no", "--", ":/", f":(top,exclude)benchmarks/{RESULTS.name}"
     )
