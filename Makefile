@@ -127,9 +127,9 @@ faults: .venv/.installed ## How long each abuse holds the gateway's event loop, 
 	$(BIN)/python -m benchmarks.faults
 
 # Each writes its table and its plot to benchmarks/results. The peers are installed into benchmarks/.cache at first.
-BENCHMARKS = peers_throughput engine prefix neighbour int8_quality hop growth gateway packing cold_start peers_scaling
+BENCHMARKS = real_model peers_throughput worth engine prefix neighbour int8_quality hop growth gateway packing cold_start
 
-bench: $(addprefix bench-,$(BENCHMARKS)) ## Measure all of it beside what people would use instead (110 minutes)
+bench: $(addprefix bench-,$(BENCHMARKS)) ## Measure all of it beside what people would use instead (an hour; peers_scaling is by itself)
 	$(BIN)/python -m benchmarks.summary
 
 # With `--device cpu` it rehearses itself with small models. The torch is .venv's: README, "Set-up", says which that is.
@@ -149,7 +149,9 @@ gpu-wheels: .venv/.installed ## What the stack needs beside torch, as wheels for
 	mv .gpu/torchserve-*.whl .gpu/transformers-*.whl .gpu/1
 	mv .gpu/*.whl .gpu/2
 
-bench-%: .venv/.installed ## One benchmark: peers_throughput, peers_scaling, engine, prefix, neighbour, int8_quality, hop, growth, …
+bench-real_model: real-model
+
+bench-%: .venv/.installed ## One benchmark: real_model, peers_throughput, peers_scaling, worth, engine, prefix, neighbour, int8_quality, hop, growth, …
 	$(BIN)/python -m benchmarks.$*
 
 clean: ## Remove what was built, run and cached; .venv and node_modules stay

@@ -46,16 +46,16 @@ def servers(directory: Path, threads: int) -> Iterator[list[Server]]:
         compiled(archive)
         for is_compiled, whole, streamed in ((False, OURS, STREAMED), (True, COMPILED, COMPILED_STREAMED)):
             own = stack.enter_context(own_stack(archive, is_compiled=is_compiled))
-            processes = _pause(stack, started)
+            processes = paused(stack, started)
             started.append(Server(whole, own.url, "/generate", generation, read_answer, processes))
             started.append(Server(streamed, own.url, "/generate/stream", generation, read_events, processes))
         for peer in PEERS:
             server = stack.enter_context(running(peer, directory, threads))
-            started.append(Server(peer.name, server.url, peer.path, peer.body, read_answer, _pause(stack, started)))
+            started.append(Server(peer.name, server.url, peer.path, peer.body, read_answer, paused(stack, started)))
         yield started
 
 
-def _pause(stack: ExitStack, others: list[Server]) -> list[psutil.Process]:
+def paused(stack: ExitStack, others: list[Server]) -> list[psutil.Process]:
     """Those of the server that was started last: on the way out they run again, so that they hear of their end."""
     known = {process for server in others for process in server.processes}
     processes = [process for process in psutil.Process().children(recursive=True) if process not in known]

@@ -40,6 +40,11 @@ def pack(model: Path, threads: int) -> Path:
     return build_archive(model, model.name, "1.0", store, file)
 
 
+def pack_with_defaults(model: Path, name: str) -> Path:
+    """An archive with nothing said, as `torchbridge pack` makes it."""
+    return build_archive(model, name, "1.0", CACHE / "throughput")
+
+
 def compiled(archive: Path) -> Path:
     """The directory of its compiled steps, made at the first call as `torchbridge compile` makes it."""
     console.print(f"{archive.name}: its steps are compiled, which takes a minute or three at first")

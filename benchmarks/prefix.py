@@ -22,9 +22,9 @@ _MODELS = (("25M", torch.float32), ("135M", torch.bfloat16))
 class Prompts:
     """Times to the first token of two requests with the same new system prompt."""
 
-    def __init__(self, size: str, dtype: torch.dtype) -> None:
+    def __init__(self, size: str, dtype: torch.dtype, *, prefix_slots: int = 8) -> None:
         model = load(size, dtype)[Variant.PACKED]
-        self._engine = Engine(model, (), slots=4, context_length=1_024, prefix_slots=8)
+        self._engine = Engine(model, (), slots=4, context_length=1_024, prefix_slots=prefix_slots)
         self._vocabulary = model.config.vocab_size
         self._random = random.Random(0)  # noqa: S311 - prompts
 

