@@ -19,6 +19,7 @@ from benchmarks.rounds import console
 from benchmarks.server_process import ServerProcess, has_said
 
 _NAME = "torchbridge-serve"
+_LONGEST_STOP = 3_600  # seconds
 _COMPILED_STEPS, _NONE = CACHE / "compiled_steps", CACHE / "no_compiled_steps"
 
 
@@ -31,18 +32,24 @@ def pack(model: Path, threads: int) -> Path:
 
     It has our own defaults but for the threads, which would be measured, and the same ones for all.
     """
-    config = yaml.safe_load(DEFAULT_MODEL_CONFIG.read_text(encoding="utf-8"))
-    config["handler"]["threads"] = threads
-    store = CACHE / "throughput"
-    store.mkdir(parents=True, exist_ok=True)
-    file = store / f"{model.name}.yaml"
-    file.write_text(yaml.safe_dump(config), encoding="utf-8")
-    return build_archive(model, model.name, "1.0", store, file)
+    return _pack(model, model.name, {"threads": threads})
 
 
 def pack_with_defaults(model: Path, name: str) -> Path:
-    """An archive with nothing said, as `torchbridge pack` makes it."""
-    return build_archive(model, name, "1.0", CACHE / "throughput")
+    """An archive of which nothing is said that a user would say."""
+    return _pack(model, name, {})
+
+
+def _pack(model: Path, name: str, handler: dict[str, Any]) -> Path:
+    config = yaml.safe_load(DEFAULT_MODEL_CONFIG.read_text(encoding="utf-8"))
+    config["handler"] |= handler
+    # While others have the machine it is stopped, for longer than TorchServe waits for a worker before it ends it.
+    config["responseTimeout"] = _LONGEST_STOP
+    store = CACHE / "throughput"
+    store.mkdir(parents=True, exist_ok=True)
+    file = store / f"{name}.yaml"
+    file.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return build_archive(model, name, "1.0", store, file)
 
 
 def compiled(archive: Path) -> Path:
