@@ -24,7 +24,7 @@ from benchmarks.server_turns import (
 
 MODEL = Model("25M", torch.float32, {1: 1, 16: 64}, 145, output_tokens=(16, 256), prompt_tokens=(8, 512))
 MOST_OF_MEDIAN = 3.0  # p99 of the time to first token, of its p50
-_POISSON_ROUNDS, _POISSON_SECONDS, _POISSON_LOAD = 4, 60, 0.7
+_POISSON_ROUNDS, _POISSON_SECONDS, _POISSON_LOAD = 3, 60, 0.7
 _ROUNDS = 3  # of two and a half minutes
 
 _METHOD = f"""\
