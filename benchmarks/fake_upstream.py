@@ -131,10 +131,12 @@ def _describe(path: str) -> bytes:
     description = {
         "modelName": MODEL,
         "modelVersion": VERSION,
+        "modelUrl": f"{MODEL}.mar",
         "minWorkers": 1,
         "maxWorkers": 1,
         "batchSize": _SLOTS,
         "responseTimeout": 120,
+        "startupTimeout": 120,
         "workers": [worker],
         "jobQueueStatus": {"remainingCapacity": 100, "pendingRequests": 0},
     }
