@@ -23,7 +23,8 @@ class CountingConnection:
 
 @pytest.fixture(autouse=True)
 def worker_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(otf_message_handler, "_retrieve_buffer", otf_message_handler._retrieve_buffer)
+    for name in ("_retrieve_buffer", "_retrieve_request", "_retrieve_reqest_header"):
+        monkeypatch.setattr(otf_message_handler, name, getattr(otf_message_handler, name))
     read_messages_at_once()
 
 
@@ -81,6 +82,48 @@ def test_a_call_that_has_arrived_is_one_read(connections: tuple[socket.socket, s
     connection = CountingConnection(worker)
     assert len(retrieve_msg(connection)[1]) == 64
     assert connection.reads == 1
+
+
+@pytest.fixture
+def headers_read(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    read: list[object] = []
+    retrieve = otf_message_handler._retrieve_reqest_header
+
+    def note(connection: socket.socket) -> object:
+        read.append(header := retrieve(connection))
+        return header
+
+    monkeypatch.setattr(otf_message_handler, "_retrieve_reqest_header", note)
+    return read
+
+
+def test_what_the_last_call_said_of_a_row_is_not_read_again(
+    connections: tuple[socket.socket, socket.socket], headers_read: list[object]
+) -> None:
+    frontend, worker = connections
+    rows = [(f"{number}".encode(), None) for number in range(64)]
+    frontend.sendall(call(*rows) + call(*rows[3:], (b"new", b"{}")) + call(*rows))
+    retrieve_msg(worker)
+    headers_read.clear()
+    assert [request_id for request_id, _ in bodies(retrieve_msg(worker)[1])] == [
+        *(each for each, _ in rows[3:]),
+        b"new",
+    ]
+    assert len(headers_read) == 2  # of the new row: one header, and the end of the headers
+    headers_read.clear()
+    assert bodies(retrieve_msg(worker)[1]) == [(request_id, []) for request_id, _ in rows]
+    assert len(headers_read) == 3 * 2  # of those that the call before had left out
+
+
+def test_a_row_that_says_something_else_is_read(connections: tuple[socket.socket, socket.socket]) -> None:
+    frontend, worker = connections
+    parameter = {"name": "body", "contentType": "application/octet-stream", "value": b"{}"}
+    frontend.sendall(call((b"first", None)) + call((b"first", b"{}")) + call((b"first", None)))
+    assert [bodies(retrieve_msg(worker)[1]) for _ in range(3)] == [
+        [(b"first", [])],
+        [(b"first", [parameter])],
+        [(b"first", [])],
+    ]
 
 
 def test_the_worker_ends_when_java_is_gone(connections: tuple[socket.socket, socket.socket]) -> None:
