@@ -18,12 +18,12 @@ from adapter.generation.text_generator import TextGenerator
 from adapter.generation.traffic import Traffic
 from adapter.http.api_keys import ApiKeys
 from adapter.http.authentication import Authentication
+from adapter.http.direct_routes import DirectRoutes
 from adapter.http.docs_page import install_docs
 from adapter.http.documented_api import PROBLEM_ANSWERS, DocumentedApi
 from adapter.http.generation_routes import generation_routes
 from adapter.http.http_metrics import HttpMetrics
 from adapter.http.known_hosts import KnownHosts
-from adapter.http.lasting_answer import LastingAnswers
 from adapter.http.methods import HeadAsGet
 from adapter.http.model_routes import model_routes
 from adapter.http.operator_routes import operator_routes
@@ -93,14 +93,18 @@ def create_app(
     app.state.control = control_app(registry, traffic, admission, canaries)
     install_problem_responses(app)
     install_docs(app)
-    app.include_router(generation_routes(generator, shutdown, settings))
-    app.include_router(model_routes(registry))
-    app.include_router(openai_routes(generator, registry, shutdown, settings))
-    app.include_router(operator_routes(generator, readiness, shutdown))
+    routers = (
+        generation_routes(generator, shutdown, settings),
+        model_routes(registry),
+        openai_routes(generator, registry, shutdown, settings),
+        operator_routes(generator, readiness, shutdown),
+    )
+    for router in routers:
+        app.include_router(router)
     paths = {context.path for context in iter_route_contexts(app.routes) if context.path}
     metrics = HttpMetrics(generator.metrics.registry, paths)
     app.state.http_metrics = metrics
-    app.add_middleware(LastingAnswers)
+    app.add_middleware(DirectRoutes, routes=[route for router in routers for route in router.routes])
     app.add_middleware(HeadAsGet)
     app.add_middleware(
         Authentication,

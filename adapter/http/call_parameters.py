@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
+from pydantic import TypeAdapter
 
 from adapter.call import Call
 
@@ -22,8 +23,12 @@ User = Annotated[
     ),
 ]
 
+_TIMEOUT: TypeAdapter[float | None] = TypeAdapter(Timeout)
+_USER: TypeAdapter[str | None] = TypeAdapter(User)
 
-def _call(
+
+# Not `def`: FastAPI would run it in a thread, which costs more than all of it.
+async def _call(
     request: Request,
     x_request_timeout: Timeout = None,
     x_first_token_timeout: Timeout = None,
@@ -32,23 +37,45 @@ def _call(
         str | None, Header(description="`no-cache` or `no-store`: let the model run, whatever it has answered before.")
     ] = None,
 ) -> Call:
+    return _made_of(request, x_request_timeout, x_first_token_timeout, x_user, cache_control)
+
+
+CallParameters = Annotated[Call, Depends(_call)]
+
+
+def read_call(request: Request) -> Call:
+    """What FastAPI makes of CallParameters, or pydantic's ValidationError."""
+    headers = request.headers
+    return _made_of(
+        request,
+        _TIMEOUT.validate_python(headers.get("x-request-timeout")),
+        _TIMEOUT.validate_python(headers.get("x-first-token-timeout")),
+        _USER.validate_python(headers.get("x-user")),
+        headers.get("cache-control"),
+    )
+
+
+def _made_of(
+    request: Request,
+    request_timeout: float | None,
+    first_token_timeout: float | None,
+    user: str | None,
+    cache_control: str | None,
+) -> Call:
     state, settings = request.state, request.app.state.settings
-    timeouts = (x_request_timeout, x_first_token_timeout)
+    timeouts = (request_timeout, first_token_timeout)
     directives = {directive.strip().lower() for directive in (cache_control or "").split(",")}
     return Call(
         state.request_id,
         state.received_at,
-        deadline=state.received_at + _shorter(x_request_timeout, settings.request_timeout),
-        first_text_deadline=state.received_at + _shorter(x_first_token_timeout, settings.first_token_timeout),
+        deadline=state.received_at + _shorter(request_timeout, settings.request_timeout),
+        first_text_deadline=state.received_at + _shorter(first_token_timeout, settings.first_token_timeout),
         asked_deadlines=frozenset(state.received_at + seconds for seconds in timeouts if seconds is not None),
         caller=state.caller,
-        user=x_user,
+        user=user,
         may_use_cache=not directives & {"no-cache", "no-store"},
     )
 
 
 def _shorter(asked_for: float | None, allowed: float) -> float:
     return allowed if asked_for is None else min(asked_for, allowed)
-
-
-CallParameters = Annotated[Call, Depends(_call)]

@@ -6,6 +6,7 @@ import time
 from contextlib import aclosing, suppress
 from typing import Protocol
 
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from adapter.call import Arrivals, Call
@@ -42,7 +43,7 @@ class NativeEncoding:
         return encode_event(ErrorEvent(problem=problem))
 
 
-class EventStreamResponse:
+class EventStreamResponse(Response):
     """Sends nothing before the first text, so that until then a failure is a true status.
 
     After that a failure is the one terminal `error` event, and after each `heartbeat` seconds without an event goes out
@@ -60,6 +61,7 @@ class EventStreamResponse:
         heartbeat: float,
         encoding: Encoding | None = None,
     ) -> None:
+        super().__init__()
         self._arrivals = arrivals
         self._call = call
         self._shutdown = shutdown

@@ -10,9 +10,8 @@ from adapter.call import Call
 from adapter.generation.text_generator import TextGenerator
 from adapter.http.call_parameters import CallParameters
 from adapter.http.departure import unless_caller_leaves
+from adapter.http.direct_routes import DirectRoute
 from adapter.http.event_stream_response import EventStreamResponse
-from adapter.http.json_body import JsonRoute
-from adapter.http.lasting_answer import LastingAnswer
 from adapter.http.shutdown import Shutdown
 from adapter.openai.answers import CHAT, TEXT, Chunks, Kind, completion
 from adapter.openai.schema import ChatCompletionRequest, CompletionRequest, OpenAIRequest
@@ -26,7 +25,7 @@ def openai_routes(
     generator: TextGenerator, registry: ModelRegistry, shutdown: Shutdown, settings: Settings
 ) -> APIRouter:
     # Not in our document: OpenAI's own describes them, and our TypeScript client does not call them.
-    router = APIRouter(prefix="/v1", include_in_schema=False, route_class=JsonRoute)
+    router = APIRouter(prefix="/v1", include_in_schema=False, route_class=DirectRoute)
 
     @router.post("/completions")
     async def create_completion(body: CompletionRequest, call: CallParameters, http: Request) -> Response:
@@ -51,8 +50,8 @@ def openai_routes(
         if body.stream:
             encoding = Chunks(kind, include_usage=body.stream_options.include_usage)
             arrivals = generator.stream(request, call)
-            return LastingAnswer(
-                EventStreamResponse(arrivals, call, shutdown, heartbeat=settings.heartbeat_interval, encoding=encoding)
+            return EventStreamResponse(
+                arrivals, call, shutdown, heartbeat=settings.heartbeat_interval, encoding=encoding
             )
         response = await unless_caller_leaves(http.receive, shutdown, generator.complete(request, call))
         return JSONResponse(completion(kind, response), headers=call.cache.headers())

@@ -1,0 +1,78 @@
+"""Generations without most of FastAPI, which declares and documents them, and says what is wrong with a request.
+
+Its router, exit stacks, dependencies and answers take as long as all else that the gateway does for a short answer, and
+its frames would stay for as long as a stream is open.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, NamedTuple, TypeAlias
+
+from fastapi import Request
+from pydantic import TypeAdapter, ValidationError
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from adapter.call import Call
+from adapter.http.call_parameters import read_call
+from adapter.http.json_body import JsonRequest, JsonRoute, read_json
+
+Endpoint: TypeAlias = Callable[[Any, Call, Request], Awaitable[ASGIApp]]
+
+
+class DirectRoute(JsonRoute):
+    """A POST's endpoint takes its body, call and request, and returns the answer; others are FastAPI's."""
+
+
+class _Direct(NamedTuple):
+    endpoint: Endpoint
+    body: TypeAdapter[Any]
+
+
+class DirectRoutes:
+    """Pure ASGI, next to FastAPI's own part. Valid requests of the DirectRoutes among `routes` are answered here.
+
+    What is not valid FastAPI reads once more, and has the words for it.
+    """
+
+    def __init__(self, app: ASGIApp, routes: Iterable[BaseRoute]) -> None:
+        self._app = app
+        self._directs = {
+            route.path: _Direct(route.endpoint, TypeAdapter(body))
+            for route in routes
+            if isinstance(route, DirectRoute) and (body := _body_of(route)) is not None
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        direct = self._directs.get(scope["path"]) if scope.get("method") == "POST" else None
+        if direct is None:
+            await self._app(scope, receive, send)
+            return
+        answer = await self._answer(direct, JsonRequest(scope, receive))
+        await answer(scope, receive, send)  # which may last: nothing is held any more
+
+    async def _answer(self, direct: _Direct, request: JsonRequest) -> ASGIApp:
+        content = await request.body()
+        try:
+            body = direct.body.validate_python(await read_json(content) if content else None)
+            call = read_call(request)
+        except ValidationError:
+            return self._refusal(content)
+        return await direct.endpoint(body, call, request)
+
+    def _refusal(self, body: bytes) -> ASGIApp:
+        async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+            unread = [body]
+
+            async def receive_again() -> Message:
+                if unread:
+                    return {"type": "http.request", "body": unread.pop(), "more_body": False}
+                return await receive()
+
+            await self._app(scope, receive_again, send)
+
+        return refuse
+
+
+def _body_of(route: DirectRoute) -> Any:
+    """Its type, where it takes one."""
+    return route.body_field and route.body_field.field_info.annotation

@@ -1,0 +1,79 @@
+"""Valid generations take no part of FastAPI's that costs time, and what is not valid still gets FastAPI's words."""
+
+from typing import Any
+
+import fastapi.routing
+import httpx
+import pytest
+from fastapi.routing import iter_route_contexts
+
+from adapter.gateway import create_app
+from adapter.http.direct_routes import DirectRoutes
+from adapter.settings import Settings
+
+GENERATION = {"prompt": "Once", "max_length": 2}
+MESSAGES = {"messages": [{"role": "user", "content": "Once"}]}
+BODIES = {
+    "/generate": GENERATION,
+    "/generate/stream": GENERATION,
+    "/generate/batch": {"requests": [GENERATION]},
+    "/v1/completions": {"prompt": "Once"},
+    "/v1/chat/completions": MESSAGES,
+}
+REFUSED: list[dict[str, Any]] = [
+    {"json": {"max_length": 0}},
+    {"json": ["a list"]},
+    {"json": {**GENERATION, **MESSAGES, "unknown": 1, "temperature": "hot"}, "headers": {"x-request-timeout": "soon"}},
+    {"json": {"prompt": "Once"}, "headers": {"x-user": " "}},
+    {"content": b"", "headers": {"content-type": "application/json"}},
+    {"content": b"{", "headers": {"content-type": "application/json"}},
+    {"content": b"{}", "headers": {"content-type": "text/plain"}},
+]
+
+
+@pytest.fixture
+def solved_for(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths for which FastAPI has looked for dependencies."""
+    solved: list[str] = []
+    solve = fastapi.routing.solve_dependencies
+
+    async def note(**arguments: Any) -> Any:
+        solved.append(arguments["request"].url.path)
+        return await solve(**arguments)
+
+    monkeypatch.setattr(fastapi.routing, "solve_dependencies", note)
+    return solved
+
+
+def test_every_generation_is_direct() -> None:
+    posts = {each.path for each in iter_route_contexts(create_app(Settings()).routes) if "POST" in each.methods}
+    assert posts == set(BODIES)
+
+
+@pytest.mark.parametrize("path", BODIES)
+@pytest.mark.parametrize("headers", [{}, {"x-request-timeout": "5", "x-user": "ann", "cache-control": "no-cache"}])
+async def test_a_valid_generation_is_answered_without_fastapi(
+    client: httpx.AsyncClient, solved_for: list[str], path: str, headers: dict[str, str]
+) -> None:
+    answer = await client.post(path, json=BODIES[path], headers=headers)
+    assert (answer.status_code, solved_for) == (200, [])
+
+
+@pytest.mark.parametrize("path", BODIES)
+@pytest.mark.parametrize("sent", REFUSED)
+async def test_what_is_refused_is_refused_in_fastapis_words(
+    client: httpx.AsyncClient, path: str, sent: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = {**sent, "headers": {**sent.get("headers", {}), "x-request-id": "1"}}
+    direct = await client.post(path, **sent)
+    monkeypatch.setattr(DirectRoutes, "__call__", _not_direct)
+    by_fastapi = await client.post(path, **sent)
+    assert (direct.status_code, direct.text, direct.headers) == (
+        by_fastapi.status_code,
+        by_fastapi.text,
+        by_fastapi.headers,
+    )
+
+
+async def _not_direct(self: DirectRoutes, *arguments: Any) -> None:
+    await self._app(*arguments)
