@@ -26,7 +26,8 @@ Incoming = h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]
 class Connection(h11.Connection):
     """`is_body_held`: a body in chunks is read when somebody sets it back, so that keys are looked at first.
 
-    An answer that begins when `is_ending` says so is the last one, and tells the caller.
+    An answer that begins when `is_ending` says so is the last one, and tells the caller. Its head goes out with what
+    comes next of it: a write of its own would cost as much as reading the request.
     """
 
     def __init__(self, is_ending: Callable[[], bool] = lambda: False) -> None:
@@ -35,6 +36,7 @@ class Connection(h11.Connection):
         self.is_body_held = False
         self.refusal: TorchbridgeError | None = None  # why next_event has raised RemoteProtocolError
         self._num_chunks = self._num_bytes = 0
+        self._unsent_head: list[bytes] = []
 
     def next_event(self) -> Incoming:
         is_head = self.their_state is h11.IDLE
@@ -46,9 +48,15 @@ class Connection(h11.Connection):
 
     def send_with_data_passthrough(self, event: h11.Event) -> list[bytes] | None:
         """What `send` sends, too."""
-        if isinstance(event, h11.Response) and self._is_ending():
-            event = _with_close(event)
-        return super().send_with_data_passthrough(event)
+        if isinstance(event, h11.Response):
+            self._unsent_head = (
+                super().send_with_data_passthrough(_with_close(event) if self._is_ending() else event) or []
+            )
+            return []
+        pieces = super().send_with_data_passthrough(event)
+        if pieces is not None and self._unsent_head:
+            pieces, self._unsent_head = self._unsent_head + pieces, []
+        return pieces
 
     def _next_event(self) -> Incoming:
         if self.is_body_held or (self.their_state is h11.IDLE and self._is_before_the_request()):

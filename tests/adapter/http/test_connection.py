@@ -158,6 +158,25 @@ def test_the_chunks_of_one_body_are_not_those_of_the_next() -> None:
         connection.start_next_cycle()
 
 
+def test_the_head_of_an_answer_goes_out_with_what_comes_next() -> None:
+    connection = Connection()
+    connection.receive_data(b"GET / HTTP/1.1\r\nHost: gateway\r\n\r\n")
+    connection.next_event()
+    assert connection.send(h11.Response(status_code=200, headers=[("content-length", "2")])) == b""
+    written = connection.send(h11.Data(data=b"ok"))
+    assert written is not None
+    assert (written.startswith(b"HTTP/1.1 200 "), written.endswith(b"\r\n\r\nok")) == (True, True)
+    assert connection.send(h11.EndOfMessage()) == b""
+
+
+def test_an_answer_without_a_body_has_its_head_sent() -> None:
+    connection = Connection()
+    connection.receive_data(b"GET / HTTP/1.1\r\nHost: gateway\r\n\r\n")
+    connection.next_event()
+    connection.send(h11.Response(status_code=204, headers=[]))
+    assert (connection.send(h11.EndOfMessage()) or b"").startswith(b"HTTP/1.1 204 ")
+
+
 def test_who_asks_is_looked_at_before_a_body_in_chunks_is_read(echo_address: str, seen: Seen) -> None:
     seen.refuses = True
     answer, _ = raw_answer(echo_address, CHUNKED + b"1\r\na\r\n" * 1_100)
