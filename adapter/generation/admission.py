@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from statistics import fmean
 
-from anyio import CapacityLimiter
+from anyio import CapacityLimiter, WouldBlock
 
 from adapter.errors import Overloaded
 
@@ -34,7 +34,10 @@ class Admission:
                 f"{line.num_waiting} requests are already waiting for this model.", retry_after=line.retry_after()
             )
         ticket = object()
-        await line.slots.acquire_on_behalf_of(ticket)
+        try:
+            line.slots.acquire_on_behalf_of_nowait(ticket)
+        except WouldBlock:
+            await line.slots.acquire_on_behalf_of(ticket)
         began_at = time.monotonic()
         try:
             yield

@@ -32,11 +32,17 @@ async def unless_caller_leaves(receive: Receive, shutdown: Shutdown, work: Corou
         raise ShuttingDown("The server shut down before the answer was complete.") from None
     finally:
         shutdown.discard(limit)
-        leaving.cancel()
-        await asyncio.gather(leaving, return_exceptions=True)
+        leaving.cancel()  # its end is not waited for: the answer would be
+        leaving.add_done_callback(_forget)
 
 
 async def _end_with_departure(receive: Receive, limit: asyncio.Timeout) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     end_now(limit)
+
+
+def _forget(leaving: asyncio.Future[None]) -> None:
+    """Whatever it ended with: else asyncio would warn that nobody has asked."""
+    if not leaving.cancelled():
+        leaving.exception()

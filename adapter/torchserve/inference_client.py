@@ -4,6 +4,7 @@ import asyncio
 import math
 import time
 from contextlib import suppress
+from functools import partial
 from typing import Self
 from urllib.parse import quote
 
@@ -27,9 +28,9 @@ from adapter.errors import (
 from adapter.schema import DoneEvent, GenerationRequest, WorkerRequest
 from adapter.settings import Settings
 from adapter.torchserve.keys import KeyFile
-from adapter.torchserve.model_registry import PinnedVersion
 from adapter.torchserve.refreshing import Refreshing
 from adapter.torchserve.worker_answer import WorkerAnswer
+from adapter.torchserve.worker_search import while_found
 from adapter.torchserve.worker_watch import CUT, SECONDS_BETWEEN_LOOKS, FindWorkers, WorkerWatch
 
 _CONNECT_TIMEOUT = 5.0  # seconds
@@ -174,33 +175,9 @@ class InferenceClient:
     async def _begin(self, request: WorkerRequest, body: bytes, headers: dict[str, str]) -> aiohttp.ClientResponse:
         model, version = request.model or "", request.model_version or ""
         url = prediction_url(self._settings.torchserve_url, model, version)
-        posting = asyncio.ensure_future(self._session.post(url, data=body, headers=headers, allow_redirects=False))
-        try:
-            while not (await asyncio.wait({posting}, timeout=self._settings.silence_timeout))[0]:
-                await self._look_for_workers(model, version, posting)
-            return posting.result()
-        except BaseException:
-            posting.cancel()
-            posting.add_done_callback(_close)
-            raise
-
-    async def _look_for_workers(
-        self, model: str, version: str, posting: asyncio.Future[aiohttp.ClientResponse]
-    ) -> None:
-        """Returns when they are there, or `posting` has ended; raises where none are expected."""
-        looking = asyncio.ensure_future(self._wait_for_workers(model, version))
-        either: set[asyncio.Future[aiohttp.ClientResponse] | asyncio.Future[PinnedVersion]] = {posting, looking}
-        try:
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if not posting.done():
-                looking.result()
-        finally:
-            looking.cancel()
-
-
-def _close(posting: asyncio.Future[aiohttp.ClientResponse]) -> None:
-    if not posting.cancelled() and posting.exception() is None:
-        posting.result().close()
+        find = partial(self._wait_for_workers, model, version)
+        async with while_found(find, self._settings.silence_timeout):
+            return await self._session.post(url, data=body, headers=headers, allow_redirects=False)
 
 
 def prediction_url(torchserve_url: str, model: str, version: str) -> URL:
