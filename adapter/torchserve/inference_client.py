@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from typing import Self
 from urllib.parse import quote
 
@@ -38,6 +38,7 @@ _KEY_REFRESH_AFTER = 1.0  # seconds
 _KEY_USABLE_FOR = 60.0  # seconds; a key that TorchServe refuses is read again in any case
 _FAILURE_TIMEOUT = 5.0  # seconds; a failure comes in one piece
 _MAX_FAILURE_BYTES = 2**16
+_REMEMBERED_URLS = 256
 _EVENT_STREAM = "text/event-stream"
 _OK, _FIRST_FAILURE, _TOO_LARGE = 200, 400, 413
 _WORKER_REQUEST = TypeAdapter(WorkerRequest)  # whose JSON is bytes: a model's is a text of up to 4 MiB in between
@@ -180,6 +181,7 @@ class InferenceClient:
             return await self._session.post(url, data=body, headers=headers, allow_redirects=False)
 
 
+@lru_cache(_REMEMBERED_URLS)
 def prediction_url(torchserve_url: str, model: str, version: str) -> URL:
     # Quoted and then taken as it is: no name can leave /predictions, whatever was let through before.
     return URL(f"{torchserve_url}/predictions/{quote(model, safe='')}/{quote(version, safe='')}", encoded=True)
