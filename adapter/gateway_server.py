@@ -19,12 +19,14 @@ from adapter.http.connection_limit import ConnectionLimit
 from adapter.http.http_metrics import HttpMetrics
 from adapter.http.protocol import HttpProtocol
 from adapter.http.shutdown import Shutdown
+from adapter.http.turns import Turns
 from adapter.settings import Settings
 
 _LAST_WORDS_SECONDS = 5  # for telling those whose answers have not ended within the grace
 _SECONDS_BETWEEN_LOOKS = 0.1
 
 _MAX_BACKLOG = 512
+_ACCEPTED_PER_TURN = 8  # each takes 0.1 ms of this turn and the next
 
 
 def server_config(
@@ -40,12 +42,13 @@ def server_config(
         limit=ConnectionLimit(max_connections),
         shutdown=shutdown or Shutdown(),
         metrics=metrics or HttpMetrics(CollectorRegistry()),
+        turns=Turns(),
     )
     return uvicorn.Config(
         app,
         http=protocol,  # type: ignore[arg-type]  # calls it only
-        # asyncio accepts as many at once before the first of them is looked at: they come on top of the limit.
-        backlog=min(_MAX_BACKLOG, max(1, max_connections // 4)),
+        # asyncio accepts as many at once before the first of them is looked at. They come on top of the limit, too.
+        backlog=min(_ACCEPTED_PER_TURN, max(1, max_connections // 4)),
         ws="none",
         proxy_headers=False,  # X-Forwarded-* would be believed of whoever calls from this machine
         server_header=False,

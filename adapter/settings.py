@@ -86,7 +86,7 @@ class Settings(BaseSettings):
 
     default_model: Name | None = Field(default=None, description="None: the only model there is.")
     max_body_bytes: PositiveInt = Field(
-        default=4 * 2**20, description="JSON escapes may triple them on the way to TorchServe."
+        default=2**20, description="JSON escapes may triple them on the way to TorchServe."
     )
     max_batch_requests: PositiveInt = Field(default=32, le=MAX_BATCH_REQUESTS, description="In one call.")
 

@@ -11,8 +11,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import urlsplit
 
+from adapter.settings import Settings
+
 _TIMEOUT = 120  # seconds; a bound for a machine that stalls
-_LARGEST_BODY = 4 * 2**20  # bytes
+_LARGEST_BODY: int = Settings.model_fields["max_body_bytes"].default
 _SLOW_CALLERS = 200
 
 
@@ -39,19 +41,21 @@ def bodies_in_chunks_of_a_byte(url: str) -> None:
 
 def bodies_of_a_million_values(url: str) -> None:
     lists = [b"[" + value * (_LARGEST_BODY // len(value) - 2) + b"1]" for value in (b"{},", b"1,", b"1.5,")]
-    names = json.dumps({f"{number:x}": 1 for number in range(240_000)}).encode()
-    for _ in range(5):
+    names = json.dumps({f"{number:x}": 1 for number in range(_LARGEST_BODY // 18)}).encode()
+    for _ in range(20):
         _volley(url, [_post("/generate", body) for body in [*lists, names] * 2], {422})
 
 
 def bodies_of_long_numbers(url: str) -> None:
-    _volley(url, [_post("/generate", b"[" + b",".join([b"9" * 4_000] * 1_000) + b"]")] * 10, {422})
+    numbers = b"[" + b",".join([b"9" * 4_000] * (_LARGEST_BODY // 4_100)) + b"]"
+    for _ in range(4):
+        _volley(url, [_post("/generate", numbers)] * 10, {422})
 
 
 def large_bodies_at_once(url: str) -> None:
-    """Each is JSON, within all limits, and refused for its prompt's length."""
-    body = json.dumps({"prompt": ',"\n\\' * (_LARGEST_BODY // 7 - 100)}).encode()
-    for _ in range(2):
+    """Each is JSON, within the limits of a body, and refused when all of it is read."""
+    body = json.dumps({"prompt": ',"\n\\' * (_LARGEST_BODY // 7 - 100), "max_length": 0}).encode()
+    for _ in range(8):
         _volley(url, [_post("/generate", body)] * 24, {422})
 
 
@@ -64,9 +68,9 @@ def requests_of_twenty_thousand_faults(url: str) -> None:
 
 
 def long_prompts(url: str) -> None:
-    """Of a million characters, four in each body."""
-    body = json.dumps({"requests": [{"prompt": "word " * 200_000}] * 4}).encode()
-    for _ in range(3):
+    """Four in each body, as long as it takes."""
+    body = json.dumps({"requests": [{"prompt": "word " * (_LARGEST_BODY // 20 - 100)}] * 4}).encode()
+    for _ in range(12):
         _volley(url, [_post("/generate/batch", body)] * 3, {200})
 
 

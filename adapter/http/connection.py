@@ -19,12 +19,13 @@ _ABSOLUTE_FORM = re.compile(rb"https?://([^/?#@]+)([/?][^#]*)?", re.IGNORECASE)
 
 # 15 µs each in h11 alone, whatever is in it. A client that writes some hundred tokens of its JSON as chunks is within.
 _CHUNKS, _BYTES_FOR_ONE_MORE = 1_000, 64
+_CHUNKS_AT_ONCE = 25
 
 Incoming = h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]
 
 
 class Connection(h11.Connection):
-    """`is_body_held`: a body in chunks is read when somebody sets it back, so that keys are looked at first.
+    """`is_body_held`: a body in chunks is read when somebody sets it back: keys are looked at first, others in between.
 
     An answer that begins when `is_ending` says so is the last one, and tells the caller. Its head goes out with what
     comes next of it: a write of its own would cost as much as reading the request.
@@ -89,6 +90,7 @@ class Connection(h11.Connection):
     def _count(self, data: h11.Data) -> None:
         self._num_chunks += data.chunk_start
         self._num_bytes += len(data.data)
+        self.is_body_held = data.chunk_end and self._num_chunks % _CHUNKS_AT_ONCE == 0
         if self._num_chunks > _CHUNKS + self._num_bytes // _BYTES_FOR_ONE_MORE:
             raise h11.RemoteProtocolError("too many chunks for so few bytes")
 

@@ -64,7 +64,9 @@ async def read_json(body: bytes) -> Any:
         for start in range(0, len(body), _SLICE):
             outline.add(body[start : start + _SLICE])
             await asyncio.sleep(0)
-        return _read(body)
+        read = _read(body)
+    await asyncio.sleep(0)  # what the route makes of it takes as long again
+    return read
 
 
 def _read(body: bytes) -> Any:

@@ -1,15 +1,17 @@
-"""uvicorn's HTTP/1.1, but for five things.
+"""uvicorn's HTTP/1.1, but for six things.
 
-The head of a request has a deadline, connections have a limit, a refusal is a Problem like all, what is read is for
-Connection to say, and at the end no request is lost in a connection that was kept for it.
+The head of a request has a deadline, connections have a limit and take turns, a refusal is a Problem like all, what is
+read is for Connection to say, and at the end no request is lost in a connection that was kept for it.
 """
 
 import asyncio
 import logging
 import uuid
+from functools import partial
 from typing import Any, ClassVar
 
 import h11
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from adapter.errors import MalformedHttp, Overloaded, RequestTimeout, ShuttingDown, TorchbridgeError
@@ -19,6 +21,7 @@ from adapter.http.http_metrics import HttpMetrics
 from adapter.http.problem_responses import CONTENT_TYPE
 from adapter.http.request_envelope import REFUSED_STATUS
 from adapter.http.shutdown import Shutdown
+from adapter.http.turns import Turns
 
 _log = logging.getLogger(__name__)
 # Its warnings are of what anybody sends; they have no id, and advise to install packages. HttpMetrics counts it.
@@ -29,14 +32,39 @@ _uvicorn_errors.setLevel(logging.ERROR)
 _LAST_WAIT = 1  # seconds: for a request that is on its way in a kept connection, and for the caller to read our end
 
 
+class _Flow(FlowControl):
+    """uvicorn's, which reads on whenever the application asks for more of a body; but not while this is held."""
+
+    _is_held = False
+
+    def hold(self) -> None:
+        self._is_held = True
+        self.pause_reading()
+
+    def release(self) -> None:
+        self._is_held = False
+        self.resume_reading()
+
+    def resume_reading(self) -> None:
+        if not self._is_held:
+            super().resume_reading()
+
+
 class HttpProtocol(H11Protocol):
     head_timeout: ClassVar[float] = 10  # seconds, from the connection or the first byte of a further request
     _head_timer: asyncio.TimerHandle | None = None
     _end_timer: asyncio.TimerHandle | None = None
     conn: Connection
+    flow: _Flow
 
     def __init__(
-        self, *args: Any, limit: ConnectionLimit, shutdown: Shutdown, metrics: HttpMetrics, **settings: Any
+        self,
+        *args: Any,
+        limit: ConnectionLimit,
+        shutdown: Shutdown,
+        metrics: HttpMetrics,
+        turns: Turns,
+        **settings: Any,
     ) -> None:
         super().__init__(*args, **settings)
         self.conn = Connection(lambda: shutdown.has_begun)
@@ -44,6 +72,7 @@ class HttpProtocol(H11Protocol):
         self._limit = limit
         self._shutdown = shutdown
         self._metrics = metrics
+        self._turns = turns
 
     @property
     def address(self) -> str:
@@ -54,6 +83,7 @@ class HttpProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
+        self.flow = _Flow(transport)
         self._start_head_timer()
         if not self._is_public():
             return
@@ -65,8 +95,13 @@ class HttpProtocol(H11Protocol):
             self.transport.close()  # now: there is none for one that ends slowly, either
 
     def data_received(self, data: bytes) -> None:
-        if self._end_timer is not None:
+        if not self._turns.take(partial(self._read, data)):
+            self.flow.hold()
+
+    def _read(self, data: bytes) -> None:
+        if self._is_ended():
             return  # it was answered, or will not be
+        self.flow.release()
         if self._head_timer is None and self.conn.their_state is h11.IDLE:
             self._start_head_timer()
         super().data_received(data)
@@ -81,9 +116,13 @@ class HttpProtocol(H11Protocol):
     def handle_events(self) -> None:
         super().handle_events()
         if self.conn.is_body_held:
-            self.loop.call_soon(self._read_body)  # the application has its turn before
+            self.flow.hold()
+            self.loop.call_soon(self._turns.take, self._read_body)  # the application has its turn before
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._turns.take(partial(self._leave, exc))
+
+    def _leave(self, exc: Exception | None) -> None:
         self._stop_head_timer()
         if self._end_timer is not None:
             self._end_timer.cancel()
@@ -125,6 +164,7 @@ class HttpProtocol(H11Protocol):
     def _read_body(self) -> None:
         self.conn.is_body_held = False
         if not self._is_ended():
+            self.flow.release()
             self.handle_events()
             self._note_progress()
 
@@ -193,7 +233,7 @@ class HttpProtocol(H11Protocol):
             self.cycle.disconnected, self.cycle.waiting_for_100_continue = True, False
             self.cycle.message_event.set()
         self.transport.write_eof()
-        self.flow.resume_reading()  # of what is dropped, up to the caller's own end
+        self.flow.release()  # what comes is dropped, up to the caller's own end
         self._end_timer = self.loop.call_later(_LAST_WAIT, self.transport.abort)
 
     def _is_ended(self) -> bool:

@@ -12,7 +12,7 @@ const REQUEST_HEADERS = [
   "x-request-timeout",
 ];
 const RESPONSE_HEADERS = ["age", "cache-status", "content-type", "retry-after", "x-request-id"];
-const MAX_BODY_BYTES = 4 * 2 ** 20;
+const MAX_BODY_BYTES = 2 ** 20;
 
 /** Where the gateway is, and what the route sends it. */
 export interface GenerateRouteOptions {
@@ -24,7 +24,7 @@ export interface GenerateRouteOptions {
   readonly apiKey?: string | undefined;
   /** Headers for the gateway that only the server can know, such as `x-user` of the session. */
   readonly headers?: ((request: Request) => Record<string, string> | Promise<Record<string, string>>) | undefined;
-  /** The longest body, in bytes. 4 MiB, as the gateway. */
+  /** The longest body, in bytes. 1 MiB, as the gateway. */
   readonly maxBodyBytes?: number | undefined;
   /** Takes the place of the global `fetch`. */
   readonly fetch?: FetchFunction | undefined;
