@@ -84,7 +84,7 @@ def optimisations() -> list[Optimisation]:
         for rows in (1, 16)
     ]
     archive = pack(random_model(SIZE, torch.float32), THREADS)
-    with_steps = seconds_of_compiled_engine(packed, CompiledSteps(compiled(archive)))
+    with_steps = seconds_of_compiled_engine(packed, CompiledSteps(compiled(archive), packed))
     listed += [
         Optimisation(
             "Compiled steps",
