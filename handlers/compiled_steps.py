@@ -36,12 +36,14 @@ class CompiledSteps:
     def __init__(self, directory: Path, model: PreTrainedModel) -> None:
         self._one_row = CompiledLibrary(directory / _ONE_ROW)
         self._more_rows = CompiledLibrary(directory / _MORE_ROWS)
-        self._weights = list(tensors_of(model).values())
+        self._weights_of_one_row = list(tensors_of(model, one_row=True).values())
+        self._weights_of_rows = list(tensors_of(model, one_row=False).values())
 
     def __call__(self, tokens: Tensor, positions: Tensor, mask: Tensor, states: list[Tensor]) -> Tensor:
         """As DecodeStep."""
-        library = self._one_row if len(tokens) == 1 else self._more_rows
-        return library([tokens, positions, mask, *states, *self._weights])
+        if len(tokens) == 1:
+            return self._one_row([tokens, positions, mask, *states, *self._weights_of_one_row])
+        return self._more_rows([tokens, positions, mask, *states, *self._weights_of_rows])
 
 
 def directory_of_steps(compiled_steps: Path, loaded: LoadedModel, settings: HandlerSettings) -> Path:

@@ -7,7 +7,10 @@ anyway, after a conversion at each call.
 import logging
 
 import torch
+from torch import Tensor, nn
 from transformers import PreTrainedModel
+
+_STORED = "_stored_weight"
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +22,7 @@ def computed_by_this_processor(model: PreTrainedModel) -> PreTrainedModel:
     """A model on the CPU, in float32 where it is in a type that this processor has no units for."""
     stored, num_bytes = model.dtype, _weight_bytes(model)
     if stored in _X86_UNITS and not has_units_for(stored):
+        _keep_stored_weights(model)
         model = model.float()
         logger.info(
             "torchbridge: the weights take %d MB: this processor has no units for %s (%d MB), so they are in float32",
@@ -29,6 +33,19 @@ def computed_by_this_processor(model: PreTrainedModel) -> PreTrainedModel:
     else:
         logger.info("torchbridge: the weights take %d MB in %s, as they are stored", num_bytes // 10**6, stored)
     return model
+
+
+def stored_weight(linear: nn.Linear) -> Tensor:
+    """In the type of the model's file, where the layer's own is made of it."""
+    stored = getattr(linear, _STORED, linear.weight)
+    assert isinstance(stored, Tensor)  # noqa: S101 - for mypy
+    return stored.detach()
+
+
+def _keep_stored_weights(model: PreTrainedModel) -> None:
+    for module in model.modules():
+        if type(module) is nn.Linear:
+            setattr(module, _STORED, module.weight.detach())  # no parameter: it stays as it is when those change
 
 
 def has_units_for(dtype: torch.dtype) -> bool:

@@ -21,6 +21,7 @@ from transformers import PreTrainedModel
 from handlers.attention_masks import AttentionMasks
 from handlers.packed_attention import use_packed_attention
 from handlers.packed_inputs import packed_weights_as_inputs
+from handlers.packed_linear import PackedLinear
 from handlers.slot_cache import SlotCache, UnsupportedModelError, Window
 
 _OPTIONS: dict[str, Any] = {
@@ -28,26 +29,29 @@ _OPTIONS: dict[str, Any] = {
     # 283 MB, which would stay in the directory for temporary files whatever cache inductor is given (codecache.py,
     # _HEADER_DIR). They save nothing where two libraries are made and no more.
     "aot_inductor.precompile_headers": False,
+    "aot_inductor.enable_line_tables": False,  # for profilers; more than half of a library
 }
 _TYPICAL_ROWS = 16
 
 
-def tensors_of(model: PreTrainedModel) -> dict[str, Tensor]:
-    """All that its passes read: parameters, and buffers such as rotary frequencies. Tied ones are there once."""
-    return dict(model.named_parameters()) | dict(model.named_buffers())
+def tensors_of(model: PreTrainedModel, *, one_row: bool) -> dict[str, Tensor]:
+    """All that such a step reads: parameters, and buffers such as rotary frequencies. Tied ones are there once."""
+    tensors = dict(model.named_parameters()) | dict(model.named_buffers())
+    unread = PackedLinear.weight_of_rows if one_row else PackedLinear.weight_of_one_row
+    return {name: tensor for name, tensor in tensors.items() if not name.endswith(f".{unread}")}
 
 
 class DecodeStep(nn.Module):
     """The next logits, [rows, vocabulary], of the cache's rows 0, 1, …, whose new tokens it puts into the cache.
 
     states: keys and values of each layer in turn, [slots, key_value_heads, capacity, head_dim]; changed in place.
-    weights: as tensors_of has them.
+    weights: as tensors_of has them for `one_row`, which is the only number of rows then.
     """
 
-    def __init__(self, model: PreTrainedModel, masks: AttentionMasks) -> None:
+    def __init__(self, model: PreTrainedModel, masks: AttentionMasks, *, one_row: bool = False) -> None:
         super().__init__()
         self._masks = masks
-        self._names = list(tensors_of(model))
+        self._names = list(tensors_of(model, one_row=one_row))
         self._call = partial(functional_call, model)  # not a part of this module, whose tensors would be in the graph
 
     def forward(
@@ -87,7 +91,7 @@ def compile_decode_step(model: PreTrainedModel, states: list[Tensor], file: Path
             torch.full((rows, 1), length - 1),
             torch.zeros(rows, len(masks.windows), 1, length, dtype=model.dtype),
             [torch.empty(each.shape, dtype=each.dtype) for each in states],
-            [torch.empty(each.shape, dtype=each.dtype) for each in tensors_of(model).values()],
+            [torch.empty(each.shape, dtype=each.dtype) for each in tensors_of(model, one_row=one_row).values()],
         )
     any_rows = {} if one_row else {0: Dim("rows", min=2, max=slots)}
     # A view of the whole capacity has other strides than a shorter one. The last token of a context is never looked at.
@@ -95,7 +99,7 @@ def compile_decode_step(model: PreTrainedModel, states: list[Tensor], file: Path
     fixed = tuple([None] * len(each) for each in arguments[3:])
     with torch.no_grad():
         program = torch.export.export(
-            DecodeStep(model, masks),
+            DecodeStep(model, masks, one_row=one_row),
             arguments,
             dynamic_shapes=(any_rows, any_rows, any_rows | any_length, *fixed),
             strict=False,

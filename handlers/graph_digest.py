@@ -35,6 +35,7 @@ _NOT_OF_THE_GRAPH = frozenset(
 _CODE = (
     "attention_masks.py",
     "compiled_steps.py",
+    "computing_type.py",
     "decode_step.py",
     "fixed_positions.py",
     "packed_attention.py",
@@ -76,7 +77,8 @@ def _without_names(value: Any) -> Any:
 
 def _tensors(model: PreTrainedModel) -> list[tuple[str, list[int], str, str]]:
     """Their names, too: which of them are tied, and which layers have a bias."""
-    return [(name, list(each.shape), str(each.dtype), str(each.layout)) for name, each in tensors_of(model).items()]
+    tensors = tensors_of(model, one_row=True) | tensors_of(model, one_row=False)
+    return [(name, list(each.shape), str(each.dtype), str(each.layout)) for name, each in tensors.items()]
 
 
 @cache

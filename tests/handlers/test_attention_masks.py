@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 from handlers import attention_masks
 from handlers.attention_masks import AttentionMasks, attention_windows
 from handlers.compiled_steps import CompiledForwardPass
-from handlers.decode_step import DecodeStep
+from handlers.decode_step import DecodeStep, tensors_of
 from handlers.engine import Engine
 from handlers.forward_pass import PackedForwardPass
 from handlers.sampling import SamplingParameters
@@ -125,7 +125,7 @@ def test_a_decode_step_as_one_graph_has_the_masks_of_its_layers(family: str) -> 
 
     def call(tokens: Tensor, positions: Tensor, masks: Tensor, states: list[Tensor]) -> Tensor:
         calls.append(masks.shape[1])
-        logits: Tensor = step(tokens, positions, masks, states)
+        logits: Tensor = step(tokens, positions, masks, states, list(tensors_of(model, one_row=False).values()))
         return logits
 
     engine = Engine(model, (), slots=4, context_length=CONTEXT_LENGTH, prefill_tokens=7, compiled_steps=call)

@@ -47,7 +47,7 @@ class Worker:
     def run(self) -> "Worker":
         libraries = Path(os.environ[COMPILED_STEPS_VARIABLE]) / self.digest
         BackgroundCompilation(
-            Path("unpacked"), libraries, self._report, lambda: self._steps, self._take, self._build
+            Path("unpacked"), libraries, self._report, load=lambda: self._steps, take=self._take, build=self._build
         ).run()
         return self
 

@@ -13,6 +13,7 @@ from transformers import LlamaConfig, PreTrainedModel
 
 from handlers import computing_type
 from handlers.model_loading import load_model
+from handlers.packed_linear import PackedLinear
 from handlers.probe_check import compare_with
 from handlers.probe_recording import record_probes
 from handlers.settings import HandlerSettings
@@ -67,6 +68,27 @@ def test_without_units_for_their_type_the_same_weights_are_computed_in_float32(
     for narrow, wide in zip(weights(as_stored), weights(model), strict=True):
         assert torch.equal(narrow.float(), wide)
     assert f"no units for {stored}" in caplog.text
+
+
+def test_the_weights_that_one_row_reads_are_pages_of_the_models_file(
+    directory: Path, stored: torch.dtype, processor: Any
+) -> None:
+    processor()
+    layers = [PackedLinear(each) for each in load(directory).modules() if type(each) is torch.nn.Linear]
+
+    for layer in layers:
+        weight = layer.get_buffer(PackedLinear.weight_of_one_row)
+        assert weight.dtype is stored
+        assert mapped_file(weight.data_ptr()).parent == directory
+
+
+def mapped_file(address: int) -> Path:
+    for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
+        span, *_, file = line.split()
+        begin, end = (int(bound, 16) for bound in span.split("-"))
+        if begin <= address < end:
+            return Path(file)
+    raise AssertionError(address)
 
 
 def test_a_type_that_was_asked_for_is_taken(directory: Path, stored: torch.dtype, processor: Any) -> None:

@@ -37,6 +37,23 @@ def test_a_packed_layer_gives_what_the_layer_gives(
 
 
 @pytest.mark.parametrize("bias", [False, True], ids=["without a bias", "with one"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)], ids=str)
+def test_a_compiled_step_of_one_row_reads_the_weights_as_they_are_stored(
+    dtype: torch.dtype, tolerance: float, monkeypatch: pytest.MonkeyPatch, *, bias: bool
+) -> None:
+    linear = random_linear(dtype, bias=bias)
+    states = torch.randn(1, 1, 96, dtype=dtype)
+    layer = PackedLinear(linear)
+    layer.register_buffer(PackedLinear.weight_of_rows, None)
+
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    output = layer(states)
+
+    assert output.dtype == dtype
+    torch.testing.assert_close(output, linear(states), rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("bias", [False, True], ids=["without a bias", "with one"])
 @pytest.mark.parametrize("rows", ROWS, ids=str)
 def test_int8_weights_give_nearly_what_the_layer_gives_for_any_number_of_rows(
     rows: tuple[int, ...], *, bias: bool
