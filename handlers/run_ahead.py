@@ -161,6 +161,8 @@ class RunAhead:
         while not self._is_closed:
             try:
                 step = self._step() if self._await_turn() else None
+                if step is not None:
+                    self._add_news(step)
                 self._work_between_steps()
             except Exception as failure:
                 num_failures += 1
@@ -170,8 +172,6 @@ class RunAhead:
                 self._add_news(Failure(self._engine.cancel_all(), failure))
             else:
                 num_failures = 0
-                if step is not None:
-                    self._add_news(step)
 
     def _step(self) -> Step | None:
         with self._watchdog.watching():

@@ -7,6 +7,9 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+# Rows of a run that was cut: what there is to choose grows with their number, and it is chosen anew at each end.
+_MOST_ROWS = 64
+
 
 class Run(NamedTuple):
     """Rows start … stop - 1, of which positions 0 … length - 1 are read."""
@@ -17,7 +20,7 @@ class Run(NamedTuple):
 
 
 def cut_into_runs(lengths: Sequence[int], cost: float) -> list[Run]:
-    """The cheapest runs that have all rows, in ascending order.
+    """The cheapest runs that have all rows, in ascending order; of many rows that are unlike, none has more than 64.
 
     lengths: positions to be read of rows 0, 1, …
     cost: of each run besides what it reads, in positions of one row that could be read meanwhile.
@@ -39,7 +42,7 @@ def _cheapest_starts(lengths: Sequence[int], cost: float) -> list[int]:
     least, starts = [0.0], [0]  # least: what is read for nobody, and the price of the runs
     for stop in range(1, len(lengths) + 1):
         best, best_start, longest, held = math.inf, 0, 0, 0
-        for start in range(stop - 1, -1, -1):
+        for start in range(stop - 1, max(-1, stop - 1 - _MOST_ROWS), -1):
             longest = max(longest, lengths[start])
             held += lengths[start]
             waste = cost + (stop - start) * longest - held

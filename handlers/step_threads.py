@@ -29,7 +29,7 @@ class StepThreads:
     choice: of the numbers of threads.
     sample_step: does what a step does, for nobody.
     pauses: seconds before the first look and at most.
-    longest_wait: seconds of a sample step for which a request may wait.
+    longest_wait: seconds of a sample step for which a request may wait; none follows one that took longer.
     """
 
     def __init__(
@@ -47,14 +47,16 @@ class StepThreads:
         self._chosen = choice.chosen
         self._pause = self._first_pause
         self._look_at = time.monotonic() + self._pause
+        self._is_too_slow = False  # a sample step
 
     def until_look(self) -> float | None:
         """Seconds, if nothing comes, until `look` is due; None for never."""
-        return max(0.0, self._look_at - time.monotonic()) if self._choice.is_open else None
+        return max(0.0, self._look_at - time.monotonic()) if self._choice.is_open and not self._is_too_slow else None
 
     def step(self, engine: Engine) -> Step | None:
         is_of_rows_alone = not engine.takes_prompts
-        step, seconds = self._run(engine.step)
+        # A trial counts steps of rows alone: a long prompt would have the number that may be the wrong one.
+        step, seconds = self._run(engine.step, self._choice.threads if is_of_rows_alone else self._choice.chosen)
         if step is not None and is_of_rows_alone:
             self._took(len(step.ids), seconds)
         self._pause = self._first_pause
@@ -66,20 +68,20 @@ class StepThreads:
         if not self._choice.is_looking:
             self._choice.look()
         before = self._chosen
-        _, seconds = self._run(self._sample_step)
+        _, seconds = self._run(self._sample_step, self._choice.threads)
         self._took(0, seconds)
         if seconds > self._longest_wait:
             self._choice.end_look()
-            self._pause = self._longest_pause
+            self._is_too_slow = True
         if not self._choice.is_looking and self._chosen == before:  # else it looks on from there
             self._look_at = time.monotonic() + self._pause
             self._pause = min(2 * self._pause, self._longest_pause)
 
-    def _run(self, work: Callable[[], _Result]) -> tuple[_Result, float]:
+    def _run(self, work: Callable[[], _Result], threads: int) -> tuple[_Result, float]:
         """The seconds are the second value."""
-        if self._choice.threads != self._threads:
-            self._threads = self._choice.threads
-            torch.set_num_threads(self._threads)
+        if threads != self._threads:
+            self._threads = threads
+            torch.set_num_threads(threads)
         begin = time.perf_counter()
         result = work()
         return result, time.perf_counter() - begin

@@ -116,7 +116,7 @@ class TextGenerationHandler:
             self._model_name,
             self._model_version,
             loaded.model.dtype,
-            settings.slots,
+            self._engine.slots,
             loaded.context_length,
             torch.get_num_threads(),
             "compiled steps" if has_compiled_steps(self._engine) else "no compiled steps",

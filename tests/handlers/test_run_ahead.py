@@ -338,3 +338,24 @@ def test_a_piece_of_other_work_comes_after_each_step(run: Callable[..., RunAhead
     collect_all(run_ahead, "0")
 
     assert steps == [2, 3, 4]
+
+
+def test_a_step_is_collected_while_the_piece_after_it_takes_its_time(
+    run: Callable[..., RunAhead], engine: CountingEngine
+) -> None:
+    run_ahead, collected, were_collected = run(silence=PATIENCE), threading.Event(), list[bool]()
+    engine.go_on = threading.Event()
+
+    def pieces() -> Iterator[None]:
+        were_collected.append(collected.wait(PATIENCE))
+        yield
+
+    run_ahead.submit("0", [1, 2, 3], 20, GREEDY)
+    wait_until(lambda: engine.is_held)
+    run_ahead.between_steps(pieces())
+    engine.go_on.set()
+    assert run_ahead.collect(PATIENCE)
+    collected.set()
+    wait_until(lambda: bool(were_collected))
+
+    assert were_collected == [True]

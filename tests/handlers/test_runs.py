@@ -54,3 +54,10 @@ def test_no_other_runs_cost_less(seed: int) -> None:
     assert [row for run in runs for row in range(run.start, run.stop)] == list(range(len(lengths)))
     assert all(run.length == max(lengths[run.start : run.stop]) for run in runs)
     assert cost_of(runs, cost) == least_cost(lengths, cost)
+
+
+def test_many_rows_are_cut_as_few_are() -> None:
+    lengths = [10, 4_000] * 500
+    runs = cut_into_runs(lengths, 20.0)
+
+    assert runs == [Run(row, row + 1, length) for row, length in enumerate(lengths)]

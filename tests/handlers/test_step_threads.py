@@ -123,8 +123,20 @@ def test_what_a_request_would_wait_for_too_long_is_looked_at_once_only(
 ) -> None:
     threads = StepThreads(ThreadChoice((1, 2), 1), seen.sample_step, pauses=(0.0, 1e6), longest_wait=0.0)
     run(threads)
-    wait_until(lambda: bool(seen.of_looks) and (threads.until_look() or 0) > 0)
+    wait_until(lambda: bool(seen.of_looks) and threads.until_look() is None)
     assert len(seen.of_looks) == 1
+
+
+def test_a_prompt_has_the_chosen_number_also_while_another_one_is_tried(seen: SeenSteps) -> None:
+    choice = ThreadChoice((1, 2), 1)
+    threads = StepThreads(choice, seen.sample_step)
+    choice.look()
+    assert choice.threads == 2
+    seen.engine.submit("a", [1, 2, 3], 2, GREEDY)
+
+    threads.step(seen.engine)
+
+    assert seen.of_steps == {1}
 
 
 @pytest.mark.parametrize(("wanted", "expected"), [(None, 2), (1, 1)])
