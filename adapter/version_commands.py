@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from adapter.background_output import background_output, say
 from adapter.settings import LOAD_TIMEOUT
@@ -35,6 +34,7 @@ from adapter.versions.status import (
 )
 from adapter.versions.stored_archives import as_table as stored_archives_table
 from adapter.versions.stored_archives import stored_archives
+from adapter.whole_table import print_whole
 
 RunDirectoryOption = Annotated[
     Path,
@@ -265,7 +265,7 @@ def status(*, json_: Json = False, run_directory: RunDirectoryOption = DEFAULT_R
     if json_:
         say(json.dumps([each.model_dump(mode="json") for each in statuses], indent=2))
     else:
-        Console().print(as_table(statuses))
+        print_whole(as_table(statuses))
         if line := default_model_in_words(statuses):
             say(line)
         for line in compilations_in_words(statuses):
@@ -281,7 +281,7 @@ def list_archives(*, json_: Json = False, run_directory: RunDirectoryOption = DE
     if json_:
         say(json.dumps([each.model_dump() for each in archives], indent=2))
     else:
-        Console().print(stored_archives_table(archives))
+        print_whole(stored_archives_table(archives))
 
 
 @contextmanager

@@ -1,0 +1,10 @@
+"""A table on the standard output, with nothing cut off: a terminal wraps a line, and a pipe has no width."""
+
+from rich.console import Console
+from rich.table import Table
+
+_WIDER_THAN_ANY = 10_000  # characters; a line ends where its table ends
+
+
+def print_whole(table: Table) -> None:
+    Console(width=_WIDER_THAN_ANY).print(table)
