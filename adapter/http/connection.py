@@ -39,6 +39,11 @@ class Connection(h11.Connection):
         self._num_chunks = self._num_bytes = 0
         self._unsent_head: list[bytes] = []
 
+    @property
+    def is_head_only(self) -> bool:
+        """Whether what is answered is a HEAD: h11 takes no body then."""
+        return self._request_method == b"HEAD"
+
     def next_event(self) -> Incoming:
         is_head = self.their_state is h11.IDLE
         try:

@@ -1,4 +1,4 @@
-"""Generations without most of FastAPI, which declares and documents them, and says what is wrong with a request.
+"""Generations without most of FastAPI, which declares and documents them, and says what is wrong with their headers.
 
 Its router, exit stacks, dependencies and answers take as long as all else that the gateway does for a short answer, and
 its frames would stay for as long as a stream is open.
@@ -14,7 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapter.call import Call
 from adapter.http.call_parameters import read_call
-from adapter.http.json_body import JsonRequest, JsonRoute, read_json
+from adapter.http.json_body import READ_JSON, JsonRequest, JsonRoute, read_json
+from adapter.invalid_fields import invalid_request
 
 Endpoint: TypeAlias = Callable[[Any, Call, Request], Awaitable[ASGIApp]]
 
@@ -31,7 +32,7 @@ class _Direct(NamedTuple):
 class DirectRoutes:
     """Pure ASGI, next to FastAPI's own part. Valid requests of the DirectRoutes among `routes` are answered here.
 
-    What is not valid FastAPI reads once more, and has the words for it.
+    Where there is no body, or a header is not valid, FastAPI has the words for it.
     """
 
     def __init__(self, app: ASGIApp, routes: Iterable[BaseRoute]) -> None:
@@ -52,11 +53,18 @@ class DirectRoutes:
 
     async def _answer(self, direct: _Direct, request: JsonRequest) -> ASGIApp:
         content = await request.body()
+        if not content:
+            return self._refusal(content)
+        read = await read_json(content)
         try:
-            body = direct.body.validate_python(await read_json(content) if content else None)
             call = read_call(request)
         except ValidationError:
+            request.scope["state"][READ_JSON] = read  # reading it once more would take as long again
             return self._refusal(content)
+        try:
+            body = direct.body.validate_python(read, from_attributes=True)  # as FastAPI, whose words it has then
+        except ValidationError as error:
+            raise invalid_request(error.errors(include_url=False, include_input=False)) from None
         return await direct.endpoint(body, call, request)
 
     def _refusal(self, body: bytes) -> ASGIApp:

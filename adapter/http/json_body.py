@@ -22,6 +22,8 @@ from starlette.requests import ClientDisconnect
 from adapter.errors import Cancelled, MalformedJson, TorchbridgeError, UnsupportedMediaType
 from adapter.http.json_outline import JsonOutline, beyond_limits, too_deep
 
+READ_JSON = "read_json"  # in a scope's state: what its body was read as
+
 _SLICE = 32 * 2**10  # bytes; 2 ms at most, where all of them are brackets
 # Large bodies take their turns, or a hundred of them would take the event loop for a hundred slices at once.
 _one_by_one: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
@@ -50,6 +52,9 @@ class JsonRequest(Request):
             raise Cancelled("The caller left before the request was complete.") from error
 
     async def json(self) -> Any:
+        state = self.scope.get("state", {})
+        if READ_JSON in state:
+            return state.pop(READ_JSON)
         return await read_json(await self.body())
 
 

@@ -7,6 +7,7 @@ read is for Connection to say, and at the end no request is lost in a connection
 import asyncio
 import logging
 import uuid
+from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
@@ -95,13 +96,25 @@ class HttpProtocol(H11Protocol):
             self.transport.close()  # now: there is none for one that ends slowly, either
 
     def data_received(self, data: bytes) -> None:
-        if not self._turns.take(partial(self._read, data)):
+        if not self._take_turn(self._read, data):
+            self._unset_keepalive_if_required()  # as uvicorn, once it has read this
             self.flow.hold()
 
+    def _take_turn(self, act: Callable[..., None], *args: Any) -> bool:
+        """What else happens to this connection, its deadlines too, has its turn behind what has come before."""
+        return self._turns.take(partial(self._act, act, *args))
+
+    def _act(self, act: Callable[..., None], *args: Any) -> None:
+        try:
+            act(*args)
+        except Exception:  # asyncio ends a connection only for those of its own calls; in any case it is told
+            self.transport.abort()
+            raise
+
     def _read(self, data: bytes) -> None:
+        self.flow.release()
         if self._is_ended():
             return  # it was answered, or will not be
-        self.flow.release()
         if self._head_timer is None and self.conn.their_state is h11.IDLE:
             self._start_head_timer()
         super().data_received(data)
@@ -117,19 +130,19 @@ class HttpProtocol(H11Protocol):
         super().handle_events()
         if self.conn.is_body_held:
             self.flow.hold()
-            self.loop.call_soon(self._turns.take, self._read_body)  # the application has its turn before
+            self.loop.call_soon(self._take_turn, self._read_body)  # the application has its turn before
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._turns.take(partial(self._leave, exc))
+        self._limit.closed(self)  # now: who comes at the same time has its place
+        if self._is_public():
+            self._metrics.remove_connection()
+        self._take_turn(self._leave, exc)
 
     def _leave(self, exc: Exception | None) -> None:
         self._stop_head_timer()
         if self._end_timer is not None:
             self._end_timer.cancel()
-        self._limit.closed(self)
         self._unset_keepalive_if_required()  # uvicorn leaves it where the caller reset the connection
-        if self._is_public():
-            self._metrics.remove_connection()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
@@ -148,6 +161,11 @@ class HttpProtocol(H11Protocol):
             )
 
     def timeout_keep_alive_handler(self) -> None:
+        self._take_turn(self._end_keep_alive)
+
+    def _end_keep_alive(self) -> None:
+        if self.timeout_keep_alive_task is None:
+            return  # a request came before its turn
         if not self._shutdown.has_begun:
             super().timeout_keep_alive_handler()
         elif not self._is_ended():
@@ -163,8 +181,8 @@ class HttpProtocol(H11Protocol):
 
     def _read_body(self) -> None:
         self.conn.is_body_held = False
+        self.flow.release()
         if not self._is_ended():
-            self.flow.release()
             self.handle_events()
             self._note_progress()
 
@@ -179,7 +197,7 @@ class HttpProtocol(H11Protocol):
             self._limit.waits(self)
 
     def _start_head_timer(self) -> None:
-        self._head_timer = self.loop.call_later(self.head_timeout, self._end_wait_for_head)
+        self._head_timer = self.loop.call_later(self.head_timeout, self._take_turn, self._end_wait_for_head)
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:
@@ -187,6 +205,8 @@ class HttpProtocol(H11Protocol):
             self._head_timer = None
 
     def _end_wait_for_head(self) -> None:
+        if self._head_timer is None:
+            return  # the head came before its turn
         unread, _ = self.conn.trailing_data
         if unread:
             self._refuse(RequestTimeout(f"The request's head took more than {self.head_timeout:g} seconds to arrive."))
@@ -218,7 +238,7 @@ class HttpProtocol(H11Protocol):
             }
             for event in (
                 h11.Response(status_code=problem.status, headers=list(headers.items())),
-                h11.Data(data=body),
+                h11.Data(data=b"" if self.conn.is_head_only else body),
                 h11.EndOfMessage(),
             ):
                 self.transport.write(self.conn.send(event) or b"")

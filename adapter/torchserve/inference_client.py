@@ -41,7 +41,7 @@ _MAX_FAILURE_BYTES = 2**16
 _REMEMBERED_URLS = 256
 _EVENT_STREAM = "text/event-stream"
 _OK, _FIRST_FAILURE, _TOO_LARGE = 200, 400, 413
-_WORKER_REQUEST = TypeAdapter(WorkerRequest)  # whose JSON is bytes: a model's is a text of up to 4 MiB in between
+_WORKER_REQUEST = TypeAdapter(WorkerRequest)  # whose JSON is bytes: a model's is a text as long as the body in between
 
 
 class InferenceClient:

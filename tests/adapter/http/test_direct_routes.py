@@ -6,8 +6,10 @@ import fastapi.routing
 import httpx
 import pytest
 from fastapi.routing import iter_route_contexts
+from jiter import from_json
 
 from adapter.gateway import create_app
+from adapter.http import json_body
 from adapter.http.direct_routes import DirectRoutes
 from adapter.settings import Settings
 
@@ -23,6 +25,9 @@ BODIES = {
 REFUSED: list[dict[str, Any]] = [
     {"json": {"max_length": 0}},
     {"json": ["a list"]},
+    {"json": "a text"},
+    {"json": {"requests": ["a text"], "messages": ["a text"], "prompt": {}}},
+    {"content": b"null", "headers": {"content-type": "application/json"}},
     {"json": {**GENERATION, **MESSAGES, "unknown": 1, "temperature": "hot"}, "headers": {"x-request-timeout": "soon"}},
     {"json": {"prompt": "Once"}, "headers": {"x-user": " "}},
     {"content": b"", "headers": {"content-type": "application/json"}},
@@ -73,6 +78,22 @@ async def test_what_is_refused_is_refused_in_fastapis_words(
         by_fastapi.text,
         by_fastapi.headers,
     )
+
+
+@pytest.mark.parametrize("path", BODIES)
+@pytest.mark.parametrize("headers", [{}, {"x-user": " "}])
+async def test_a_body_that_is_refused_is_read_once(
+    client: httpx.AsyncClient, path: str, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[bytes] = []
+
+    def note(body: bytes, **how: Any) -> Any:
+        read.append(body)
+        return from_json(body, **how)
+
+    monkeypatch.setattr(json_body, "from_json", note)
+    answer = await client.post(path, json={"temperature": "hot"}, headers=headers)
+    assert (answer.status_code, len(read)) == (422, 1)
 
 
 async def _not_direct(self: DirectRoutes, *arguments: Any) -> None:
