@@ -3,6 +3,7 @@
 It is packed into archives, and needs nothing but Pydantic.
 """
 
+import os
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -49,9 +50,14 @@ class Compilation(BaseModel):
         """Raises OSError."""
         file = _file(directory, model, version)
         file.parent.mkdir(parents=True, exist_ok=True)
-        half = file.with_suffix(".half")  # whoever reads meanwhile finds the one before
+        half = file.with_suffix(f".{os.getpid()}.half")  # whoever reads meanwhile finds the one before
         half.write_text(self.model_dump_json(), encoding="utf-8")
         half.replace(file)
+
+    @classmethod
+    def forget(cls, directory: Path, model: str, version: str) -> None:
+        """What an earlier worker of this version said: one of an older archive says nothing. Raises OSError."""
+        _file(directory, model, version).unlink(missing_ok=True)
 
 
 def _file(directory: Path, model: str, version: str) -> Path:

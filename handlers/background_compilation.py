@@ -1,14 +1,13 @@
 """Has a worker's decode steps compiled while it serves, and takes them without a restart or a request that notices.
 
-One build at a time on this machine: who has waited for its turn may find that its steps are there by then. They are
-checked on the engine's thread, between its steps, and taken between two of them.
+One build at a time of one installation, which is one directory of compiled steps: who has waited for its turn may find
+that its steps are there by then. They are checked on the engine's thread, between its steps, and taken between two.
 """
 
 import fcntl
 import logging
 import os
 import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -20,17 +19,21 @@ from adapter.compilation import COMPILATIONS_VARIABLE, COMPILE_VARIABLE, Compila
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from handlers.build_process import BuildFailed, build
 from handlers.compiled_steps import CompiledSteps, directory_of_steps, find_compiled_steps
+from handlers.cpp_compiler import compiler
 from handlers.engine import Engine
 from handlers.forward_pass import PackedForwardPass
+from handlers.kept_steps import mark_used
 from handlers.model_loading import LoadedModel
+from handlers.past_builds import PastBuilds, name_of_build
 from handlers.run_ahead import RunAhead
 from handlers.settings import HandlerSettings
 from handlers.slot_cache import UnsupportedModelError
+from handlers.spare_memory import why_no_build
 from handlers.worker_engine import has_compiled_steps, take_compiled_steps
 
 logger = logging.getLogger(__name__)
 
-# In the directory of compiled steps: the lock, what is not whole yet, and why what cannot be made was not made.
+# In the directory of compiled steps: the lock, and what past_builds.py knows.
 _OWN = ".background"
 
 Report = Callable[[CompilationState, str | None], None]
@@ -51,9 +54,10 @@ def reporter(model: str, version: str) -> Report:
 
 class BackgroundCompilation:
     """
-    directory: of the unpacked archive; libraries: where its steps are, once they are compiled.
+    directory: of the unpacked archive; libraries: where its steps are, once they are compiled; name: as name_of_build.
     load: gives them; None where that fails, which it logs.
     take: has the engine check the steps and use them; its future fails where it cannot.
+    why_not_now: a reason against a build at this moment, which may pass.
     """
 
     def __init__(
@@ -62,15 +66,18 @@ class BackgroundCompilation:
         libraries: Path,
         report: Report,
         *,
+        name: str,
         load: Callable[[], CompiledSteps | None],
         take: Callable[[CompiledSteps], Future[None]],
+        why_not_now: Callable[[], str | None],
         build: Callable[[Path, Path, Path], None] = build,
     ) -> None:
         self._directory, self._libraries = directory, libraries
         self._report, self._load, self._take, self._build = report, load, take, build
+        self._why_not_now = why_not_now
         self._compiled_steps = libraries.parent
         self._own = self._compiled_steps / _OWN
-        self._failure = self._own / "failed" / self._libraries.name
+        self._past_builds = PastBuilds(self._own, name)
 
     def start(self) -> None:
         """In a thread that computes nothing (see text_generation.py for why)."""
@@ -79,39 +86,40 @@ class BackgroundCompilation:
 
     def run(self) -> None:
         try:
-            self._build_unless_there()
-            self._take(self._loaded()).result()
+            self._take(self._steps()).result()
         except (BuildFailed, UnsupportedModelError) as error:
             self._report(CompilationState.NOT_COMPILED, str(error))
         except Exception as error:
             logger.exception("torchbridge: the compiled steps are left out")
             self._report(CompilationState.NOT_COMPILED, repr(error))
         else:
+            mark_used(self._libraries)  # others may have been used since they were loaded
             self._report(CompilationState.COMPILED, None)
 
-    def _loaded(self) -> CompiledSteps:
-        if (steps := self._load()) is None:
+    def _steps(self) -> CompiledSteps:
+        """Those that are there, or new ones. Raises BuildFailed, also where that was so before."""
+        if (steps := self._loaded()) is not None:
+            return steps
+        with self._lock():
+            if (steps := self._loaded()) is not None:
+                return steps
+            # Of no use to anybody here, as after a loss of power, and in the way of others.
+            shutil.rmtree(self._libraries, ignore_errors=True)
+            self._build_them()
+        if (steps := self._loaded()) is None:
             raise BuildFailed("they cannot be loaded: the worker's log says why", is_lasting=False)
         return steps
 
-    def _build_unless_there(self) -> None:
-        """Raises BuildFailed, also where that was so before."""
-        if self._libraries.exists():
-            return
-        with self._lock():
-            if self._libraries.exists():
-                return
-            if self._failure.exists():
-                reason = self._failure.read_text(encoding="utf-8")
-                raise BuildFailed(f"{reason} (not tried again while there is {self._failure})", is_lasting=True)
+    def _loaded(self) -> CompiledSteps | None:
+        return self._load() if self._libraries.exists() else None
+
+    def _build_them(self) -> None:
+        """Hold the lock."""
+        with self._past_builds.another() as scratch:
+            if reason := self._why_not_now():
+                raise BuildFailed(reason, is_lasting=False)
             self._report(CompilationState.COMPILING, None)
-            try:
-                self._build(self._directory, self._compiled_steps, self._scratch())
-            except BuildFailed as failure:
-                if failure.is_lasting:
-                    self._failure.parent.mkdir(exist_ok=True)
-                    self._failure.write_text(str(failure), encoding="utf-8")
-                raise
+            self._build(self._directory, self._compiled_steps, scratch)
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
@@ -120,13 +128,6 @@ class BackgroundCompilation:
         with (self._own / "lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-
-    def _scratch(self) -> Path:
-        """Empty. Of an earlier one nothing is left, also where the machine went down. Hold the lock."""
-        parent = self._own / "scratch"
-        shutil.rmtree(parent, ignore_errors=True)
-        parent.mkdir()
-        return Path(tempfile.mkdtemp(dir=parent))
 
 
 def compile_in_background(
@@ -155,8 +156,15 @@ def compile_in_background(
     else:
         compiled_steps = Path(os.environ[COMPILED_STEPS_VARIABLE]).resolve()
         libraries = directory_of_steps(compiled_steps, loaded, settings)
-        load = partial(find_compiled_steps, loaded, settings)
-        BackgroundCompilation(directory, libraries, report, load=load, take=take).start()
+        BackgroundCompilation(
+            directory,
+            libraries,
+            report,
+            name=name_of_build(libraries.name, directory),
+            load=partial(find_compiled_steps, loaded, settings),
+            take=take,
+            why_not_now=partial(why_no_build, loaded.model),
+        ).start()
 
 
 def _why_not_this_model(loaded: LoadedModel, settings: HandlerSettings, engine: Engine) -> str | None:
@@ -175,7 +183,6 @@ def _why_not_here(*, is_wanted: bool) -> str | None:
         return "switched off: compile: false in the model's configuration"
     if os.environ.get(COMPILE_VARIABLE) != "true" or COMPILED_STEPS_VARIABLE not in os.environ:
         return f"switched off: --no-compile, or {COMPILE_VARIABLE}"
-    compiler = os.environ.get("CXX") or "g++"  # as inductor finds it (torch/_inductor/config.py, cpp.cxx)
-    if shutil.which(compiler) is None:
-        return f"there is no C++ compiler ({compiler})"
+    if shutil.which(compiler()) is None:
+        return f"there is no C++ compiler ({compiler()})"
     return None

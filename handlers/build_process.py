@@ -7,6 +7,7 @@ and it also ends where the worker was killed. This process imports no torch: it 
 
 import logging
 import os
+import re
 import select
 import shutil
 import signal
@@ -22,16 +23,27 @@ logger = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_LOOKS = 0.2
 _LOWEST_PRIORITY = 19
-# They pass, so the next worker tries again.
-_PASSING = ("by signal", *(os.strerror(number) for number in (EDQUOT, ENOMEM, ENOSPC)))
+_LONGEST_REASON = 300  # characters; the command line of a compiler alone takes kilobytes
+# Not by SIGTERM, which ends what is stopped. The second is what g++ says of its own process.
+_KILLED = re.compile(r"by signal (?!15\b)|Killed signal")
+# They pass, so the next worker tries again. The last ones are g++'s and Python's.
+_PASSING = (
+    *("by signal", "Killed signal", "out of memory", "memory exhausted", "MemoryError"),
+    *(os.strerror(number) for number in (EDQUOT, ENOMEM, ENOSPC)),
+)
+# What Python and our own commands print of warnings, perhaps after the reason: at exit.
+_WARNING = re.compile(r"^warning: |^\S+:\d+: \w*Warning: |^warnings\.warn\(")
 
 
 class BuildFailed(RuntimeError):
-    """The steps were not compiled, and the message says why. `is_lasting`: they would not be another time, either."""
+    """The steps were not compiled, and the message says why.
 
-    def __init__(self, reason: str, *, is_lasting: bool) -> None:
+    is_lasting: they would not be another time, either; is_killed: it was ended by a signal that nobody owns to.
+    """
+
+    def __init__(self, reason: str, *, is_lasting: bool, is_killed: bool = False) -> None:
         super().__init__(reason)
-        self.is_lasting = is_lasting
+        self.is_lasting, self.is_killed = is_lasting, is_killed
 
 
 def build(directory: Path, compiled_steps: Path, scratch: Path) -> None:
@@ -54,10 +66,19 @@ def build(directory: Path, compiled_steps: Path, scratch: Path) -> None:
         assert process.stdout is not None  # noqa: S101 - for mypy
         for line in filter(None, map(str.strip, process.stdout)):
             logger.info("torchbridge: compiling: %s", line)
-            last = line
+            if not _WARNING.search(line):
+                last = line
     if process.returncode:
-        is_lasting = process.returncode == 1 and not any(words in last for words in _PASSING)
-        raise BuildFailed(last, is_lasting=is_lasting)
+        raise _failure(process.returncode, last)
+
+
+def _failure(status: int, last: str) -> BuildFailed:
+    reason = f"the build was ended by signal {-status}" if status < 0 else last
+    return BuildFailed(
+        reason[-_LONGEST_REASON:],
+        is_lasting=status == 1 and not any(words in reason for words in _PASSING),
+        is_killed=_KILLED.search(reason) is not None,
+    )
 
 
 def main(command: list[str], scratch: Path) -> int:
@@ -85,7 +106,7 @@ def main(command: list[str], scratch: Path) -> int:
 
 
 def _stand_back() -> None:
-    """Behind all others on this machine; of its memory, too: where it runs out this ends, and no worker."""
+    """Behind all others on this machine; of its memory, too: where the kernel ends one process it is this one."""
     os.nice(_LOWEST_PRIORITY)
     with suppress(AttributeError, psutil.Error, OSError):  # not every system has it
         psutil.Process().ionice(psutil.IOPRIO_CLASS_IDLE)

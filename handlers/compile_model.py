@@ -4,6 +4,7 @@
 Prints the directory that it wrote, or ends with status 1 and one line on standard error.
 """
 
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -22,7 +23,9 @@ from handlers.worker_engine import load_packed_model, worker_engine
 
 
 def compile_model(directory: Path, compiled_steps: Path, scratch: Path | None = None) -> Path:
-    """Does nothing where they are compiled already. Raises OSError, ValueError or RuntimeError, which says why not.
+    """Does nothing where they are there and can be loaded.
+
+    Raises OSError, ValueError or RuntimeError, which says why not.
 
     `scratch`: on the disk of `compiled_steps`, for what is not whole yet; whoever may kill this process empties it.
     """
@@ -33,7 +36,9 @@ def compile_model(directory: Path, compiled_steps: Path, scratch: Path | None = 
     loaded = load_packed_model(directory / "model", settings)
     target = directory_of_steps(compiled_steps, loaded, settings)
     if target.exists():
-        return target
+        if _can_be_loaded(target, loaded):
+            return target
+        shutil.rmtree(target)  # of no use to anybody here, as after a loss of power
     compiled_steps.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=scratch or compiled_steps) as temporary:
         written = Path(temporary) / "steps"
@@ -44,6 +49,14 @@ def compile_model(directory: Path, compiled_steps: Path, scratch: Path | None = 
         _check(CompiledSteps(written, loaded.model), loaded, settings)
         keep(written, target)
     return target
+
+
+def _can_be_loaded(target: Path, loaded: LoadedModel) -> bool:
+    try:
+        CompiledSteps(target, loaded.model)
+    except OSError:
+        return False
+    return True
 
 
 def _check(steps: CompiledSteps, loaded: LoadedModel, settings: HandlerSettings) -> None:

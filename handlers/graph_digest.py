@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 import transformers
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from handlers.cpp_compiler import compiler
 from handlers.decode_step import tensors_of
 from handlers.model_loading import LoadedModel
 from handlers.settings import HandlerSettings
@@ -60,6 +62,7 @@ def graph_digest(loaded: LoadedModel, settings: HandlerSettings) -> str:
         "torch": torch.__version__,
         "transformers": transformers.__version__,
         "processor": _processor(),
+        "compiler": [compiler(), os.environ.get("CXXFLAGS")],
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
@@ -90,7 +93,16 @@ def _digest_of_code() -> str:
 
 
 def _processor() -> dict[str, Any]:
-    """ATEN_CPU_CAPABILITY takes it back, and what inductor makes with it."""
+    """ATEN_CPU_CAPABILITY takes it back, and what inductor makes with it; g++ takes the very model (-march=native)."""
     capabilities = dict(torch.cpu.get_capabilities())
     own = {name: value for name, value in capabilities.items() if name not in _NOT_OF_THE_PROCESSOR}
-    return own | {"used": torch.backends.cpu.get_cpu_capability()}
+    return own | {"used": torch.backends.cpu.get_cpu_capability(), "model": _model_name(Path("/proc/cpuinfo"))}
+
+
+def _model_name(cpuinfo: Path) -> str | None:
+    """None where the system does not say it, as on ARM."""
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from adapter.archives.archive_reader import read_probes
 from adapter.archives.record import ArchiveRecord
 from adapter.archives.verification import verify_archive
+from adapter.compilation import Compilation
 from adapter.disk_space import expect_space
 from adapter.errors import UpstreamProtocol
 from adapter.settings import LOAD_TIMEOUT
@@ -47,7 +48,7 @@ class DeploymentOptions:
     promotes: whether the version becomes the default.
     keep: how many earlier default versions stay loaded for a rollback.
     load_timeout, drain_timeout: seconds.
-    waits_for_compilation: until its steps are compiled, or cannot be; within another load_timeout.
+    waits_for_compilation: until its steps are compiled, or cannot be; no longer than another load_timeout.
     """
 
     key: Path | None = None
@@ -142,6 +143,7 @@ def _bring_up(
     step(Step.REGISTER)
     report(f"registering {archive}")
     log = server.log_of(model, version)
+    Compilation.forget(server.files.compilations, model, version)
     with postponed_stop():  # who goes away now cannot take away what TorchServe unpacks and registers all the same
         _register(server, archive, record)
     step(Step.LOAD)

@@ -15,6 +15,14 @@ def test_what_is_read_is_what_was_said_last(tmp_path: Path) -> None:
     assert Compilation.read(tmp_path, "tiny", "1.0") == last
 
 
+def test_what_is_forgotten_was_never_said(tmp_path: Path) -> None:
+    Compilation.forget(tmp_path, "tiny", "1.0")
+    Compilation(state=CompilationState.COMPILED).write(tmp_path, "tiny", "1.0")
+    Compilation.forget(tmp_path, "tiny", "1.0")
+
+    assert Compilation.read(tmp_path, "tiny", "1.0") is None
+
+
 @pytest.mark.parametrize("content", [None, b"", b'{"state": "burning"}', b"\xff"])
 def test_where_nothing_was_said_that_can_be_read_nothing_is_known(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:

@@ -75,7 +75,17 @@ def test_handlers_use_only_the_contract(file: Path) -> None:
 @pytest.mark.parametrize("module", ["compilation", "event_stream", "handler_section", "probes", "schema"])
 def test_the_contract_needs_nothing_but_pydantic(module: str) -> None:
     packages = {name.split(".")[0] for name in imported(ROOT / "adapter" / f"{module}.py")}
-    assert packages <= {"adapter", "collections", "datetime", "enum", "pathlib", "pydantic", "pydantic_core", "typing"}
+    assert packages <= {
+        "adapter",
+        "collections",
+        "datetime",
+        "enum",
+        "os",
+        "pathlib",
+        "pydantic",
+        "pydantic_core",
+        "typing",
+    }
 
 
 def test_what_reads_yaml_needs_nothing_of_the_gateway() -> None:

@@ -18,6 +18,7 @@ from handlers.background_compilation import BackgroundCompilation, compile_in_ba
 from handlers.build_process import BuildFailed
 from handlers.compiled_steps import CompiledSteps
 from handlers.model_loading import LoadedModel
+from handlers.past_builds import PastBuilds, name_of_build
 from handlers.run_ahead import RunAhead
 from handlers.settings import HandlerSettings
 from handlers.slot_cache import UnsupportedModelError
@@ -35,19 +36,33 @@ class Worker:
     """Remembers what it has said and which steps it has taken."""
 
     def __init__(
-        self, *, digest: str = "d1", steps: CompiledSteps | None = STEPS, refusal: Exception | None = None
+        self,
+        *,
+        digest: str = "d1",
+        steps: CompiledSteps | None = STEPS,
+        refusal: Exception | None = None,
+        name: str = "d1-archive-compiler",
     ) -> None:
         self.said: list[tuple[CompilationState, str | None]] = []
         self.taken: list[object] = []
         self.builds: list[Path] = []
-        self.digest, self._steps, self._refusal = digest, steps, refusal
+        self.digest, self._steps, self._refusal, self._name = digest, steps, refusal, name
+        self.is_broken = False  # what is there
+        self.why_not_now: str | None = None
         self.failure: BuildFailed | None = None
         self.during_build: Callable[[], object] = lambda: None
 
     def run(self) -> "Worker":
         libraries = Path(os.environ[COMPILED_STEPS_VARIABLE]) / self.digest
         BackgroundCompilation(
-            Path("unpacked"), libraries, self._report, load=lambda: self._steps, take=self._take, build=self._build
+            Path("unpacked"),
+            libraries,
+            self._report,
+            name=self._name,
+            load=lambda: None if self.is_broken else self._steps,
+            take=self._take,
+            why_not_now=lambda: self.why_not_now,
+            build=self._build,
         ).run()
         return self
 
@@ -72,6 +87,7 @@ class Worker:
         if self.failure:
             raise self.failure
         (compiled_steps / self.digest).mkdir()
+        self.is_broken = False
         shutil.rmtree(scratch)
 
 
@@ -143,6 +159,117 @@ def test_what_may_pass_is_tried_by_the_next_worker() -> None:
     assert worker.run().states == [COMPILING, NOT_COMPILED]
 
     assert Worker().run().states == [COMPILING, COMPILED]
+
+
+def test_what_fails_for_one_archive_or_compiler_is_tried_for_another() -> None:
+    worker = Worker(name="d1-weights1-g++12")
+    worker.failure = BuildFailed("its compiled steps fail their check", is_lasting=True)
+    assert worker.run().states == [COMPILING, NOT_COMPILED]
+
+    assert Worker(name="d1-weights2-g++12").run().states == [COMPILING, COMPILED]
+
+
+def test_a_build_is_named_by_its_archive_and_the_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "MAR-INF").mkdir()
+    (tmp_path / "MAR-INF" / "RECORD.json").write_text("{}")
+    own = name_of_build("d1", tmp_path)
+    monkeypatch.setenv("CXX", "no-such-g++")
+    of_another_compiler = name_of_build("d1", tmp_path)
+    (tmp_path / "MAR-INF" / "RECORD.json").write_text('{"files": {}}')
+
+    assert len({own, of_another_compiler, name_of_build("d1", tmp_path)}) == 3
+    assert own.startswith("d1-")
+
+
+def test_a_build_waits_for_a_worker_that_finds_memory_for_it() -> None:
+    worker = Worker()
+    worker.why_not_now = "there is not enough memory"
+    assert worker.run().said == [(NOT_COMPILED, "there is not enough memory")]
+    assert worker.builds == []
+
+    assert Worker().run().states == [COMPILING, COMPILED]
+
+
+def test_a_build_that_a_signal_ended_twice_is_not_tried_again() -> None:
+    for _ in range(2):
+        worker = Worker()
+        worker.failure = BuildFailed("the compiler was ended by signal 9", is_lasting=False, is_killed=True)
+        assert worker.run().states == [COMPILING, NOT_COMPILED]
+
+    [(state, reason)] = Worker().run().said
+    assert state == NOT_COMPILED
+    assert reason is not None
+    assert reason.startswith("2 builds were ended by a signal, as where memory runs out (not tried again while")
+
+
+def test_a_build_that_went_down_with_its_worker_twice_is_not_tried_again(compiled_steps: Path) -> None:
+    for _ in range(2):  # by one kill of the whole service: nobody could tidy up
+        with pytest.raises(ServiceKilledError):
+            die_in_a_build()
+        assert len(list((compiled_steps / ".background" / "scratch").iterdir())) == 1
+
+    worker = Worker().run()
+
+    assert (worker.states, worker.builds) == ([NOT_COMPILED], [])
+
+
+class ServiceKilledError(BaseException):
+    pass
+
+
+def die_in_a_build() -> None:
+    worker = Worker()
+    left = Path(os.environ[COMPILED_STEPS_VARIABLE]) / "left"
+
+    def die() -> None:
+        shutil.copytree(worker.builds[0], left / worker.builds[0].name)
+        raise ServiceKilledError
+
+    worker.during_build = die
+    try:
+        worker.run()
+    finally:  # as it was when the process went
+        (left / worker.builds[0].name).rename(worker.builds[0])
+
+
+def test_a_build_that_was_made_forgets_the_one_that_a_signal_ended(compiled_steps: Path) -> None:
+    killed = BuildFailed("the compiler was ended by signal 9", is_lasting=False, is_killed=True)
+    for failure in (killed, None, killed):
+        worker = Worker()
+        worker.failure = failure
+        worker.run()
+        shutil.rmtree(compiled_steps / "d1", ignore_errors=True)
+
+    assert Worker().run().states == [COMPILING, COMPILED]
+
+
+def test_a_dying_build_that_still_writes_is_no_hindrance(compiled_steps: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remaining = compiled_steps / ".background" / "scratch" / "d1-archive-compiler.1" / "half.so"
+    remaining.parent.mkdir(parents=True)
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)  # it writes as fast as this removes
+
+    past = PastBuilds(compiled_steps / ".background", "d1-archive-compiler")
+    with past.another() as scratch:
+        assert list(scratch.iterdir()) == []
+
+
+def test_steps_that_are_there_but_cannot_be_loaded_are_made_anew(compiled_steps: Path) -> None:
+    (compiled_steps / "d1").mkdir(parents=True)
+    (compiled_steps / "d1" / "one_row.so").touch()
+    worker = Worker()
+    worker.is_broken = True
+
+    assert worker.run().states == [COMPILING, COMPILED]
+    assert list((compiled_steps / "d1").iterdir()) == []
+
+
+def test_steps_are_used_last_when_they_are_taken(compiled_steps: Path) -> None:
+    (compiled_steps / "d1").mkdir(parents=True)
+    os.utime(compiled_steps / "d1", (1, 1))
+
+    Worker().run()
+
+    assert (compiled_steps / "d1").stat().st_mtime > 1
 
 
 @pytest.mark.parametrize(

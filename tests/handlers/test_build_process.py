@@ -89,6 +89,18 @@ def test_what_it_leaves_in_the_scratch_directory_is_deleted(tmp_path: Path, scra
         pytest.param(
             "import os; os.kill(os.getpid(), 9)", "the compiler was ended by signal 9", False, id="out of memory"
         ),
+        pytest.param("raise MemoryError", "MemoryError", False, id="Python's memory"),
+        pytest.param("import sys; sys.exit('cc1plus: out of memory')", "cc1plus: out of memory", False, id="g++'s"),
+        pytest.param(
+            "import sys; sys.exit('g++: fatal error: Killed signal terminated program cc1plus')",
+            r"g\+\+: fatal error: Killed signal terminated program cc1plus",
+            False,
+            id="g++ killed",
+        ),
+        pytest.param("import sys; sys.exit(1_000 * 'g++ ' + 'no')", r"[g+ ]{298}no", True, id="long"),
+        pytest.param(
+            "import sys; sys.exit('no\\nsys:1: ResourceWarning: unclosed\\nwarning: slow')", "no", True, id="warnings"
+        ),
     ],
 )
 def test_it_says_why_it_failed_and_whether_it_always_will(
@@ -98,6 +110,24 @@ def test_it_says_why_it_failed_and_whether_it_always_will(
         build(unpacked(tmp_path, compiler), tmp_path / "steps", scratch)
 
     assert failure.value.is_lasting is is_lasting
+
+
+@pytest.mark.parametrize(
+    ("compiler", "is_killed"),
+    [
+        pytest.param("import os; os.kill(os.getpid(), 9)", True, id="the compiler"),
+        pytest.param("import os; os.kill(os.getppid(), 9)", True, id="the build"),
+        pytest.param("import sys; sys.exit('g++: Killed signal terminated program')", True, id="g++"),
+        pytest.param("import os; os.kill(os.getpid(), 15)", False, id="stopped"),
+        pytest.param("import sys; sys.exit('it cannot be one graph')", False, id="refused"),
+    ],
+)
+def test_it_says_whether_it_was_killed(tmp_path: Path, scratch: Path, compiler: str, *, is_killed: bool) -> None:
+    with pytest.raises(BuildFailed) as failure:
+        build(unpacked(tmp_path, compiler), tmp_path / "steps", scratch)
+
+    assert failure.value.is_killed is is_killed
+    assert not (is_killed and failure.value.is_lasting)
 
 
 @pytest.mark.parametrize("is_worker", [True, False], ids=["the worker is killed", "the build is told to stop"])

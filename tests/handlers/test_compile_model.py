@@ -105,6 +105,29 @@ def test_steps_that_fail_are_not_installed(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_steps_that_cannot_be_loaded_are_made_anew(
+    archive: Path, compiled_steps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [made] = compiled_steps.iterdir()
+    left = tmp_path / made.name
+    left.mkdir()
+    for name in ("one_row.so", "more_rows.so"):
+        (left / name).touch()  # as after a loss of power
+    monkeypatch.setattr(compile_model, "_check", lambda *_: None)
+    builds: list[Path] = []
+
+    def build(*arguments: object) -> None:
+        builds.append(Path(str(arguments[-1])))
+        shutil.copytree(made, builds[-1], dirs_exist_ok=True)
+
+    monkeypatch.setattr(compile_model, "compile_decode_steps", build)
+
+    assert compile_model.compile_model(archive, tmp_path) == left
+    assert compile_model.compile_model(archive, tmp_path) == left
+    assert len(builds) == 1
+    assert (left / "one_row.so").stat().st_size
+
+
 def test_what_the_compiler_keeps_goes_with_the_scratch_directory(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

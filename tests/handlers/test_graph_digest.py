@@ -77,6 +77,9 @@ def test_settings_that_change_the_cache_or_the_types_have_a_step_of_their_own(
         pytest.param(
             lambda patch: patch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2"), id="as told to be"
         ),
+        pytest.param(lambda patch: patch.setattr(module, "_model_name", lambda _: "another"), id="model of processor"),
+        pytest.param(lambda patch: patch.setenv("CXX", "clang++"), id="compiler"),
+        pytest.param(lambda patch: patch.setenv("CXXFLAGS", "-O1"), id="its flags"),
     ],
 )
 def test_what_makes_and_runs_the_step_is_in_its_name(
@@ -87,6 +90,24 @@ def test_what_makes_and_runs_the_step_is_in_its_name(
     change(monkeypatch)
 
     assert graph_digest(loaded, SETTINGS) != own
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "name"),
+    [
+        ("processor\t: 0\nmodel name\t: EPYC 9: x\nmodel name\t: b\n", "EPYC 9: x"),
+        ("CPU part\t: 1\n", None),
+        (None, None),
+    ],
+    ids=["x86", "ARM", "no Linux"],
+)
+def test_the_processors_model_is_read_where_the_system_says_it(
+    tmp_path: Path, cpuinfo: str | None, name: str | None
+) -> None:
+    if cpuinfo is not None:
+        (tmp_path / "cpuinfo").write_text(cpuinfo)
+
+    assert module._model_name(tmp_path / "cpuinfo") == name
 
 
 def test_newer_code_takes_no_older_step(directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from adapter.compilation import Compilation, CompilationState
 from adapter.errors import ModelNotReady, UpstreamUnavailable
 from adapter.torchserve.probing import ProbeMismatch
 from adapter.versions import deployment
+from adapter.versions.changes import Report
 from adapter.versions.deployment import DeploymentOptions, deploy
 from adapter.versions.errors import ChangeRefused, LoadFailed
 from adapter.versions.lifecycle import scale
@@ -182,7 +183,6 @@ def test_the_switch_waits_for_compiled_steps_where_it_is_told_to(
     server: FakeServer, archive: Path, lines: Lines, clock: Clock, *, waits: bool
 ) -> None:
     directory = server.files.compilations
-    Compilation(state=CompilationState.COMPILING).write(directory, "tiny", "2.0")
     defaults: list[str] = []
 
     def finish() -> None:
@@ -191,17 +191,37 @@ def test_the_switch_waits_for_compiled_steps_where_it_is_told_to(
 
     clock.after(600, finish)
 
-    deploy(server, archive, DeploymentOptions(waits_for_compilation=waits), lines)
+    options = DeploymentOptions(waits_for_compilation=waits)
+    deploy(server, archive, options, compiling_once_loaded(server, lines))
 
     assert server.management.default_version("tiny") == "2.0"
     assert defaults == (["1.0"] if waits else [])
 
 
 @pytest.mark.usefixtures("clock")
-def test_a_version_that_is_not_compiled_in_time_leaves_nothing(server: FakeServer, archive: Path, lines: Lines) -> None:
-    Compilation(state=CompilationState.COMPILING).write(server.files.compilations, "tiny", "2.0")
+def test_a_version_that_is_not_compiled_in_time_is_deployed_all_the_same(
+    server: FakeServer, archive: Path, lines: Lines
+) -> None:
+    deploy(server, archive, DeploymentOptions(waits_for_compilation=True), compiling_once_loaded(server, lines))
 
-    with pytest.raises(LoadFailed, match="Still compiling"):
-        deploy(server, archive, DeploymentOptions(waits_for_compilation=True), lines)
+    assert any(line.startswith("Still compiling") for line in lines)
+    assert server.management.default_version("tiny") == "2.0"
 
-    expect_untouched(server)
+
+def test_what_an_earlier_archive_of_the_version_said_is_forgotten(
+    server: FakeServer, archive: Path, lines: Lines
+) -> None:
+    Compilation(state=CompilationState.COMPILED).write(server.files.compilations, "tiny", "2.0")
+
+    deploy(server, archive, DeploymentOptions(), lines)
+
+    assert Compilation.read(server.files.compilations, "tiny", "2.0") is None
+
+
+def compiling_once_loaded(server: FakeServer, lines: Lines) -> Report:
+    def report(line: str) -> None:
+        lines(line)
+        if line == "loading tiny 2.0":
+            Compilation(state=CompilationState.COMPILING).write(server.files.compilations, "tiny", "2.0")
+
+    return report
