@@ -153,9 +153,9 @@ def test_for_programs_it_is_json_and_back(server: FakeServer) -> None:
         pytest.param(None, "", [], id="an older archive"),
         pytest.param(Compilation(state=CompilationState.COMPILED), "compiled", [], id="compiled"),
         pytest.param(
-            Compilation(state=CompilationState.COMPILING, since=datetime.now(UTC) - timedelta(minutes=30)),
+            Compilation(state=CompilationState.COMPILING, since=datetime.now(UTC) - timedelta(days=2, hours=12)),
             "compiling",
-            ["tiny 1.0 is compiling since 30 min: until then it answers less fast."],
+            ["tiny 1.0 is compiling since 2 d: until then it answers less fast."],
             id="compiling",
         ),
         pytest.param(
@@ -177,7 +177,7 @@ def test_it_says_how_far_a_version_is_with_its_compiled_steps(
 
     assert statuses[0].compilation == said
     assert rows(statuses)[0][7] == cell
-    assert [line.replace("31 min", "30 min") for line in compilations_in_words(statuses)] == lines
+    assert list(compilations_in_words(statuses)) == lines
 
 
 def test_of_a_version_without_a_worker_the_last_word_is_not_shown(server: FakeServer) -> None:
