@@ -39,11 +39,11 @@ def build_breakable_archive(directory: Path) -> Path:
     """Its device is lost while there is a file called `broken`."""
     code = packed_code()
     source = code["handlers/run_ahead.py"].read_text()
-    step = "            return self._engine.step()\n"
+    step = "                return self._threads.step(self._engine)\n"
     assert step in source
     loss = (
-        f"            if __import__('os').path.exists({str(directory / 'broken')!r}):\n"
-        "                raise torch.AcceleratorError('CUDA error: device-side assert triggered')\n"
+        f"                if __import__('os').path.exists({str(directory / 'broken')!r}):\n"
+        "                    raise torch.AcceleratorError('CUDA error: device-side assert triggered')\n"
     )
     (directory / "run_ahead.py").write_text(source.replace(step, loss + step))
     write_endless_model(PROJECT / "models" / "tiny", directory / "endless")
