@@ -172,7 +172,7 @@ class Engine:
             request.prefilled = min(start + budget, last)
             if request.prefilled > start:
                 pieces.append(Piece(len(self._running), start, request.prefilled))
-            budget -= max(request.prefilled - start, _CHEAPEST_PIECE)  # a prompt that is known is copied
+                budget -= max(request.prefilled - start, _CHEAPEST_PIECE)
             if request.prefilled == last:
                 self._prefilling = None
                 self._running.append(request)
