@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +14,7 @@ class ArchiveChangedError(ValueError):
 
 def check_unpacked_files(directory: Path) -> str:
     """Compares each file with the archive's record, and answers the record's own SHA-256."""
-    record = (directory / "MAR-INF" / "RECORD.json").read_bytes()
-    packed = _check_names(directory, record)
-    _check_contents(directory, packed)
-    return hashlib.sha256(record).hexdigest()
+    return _check_contents(directory, _check_names(directory))
 
 
 @contextmanager
@@ -27,19 +24,19 @@ def checked_beside(directory: Path) -> Iterator[Future[str]]:
     Its value has the answer after the block. Raises ArchiveChangedError before the block where files are missing or
     strange, and after it, whatever came of it, where one has changed.
     """
-    record = (directory / "MAR-INF" / "RECORD.json").read_bytes()
-    _check_names(directory, record)
+    record = _check_names(directory)
     with ThreadPoolExecutor(1, "digests") as beside:
-        answer = beside.submit(check_unpacked_files, directory)
+        answer = beside.submit(_check_contents, directory, record)
         try:
             yield answer
         finally:
             answer.result()  # an error of the block is likely due to it
 
 
-def _check_names(directory: Path, record: bytes) -> dict[str, str]:
-    """The digests of the packed files."""
-    packed = {name: file["sha256"] for name, file in json.loads(record)["files"].items()}
+def _check_names(directory: Path) -> bytes:
+    """Answers the archive's record."""
+    record = (directory / "MAR-INF" / "RECORD.json").read_bytes()
+    packed = _digests_in(record)
     # Beside the code Python leaves its cache; among the model's files a stray one could be loaded.
     unpacked = {f"model/{path.name}" for path in (directory / "model").iterdir()}
     for name in sorted(unpacked | packed.keys()):
@@ -47,13 +44,19 @@ def _check_names(directory: Path, record: bytes) -> dict[str, str]:
             raise ArchiveChangedError(f"{name} was not packed")
         if not (directory / name).is_file():
             raise ArchiveChangedError(f"{name} is missing, but was packed")
-    return packed
+    return record
 
 
-def _check_contents(directory: Path, packed: Mapping[str, str]) -> None:
-    for name in sorted(packed):
-        if _sha256(directory / name) != packed[name]:
+def _check_contents(directory: Path, record: bytes) -> str:
+    """Answers the record's own SHA-256."""
+    for name, digest in sorted(_digests_in(record).items()):
+        if _sha256(directory / name) != digest:
             raise ArchiveChangedError(f"{name} has changed since it was packed")
+    return hashlib.sha256(record).hexdigest()
+
+
+def _digests_in(record: bytes) -> dict[str, str]:
+    return {name: file["sha256"] for name, file in json.loads(record)["files"].items()}
 
 
 def _sha256(path: Path) -> str:

@@ -88,7 +88,7 @@ class CompiledForwardPass(PackedForwardPass):
         positions = lengths[rows, None]
         tokens = self._tokens[self._every_row[rows, None], positions]
         # The library takes its rows from where the states begin, and looks at no later ones.
-        states = [each[run.start :] for each in self._states]
+        states = [each[run.start :] for each in self._states] if run.start else self._states
         return self._steps(tokens, positions, self._mask(positions, run.length), states)
 
 

@@ -86,9 +86,11 @@ class Engine:
         self._lengths = torch.zeros(slots + prefix_slots, dtype=torch.long, device=device)  # tokens in the cache
         self._limits = torch.zeros(slots, dtype=torch.long, device=device)  # tokens in the cache when it must end
         self._every_row = torch.arange(slots, device=device)
-        self._use(forward_pass(model, self._cache, self._tokens))
-        if compiled_steps is not None:
-            self._use(CompiledForwardPass(model, self._cache, self._tokens, compiled_steps))
+        self._use(
+            forward_pass(model, self._cache, self._tokens)
+            if compiled_steps is None
+            else CompiledForwardPass(model, self._cache, self._tokens, compiled_steps)
+        )
         self._prefix_rows = PrefixRows(slots, prefix_slots, self._tokens, self._lengths)
         self._waiting: deque[Sequenced] = deque()
         self._prefilling: Sequenced | None = None

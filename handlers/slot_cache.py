@@ -107,7 +107,7 @@ class SlotCache(Cache):
 
         Raises UnsupportedModelError where a layer has none of its own.
         """
-        if not all(layer.is_initialized for layer in self._slot_layers):
+        if not self.is_allocated:
             raise UnsupportedModelError("some of its layers look at the keys and values of others: no compiled step")
         return [states for layer in self._slot_layers for states in (layer.keys, layer.values)]
 

@@ -42,7 +42,7 @@ def wait_until_compiled(
 
     def find_uncompiled() -> str | None:
         compilation = Compilation.read(compilations, model, version)
-        return f"{compilation.state}" if compilation is not None and not compilation.is_settled else None
+        return compilation.state if compilation is not None and not compilation.is_settled else None
 
     limit = "--load-timeout"
     try:
