@@ -83,8 +83,9 @@ class EventStreamResponse(Response):
             except Exception as error:
                 if not self._is_committed:
                     raise
-                await self._send(send, self._encoding.encode_failure(self._problem(error)))
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+                await self._send(send, self._encoding.encode_failure(self._problem(error)), is_last=True)
+            else:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
         except Cancelled:
             if not self._is_committed:
                 raise
@@ -105,14 +106,14 @@ class EventStreamResponse(Response):
         finally:
             self._stop_beating()
 
-    async def _send(self, send: Send, piece: bytes) -> None:
+    async def _send(self, send: Send, piece: bytes, *, is_last: bool = False) -> None:
         if not self._is_committed:
             self._is_committed = True
             headers = {**_HEADERS, **self._call.cache.headers()}
             encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
             await send({"type": "http.response.start", "status": _OK, "headers": encoded})
         self._sent_at = time.monotonic()
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": piece, "more_body": not is_last})
 
     def _beat_later(self, send: Send) -> None:
         """With a timer, and a task only while a beat is sent: one for each open stream would cost memory."""

@@ -45,12 +45,12 @@ class Server:
 
 
 class StalledServer(Server):
-    """Its caller reads only the beginning, so that a body waits until it is given up."""
+    """Its caller reads only the beginning: what comes after waits, as with uvicorn, until it is given up."""
 
     async def send(self, message: dict[str, object]) -> None:
-        await super().send(message)
         if b"Hello" in self.body:
             await asyncio.Event().wait()
+        await super().send(message)
 
 
 async def arrive(*steps: list[StreamEvent] | asyncio.Event) -> AsyncGenerator[list[StreamEvent], None]:
@@ -137,6 +137,8 @@ async def test_a_failure_after_text_is_the_last_event() -> None:
     server = Server()
     await respond(server, fail())
     assert [event.type for event in server.events] == ["start", "delta", "error"]
+    assert server.sent[-1]["body"]  # with the end of the answer: who goes away in between had a whole stream
+    assert server.sent[-1]["more_body"] is False
 
 
 @pytest.mark.parametrize("heartbeat", [1, 60], ids=["with a heartbeat", "without"])
@@ -166,16 +168,13 @@ async def test_a_caller_who_does_not_read_ends_the_generation_at_the_deadline(
 
 
 async def test_a_failure_that_a_caller_does_not_read_is_given_up_too() -> None:
-    server, go_on = StalledServer(), asyncio.Event()
-
     async def fail() -> AsyncGenerator[list[StreamEvent], None]:
-        yield [START, FIRST.model_copy(update={"text": "Hi"})]
-        await go_on.wait()
-        raise GenerationFailed("Hello is not read")
+        yield [START, FIRST]
+        raise GenerationFailed("nobody reads this")
 
-    response = respond(server, fail(), deadline=time.monotonic() - 1)
-    go_on.set()
-    await response
+    server = StalledServer()
+    await respond(server, fail(), deadline=time.monotonic() - 1)
+    assert [event.type for event in server.events] == ["start", "delta"]
     assert server.sent[-1]["more_body"] is True
 
 
