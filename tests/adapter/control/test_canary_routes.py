@@ -17,7 +17,8 @@ def management() -> FakeManagement:
 
 def asked(**about: object) -> CanaryRequest:
     options = {"model": "tiny", "version": "2.0", "percent": 50}
-    options |= {"is_sticky": True, "is_shadow": False, "max_slowdown": 1_000.0}
+    # No pause of the machine is that many times as long as an answer of the fake, which takes microseconds.
+    options |= {"is_sticky": True, "is_shadow": False, "max_slowdown": 1e9}
     return CanaryRequest.model_validate(options | about)
 
 

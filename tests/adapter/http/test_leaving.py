@@ -37,7 +37,7 @@ async def test_a_caller_who_stays_and_does_not_read_keeps_no_slot(address: str, 
     more_than_all_buffers = [DeltaEvent(index=index, text="a" * 100_000) for index in range(200)]
     inference.script = [START, *more_than_all_buffers, wait_for_ever]
     url, body = URL(address), json.dumps(BODY)
-    head = f"Host: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nX-Request-Timeout: 0.1\r\n"
+    head = f"Host: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nX-Request-Timeout: 0.5\r\n"
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         connection.connect((url.host, url.port))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from threading import Timer
+from types import SimpleNamespace
 
 import pytest
 
@@ -108,9 +108,12 @@ def test_a_missing_file_is_a_typed_error_that_says_what_to_look_at(tmp_path: Pat
     assert str(keys.path) in (caught.value.cause or "")
 
 
-def test_waits_for_a_file_that_is_being_written(torchserve: FakeManagementServer, keys: KeyFile) -> None:
+def test_waits_for_a_file_that_is_being_written(
+    torchserve: FakeManagementServer, keys: KeyFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
     torchserve.key_file.write_text('{"management": {')
-    Timer(0.1, torchserve.write_keys).start()
+    written_meanwhile = SimpleNamespace(sleep=lambda _: torchserve.write_keys())
+    monkeypatch.setattr("adapter.torchserve.keys.time", written_meanwhile)
 
     assert keys.inference_key() == torchserve.key("inference")
 

@@ -48,8 +48,9 @@ def frozen() -> Iterator[str]:
 
 
 def test_a_server_that_takes_connections_and_answers_none_is_silent(frozen: str) -> None:
-    with SilenceWatch(frozen, 0.2) as watch:
-        assert not watch.is_silent
+    watch = SilenceWatch(frozen, 0.2)
+    assert not watch.is_silent
+    with watch:
         wait_until(lambda: watch.is_silent)
 
 
