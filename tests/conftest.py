@@ -14,5 +14,8 @@ for phase in ("connect", "read", "write", "pool"):
     # Of each call that names no limit: httpx has five seconds.
     setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, phase, PATIENCE)
 
+# Of torch here and in what tests start. Small models gain nothing by more, and where a core is busy they wait for it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # A build takes a core for a minute, beside whatever is tested. Who tests one switches it on.
 os.environ["TORCHBRIDGE_COMPILE"] = "false"

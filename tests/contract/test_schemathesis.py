@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -13,7 +14,8 @@ from adapter.torchserve.model_registry import ModelRegistry
 from tests.fakes import FakeInference, FakeManagement, serving
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
-FEWEST_CASES = 5_000
+# Of an operation, and of all in all phases. Those of the coverage phase are always the same; `make soak` has the most.
+MOST_EXAMPLES, FEWEST_CASES = (450, 5_000) if "TORCHBRIDGE_TEST_EVERY_POINT" in os.environ else (100, 1_200)
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 
 
@@ -44,6 +46,7 @@ def test_the_gateway_keeps_what_its_document_promises(tmp_path: Path) -> None:
             [
                 *(Path(sys.executable).with_name("schemathesis"), "--config-file", CONFIGURATION),
                 *("run", f"{address}/openapi.json", "--checks", "all", "--no-color"),
+                *("--max-examples", str(MOST_EXAMPLES)),
                 *("--report", "json", "--report-json-path", report_file),
             ],
             cwd=tmp_path,
