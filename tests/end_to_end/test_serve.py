@@ -90,14 +90,14 @@ def test_serves_an_archive_as_it_was_packed(serve: Serve, tmp_path: Path) -> Non
 def test_a_stop_lets_short_answers_end_and_tells_long_ones(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TORCHBRIDGE_SHUTDOWN_GRACE", "2")
+    monkeypatch.setenv("TORCHBRIDGE_SHUTDOWN_GRACE", "4")
     write_endless_model(PROJECT / "models" / "tiny", tmp_path / "endless")
     process = serve("--model", str(tmp_path / "endless"))
     url = re.findall(r"http://127\.0\.0\.1:\d+", read_until(process, "curl"))[0]
     with (
         ThreadPoolExecutor(1) as pool,
         stream(url, prompt="Once", max_length=30_000) as (_, events),
-        stream(url, prompt="Once", max_length=60) as (_, few_events),
+        stream(url, prompt="Once", max_length=30) as (_, few_events),  # a second of a busy machine
     ):
         assert {next(events).type, next(few_events).type} == {"start"}
         process.send_signal(signal.SIGTERM)

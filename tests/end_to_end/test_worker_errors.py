@@ -14,6 +14,7 @@ from tests.end_to_end.endless_model import MODEL_CONFIG, write_endless_model
 from tests.end_to_end.gateway_calls import TIMEOUT, expect_problem, post, stream
 from tests.end_to_end.own_stack import running_gateway
 from tests.tokenizer_families import save_random_model
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.torchserve
 
@@ -85,5 +86,6 @@ def test_worker_whose_device_is_lost_ends_its_answers_and_another_takes_its_plac
 
     assert isinstance(last, ErrorEvent)
     assert last.problem.code == "worker_died"
-    assert "the engine cannot go on: AcceleratorError" in (directory / "run" / "logs" / "model_log.log").read_text()
+    log = directory / "run" / "logs" / "model_log.log"  # which Java writes, when it comes to it
+    wait_until(lambda: "the engine cannot go on: AcceleratorError" in log.read_text())
     assert post(url, prompt="Once", model="breakable", max_length=3).json()["tokens_generated"] == 3

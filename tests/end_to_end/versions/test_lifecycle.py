@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 import requests
@@ -20,7 +22,7 @@ from tests.end_to_end.gateway_calls import expect_problem, post, stream
 from tests.end_to_end.versions.conftest import Site, running_site
 from tests.end_to_end.versions.constant_load import constant_load
 from tests.end_to_end.versions.test_killed_commands import run
-from tests.waiting import PATIENCE_WITH_WORKERS, wait_until
+from tests.waiting import PATIENCE, PATIENCE_WITH_WORKERS, wait_until
 
 pytestmark = pytest.mark.torchserve
 
@@ -45,15 +47,27 @@ def site(module_site: Site) -> Iterator[Site]:
                 retire(module_site.server, "light", version, 60)
 
 
-def test_a_deployment_returns_when_what_ran_on_the_version_before_has_ended(site: Site) -> None:
-    with stream(site.url, **LONG) as (_, events):
-        next(events)
-        with ThreadPoolExecutor(1) as pool:
-            deployment = pool.submit(site.deploy, "2.0")
+def test_a_deployment_returns_when_what_ran_on_the_version_before_has_ended(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_default, has_loaded, may_switch = ManagementClient.set_default, Event(), Event()
+
+    def switch(*arguments: Any) -> None:
+        has_loaded.set()
+        assert may_switch.wait(PATIENCE)
+        set_default(*arguments)
+
+    monkeypatch.setattr(ManagementClient, "set_default", switch)
+    with ThreadPoolExecutor(1) as pool:
+        deployment = pool.submit(site.deploy, "2.0")
+        wait_until(lambda: has_loaded.is_set() or deployment.done(), PATIENCE_WITH_WORKERS)
+        with stream(site.url, **LONG) as (_, events):
+            next(events)
+            may_switch.set()
             wait_until(lambda: site.default_version() == "2.0")
             assert not deployment.done()
             *_, last = events
-            deployment.result()
+        deployment.result()
     assert isinstance(last, DoneEvent)
     assert last.response.model_version == "1.0"
     assert last.response.tokens_generated == LONG["max_length"]

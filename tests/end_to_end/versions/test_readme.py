@@ -12,6 +12,7 @@ import pytest
 from adapter.archives.archive import PROJECT
 from tests.end_to_end.versions.conftest import write_config
 from tests.end_to_end.versions.constant_load import constant_load
+from tests.waiting import PATIENCE_WITH_WORKERS
 
 pytestmark = pytest.mark.torchserve
 
@@ -55,7 +56,13 @@ def test_a_version_lives_in_six_commands_and_nobody_notices(served: str, tmp_pat
     with constant_load(served) as load:
         for command in COMMANDS:
             done = subprocess.run(
-                command.split(), cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=300, check=False
+                command.split(),
+                cwd=PROJECT,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE_WITH_WORKERS,
+                check=False,
             )
             assert done.returncode == 0, (command, done.stdout, done.stderr)
             outputs.append(done.stdout)
