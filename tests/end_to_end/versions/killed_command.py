@@ -98,6 +98,13 @@ class Points:
             self._fault()
 
 
+def main_in_files(output: Path, errors: Path, *arguments: str) -> None:
+    """The same in a process of multiprocessing's, whose standard streams are these files."""
+    for file, descriptor in ((output, _STDOUT), (errors, _STDERR)):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), descriptor)
+    main(*arguments)
+
+
 def main(fault: str, last: str, *arguments: str) -> None:
     sys.argv = ["torchbridge", *arguments]
     points = Points(last, FAULTS[fault]())

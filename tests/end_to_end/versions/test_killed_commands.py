@@ -3,12 +3,16 @@
 By SIGKILL, SIGTERM, SIGHUP and a disk that is full from there on. A reader of its output that goes away is no cut.
 """
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -16,15 +20,20 @@ from adapter.archives.archive import PROJECT
 from adapter.versions.lifecycle import promote, retire, scale
 from adapter.versions.recovery import changing
 from adapter.versions.status import server_status
+from tests.end_to_end.versions import killed_command
 from tests.end_to_end.versions.conftest import Site, running_site
 from tests.end_to_end.versions.constant_load import ConstantLoad, constant_load
 from tests.end_to_end.versions.light_archives import LightArchives
 from tests.full_disk import small_disk
+from tests.waiting import PATIENCE_WITH_WORKERS as PATIENCE
 
 pytestmark = pytest.mark.torchserve
 
-# All of them take an hour (make soak). Without, a deployment meets each fault once, and each other command one of them.
+# All of them take half an hour (make soak). Without, a deployment meets each fault once, and each other command one.
 EVERY_POINT = "TORCHBRIDGE_TEST_EVERY_POINT" in os.environ
+# Three of a command's four seconds are its imports: where there are hundreds, they begin after them.
+WARM = multiprocessing.get_context("forkserver")
+WARM.set_forkserver_preload(["adapter.cli", killed_command.__name__])
 FAULTS = ("SIGKILL", "full disk", "SIGTERM", "closed pipe", "SIGHUP")
 
 DISK_BYTES = 96 * 2**20
@@ -59,6 +68,19 @@ COMMANDS = (
 )
 
 
+class Whole(NamedTuple):
+    """A command that has been run to its end: where it may be cut short, and what is there afterwards.
+
+    Between "after" one thing and "before" the next nothing lasting is done, so that it is all the same.
+    """
+
+    points: list[str]
+    after: tuple[object, ...]
+
+
+WHOLE: dict[Command, Whole] = {}  # on whatever site it was
+
+
 def cases(*faults: str) -> list[object]:
     """Each command with each of these faults, or only those that are for every day."""
     return [
@@ -72,22 +94,37 @@ def cases(*faults: str) -> list[object]:
 def run(site: Site, point: str, *arguments: str, fault: str = "SIGKILL") -> subprocess.CompletedProcess[str]:
     names = {"ARCHIVE": str(site.archives.directory / "light-2.0" / "light-2.0.mar")}
     names["KEY"] = str(site.archives.public_key)
-    command = [sys.executable, "-m", "tests.end_to_end.versions.killed_command", fault, point]
-    command += [names.get(each, each) for each in arguments]
-    command += ["--run-directory", str(site.run_directory)]
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=300, check=False)
+    words = [fault, point, *(names.get(each, each) for each in arguments), "--run-directory", str(site.run_directory)]
+    if EVERY_POINT and fault != "closed pipe":  # which is also about the end of Python
+        return run_warm(words)
+    command = [sys.executable, "-m", killed_command.__name__, *words]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
-def points_of(site: Site, command: Command, fault: str) -> list[str]:
+def run_warm(words: list[str]) -> subprocess.CompletedProcess[str]:
+    """In a fork of a process that has imported all of it."""
+    with tempfile.TemporaryDirectory() as directory:
+        files = [Path(directory, name) for name in ("stdout", "stderr")]
+        process = WARM.Process(target=killed_command.main_in_files, args=(*files, *words))
+        process.start()
+        process.join(PATIENCE)
+        assert process.exitcode is not None, "the command did not end"
+        return subprocess.CompletedProcess(words, process.exitcode, *(file.read_text() for file in files))
+
+
+def run_whole(site: Site, command: Command) -> Whole:
     done = run(site, "none", *command.arguments)
     assert done.returncode == 0, done.stderr
-    points = [line.removeprefix("point ") for line in done.stdout.splitlines() if line.startswith("point ")]
+    first, *points = [line.removeprefix("point ") for line in done.stdout.splitlines() if line.startswith("point ")]
     assert len(points) >= 8
-    if EVERY_POINT:
-        return points
-    # Between "after" one and "before" the next nothing lasting is done: cut short there, it is all the same.
-    lasting = [point for point in points if point.startswith("after")]
-    return [lasting[FAULTS.index(fault) * len(lasting) // len(FAULTS)]]
+    assert site.default_version() == command.default_after
+    return Whole([first, *(point for point in points if point.startswith("after"))], seen(site))
+
+
+def points_for(fault: str, points: list[str]) -> list[str]:
+    """All of them, or one that the other faults do not have."""
+    _, *lasting = points
+    return points if EVERY_POINT else [lasting[FAULTS.index(fault) * len(lasting) // len(FAULTS)]]
 
 
 def prepare(site: Site, command: Command) -> None:
@@ -150,11 +187,11 @@ def cut_short_everywhere(site: Site, command: Command, fault: str, codes: set[in
     site.archives.make("2.0")
     prepare(site, command)
     before = seen(site)
-    points = points_of(site, command, fault)
-    after = seen(site)
-    assert after[0] == command.default_after
+    if command not in WHOLE:
+        WHOLE[command] = run_whole(site, command)
+    points, after = WHOLE[command]
     with constant_load(site.url) as load:
-        for point in points:
+        for point in points_for(fault, points):
             prepare(site, command)
             cut = run(site, point, *command.arguments, fault=fault)
             assert f"here is {point}\n" in cut.stderr
