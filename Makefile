@@ -118,11 +118,14 @@ lock: .venv/.installed ## Write requirements.lock from pyproject.toml
 		--group torch-requirements --no-emit-package torch --no-header --no-emit-index-url \
 		pyproject.toml -o requirements.lock
 
+# Which have the same examples every day.
+PROPERTY_TESTS = $(shell grep -rl '^from hypothesis import' tests --include='test_*.py')
+
 soak: install real-model ## The long runs: 20,000 requests over 100 switches, commands cut short at each point, restarts (an hour)
 	TORCHBRIDGE_TEST_REQUESTS=20000 TORCHBRIDGE_TEST_EVERY_POINT=1 TORCHBRIDGE_TEST_EVERY_MODEL_TYPE=1 \
 		$(BIN)/pytest tests/end_to_end/versions/test_flips.py tests/end_to_end/versions/test_killed_commands.py \
 		tests/end_to_end/load_balancer tests/handlers/test_model_types.py tests/handlers/test_compile_model.py \
-		tests/contract/test_schemathesis.py
+		tests/contract/test_schemathesis.py $(PROPERTY_TESTS)
 
 faults: .venv/.installed ## How long each abuse holds the gateway's event loop, to benchmarks/results/faults.md (2 minutes)
 	$(BIN)/python -m benchmarks.faults

@@ -7,8 +7,13 @@ from hypothesis import HealthCheck, settings
 
 from tests.waiting import PATIENCE
 
-# A busy machine is no failure.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A busy machine is no failure, and chance decides about no run but that of `make soak`, which looks for new examples.
+settings.register_profile(
+    "any machine",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="TORCHBRIDGE_TEST_EVERY_POINT" not in os.environ,
+)
 settings.load_profile("any machine")
 for phase in ("connect", "read", "write", "pool"):
     # Of each call that names no limit: httpx has five seconds.
