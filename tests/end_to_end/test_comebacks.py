@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,7 @@ pytestmark = pytest.mark.torchserve
 
 SILENCE_TIMEOUT = 16  # seconds: TorchServe is killed after half of it
 NUM_CALLERS = 64  # as many as the worker has slots
+TRIES = 4
 
 
 @dataclass
@@ -127,8 +128,14 @@ def begin(
     asked = [
         {"prompt": f"Once upon {number}", "max_length": max_length, "temperature": 0} for number in range(num_callers)
     ]
-    answers = [pool.submit(server.post, **body) for body in asked]
-    wait_until(lambda: server.metric("live_requests") == num_callers)
+    worker = server.worker()
+    worker.suspend()  # so that the first ones have not ended when the last ones come, however slowly that is
+    try:
+        answers = [pool.submit(server.post, **body) for body in asked]
+        wait_until(lambda: server.metric("live_requests") == num_callers)
+    finally:
+        worker.resume()
+    wait_until(lambda: server.describe().job_queue_status.pending_requests == 0)  # the worker has them
     return answers
 
 
@@ -140,18 +147,20 @@ def texts(answers: list[Future[requests.Response]]) -> list[str]:
 def test_a_worker_that_is_killed_under_as_many_as_it_has_slots_fails_none_of_them(server: Server) -> None:
     with ThreadPoolExecutor(NUM_CALLERS) as pool:
         undisturbed = texts(begin(server, pool, NUM_CALLERS))
-        num_retries = server.metric("retries_total")
-        answers = begin(server, pool, NUM_CALLERS)
-        worker = server.worker()
-        worker.kill()
-        wait_until(lambda: not server.has_ready_worker())
-        is_ready, is_served = server.is_ready(), server.is_served(within=0.1)
-        is_still_gone = not server.has_ready_worker()
-        disturbed = texts(answers)
-
-    assert server.metric("retries_total") - num_retries > NUM_CALLERS / 2  # they were there
-    assert disturbed == undisturbed
-    assert (is_still_gone, is_ready, is_served) == (True, False, False)
+        for _ in range(TRIES):
+            wait_until(server.is_ready)
+            num_retries = server.metric("retries_total")
+            answers = begin(server, pool, NUM_CALLERS)
+            server.worker().kill()
+            wait_until(lambda: not server.has_ready_worker())
+            is_ready, is_served = server.is_ready(), server.is_served(within=0.1)
+            is_still_gone = not server.has_ready_worker()
+            assert texts(answers) == undisturbed
+            if is_still_gone and server.metric("retries_total") - num_retries > NUM_CALLERS / 2:  # they were there
+                break
+        else:
+            pytest.fail("the machine was never quick enough to kill it under them")
+    assert (is_ready, is_served) == (False, False)
 
 
 def test_what_was_there_at_two_deaths_is_told_so(server: Server) -> None:
@@ -159,7 +168,7 @@ def test_what_was_there_at_two_deaths_is_told_so(server: Server) -> None:
         [answer] = begin(server, pool, 1, max_length=30_000)
         for _ in range(2):
             wait_until(server.has_ready_worker)
-            wait_until(lambda: server.describe().job_queue_status.pending_requests == 0)  # the worker has it
+            wait_until(lambda: server.describe().job_queue_status.pending_requests == 0)
             worker = server.worker()
             worker.kill()
             wait_until(lambda: not server.has_ready_worker())
@@ -229,14 +238,16 @@ def test_it_is_not_ready_while_its_worker_stands_still(server: Server) -> None:
 def test_it_is_not_ready_while_torchserve_stands_still(server: Server) -> None:
     java = server.java()
     java.suspend()
-    try:
-        wait_until(lambda: java.status() == psutil.STATUS_STOPPED)
-        is_served, readiness = server.is_served(), server.readiness()
-        assert java.status() == psutil.STATUS_STOPPED
-    finally:
-        java.resume()
-    assert not is_served
-    expect_problem(readiness, "model_not_ready")
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            wait_until(lambda: java.status() == psutil.STATUS_STOPPED)
+            is_served, readiness = pool.submit(server.is_served), pool.submit(server.readiness)  # before it is killed
+            wait([is_served, readiness])
+            assert java.status() == psutil.STATUS_STOPPED
+        finally:
+            java.resume()
+    assert not is_served.result()
+    expect_problem(readiness.result(), "model_not_ready")
 
 
 def test_it_is_ready_while_all_slots_are_taken(server: Server) -> None:
