@@ -1,14 +1,17 @@
 """Steps compiled in the background, and by `torchbridge compile`: what comes of it is what a worker answers with."""
 
 import asyncio
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 import yaml
 
@@ -49,7 +52,7 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The one build for all tests here: it has low priority, so nobody keeps the machine busy beside it."""
+    """The one build for all tests here."""
     directory = tmp_path_factory.mktemp("served")
     archive = build_archive(TINY, "tiny", "1.0", directory, check=check_model)
     steps, run, config = directory / "steps", directory / "run", write_config(directory / "config.properties")
@@ -65,12 +68,25 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
                 answers.append(ask(stack.url))
                 return has_settled(server)
 
+            wait_until(lambda: hurry_the_build(run) or has_settled(server), PATIENCE_WITH_WORKERS)
             wait_until(lambda: bool(libraries_in(steps)) or has_settled(server), PATIENCE_WITH_WORKERS)
             wait_until(answers_until_it_has_settled)  # it checks them, and takes them between two steps
             answers.append(ask(stack.url))
             [afterwards], workers = server_status(server), workers | workers_of(server)
+            # Java writes the log, when it comes to it.
+            wait_until(lambda: bool(re.search(r"is (not )?compiled\b", server.worker_log.read_text("utf-8"))))
             yield Served(archive, steps, before, afterwards, answers, workers, server.worker_log.read_text("utf-8"))
     assert processes_of(run) == []
+
+
+def hurry_the_build(run_directory: Path) -> bool:
+    """Gives it the priority of others, where that is allowed: at its own it would not end on a busy machine."""
+    for process in processes_of(run_directory):
+        with suppress(psutil.Error):
+            if "handlers.compile_model" in process.cmdline():
+                process.nice(0)
+                return True
+    return False
 
 
 def ask(url: str) -> str:
@@ -140,9 +156,11 @@ def test_a_worker_answers_with_what_was_compiled_as_the_model_was_recorded_to(
     answered: list[Probe] = []
     with served_alone(served.archive, lambda _: None) as process:
         asyncio.run(probe_archive(served.archive, process, probes, answered.append))
-        log = process.directory.worker_log.read_text(encoding="utf-8")
+        log = process.directory.worker_log
+        wait_until(lambda: " threads, " in log.read_text(encoding="utf-8"))  # Java writes it, when it comes to it
+        said = log.read_text(encoding="utf-8")
     assert len(answered) == len(probes.probes)
-    assert " threads, compiled steps\n" in log
+    assert " threads, compiled steps\n" in said
 
 
 def test_int8_weights_are_refused_in_one_line_and_leave_nothing(
