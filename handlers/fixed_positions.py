@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
+from handlers.passes_alone import compute_alone, own_window
 from handlers.slot_cache import UnsupportedModelError
 
 _LONGROPE = "longrope"
@@ -39,9 +40,13 @@ def fix_positions(model: PreTrainedModel, context_length: int) -> None:
     """Settles rotary frequencies and scales of queries as they are for sequences of `context_length` tokens.
 
     LongRoPE has its long factors then for every token, in a short sequence too, where the context is longer than the
-    original one; and its short factors where it is not. Raises UnsupportedModelError where the model has code of its
-    own for this, which cannot be settled.
+    original one; and its short factors where it is not. A model that counts for itself how far a token looks is
+    computed alone from now on, where that is less than the context. Raises UnsupportedModelError where the model has
+    code of its own for this, which cannot be settled.
     """
+    if own_window(model.config, context_length) is not None:
+        compute_alone(model)
+    _check_own_choice(model.config, context_length)
     for module in model.modules():
         _fix_frequencies(module, context_length)
         _fix_query_scale(module, context_length)
@@ -102,6 +107,19 @@ def _set_frequencies(
             f" {original_context_length(module.config)} tokens, and context_length is {context_length}"
         )
     frequencies.copy_(settled)
+
+
+def _check_own_choice(config: PreTrainedConfig, context_length: int) -> None:
+    """Doge chooses among the tokens before one where there are more (modeling_doge.py, prepare_dynamic_mask).
+
+    In a pass over a whole sequence it chooses among the tokens after it, too, so that there is no one text of it.
+    """
+    most = getattr(config.get_text_config(), "keep_window_size", None)
+    if most is not None and context_length > most:
+        raise UnsupportedModelError(
+            f"{config.model_type} models are served up to {most} tokens, beyond which they choose what a token looks"
+            f" at (keep_window_size), and context_length is {context_length}"
+        )
 
 
 def _fix_query_scale(module: nn.Module, context_length: int) -> None:

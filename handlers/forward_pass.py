@@ -11,11 +11,15 @@ from transformers import PreTrainedModel
 from handlers.attention_masks import AttentionMasks
 from handlers.packed_attention import Segment, use_packed_attention
 from handlers.packed_linear import Int8Linear, PackedLinear
+from handlers.passes_alone import is_computed_alone
 from handlers.runs import Run
 from handlers.slot_cache import SlotCache, Window
 
 # Bytes of keys and values that could be read while one layer begins one more attention, by the kind of device.
 _BYTES_PER_ATTENTION = {"cpu": 2**19, "cuda": 2**27}
+# What makes keys and values of what the cache holds (MLA: modeling_deepseek_v3.py, expand_kv). For one position that
+# takes about as long as reading this share of its weights: a core multiplies 4 numbers while it reads one of 4 bytes.
+_EXPANSION, _READ_MEANWHILE = "kv_b_proj", 1 / 16
 
 
 class Piece(NamedTuple):
@@ -47,7 +51,9 @@ class SeparateForwardPasses:
         rows, context_length = tokens.shape
         self._every_row = torch.arange(rows, device=tokens.device)
         self._every_position = torch.arange(context_length, device=tokens.device)
-        self._weight_bytes = _bytes_of_weights(model)
+        self._weight_bytes = sum(_bytes_read_of(module, model.dtype) for module in model.modules())
+        expansions = [module for name, module in model.named_modules() if name.endswith(_EXPANSION)]
+        self._expansion_bytes = _READ_MEANWHILE * sum(_bytes_read_of(each, model.dtype) for each in expansions)
         self.masks = AttentionMasks.of(model.config, context_length)
 
     def run_cost(self) -> float:
@@ -55,9 +61,12 @@ class SeparateForwardPasses:
         return self._positions_in(self._weight_bytes)
 
     def _positions_in(self, size: int) -> float:
-        """How many positions of a row are so many bytes. Infinite before the first step, which allocates the cache."""
+        """How many positions of a row take as long to read as so many bytes.
+
+        Infinite before the first step, which allocates the cache.
+        """
         position = self._cache.bytes_of_a_position
-        return size / position if position else math.inf
+        return size / (position + self._expansion_bytes) if position else math.inf
 
     def __call__(self, pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Tensor | None:
         for row, start, end in pieces:
@@ -144,18 +153,42 @@ class PackedForwardPass(SeparateForwardPasses):
             begin = stop
 
 
+class PassesAlone(SeparateForwardPasses):
+    """A pass for each piece and each running row, with what generate() gives the model for one sequence alone."""
+
+    def __call__(self, pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Tensor | None:
+        for piece in pieces:
+            self._logits(piece)
+        rows = [row for run in runs for row in range(run.start, run.stop)]
+        logits = [self._logits(Piece(row, int(lengths[row]), int(lengths[row]) + 1)) for row in rows]
+        return torch.cat(logits) if logits else None
+
+    def _logits(self, piece: Piece) -> Tensor:
+        """Of the piece's last token, [1, vocabulary]."""
+        row, start, end = piece
+        positions = self._every_position[None, start:end]
+        self._cache.aim(Window(slice(row, row + 1), self._every_row[row, None, None], positions, end, before=start))
+        output = self._model(
+            input_ids=self._tokens[row, None, start:end],
+            attention_mask=torch.ones_like(self._tokens[row, None, :end]),
+            past_key_values=self._cache,
+            use_cache=True,
+        )
+        return cast(Tensor, output.logits[:, -1])
+
+
 def forward_pass(model: PreTrainedModel, cache: SlotCache, tokens: Tensor) -> SeparateForwardPasses:
     """tokens: [rows, context_length], what each row holds."""
+    if is_computed_alone(model):
+        return PassesAlone(model, cache, tokens)
     kind = PackedForwardPass if use_packed_attention(model) else SeparateForwardPasses
     return kind(model, cache, tokens)
 
 
-def _bytes_of_weights(model: PreTrainedModel) -> int:
-    """What a pass reads of them, about: of an embedding it is a few rows. Packed weights are no parameters any more."""
-    read = 0
-    for module in model.modules():
-        if isinstance(module, PackedLinear | Int8Linear):
-            read += module.in_features * module.out_features * model.dtype.itemsize
-        elif not isinstance(module, nn.Embedding):
-            read += sum(weights.nbytes for weights in module.parameters(recurse=False))
-    return read
+def _bytes_read_of(module: nn.Module, dtype: torch.dtype) -> int:
+    """Of its weights in a pass, about: of an embedding it is a few rows. Packed weights are no parameters any more."""
+    if isinstance(module, PackedLinear | Int8Linear):
+        return module.in_features * module.out_features * dtype.itemsize
+    if isinstance(module, nn.Embedding):
+        return 0
+    return sum(weights.nbytes for weights in module.parameters(recurse=False))

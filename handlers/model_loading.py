@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import (
     AutoModelForCausalLM,
@@ -70,12 +71,13 @@ def _load_checkpoint(directory: Path, dtype: str, device: str) -> PreTrainedMode
             generation_config=GenerationConfig() if generation_config else None,  # so that it does not read the file
             device_map=device if device != "cpu" and is_accelerate_available() else None,  # else by way of the CPU
         )
-    except (AttributeError, ImportError, KeyError, RuntimeError, TypeError) as error:
+    except (AttributeError, ImportError, KeyError, RuntimeError, StrictDataclassError, TypeError) as error:
         # What config.json holds is taken for the name of a function, or for a number, without being looked at.
         missing = likely_missing(directory)
         hint = f". What is missing is likely {short_list(missing)}" if missing else ""
+        reason = " ".join(str(error).split())  # some have several lines
         raise UnsupportedModelError(
-            f"transformers cannot make a model of config.json and the weights: {type(error).__name__}: {error}{hint}"
+            f"transformers cannot make a model of config.json and the weights: {type(error).__name__}: {reason}{hint}"
         ) from error
     model, info = loaded
     check_checkpoint(model, directory, info)

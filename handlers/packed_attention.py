@@ -34,7 +34,13 @@ class Segment(NamedTuple):
 
 
 def use_packed_attention(model: PreTrainedModel) -> bool:
-    """Lets the model take `segments`, if it can; without them it goes on as before."""
+    """Lets the model take `segments`, if it can; without them it goes on as before.
+
+    Not where the cache holds what keys and values are made of, in each pass anew (MLA: modeling_deepseek_v3.py,
+    expand_kv): a pass for all would make them of every row as far as the longest one.
+    """
+    if getattr(model.config.get_text_config(decoder=True), "kv_lora_rank", None):
+        return False
     if model.config._attn_implementation == "sdpa" and model._supports_attention_backend:  # noqa: SLF001 - no public name
         AttentionInterface.register(_NAME, _attend)
         AttentionMaskInterface.register(_NAME, sdpa_mask)

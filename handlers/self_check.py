@@ -11,6 +11,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from handlers.engine import Engine
 from handlers.fixed_positions import original_context_length
 from handlers.forward_pass import ForwardPass, Piece
+from handlers.passes_alone import own_window
 from handlers.runs import Run
 from handlers.sampling import SamplingParameters
 from handlers.slot_cache import UnsupportedModelError
@@ -59,18 +60,23 @@ def check_engine_beyond_original(engine: Engine, model: PreTrainedModel, *, tole
     original = original_context_length(model.config)
     if original is None or original >= engine.context_length:
         return
-    longest = min(original + _BEYOND, _longest_prompt(engine))
-    beside = {3: engine.context_length} if engine.slots > 1 else {}
-    for _ in _check(engine, model, beside | {longest: 5}, tolerance, last=str(longest)):
-        pass
+    _check_in_company(engine, model, original + _BEYOND, tolerance)
 
 
 def check_engine_beyond_windows(engine: Engine, model: PreTrainedModel, *, tolerance: float | None = None) -> None:
-    """As check_engine, with a prompt that leaves each of the model's sliding windows, as long as they are."""
-    windows = [window for window in engine.forward_pass.masks.windows if window is not None]
+    """As check_engine_beyond_original, with a prompt that leaves each of the model's windows, as long as they are."""
+    own = own_window(model.config, engine.context_length)
+    windows = [window for window in [*engine.forward_pass.masks.windows, own] if window is not None]
     if windows:
-        for _ in _check(engine, model, {min(max(windows) + _BEYOND, _longest_prompt(engine)): 5}, tolerance):
-            pass
+        _check_in_company(engine, model, max(windows) + _BEYOND, tolerance)
+
+
+def _check_in_company(engine: Engine, model: PreTrainedModel, length: int, tolerance: float | None) -> None:
+    """With a prompt as long as this, or as the context holds, beside a short row that runs all the while."""
+    longest = min(length, _longest_prompt(engine))
+    beside = {3: engine.context_length} if engine.slots > 1 else {}
+    for _ in _check(engine, model, beside | {longest: 5}, tolerance, last=str(longest)):
+        pass
 
 
 @contextmanager
@@ -128,7 +134,8 @@ def _check(
     except (UnsupportedModelError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        raise ForwardPassError(f"{model.config.model_type} models do not work with the engine: {error}") from error
+        reason = str(error) or type(error).__name__  # an assertion may say nothing
+        raise ForwardPassError(f"{model.config.model_type} models do not work with the engine: {reason}") from error
 
 
 def _run(

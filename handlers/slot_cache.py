@@ -35,12 +35,14 @@ class Window:
     row_index: [batch, 1], the same rows as an index.
     positions: [batch, tokens], the position of each new token in its sequence.
     length: positions 0 … length - 1 are read.
+    before: how many of them were there before this pass, for a model that asks its cache; None where rows differ.
     """
 
     rows: slice
     row_index: Tensor
     positions: Tensor
     length: int
+    before: int | None = None
 
 
 class SlotLayer(CacheLayerMixin):
@@ -55,6 +57,11 @@ class SlotLayer(CacheLayerMixin):
         self.slots = slots
         self.capacity = capacity
         self._buffers: list[SlotBuffer] = []
+        self._seq_length = 0
+
+    def aim(self, window: Window) -> None:
+        self.window = window
+        self._seq_length = window.length if window.before is None else window.before
 
     def clear(self, slot: int, start: int) -> None:
         for buffer in self._buffers:
@@ -73,6 +80,7 @@ class SlotLayer(CacheLayerMixin):
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         window = self.window
+        self._seq_length = window.length
         self.keys[window.row_index, :, window.positions] = key_states.transpose(1, 2)
         self.values[window.row_index, :, window.positions] = value_states.transpose(1, 2)
         return self.keys[window.rows, :, : window.length], self.values[window.rows, :, : window.length]
@@ -81,7 +89,7 @@ class SlotLayer(CacheLayerMixin):
         return self.window.length, 0
 
     def get_seq_length(self) -> int:
-        return self.window.length
+        return self._seq_length
 
     def get_max_length(self) -> int:
         return self.capacity
@@ -123,7 +131,7 @@ class SlotCache(Cache):
 
     def aim(self, window: Window) -> None:
         for layer in self._slot_layers:
-            layer.window = window
+            layer.aim(window)
 
     def copy(self, source: int, target: int, start: int, end: int) -> None:
         """Copies positions start … end - 1 of one slot into another."""
@@ -149,8 +157,11 @@ def attention_layers(config: PreTrainedConfig, context_length: int) -> list[tupl
     Raises UnsupportedModelError when one of them needs more than the keys and values of all positions or of the last
     ones: linear attention, chunks shorter than the context, and the like.
     """
-    layer_types, _ = get_layer_types_and_kwargs(config.get_text_config(decoder=True))
-    layers: list[tuple[str, object]] = list(zip(layer_types, DynamicCache(config=config).layers, strict=True))
+    try:
+        layer_types, _ = get_layer_types_and_kwargs(config.get_text_config(decoder=True))
+        layers: list[tuple[str, object]] = list(zip(layer_types, DynamicCache(config=config).layers, strict=True))
+    except AttributeError as error:  # of a configuration that does not say how many layers there are
+        raise UnsupportedModelError(f"transformers has no cache for {config.model_type} models: {error}") from error
     for layer_type, layer in layers:
         # What has no keys and values of its own looks at another layer's.
         is_full = type(layer) in (DynamicLayer, DummyLayer)

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
+from transformers import PreTrainedModel
+
 from handlers.compiled_steps import CompiledForwardPass, CompiledSteps
 from handlers.engine import Engine
 from handlers.gpu_memory import CacheRows, rows_of_cache
 from handlers.model_loading import LoadedModel, load_model
 from handlers.packed_attention import leave_packed_attention
 from handlers.packed_linear import pack_linear_layers
+from handlers.passes_alone import compute_alone
 from handlers.self_check import ForwardPassError, check_engine, check_in_pieces
 from handlers.settings import HandlerSettings
 from handlers.slot_cache import UnsupportedModelError
@@ -39,7 +42,7 @@ def checked_engine(
     *,
     tolerance: float | None = None,
 ) -> Engine:
-    """Does without what the model does not work with: the compiled steps, or one pass for pieces and rows together.
+    """Does without what the model does not work with: compiled steps, one pass for pieces and rows, one for many rows.
 
     tolerance: as for check_engine. Raises UnsupportedModelError where the engine would give other text than the model.
     """
@@ -48,14 +51,22 @@ def checked_engine(
             return _checked(loaded, settings, compiled_steps, tolerance)
         except UnsupportedModelError as error:
             logger.warning("torchbridge: the compiled steps are left out: %s", error)
-    try:
-        return _checked(loaded, settings, None, tolerance)
-    except ForwardPassError as error:
-        # Wrong logits are no reason for it: a worker's tolerance in 16 bits is larger, and it might not see them.
-        if not leave_packed_attention(loaded.model):
-            raise
-        logger.warning("torchbridge: pieces of prompts and running rows take a pass each: %s", error)
-    return _checked(loaded, settings, None, tolerance)
+    while True:
+        try:
+            return _checked(loaded, settings, None, tolerance)
+        except ForwardPassError as error:
+            # Wrong logits are no reason for it: a worker's tolerance in 16 bits is larger, and it might not see them.
+            instead = _slower_passes(loaded.model)
+            if instead is None:
+                raise
+            logger.warning("torchbridge: %s: %s", instead, error)
+
+
+def _slower_passes(model: PreTrainedModel) -> str | None:
+    """Has the next engine make them; None where there are no slower ones that a model could work with."""
+    if leave_packed_attention(model):
+        return "pieces of prompts and running rows take a pass each"
+    return "each request takes passes of its own" if compute_alone(model) else None
 
 
 def has_compiled_steps(engine: Engine) -> bool:

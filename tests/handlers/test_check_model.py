@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from transformers import AutoModelForCausalLM, BloomConfig
+from transformers import AutoModelForCausalLM, OpenAIGPTConfig
 
 from handlers import attention_masks, fixed_positions
 from handlers.check_model import main
@@ -42,13 +42,13 @@ def test_model_that_a_worker_could_serve_passes() -> None:
 
 
 def test_model_that_the_engine_would_get_wrong_is_refused_in_one_line(tmp_path: Path) -> None:
-    AutoModelForCausalLM.from_config(BloomConfig(vocab_size=2048, hidden_size=64, n_layer=1, n_head=4)).save_pretrained(
+    AutoModelForCausalLM.from_config(OpenAIGPTConfig(vocab_size=2048, n_embd=64, n_layer=1, n_head=4)).save_pretrained(
         tmp_path
     )
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (tmp_path / name).write_bytes((TINY / name).read_bytes())
 
-    with pytest.raises(SystemExit, match=r"^bloom models do not work with the engine: .*\Z"):
+    with pytest.raises(SystemExit, match=r"^openai-gpt models do not work with the engine: .*\Z"):
         main(str(tmp_path), str(MODEL_CONFIG))
 
 

@@ -1,10 +1,8 @@
 """What a worker does without, where a model does not work with it."""
 
-import logging
-
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, BloomConfig, MptConfig, NemotronConfig, PreTrainedConfig, PreTrainedModel
+from transformers import AutoModelForCausalLM, MptConfig, NemotronConfig, PreTrainedConfig, PreTrainedModel
 
 from handlers.forward_pass import PackedForwardPass, SeparateForwardPasses
 from handlers.model_loading import LoadedModel
@@ -36,7 +34,6 @@ NEMOTRON = NemotronConfig(
 MPT = MptConfig(
     vocab_size=VOCABULARY, d_model=64, n_heads=4, n_layers=2, max_seq_len=CONTEXT_LENGTH, initializer_range=0.3
 )
-BLOOM = BloomConfig(vocab_size=VOCABULARY, hidden_size=64, n_layer=2, n_head=4)
 
 
 def load(config: PreTrainedConfig) -> LoadedModel:
@@ -83,9 +80,3 @@ def test_wrong_logits_are_no_reason_to_try_separate_passes(monkeypatch: pytest.M
 
 def test_mpt_whose_positions_are_alibi_is_served() -> None:
     assert_answers_are_those_of_generate(load(MPT))
-
-
-def test_bloom_whose_alibi_needs_another_mask_is_refused(caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(UnsupportedModelError, match="bloom models do not work with the engine"):
-        checked_engine(load(BLOOM), SETTINGS)
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
