@@ -19,6 +19,8 @@ def keep(written: Path, target: Path) -> None:
 
     A worker that runs with what is removed has it open, and goes on.
     """
+    for file in written.iterdir():
+        _wait_for_disk(file)
     mark_used(written)
     try:
         written.replace(target)
@@ -28,6 +30,12 @@ def keep(written: Path, target: Path) -> None:
     kept = sorted(_all_kept(target.parent), key=_used_at, reverse=True)
     for directory in kept[MOST_KEPT:]:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _wait_for_disk(file: Path) -> None:
+    """So that a loss of power leaves no name of a library whose bytes were never written."""
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
 
 
 def _all_kept(compiled_steps: Path) -> list[Path]:

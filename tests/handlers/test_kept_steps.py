@@ -54,3 +54,22 @@ def test_what_another_process_has_made_meanwhile_is_taken(tmp_path: Path) -> Non
 def test_a_failure_to_install_is_told(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         keep(write(tmp_path / "written"), tmp_path / "nowhere" / "new")
+
+
+def test_a_library_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written, target = tmp_path / ".written", tmp_path / "steps"
+    written.mkdir()
+    libraries = {written / name for name in ("one_row.so", "more_rows.so")}
+    for library in libraries:
+        library.write_bytes(b"code")
+    synced: dict[Path, bool] = {}
+
+    def fsync(descriptor: int) -> None:
+        synced[Path(f"/proc/self/fd/{descriptor}").readlink()] = target.exists()
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+    keep(written, target)
+
+    assert synced == dict.fromkeys(libraries, False)
+    assert (target / "one_row.so").is_file()
