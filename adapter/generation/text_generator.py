@@ -75,6 +75,7 @@ class TextGenerator:
                                 break
                             if due := retries.due(events):
                                 yield due
+                                due.clear()  # the next may be long in coming
                 except MAY_PASS as failure:
                     await self._pause(retries.delay_after(failure), failure, call)
         # Whoever takes the end may leave with it, or be slow: nothing is held any longer, and nothing is cancelled.

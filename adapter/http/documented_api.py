@@ -1,8 +1,9 @@
 """A FastAPI that reads JSON strictly, and whose OpenAPI document tells what FastAPI does not know of our answers."""
 
-from typing import Any
+from typing import Any, cast
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from adapter.http.json_body import JsonRoute
 from adapter.http.problem_responses import CONTENT_TYPE as PROBLEM_JSON
@@ -42,6 +43,17 @@ class DocumentedApi(FastAPI):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.router.route_class = JsonRoute
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """From our outermost middleware on, RequestEnvelope, which makes an answer of every failure.
+
+        What FastAPI and Starlette put around it does that once more: frames that stay for as long as a stream is open,
+        and a call for each of its events.
+        """
+        stack: Any = super().build_middleware_stack()
+        while self.user_middleware and not isinstance(stack, self.user_middleware[0].cls):  # type: ignore[arg-type]
+            stack = stack.app
+        return cast(ASGIApp, stack)
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:

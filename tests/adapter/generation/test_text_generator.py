@@ -115,6 +115,14 @@ async def test_leaving_the_stream_closes_the_one_below(generator: TextGenerator,
 # Limits
 
 
+async def test_what_was_taken_is_let_go_when_the_next_is_asked_for(generator: TextGenerator) -> None:
+    async with aclosing(generator.stream(REQUEST, call())) as arrivals:
+        first = await anext(arrivals)
+        assert [event.type for event in first] == ["start", "delta"]
+        await anext(arrivals)
+    assert first == []
+
+
 async def test_one_more_than_may_be_live_is_refused_at_once(
     management: FakeManagement, inference: FakeInference
 ) -> None:

@@ -127,3 +127,24 @@ def test_what_a_proxy_would_say_of_the_caller_is_not_believed() -> None:
             address, b"GET / HTTP/1.1\r\nhost: a\r\nx-forwarded-for: 1.2.3.4\r\nx-forwarded-proto: https\r\n\r\n"
         )
     assert (seen["client"][0], seen["scheme"]) == ("127.0.0.1", "http")
+
+
+def test_who_does_not_read_is_waited_for_and_nobody_else() -> None:
+    num_pieces, piece = 512, b" " * 2**17  # more than both ends of a socket take
+    ended: list[str] = []
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        del receive
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(num_pieces):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        ended.append(scope["path"])
+
+    with serving(application) as address, connect(address) as connection:
+        connection.sendall(b"GET /late HTTP/1.1\r\nhost: a\r\n\r\n")
+        late = HTTPResponse(connection)
+        late.begin()
+        _, read = raw_answer(address, b"GET /now HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        assert ended == ["/now"]
+        assert len(read) == len(late.read()) == num_pieces * len(piece)

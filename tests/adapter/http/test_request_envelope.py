@@ -8,8 +8,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from adapter.gateway import create_app
 from adapter.http.request_envelope import RequestEnvelope
 from adapter.schema import Problem
+from adapter.settings import Settings
 from tests.adapter.http.raw_http import raw_answer
 from tests.fakes import serving
 from tests.waiting import PATIENCE
@@ -192,3 +194,8 @@ def test_a_refusal_does_not_cut_off_a_caller_who_is_still_sending(
     monkeypatch.setattr("adapter.http.limited_body._SECONDS_OF_READING_ON", PATIENCE)
     request = post(b"Content-Length: 8388608\r\n", b" " * 2**23)
     assert code_of(strict_address, request) == (413, "payload_too_large", "close")
+
+
+def test_nothing_is_around_it() -> None:
+    """It makes an answer of every failure itself: more frames and calls for each stream would be for nothing."""
+    assert isinstance(create_app(Settings()).build_middleware_stack(), RequestEnvelope)
