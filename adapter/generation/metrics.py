@@ -1,6 +1,7 @@
 """What the gateway counts, for Prometheus. Labels hold names of models that exist, never what callers sent."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from prometheus_client import (
     CollectorRegistry,
@@ -24,6 +25,15 @@ _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 
 _SECONDS_PER_TOKEN = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
 
 
+class _OfVersion(NamedTuple):
+    first_token: Histogram
+    queue: Histogram
+    generation: Histogram
+    per_token: Histogram
+    prompt_tokens: Counter
+    generated_tokens: Counter
+
+
 class Metrics:
     """`num_live` and `num_waiting` are asked at each look. Whoever counts something else adds it to `registry`."""
 
@@ -40,6 +50,7 @@ class Metrics:
         def histogram(name: str, what: str, buckets: tuple[float, ...] = _SECONDS) -> Histogram:
             return Histogram(f"torchbridge_{name}_seconds", what, per_model, buckets=buckets, registry=self.registry)
 
+        self._of_versions: dict[tuple[str, str], _OfVersion] = {}  # to look for each anew takes time
         self._answers = counter("answers", "Whole answers.", (*per_model, "finish_reason", "cached"))
         self._failures = counter("failures", "Generations that failed.", (*per_model, "code"))
         self._retries = counter("retries", "Attempts that were made again.", ())
@@ -61,18 +72,30 @@ class Metrics:
         )
 
     def add_answer(self, response: GenerationResponse) -> None:
-        labels = (response.model, response.model_version)
         self._last_answer.set_to_current_time()
-        self._answers.labels(*labels, response.finish_reason, str(response.cached).lower()).inc()
-        self._first_token.labels(*labels).observe(response.time_to_first_token)
+        version = (response.model, response.model_version)
+        self._answers.labels(*version, response.finish_reason, str(response.cached).lower()).inc()
+        of = self._of_versions.get(version) or self._add_version(version)
+        of.first_token.observe(response.time_to_first_token)
         if response.cached:
             return
-        self._queue.labels(*labels).observe(response.queue_time)
-        self._generation.labels(*labels).observe(response.generation_time)
-        self._prompt_tokens.labels(*labels).inc(response.prompt_tokens)
-        self._generated_tokens.labels(*labels).inc(response.tokens_generated)
+        of.queue.observe(response.queue_time)
+        of.generation.observe(response.generation_time)
+        of.prompt_tokens.inc(response.prompt_tokens)
+        of.generated_tokens.inc(response.tokens_generated)
         if response.tokens_generated:
-            self._per_token.labels(*labels).observe(response.generation_time / response.tokens_generated)
+            of.per_token.observe(response.generation_time / response.tokens_generated)
+
+    def _add_version(self, version: tuple[str, str]) -> "_OfVersion":
+        self._of_versions[version] = of = _OfVersion(
+            self._first_token.labels(*version),
+            self._queue.labels(*version),
+            self._generation.labels(*version),
+            self._per_token.labels(*version),
+            self._prompt_tokens.labels(*version),
+            self._generated_tokens.labels(*version),
+        )
+        return of
 
     def add_failure(self, code: ErrorCode, pinned: PinnedVersion | None) -> None:
         """`pinned` is None for a request that failed before it had a version."""

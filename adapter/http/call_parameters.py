@@ -1,6 +1,6 @@
 """The headers that say how a request is to be treated, as a Call."""
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Header, Request
 from pydantic import TypeAdapter
@@ -22,6 +22,8 @@ User = Annotated[
         description="Whom it is for: where a new version is tried out by user, each one stays with one version.",
     ),
 ]
+
+_Value = TypeVar("_Value")
 
 _TIMEOUT: TypeAdapter[float | None] = TypeAdapter(Timeout)
 _USER: TypeAdapter[str | None] = TypeAdapter(User)
@@ -48,11 +50,15 @@ def read_call(request: Request) -> Call:
     headers = request.headers
     return _made_of(
         request,
-        _TIMEOUT.validate_python(headers.get("x-request-timeout")),
-        _TIMEOUT.validate_python(headers.get("x-first-token-timeout")),
-        _USER.validate_python(headers.get("x-user")),
+        _read(_TIMEOUT, headers.get("x-request-timeout")),
+        _read(_TIMEOUT, headers.get("x-first-token-timeout")),
+        _read(_USER, headers.get("x-user")),
         headers.get("cache-control"),
     )
+
+
+def _read(header: TypeAdapter[_Value | None], value: str | None) -> _Value | None:
+    return None if value is None else header.validate_python(value)
 
 
 def _made_of(

@@ -122,6 +122,8 @@ class InferenceClient:
     async def _read(self, response: aiohttp.ClientResponse, version: tuple[str, str]) -> bytes:
         silence_timeout = self._settings.silence_timeout
         try:
+            if chunk := response.content.read_nowait():  # of a short answer all has come with its head
+                return chunk
             try:
                 async with asyncio.timeout(min(SECONDS_BETWEEN_LOOKS, silence_timeout)):
                     return await response.content.readany()
