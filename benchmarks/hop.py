@@ -38,9 +38,10 @@ _HEADER = (
     *("CPU s per 1,000 tokens: worker", "java", "gateway", "load generator"),
 )
 _METHOD = """\
-The same mixed requests, greedily decoded on {threads} threads, by four ways: to the engine in the benchmark's own
-process, loaded as the worker does it; to TorchServe's inference API; and to the gateway's /generate/stream and
-/generate over the same TorchServe, 64 slots, its response cache off.
+Mixed requests of the same lengths, greedily decoded on {threads} threads, by four ways: to the engine in the
+benchmark's own process, loaded as the worker does it; to TorchServe's inference API; and to the gateway's
+/generate/stream and /generate over the same TorchServe, 64 slots, its response cache off. Their words are others by
+each way: the worker that three of them lead to keeps the beginnings of prompts.
 Through the first two of these three ways text comes while it grows, at most every 20 ms after the first. Streams are
 connections that always have a request. *Added* is the time per token of all streams together beyond the engine's in the
 same round. The time to first token counts from when a request is sent. The load generator takes its share of the same
@@ -49,26 +50,26 @@ time per token, so all tokens/s but the engine's are those without it. *Compiled
 `torchbridge compile`: its engine takes less time for a token, and what the others add to it stays."""
 
 
-def requests_of_turn(streams: int, seed: int) -> list[Request]:
-    """The first turn, which counts for nothing, is a shorter one."""
-    return workload(_REQUESTS[streams] if seed else streams, seed)
-
-
 Load = Callable[[list[Request], int], Loop]  # of requests, and the streams that they share
 
 
 @dataclass(slots=True)
 class Turn:
-    """One way at one number of streams."""
+    """One way at one number of streams, with `num_requests` a turn; the first, which is for nothing, is shorter."""
 
+    way: str
     streams: int
+    num_requests: int
     load: Load
     cpu_seconds: Callable[[], Mapping[str, float]]
     _seeds: Iterator[int] = field(default_factory=count)
 
     def __call__(self) -> dict[str, float]:
+        seed = next(self._seeds)
+        # Three ways lead to one worker, which keeps the beginnings of prompts.
+        requests = workload(self.num_requests if seed else self.streams, seed, reader=self.way)
         before = self.cpu_seconds()
-        loop = self.load(requests_of_turn(self.streams, next(self._seeds)), self.streams)
+        loop = self.load(requests, self.streams)
         spent = {name: 1e3 * (now - before[name]) / loop.tokens for name, now in self.cpu_seconds().items()}
         per_token = 1e3 / loop.tokens_per_second - spent.get(_LOAD, 0)
         return {
@@ -82,7 +83,7 @@ class Turn:
 Figures = dict[tuple[str, int], dict[str, Figure]]  # by way and streams
 
 
-def measure(threads: int, rounds: int, *, is_compiled: bool) -> Figures:
+def measure(threads: int, rounds: int, *, is_compiled: bool, is_quick: bool) -> Figures:
     model = random_model("25M", torch.float32)
     archive = pack(model, threads)
     os.environ.update(where_workers_look(is_compiled=is_compiled))
@@ -108,7 +109,8 @@ def measure(threads: int, rounds: int, *, is_compiled: bool) -> Figures:
                 STREAMED: (partial(ask_gateway, "/generate/stream", read_events), cpu_seconds),
                 WHOLE: (partial(ask_gateway, "/generate", read_answer), cpu_seconds),
             }
-            turns = {(way, streams): Turn(streams, *ways[way]) for streams in _REQUESTS for way in ways}
+            counts = {streams: streams if is_quick else number for streams, number in _REQUESTS.items()}
+            turns = {(way, each): Turn(way, each, counts[each], *ways[way]) for each in counts for way in ways}
             named = {f"{way}, {streams} streams": turn for (way, streams), turn in turns.items()}
             return dict(zip(turns, interleave_many(named, rounds).values(), strict=True))
 
@@ -164,7 +166,7 @@ def main() -> None:
     exit_on_sigterm()
     console.print(f"about {1 + (arguments.rounds + 0.5) * _SECONDS_PER_ROUND / 60:.0f} minutes on a quiet machine")
     taken = {
-        engine: measure(arguments.threads, arguments.rounds, is_compiled=is_compiled)
+        engine: measure(arguments.threads, arguments.rounds, is_compiled=is_compiled, is_quick=arguments.is_quick)
         for engine, is_compiled in (("25M float32", False), ("25M float32 compiled", True))
     }
     write_report(
