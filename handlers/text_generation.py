@@ -78,6 +78,8 @@ class TextGenerationHandler:
         self._generations = {
             request_id: pending.get(request_id) or self._generations[request_id] for request_id in rows
         }
+        for generation in self._generations.values():
+            generation.write_among(len(rows))
         try:
             self._advance(new)
         except Exception as error:

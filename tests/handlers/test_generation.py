@@ -95,6 +95,26 @@ def test_text_comes_together_for_a_while_after_the_first(
     assert texts(generation.take()) == [" two three"]
 
 
+@pytest.mark.parametrize(
+    ("stream", "count", "longest"),
+    [(True, 6, 0.02), (True, 16, 0.048), (True, 64, 0.1), (False, 64, 0.25)],
+    ids=["few", "some", "many", "not read before its end"],
+)
+def test_text_comes_together_for_longer_while_many_answers_are_written(
+    tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch, *, stream: bool, count: int, longest: float
+) -> None:
+    clock = Clock(monkeypatch)
+    generation = make(tokenizer, stream=stream)
+    generation.take()
+    generation.push(ids(tokenizer, "one"), None)
+    generation.write_among(count)
+    generation.take()
+
+    assert generation.patience(clock.now) == pytest.approx(longest)
+    generation.write_among(1)
+    assert generation.patience(clock.now) == pytest.approx(0.02 if stream else 0.25)
+
+
 def test_end_brings_all_text_that_was_held_together(
     tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
