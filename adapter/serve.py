@@ -21,6 +21,7 @@ from adapter.errors import TorchbridgeError
 from adapter.gateway_server import GatewayServer
 from adapter.settings import Settings
 from adapter.stop_signals import StopSignals
+from adapter.thread_priority import give_way
 from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.ports import bind, check_torchserve_ports, share_address
 from adapter.torchserve.private_directory import claim_directory
@@ -106,7 +107,9 @@ def running_stack(
         share_address(listener)
         with (
             listen(control_socket(run_directory)) as control,
-            _running(server, listener, control, signals=signals or StopSignals()) as gateway,
+            _running(
+                server, listener, control, signals=signals or StopSignals(), gives_way=settings.engine_first
+            ) as gateway,
         ):
             restore_others(run_directory, report)
             yield RunningStack(
@@ -248,9 +251,16 @@ def url_of(listener: socket.socket) -> str:
 
 
 @contextlib.contextmanager
-def _running(server: GatewayServer, *listeners: socket.socket, signals: StopSignals) -> Iterator[threading.Thread]:
+def _running(
+    server: GatewayServer, *listeners: socket.socket, signals: StopSignals, gives_way: bool
+) -> Iterator[threading.Thread]:
+    def run() -> None:
+        if gives_way:
+            give_way()
+        server.run(sockets=list(listeners))
+
     # In a thread uvicorn leaves the signals to us.
-    thread = threading.Thread(target=server.run, kwargs={"sockets": listeners}, name="gateway", daemon=True)
+    thread = threading.Thread(target=run, name="gateway", daemon=True)
     thread.start()
     try:
         while not server.started:

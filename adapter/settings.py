@@ -103,6 +103,9 @@ class Settings(BaseSettings):
     redis_url: RedisUrl | None = Field(default=None, description="Where gateways share answers, instead of alone.")
 
     compile: bool = Field(default=True, description="Whether workers compile decode steps in the background.")
+    engine_first: bool = Field(
+        default=True, description="Whether the gateway of `torchbridge serve` gives way to the workers beside it."
+    )
     load_timeout: Seconds = Field(
         default=LOAD_TIMEOUT, description="For TorchServe and its workers to be ready, at a start and after a crash."
     )

@@ -2,12 +2,15 @@
 
 from adapter.gateway_server import GatewayServer
 from adapter.settings import Settings
+from adapter.thread_priority import give_way
 from adapter.torchserve.ports import bind
 
 
 def main() -> None:
     settings = Settings()
     with bind(settings.host, settings.port, "the gateway", "choose another one") as listener:
+        if settings.engine_first:
+            give_way()
         GatewayServer(settings).run(sockets=[listener])
 
 

@@ -1,4 +1,4 @@
-"""A server that is measured: in a session of its own, with a log, until the end of its block."""
+"""A server that is measured: in a process group of its own, with a log, until the end of its block."""
 
 import os
 import signal
@@ -78,7 +78,7 @@ class ServerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
+                process_group=0,
             )
         try:
             self._wait_until_ready()

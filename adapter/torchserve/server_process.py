@@ -109,7 +109,7 @@ class TorchServeProcess:
             stdin=subprocess.PIPE,  # closing it is how to stop
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
+            process_group=0,  # of the gateway's session, or its kernel would not weigh the two (thread_priority.py)
             umask=0o077,  # TorchServe makes the key file first and takes the others' rights away afterwards
         )
 

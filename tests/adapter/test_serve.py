@@ -1,5 +1,7 @@
 import contextlib
+import os
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +17,7 @@ from adapter.archives.archive import PROJECT, build_archive
 from adapter.gateway_server import GatewayServer
 from adapter.settings import Settings
 from adapter.stop_signals import StopSignals
+from adapter.thread_priority import NICER_BY
 from adapter.torchserve.ports import bind
 from adapter.torchserve.private_directory import NotPrivate
 from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError
@@ -394,3 +397,21 @@ def test_workers_compile_unless_it_is_switched_off(
         pass
 
     assert options["compiles"] is compiles
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
+@pytest.mark.parametrize(
+    ("setting", "nicer_by"),
+    [pytest.param(None, NICER_BY, id="by itself"), pytest.param("false", 0, id="not where it is switched off")],
+)
+def test_the_gateway_gives_way_to_the_workers(
+    setting: str | None, nicer_by: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if setting is not None:
+        monkeypatch.setenv("TORCHBRIDGE_ENGINE_FIRST", setting)
+    with serve.running_stack(None, lambda _: None, port=0, run_directory=tmp_path) as stack:
+        gateway = stack._gateway.native_id
+        assert gateway is not None
+        own, others = (os.getpriority(os.PRIO_PROCESS, thread) for thread in (gateway, threading.get_native_id()))
+
+    assert own == min(19, others + nicer_by)

@@ -62,6 +62,17 @@ def test_starts_until_a_worker_is_ready_and_stops_without_a_trace(tmp_path: Path
 
 
 @pytest.mark.torchserve
+def test_it_is_a_process_group_of_its_own_in_the_session_where_priorities_are_weighed(tmp_path: Path) -> None:
+    with TorchServeProcess([], tmp_path / "run", torchserve_properties()) as torchserve:
+        torchserve.start()
+        started = [process.pid for process in processes_of(tmp_path / "run")]
+        groups, sessions = {os.getpgid(pid) for pid in started}, {os.getsid(pid) for pid in started}
+
+    assert groups == {started[0]}
+    assert sessions == {os.getsid(0)}
+
+
+@pytest.mark.torchserve
 def test_it_starts_again_where_nothing_is_left_to_serve_and_takes_what_is_registered_then(tmp_path: Path) -> None:
     archive = write_archive(tmp_path, "good", ANSWERS)
     with TorchServeProcess([archive], tmp_path / "run", torchserve_properties()) as torchserve:
