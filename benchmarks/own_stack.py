@@ -40,6 +40,11 @@ def pack_with_defaults(model: Path, name: str) -> Path:
     return _pack(model, name, {})
 
 
+def pack_in_type(model: Path, name: str, dtype: str, threads: int) -> Path:
+    """As `pack`, in this data type."""
+    return _pack(model, name, {"threads": threads, "dtype": dtype})
+
+
 def _pack(model: Path, name: str, handler: dict[str, Any]) -> Path:
     config = yaml.safe_load(DEFAULT_MODEL_CONFIG.read_text(encoding="utf-8"))
     config["handler"] |= handler

@@ -60,10 +60,10 @@ def seconds_of_engine(model: PreTrainedModel, rows: int, context: int = CONTEXT)
     )
 
 
-def seconds_of_compiled_engine(model: PreTrainedModel, steps: CompiledSteps) -> Callable[[int], Callable[[], float]]:
-    """The same for the compiled steps of the model in an archive with our own defaults, by the number of rows."""
+def compiled_engine(model: PreTrainedModel, steps: CompiledSteps) -> Engine:
+    """For the compiled steps of the model in an archive with our own defaults."""
     settings = HandlerSettings()
-    engine = Engine(
+    return Engine(
         model,
         (),
         slots=settings.slots,
@@ -71,6 +71,11 @@ def seconds_of_compiled_engine(model: PreTrainedModel, steps: CompiledSteps) -> 
         prefix_slots=settings.prefix_slots,
         compiled_steps=steps,
     )
+
+
+def seconds_of_compiled_engine(model: PreTrainedModel, steps: CompiledSteps) -> Callable[[int], Callable[[], float]]:
+    """The same for compiled steps, by the number of rows."""
+    engine = compiled_engine(model, steps)
     return lambda rows: seconds_of_steps(engine, rows, CONTEXT)
 
 

@@ -12,6 +12,7 @@ PAGES = (
     "peers_throughput",
     "peers_scaling",
     "engine",
+    "prompts",
     "prefix",
     "neighbour",
     "hop",

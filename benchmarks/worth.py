@@ -6,6 +6,7 @@ Each has the switch that a reader has, too. In the bare engine: what the gateway
 import random
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -14,10 +15,11 @@ from transformers import PreTrainedModel
 from benchmarks.loaded_models import Variant, load
 from benchmarks.own_stack import compiled, pack
 from benchmarks.prefix import Prompts
+from benchmarks.prompts import FirstToken
 from benchmarks.random_models import random_model
 from benchmarks.report import Table, write_report
 from benchmarks.rounds import Figure, console, interleave
-from benchmarks.step_times import seconds_of_compiled_engine, seconds_of_engine
+from benchmarks.step_times import compiled_engine, seconds_of_compiled_engine, seconds_of_engine
 from handlers.compiled_steps import CompiledSteps
 from handlers.engine import Engine
 from handlers.packed_attention import leave_packed_attention, use_packed_attention
@@ -84,7 +86,8 @@ def optimisations() -> list[Optimisation]:
         for rows in (1, 16)
     ]
     archive = pack(random_model(SIZE, torch.float32), THREADS)
-    with_steps = seconds_of_compiled_engine(packed, CompiledSteps(compiled(archive), packed))
+    libraries = compiled(archive)
+    with_steps = seconds_of_compiled_engine(packed, CompiledSteps(libraries, packed))
     listed += [
         Optimisation(
             "Compiled steps",
@@ -94,6 +97,20 @@ def optimisations() -> list[Optimisation]:
             seconds_of_engine(packed, rows),
         )
         for rows in (1, 16)
+    ]
+    in_pieces, without_pieces = (
+        FirstToken(compiled_engine(packed, CompiledSteps(libraries, packed, with_pieces=each)))
+        for each in (True, False)
+    )
+    listed += [
+        Optimisation(
+            "Compiled pieces of prompts, beside compiled steps",
+            "handlers/compiled_steps.py, `with_pieces=False`",
+            f"the first token of a prompt of {length}",
+            partial(in_pieces.alone, length),
+            partial(without_pieces.alone, length),
+        )
+        for length in (64, 256)
     ]
     listed += [
         Optimisation(

@@ -4,6 +4,7 @@
 Prints the directory that it wrote, or ends with status 1 and one line on standard error.
 """
 
+import logging
 import shutil
 import sys
 import tempfile
@@ -13,13 +14,15 @@ from torch._inductor.runtime.cache_dir_utils import temporary_cache_dir
 
 from handlers.archive_integrity import check_unpacked_files
 from handlers.command_process import one_line_for
-from handlers.compiled_steps import CompiledSteps, compile_decode_steps, directory_of_steps
+from handlers.compiled_steps import CompiledSteps, compile_decode_steps, directory_of_steps, leave_out_pieces
 from handlers.kept_steps import keep
 from handlers.model_loading import LoadedModel
 from handlers.self_check import check_engine, check_engine_beyond_original
 from handlers.settings import HandlerSettings
 from handlers.slot_cache import UnsupportedModelError
 from handlers.worker_engine import load_packed_model, worker_engine
+
+logger = logging.getLogger(__name__)
 
 
 def compile_model(directory: Path, compiled_steps: Path, scratch: Path | None = None) -> Path:
@@ -46,7 +49,7 @@ def compile_model(directory: Path, compiled_steps: Path, scratch: Path | None = 
         slots = settings.slots + settings.prefix_slots
         with temporary_cache_dir(str(Path(temporary) / "cache")):  # hundreds of megabytes, which die with it
             compile_decode_steps(loaded.model, slots, loaded.context_length, written)
-        _check(CompiledSteps(written, loaded.model), loaded, settings)
+        _check_written(written, loaded, settings)
         keep(written, target)
     return target
 
@@ -57,6 +60,19 @@ def _can_be_loaded(target: Path, loaded: LoadedModel) -> bool:
     except OSError:
         return False
     return True
+
+
+def _check_written(directory: Path, loaded: LoadedModel, settings: HandlerSettings) -> None:
+    """Deletes what computes pieces of prompts where it fails: without it the rest is used."""
+    steps = CompiledSteps(directory, loaded.model)
+    try:
+        _check(steps, loaded, settings)
+    except UnsupportedModelError as error:
+        if not steps.has_pieces:
+            raise
+        logger.warning("torchbridge: pieces of prompts are not compiled: %s", error)
+        leave_out_pieces(directory)
+        _check(CompiledSteps(directory, loaded.model), loaded, settings)
 
 
 def _check(steps: CompiledSteps, loaded: LoadedModel, settings: HandlerSettings) -> None:

@@ -1,12 +1,14 @@
-"""A decode step as one graph, compiled ahead of time: nothing of Python is left in it, and small operations are fused.
+"""A decode step, or one for a piece of a prompt, as one graph, compiled ahead of time.
 
-AOTInductor makes it a shared library for this processor and this version of torch. The model's tensors are its inputs,
-as the worker has them: the library is small, and every model of the same shape can be called with it. It needs a C++
-compiler and takes a minute or more, so it is never done while a worker loads.
+Nothing of Python is left in it, and small operations are fused. AOTInductor makes it a shared library for this
+processor and this version of torch. The model's tensors are its inputs, as the worker has them: the library is small,
+and every model of the same shape can be called with it. It needs a C++ compiler and takes a minute or more, so it is
+never done while a worker loads.
 """
 
 import shutil
 import tempfile
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +16,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.export import Dim
+from torch.export import Dim, ExportedProgram
 from torch.func import functional_call
 from transformers import PreTrainedModel
 
@@ -32,32 +34,54 @@ _OPTIONS: dict[str, Any] = {
     "aot_inductor.enable_line_tables": False,  # for profilers; more than half of a library
 }
 _TYPICAL_ROWS = 16
+# The longest piece. A longer one would look at more that its mask hides: 1,024 tokens at once take 1.1 times as long.
+MOST_TOKENS = 256
+_TYPICAL_TOKENS = 64
 
 
-def tensors_of(model: PreTrainedModel, *, one_row: bool) -> dict[str, Tensor]:
+class StepKind(Enum):
+    """What a step computes: a new token of one row or of each of several rows, or a piece of one row's prompt."""
+
+    ONE_ROW = "one_row.so"
+    MORE_ROWS = "more_rows.so"
+    PIECE = "piece.so"
+
+
+def tensors_of(model: PreTrainedModel, kind: StepKind) -> dict[str, Tensor]:
     """All that such a step reads: parameters, and buffers such as rotary frequencies. Tied ones are there once."""
     tensors = dict(model.named_parameters()) | dict(model.named_buffers())
-    unread = PackedLinear.weight_of_rows if one_row else PackedLinear.weight_of_one_row
-    return {name: tensor for name, tensor in tensors.items() if not name.endswith(f".{unread}")}
+    return {name: tensor for name, tensor in tensors.items() if not _is_unread(name, model, kind)}
+
+
+def _is_unread(name: str, model: PreTrainedModel, kind: StepKind) -> bool:
+    module, _, attribute = name.rpartition(".")
+    # Of a piece the head computes the last token only.
+    is_of_one_row = kind is StepKind.ONE_ROW or (
+        kind is StepKind.PIECE and model.get_submodule(module) is model.get_output_embeddings()
+    )
+    return attribute == (PackedLinear.weight_of_rows if is_of_one_row else PackedLinear.weight_of_one_row)
 
 
 class DecodeStep(nn.Module):
     """The next logits, [rows, vocabulary], of the cache's rows 0, 1, …, whose new tokens it puts into the cache.
 
     states: keys and values of each layer in turn, [slots, key_value_heads, capacity, head_dim]; changed in place.
-    weights: as tensors_of has them for `one_row`, which is the only number of rows then.
+    weights: as tensors_of has them for this kind.
     """
 
-    def __init__(self, model: PreTrainedModel, masks: AttentionMasks, *, one_row: bool = False) -> None:
+    def __init__(self, model: PreTrainedModel, masks: AttentionMasks, kind: StepKind) -> None:
         super().__init__()
         self._masks = masks
-        self._names = list(tensors_of(model, one_row=one_row))
+        self._names = list(tensors_of(model, kind))
         self._call = partial(functional_call, model)  # not a part of this module, whose tensors would be in the graph
 
     def forward(
         self, tokens: Tensor, positions: Tensor, masks: Tensor, states: list[Tensor], weights: list[Tensor]
     ) -> Tensor:
-        """tokens, positions: [rows, 1]; masks: [rows, masks, 1, length], added to the scores (AttentionMasks)."""
+        """tokens, positions: [rows, tokens]; masks: [rows, masks, tokens, length], added to the scores.
+
+        Several tokens are of one row, and the logits are those after the last one.
+        """
         rows = tokens.shape[0]
         cache = SlotCache.of(states)
         row_index = torch.arange(rows, device=tokens.device)[:, None]
@@ -68,46 +92,62 @@ class DecodeStep(nn.Module):
             "attention_mask": self._masks.by_layer_type(masks),
             "past_key_values": cache,
             "use_cache": True,
+            "logits_to_keep": 1,
         }
         named = dict(zip(self._names, weights, strict=True))
         return cast(Tensor, self._call(named, kwargs=arguments).logits[:, -1])
 
 
-def compile_decode_step(model: PreTrainedModel, states: list[Tensor], file: Path, *, one_row: bool) -> None:
-    """Writes the shared library of a step for one row, or for 2 and more.
+def compile_decode_step(model: PreTrainedModel, states: list[Tensor], directory: Path, kind: StepKind) -> None:
+    """Writes the shared library of such a step, by the name of its kind.
 
     model: on the CPU, as a worker has it. states: of the cache that the step will be used with.
     Only the shapes of their tensors are looked at. Raises UnsupportedModelError where it cannot be one graph.
     """
     if not use_packed_attention(model):
         raise UnsupportedModelError(f"{model.config.model_type} models have attention of their own: no compiled step")
-    slots, _, capacity, _ = states[0].shape
-    rows = 1 if one_row else min(_TYPICAL_ROWS, slots)
-    length = capacity // 2
-    masks = AttentionMasks.of(model.config, capacity)
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        arguments = (
-            torch.zeros(rows, 1, dtype=torch.long),
-            torch.full((rows, 1), length - 1),
-            torch.zeros(rows, len(masks.windows), 1, length, dtype=model.dtype),
-            [torch.empty(each.shape, dtype=each.dtype) for each in states],
-            [torch.empty(each.shape, dtype=each.dtype) for each in tensors_of(model, one_row=one_row).values()],
-        )
-    any_rows = {} if one_row else {0: Dim("rows", min=2, max=slots)}
-    # A view of the whole capacity has other strides than a shorter one. The last token of a context is never looked at.
-    any_length = {3: Dim("length", min=2, max=capacity - 1)}
-    fixed = tuple([None] * len(each) for each in arguments[3:])
-    with torch.no_grad():
-        program = torch.export.export(
-            DecodeStep(model, masks, one_row=one_row),
-            arguments,
-            dynamic_shapes=(any_rows, any_rows, any_rows | any_length, *fixed),
-            strict=False,
-        )
+    try:
+        program, arguments = _exported(model, states, kind)
+    except RuntimeError as error:
+        raise UnsupportedModelError(f"{model.config.model_type} models cannot be one graph: {error}") from error
+    file = directory / kind.value
     # The sources lie beside the library.
-    with torch.no_grad(), packed_weights_as_inputs(), tempfile.TemporaryDirectory(dir=file.parent) as directory:
-        library = str(Path(directory) / file.name)
+    with torch.no_grad(), packed_weights_as_inputs(), tempfile.TemporaryDirectory(dir=directory) as sources:
+        library = str(Path(sources) / file.name)
         torch._inductor.aot_compile(  # noqa: SLF001 - its public sibling writes an archive of the library
             program.module(), arguments, options=_OPTIONS | {"aot_inductor.output_path": library}
         )
         shutil.move(library, file)
+
+
+def _exported(
+    model: PreTrainedModel, states: list[Tensor], kind: StepKind
+) -> tuple[ExportedProgram, tuple[Tensor | list[Tensor], ...]]:
+    """And arguments of a typical call, without values."""
+    slots, _, capacity, _ = states[0].shape
+    rows = min(_TYPICAL_ROWS, slots) if kind is StepKind.MORE_ROWS else 1
+    tokens = min(_TYPICAL_TOKENS, capacity // 4) if kind is StepKind.PIECE else 1
+    length = capacity // 2
+    masks = AttentionMasks.of(model.config, capacity)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        arguments = (
+            torch.zeros(rows, tokens, dtype=torch.long),
+            torch.full((rows, tokens), length - 1),
+            torch.zeros(rows, len(masks.windows), tokens, length, dtype=model.dtype),
+            [torch.empty(each.shape, dtype=each.dtype) for each in states],
+            [torch.empty(each.shape, dtype=each.dtype) for each in tensors_of(model, kind).values()],
+        )
+    any_rows = {0: Dim("rows", min=2, max=slots)} if kind is StepKind.MORE_ROWS else {}
+    any_tokens = Dim("tokens", min=2, max=min(MOST_TOKENS, capacity - 1)) if kind is StepKind.PIECE else Dim.STATIC
+    # A view of the whole capacity has other strides than a shorter one. The last token of a context is never looked at.
+    any_length = Dim("length", min=2, max=capacity - 1)
+    of_tokens = any_rows | {1: any_tokens}
+    fixed = tuple([None] * len(each) for each in arguments[3:])
+    with torch.no_grad():
+        program = torch.export.export(
+            DecodeStep(model, masks, kind),
+            arguments,
+            dynamic_shapes=(of_tokens, of_tokens, any_rows | {2: any_tokens, 3: any_length}, *fixed),
+            strict=False,
+        )
+    return program, arguments

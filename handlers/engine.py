@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from handlers.compiled_steps import CompiledForwardPass, CompiledSteps
+from handlers.compiled_forward_pass import CompiledForwardPass
+from handlers.compiled_steps import CompiledSteps
 from handlers.forward_pass import ForwardPass, Piece, SeparateForwardPasses, forward_pass
 from handlers.prefix_rows import PrefixRows
 from handlers.runs import Run, cut_into_runs

@@ -12,7 +12,7 @@ import transformers
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from handlers.cpp_compiler import compiler
-from handlers.decode_step import tensors_of
+from handlers.decode_step import StepKind, tensors_of
 from handlers.model_loading import LoadedModel
 from handlers.settings import HandlerSettings
 
@@ -36,6 +36,7 @@ _NOT_OF_THE_GRAPH = frozenset(
 # Our code that a graph is made of, and what calls it.
 _CODE = (
     "attention_masks.py",
+    "compiled_forward_pass.py",
     "compiled_steps.py",
     "computing_type.py",
     "decode_step.py",
@@ -80,7 +81,7 @@ def _without_names(value: Any) -> Any:
 
 def _tensors(model: PreTrainedModel) -> list[tuple[str, list[int], str, str]]:
     """Their names, too: which of them are tied, and which layers have a bias."""
-    tensors = tensors_of(model, one_row=True) | tensors_of(model, one_row=False)
+    tensors = {name: tensor for kind in StepKind for name, tensor in tensors_of(model, kind).items()}
     return [(name, list(each.shape), str(each.dtype), str(each.layout)) for name, each in tensors.items()]
 
 

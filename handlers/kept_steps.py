@@ -5,7 +5,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-MOST_KEPT = 16  # directories, of up to ten megabytes each
+MOST_KEPT = 16  # directories, of up to fifteen megabytes each
 
 
 def mark_used(directory: Path) -> None:

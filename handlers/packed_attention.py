@@ -73,7 +73,8 @@ def _attend(
     """
     if segments is None:
         if torch.compiler.is_compiling():
-            return _attend_one_token(query, key, value, attention_mask, **arguments)
+            attend = _attend_one_token if query.shape[2] == 1 else _attend_piece
+            return attend(query, key, value, attention_mask, **arguments)
         return sdpa_attention_forward(module, query, key, value, attention_mask, **arguments)
     outputs = []
     for segment in segments:
@@ -108,3 +109,20 @@ def _attend_one_token(
     # A module that says nothing of groups: there are none any more.
     output, _ = sdpa_attention_forward(nn.Identity(), queries, key, value, attention_mask, **arguments)
     return output.transpose(1, 2).reshape(rows, 1, heads, head_dim), None
+
+
+def _attend_piece(
+    query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **arguments: Any
+) -> tuple[Tensor, None]:
+    """Tokens of one row. Heads that share their keys are so many heads of one row of a batch, and nothing is copied.
+
+    query: [1, heads, tokens, head_dim]. Gives [1, tokens, heads, head_dim].
+    """
+    _, heads, tokens, head_dim = query.shape
+    shared = key.shape[1]
+    queries = query.reshape(shared, heads // shared, tokens, head_dim)
+    keys, values = (
+        states[0][:, None].expand(shared, heads // shared, states.shape[2], states.shape[3]) for states in (key, value)
+    )
+    output, _ = sdpa_attention_forward(nn.Identity(), queries, keys, values, attention_mask, **arguments)
+    return output.transpose(1, 2).reshape(1, heads, tokens, head_dim).transpose(1, 2), None

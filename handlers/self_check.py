@@ -1,6 +1,7 @@
 """Compares the engine with the model's own forward pass, once: a model that it would get wrong is not served."""
 
 import inspect
+from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from handlers.compiled_forward_pass import CompiledForwardPass
 from handlers.engine import Engine
 from handlers.fixed_positions import original_context_length
 from handlers.forward_pass import ForwardPass, Piece
@@ -17,10 +19,11 @@ from handlers.sampling import SamplingParameters
 from handlers.slot_cache import UnsupportedModelError
 
 # New tokens by the length of the prompt. The longest prompt is computed at once or, where the engine's prefill_tokens
-# are few, in several pieces beside the first row. The last two rows run together, and then one of them alone.
-_NEW_TOKENS = {3: 3, 100: 5, 5: 4}
+# are few, in several pieces beside the first row; where pieces are compiled, in several of these before others come,
+# whose own are so short that the model itself computes them. The last two rows run together, and then one of them.
+_NEW_TOKENS = {3: 3, 100: 6, 5: 4}
 _BEYOND = 20  # tokens of a prompt that are past the original context, or a window
-_SHORT_WINDOW = 24
+_SHORT_WINDOW, _SHORT_PIECE = 24, 30
 # The largest difference of two logits, as a share of their range, that comes from the order of additions alone.
 _TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.05}
 # On the CPU alone. Seen: 0.000009 at most, in 65 families of models, and 0.007 or more where a token does not look at
@@ -48,8 +51,8 @@ def check_in_pieces(engine: Engine, model: PreTrainedModel, *, tolerance: float 
     """As check_engine, in pieces that take about as long as a step, for whoever has something else to do meanwhile."""
     longest = _longest_prompt(engine)
     new_tokens = {min(longest, length): count for length, count in _NEW_TOKENS.items()}
-    with _short_windows(engine, model):
-        yield from _check(engine, model, new_tokens, tolerance)
+    with _short_windows(engine, model), _short_pieces(engine) as is_compiled:
+        yield from _check(engine, model, new_tokens, tolerance, first=str(max(new_tokens)) if is_compiled else None)
 
 
 def check_engine_beyond_original(engine: Engine, model: PreTrainedModel, *, tolerance: float | None = None) -> None:
@@ -104,6 +107,20 @@ def _short_windows(engine: Engine, model: PreTrainedModel) -> Iterator[None]:
             config.sliding_window = window
 
 
+@contextmanager
+def _short_pieces(engine: Engine) -> Iterator[bool]:
+    """Whether pieces of prompts are compiled. Then a prompt alone, for which that is always taken, has several."""
+    forward_pass = engine.forward_pass
+    if not (isinstance(forward_pass, CompiledForwardPass) and forward_pass.has_pieces):
+        yield False
+        return
+    most_tokens, forward_pass.most_tokens = forward_pass.most_tokens, _SHORT_PIECE
+    try:
+        yield True
+    finally:
+        forward_pass.most_tokens = most_tokens
+
+
 def _configs(model: PreTrainedModel) -> list[PreTrainedConfig]:
     """Of the model and its parts, which may have copies."""
     configs = [module.config for module in model.modules() if isinstance(module, PreTrainedModel)]
@@ -111,7 +128,7 @@ def _configs(model: PreTrainedModel) -> list[PreTrainedConfig]:
 
 
 def _longest_prompt(engine: Engine) -> int:
-    return max(1, engine.context_length - 5)
+    return max(1, engine.context_length - 6)
 
 
 @torch.inference_mode()
@@ -120,13 +137,18 @@ def _check(
     model: PreTrainedModel,
     new_tokens: Mapping[int, int],
     tolerance: float | None,
+    *,
+    first: str | None = None,
     last: str | None = None,
 ) -> Iterator[None]:
-    """new_tokens: by the length of the prompt, which is its name; last: with whose end all ends."""
+    """new_tokens: by the length of the prompt, which is its name.
+
+    first: who is alone in the first step; last: with whose end all ends.
+    """
     if tolerance is None:
         tolerance = _TOLERANCE[model.dtype]
     try:
-        rows = yield from _run(engine, model, new_tokens, last)
+        rows = yield from _run(engine, model, new_tokens, first, last)
         for sequence, stepped in rows:
             yield
             for mine, own in zip(stepped, _own_logits(model, sequence, len(stepped)), strict=True):
@@ -139,7 +161,7 @@ def _check(
 
 
 def _run(
-    engine: Engine, model: PreTrainedModel, new_tokens: Mapping[int, int], last: str | None
+    engine: Engine, model: PreTrainedModel, new_tokens: Mapping[int, int], first: str | None, last: str | None
 ) -> Generator[None, None, list[tuple[list[int], list[Tensor]]]]:
     """The tokens of each request that were looked at, and the logits of its steps."""
     vocabulary = model.get_output_embeddings().out_features
@@ -150,10 +172,14 @@ def _run(
     own_pass = engine.forward_pass
     recording = engine.forward_pass = _Recording(own_pass)
     try:
-        for name, prompt in sequences.items():
-            engine.submit(name, list(prompt), new_tokens[len(prompt)], SamplingParameters())
-        while engine.has_work:
+        waiting = deque(sorted(sequences, key=lambda name: name != first))
+        while waiting or engine.has_work:
             yield
+            while waiting:
+                name = waiting.popleft()
+                engine.submit(name, list(sequences[name]), new_tokens[int(name)], SamplingParameters())
+                if name == first:
+                    break
             if (step := engine.step()) is None:
                 continue
             for row, (name, token) in enumerate(zip(step.ids, step.tokens, strict=True)):

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from transformers import PreTrainedModel
 
-from handlers.compiled_steps import CompiledForwardPass, CompiledSteps
+from handlers.compiled_forward_pass import CompiledForwardPass
+from handlers.compiled_steps import CompiledSteps
 from handlers.engine import Engine
 from handlers.gpu_memory import CacheRows, rows_of_cache
 from handlers.model_loading import LoadedModel, load_model

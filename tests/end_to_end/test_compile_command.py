@@ -127,7 +127,7 @@ def test_a_server_compiles_while_it_answers_and_no_answer_changes(served: Served
 
 def test_a_build_leaves_the_libraries_and_nothing_else(served: Served) -> None:
     [directory] = libraries_in(served.compiled_steps)
-    assert {path.name for path in directory.iterdir()} == {"one_row.so", "more_rows.so"}
+    assert {path.name for path in directory.iterdir()} == {"one_row.so", "more_rows.so", "piece.so"}
     assert [*(served.compiled_steps / ".background").rglob("*")] == [
         served.compiled_steps / ".background" / "lock",
         served.compiled_steps / ".background" / "scratch",

@@ -4,19 +4,18 @@ import random
 
 import pytest
 import torch
-from torch import Tensor
 from transformers import PreTrainedModel
 
 from handlers import attention_masks
 from handlers.attention_masks import AttentionMasks, attention_windows
-from handlers.compiled_steps import CompiledForwardPass
-from handlers.decode_step import DecodeStep, tensors_of
+from handlers.compiled_forward_pass import CompiledForwardPass
 from handlers.engine import Engine
 from handlers.forward_pass import PackedForwardPass
 from handlers.sampling import SamplingParameters
 from handlers.self_check import TIGHT_TOLERANCE, check_engine, check_engine_beyond_windows
 from handlers.slot_cache import UnsupportedModelError
 from tests.handlers.engine_answers import add, generate, run
+from tests.handlers.uncompiled_steps import UncompiledSteps
 from tests.handlers.windowed_models import CONTEXT_LENGTH, FAMILIES, LONG_WINDOW, VOCABULARY, WINDOW, make_model
 
 GREEDY = SamplingParameters()
@@ -117,24 +116,17 @@ def test_a_window_that_is_wrong_by_one_token_fails_the_self_check(
 
 
 @pytest.mark.parametrize("family", ["mistral", "gemma3"])
-def test_a_decode_step_as_one_graph_has_the_masks_of_its_layers(family: str) -> None:
-    """The module that is compiled, uncompiled."""
+def test_a_step_as_one_graph_has_the_masks_of_its_layers(family: str) -> None:
     model = make_model(family)
-    step = DecodeStep(model, AttentionMasks.of(model.config, CONTEXT_LENGTH))
-    calls = []
-
-    def call(tokens: Tensor, positions: Tensor, masks: Tensor, states: list[Tensor]) -> Tensor:
-        calls.append(masks.shape[1])
-        logits: Tensor = step(tokens, positions, masks, states, list(tensors_of(model, one_row=False).values()))
-        return logits
-
-    engine = Engine(model, (), slots=4, context_length=CONTEXT_LENGTH, prefill_tokens=7, compiled_steps=call)
+    steps = UncompiledSteps(model, CONTEXT_LENGTH)
+    engine = Engine(model, (), slots=4, context_length=CONTEXT_LENGTH, prefill_tokens=7, compiled_steps=steps)
 
     assert isinstance(engine.forward_pass, CompiledForwardPass)
     assert answers(engine) == {
         str(length): generate(model, prompt(length), count) for length, count in REQUESTS.items()
     }
-    assert set(calls) == {1 if family == "mistral" else 2}
+    assert {masks for _, masks in steps.calls} == {1 if family == "mistral" else 2}
+    assert max(tokens for tokens, _ in steps.calls) > 1
 
 
 def test_shorter_windows_are_as_many_masks() -> None:

@@ -145,6 +145,35 @@ def test_steps_that_cannot_be_loaded_are_made_anew(
     assert (left / "one_row.so").stat().st_size
 
 
+def test_pieces_that_fail_are_left_out_and_the_rest_is_installed(
+    archive: Path,
+    compiled_steps: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    [made] = compiled_steps.iterdir()
+    checked: list[bool] = []
+
+    def build(*arguments: object) -> None:
+        shutil.copytree(made, str(arguments[-1]), dirs_exist_ok=True)
+        shutil.copy(made / "one_row.so", Path(str(arguments[-1])) / "piece.so")
+
+    def check(steps: CompiledSteps, *_: object) -> None:
+        checked.append(steps.has_pieces)
+        if steps.has_pieces:
+            raise UnsupportedModelError("they differ")
+
+    monkeypatch.setattr(compile_model, "compile_decode_steps", build)
+    monkeypatch.setattr(compile_model, "_check", check)
+
+    installed = compile_model.compile_model(archive, tmp_path)
+
+    assert checked == [True, False]
+    assert {file.name for file in installed.iterdir()} == {"one_row.so", "more_rows.so"}
+    assert "pieces of prompts are not compiled: they differ" in caplog.text
+
+
 def test_what_the_compiler_keeps_goes_with_the_scratch_directory(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

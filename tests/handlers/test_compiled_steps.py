@@ -12,8 +12,11 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from handlers import packed_attention
+from handlers.compiled_forward_pass import CompiledForwardPass
 from handlers.compiled_library import CompiledLibrary
-from handlers.compiled_steps import CompiledForwardPass, CompiledSteps, compile_decode_steps
+from handlers.compiled_steps import CompiledSteps, allocate, compile_decode_steps, leave_out_pieces
+from handlers.decode_step import StepKind, compile_decode_step
 from handlers.engine import Engine, Step
 from handlers.fixed_positions import fix_positions
 from handlers.model_loading import LoadedModel
@@ -22,12 +25,13 @@ from handlers.run_ahead import RunAhead
 from handlers.sampling import SamplingParameters
 from handlers.self_check import check_engine
 from handlers.settings import HandlerSettings
-from handlers.slot_cache import UnsupportedModelError
+from handlers.slot_cache import SlotCache, UnsupportedModelError, num_cache_layers
 from handlers.worker_engine import take_compiled_steps
 from tests.handlers import longrope, windowed_models
 from tests.handlers.character_tokenizer import character_tokenizer
 from tests.handlers.conftest import CONTEXT_LENGTH, make_model
 from tests.handlers.engine_answers import add, counted, generate, run
+from tests.handlers.uncompiled_steps import UncompiledSteps
 from tests.waiting import PATIENCE
 
 pytestmark = [
@@ -128,7 +132,7 @@ def test_rows_of_unlike_length_are_read_no_further_than_they_reach(
 ) -> None:
     engine._run_cost = lambda: 20.0
     prompts = {"short": [3, 5], "long": list(range(90)), "shorter": [7], "also short": [9, 9, 9]}
-    shapes = []
+    shapes: list[tuple[int, int]] = []
     own = CompiledSteps.__call__
 
     def count(steps: CompiledSteps, tokens: Tensor, positions: Tensor, mask: Tensor, states: list[Tensor]) -> Tensor:
@@ -138,25 +142,140 @@ def test_rows_of_unlike_length_are_read_no_further_than_they_reach(
     monkeypatch.setattr(CompiledSteps, "__call__", count)
     for name, prompt in prompts.items():
         engine.submit(name, prompt, 20, GREEDY)
+    answers: dict[str, list[int]] = {}
+    while engine.takes_prompts:
+        add(answers, engine.step())
+    shapes.clear()
+    while engine.has_work:
+        add(answers, engine.step())
 
-    assert run(engine) == {name: generate(llama, prompt, 20) for name, prompt in prompts.items()}
-    # The first step without a piece of the long prompt, while which was computed the short one has gone on.
-    assert shapes[:3] == [(1, 5), (1, 91), (2, 4)]
+    assert answers == {name: generate(llama, prompt, 20) for name, prompt in prompts.items()}
+    rows, lengths = zip(*shapes[:3], strict=True)
+    assert rows == (1, 1, 2)
+    assert lengths[1] > len(prompts["long"]) > max(lengths[0], lengths[2])
 
 
-def test_a_step_without_a_prompt_does_not_call_the_model(engine: Engine, model: PreTrainedModel) -> None:
+def test_neither_a_prompt_nor_its_answer_calls_the_model(engine: Engine, model: PreTrainedModel) -> None:
     engine.submit("0", [1, 2, 3], 20, GREEDY)
     with counted(model) as tokens:
         run(engine)
 
-    assert tokens == [3]  # the prompt's own step
+    assert tokens == []
+
+
+@pytest.mark.parametrize("length", [1, 2, 16, 17, 18, 90])
+def test_a_prompt_of_any_length_is_computed_in_compiled_pieces(
+    engine: Engine, model: PreTrainedModel, llama: PreTrainedModel, length: int
+) -> None:
+    """16 tokens are the longest piece here, and one of a single token is as a decode step."""
+    assert isinstance(engine.forward_pass, CompiledForwardPass)
+    engine.forward_pass.most_tokens = 16
+    prompt = [(7 * position + length) % 50 for position in range(length)]
+    engine.submit("0", prompt, 20, GREEDY)
+    with counted(model) as tokens:
+        answers = run(engine)
+
+    assert answers["0"] == generate(llama, prompt, 20)
+    assert tokens == []
+
+
+def test_a_prompt_that_begins_as_another_one_is_computed_in_compiled_pieces_from_there_on(
+    engine: Engine, model: PreTrainedModel, llama: PreTrainedModel
+) -> None:
+    prompts = [[*range(40), *(9 * number + own for own in range(25))] for number in range(2)]
+    for number, prompt in enumerate(prompts):
+        engine.submit(str(number), prompt, 10, GREEDY)
+        with counted(model) as tokens:
+            assert run(engine)[str(number)] == generate(llama, prompt, 10)
+        assert tokens == []
+
+
+def test_compiled_pieces_join_rows_that_run(engine: Engine, model: PreTrainedModel, llama: PreTrainedModel) -> None:
+    """Pieces of 16 tokens: four of the second prompt beside one row, and two of the third one beside two."""
+    prompts = {"0": [3, 5], "1": list(range(65)), "2": list(range(20, 53))}
+    answers: dict[str, list[int]] = {}
+    with counted(model) as tokens:
+        for name, prompt in prompts.items():
+            engine.submit(name, prompt, 30, GREEDY)
+            while engine.takes_prompts:
+                add(answers, engine.step())
+        while engine.has_work:
+            add(answers, engine.step())
+
+    assert answers == {name: generate(llama, prompt, 30) for name, prompt in prompts.items()}
+    assert tokens == []
+
+
+def test_many_short_prompts_share_a_pass_of_the_model(
+    engine: Engine, model: PreTrainedModel, llama: PreTrainedModel
+) -> None:
+    prompts = {str(number): [number, 5, 7] for number in range(SLOTS)}
+    for name, prompt in prompts.items():
+        engine.submit(name, prompt, 20, GREEDY)
+    with counted(model) as tokens:
+        answers = run(engine)
+
+    assert answers == {name: generate(llama, prompt, 20) for name, prompt in prompts.items()}
+    assert tokens == [3 * SLOTS]
+
+
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_without_a_library_for_pieces_the_model_computes_them(
+    libraries: Path, model: PreTrainedModel, llama: PreTrainedModel, tmp_path: Path, *, is_deleted: bool
+) -> None:
+    shutil.copytree(libraries, tmp_path, dirs_exist_ok=True)
+    if is_deleted:
+        leave_out_pieces(tmp_path)
+    engine = engine_of(model, CompiledSteps(tmp_path, model, with_pieces=is_deleted))
+    prompt = list(range(20))
+    engine.submit("0", prompt, 20, GREEDY)
+    with counted(model) as tokens:
+        answers = run(engine)
+
+    assert answers["0"] == generate(llama, prompt, 20)
+    assert tokens == [len(prompt)]
+    check_engine(engine, llama)
+
+
+def test_a_model_whose_pieces_cannot_be_one_graph_has_compiled_decode_steps(
+    llama: PreTrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("its tokens are counted in Python")
+
+    def touch(*_: object, options: dict[str, str]) -> None:
+        Path(options["aot_inductor.output_path"]).touch()
+
+    monkeypatch.setattr(packed_attention, "_attend_piece", fail)
+    monkeypatch.setattr(torch._inductor, "aot_compile", touch)
+    compile_decode_steps(llama, SLOTS, CONTEXT_LENGTH, tmp_path)
+
+    assert {file.name for file in tmp_path.iterdir()} == {"one_row.so", "more_rows.so"}
+    assert "its tokens are counted in Python" in caplog.text
+
+
+def test_compiled_pieces_leave_sliding_windows(tmp_path: Path) -> None:
+    model = packed(windowed_models.make_model("gemma3"))
+    length = windowed_models.CONTEXT_LENGTH
+    cache = SlotCache(num_cache_layers(model.config, length), SLOTS, length)
+    allocate(model, cache)
+    compile_decode_step(model, cache.states, tmp_path, StepKind.PIECE)
+    steps = UncompiledSteps(model, length, CompiledLibrary(tmp_path / StepKind.PIECE.value))
+    engine = Engine(model, (), slots=SLOTS, context_length=length, prefill_tokens=7, compiled_steps=steps)
+    check_engine(engine, model)
+    prompts = {str(length): list(range(length)) for length in (4, 20, 50)}
+    for name, prompt in prompts.items():
+        engine.submit(name, prompt, 12, GREEDY)
+
+    assert run(engine) == {name: generate(model, prompt, 12) for name, prompt in prompts.items()}
+    assert max(tokens for tokens, _ in steps.calls) > windowed_models.WINDOW
 
 
 def test_the_self_check_takes_the_compiled_steps_too(engine: Engine, llama: PreTrainedModel) -> None:
     check_engine(engine, llama)
 
 
-@pytest.mark.parametrize("broken", ["_one_row", "_more_rows"])
+@pytest.mark.parametrize("broken", ["_one_row", "_more_rows", "_piece"])
 def test_steps_of_other_weights_are_refused(
     engine: Engine, llama: PreTrainedModel, steps: CompiledSteps, broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,93 @@
+"""A forward pass whose steps are compiled ones, as far as they are there and worth it."""
+
+import math
+from collections.abc import Collection, Iterator, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from handlers.compiled_steps import CompiledSteps, allocate
+from handlers.decode_step import MOST_TOKENS
+from handlers.forward_pass import PackedForwardPass, Piece, SeparateForwardPasses
+from handlers.packed_attention import use_packed_attention
+from handlers.runs import Run
+from handlers.slot_cache import SlotCache
+
+# As a share of the model's width: for so many tokens compiled code saves what one more pass costs, which reads all
+# weights: both grow with the layers, and these with the square of the width. An estimate, from SmolLM2-135M: a token
+# saves some 0.3 ms, in float32 and bfloat16, and the weights are read in 15 to 30 ms.
+_TOKENS_PER_PASS = 1 / 8
+
+
+class CompiledForwardPass(PackedForwardPass):
+    """A compiled step for each piece and each run, where that is faster than the model's own pass for all of them.
+
+    has_pieces: whether pieces of prompts are compiled, too.
+    most_tokens: of a compiled step; a longer piece takes several.
+    """
+
+    def __init__(self, model: PreTrainedModel, cache: SlotCache, tokens: Tensor, steps: CompiledSteps) -> None:
+        super().__init__(model, cache, tokens)
+        use_packed_attention(model)
+        allocate(model, cache)
+        self._steps, self._states = steps, cache.states
+        self.has_pieces = steps.has_pieces
+        self._tokens_per_pass: float = model.config.get_text_config().hidden_size * _TOKENS_PER_PASS
+        self.most_tokens = MOST_TOKENS
+
+    def run_cost(self) -> float:
+        return SeparateForwardPasses.run_cost(self)
+
+    def __call__(self, pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Tensor | None:
+        if not pieces:
+            return SeparateForwardPasses.__call__(self, pieces, lengths, runs)
+        num_rows = runs[-1].stop if runs else 0
+        others = list(_runs_without(runs, {piece.row for piece in pieces}))
+        if not self._are_worth_it(pieces, others):
+            return PackedForwardPass.__call__(self, pieces, lengths, runs)
+        # Whose prompt ends with its piece runs: the token after it, the prompt's last one, is computed with it.
+        logits = {piece.row: self._after(piece._replace(end=piece.end + (piece.row < num_rows))) for piece in pieces}
+        logits |= {run.start: self._next_logits(run, lengths) for run in others}
+        in_order = [logits[row] for row in sorted(logits) if row < num_rows]
+        return torch.cat(in_order) if len(in_order) > 1 else next(iter(in_order), None)
+
+    def _are_worth_it(self, pieces: Sequence[Piece], others: Sequence[Run]) -> bool:
+        """A pass of the model itself is one for all tokens, but has more to do for each of them."""
+        if not self.has_pieces:
+            return False
+        tokens = sum(piece.end - piece.start for piece in pieces) + sum(run.stop - run.start for run in others)
+        return tokens >= (len(pieces) + len(others) - 1) * self._tokens_per_pass
+
+    def _after(self, piece: Piece) -> Tensor:
+        """The logits, [1, vocabulary], after the piece's last token."""
+        row, start, end = piece
+        steps = math.ceil((end - start) / self.most_tokens)
+        ends = [start + (end - start) * step // steps for step in range(steps + 1)]
+        *_, last = (
+            self._compute(slice(row, row + 1), self._every_position[None, begin:stop], stop)
+            for begin, stop in pairwise(ends)
+        )
+        return last
+
+    def _next_logits(self, run: Run, lengths: Tensor) -> Tensor:
+        rows = slice(run.start, run.stop)
+        return self._compute(rows, lengths[rows, None], run.length)
+
+    def _compute(self, rows: slice, positions: Tensor, length: int) -> Tensor:
+        tokens = self._tokens[self._every_row[rows, None], positions]
+        # The library takes its rows from where the states begin, and looks at no later ones.
+        states = [each[rows.start :] for each in self._states] if rows.start else self._states
+        return self._steps(tokens, positions, self._mask(positions, length), states)
+
+
+def _runs_without(runs: Sequence[Run], left_out: Collection[int]) -> Iterator[Run]:
+    """What remains of them: neighbours that were in one run are still in one."""
+    for run in runs:
+        start = run.start
+        for row in range(run.start, run.stop + 1):
+            if row == run.stop or row in left_out:
+                if start < row:
+                    yield run._replace(start=start, stop=row)
+                start = row + 1
