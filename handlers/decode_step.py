@@ -34,7 +34,7 @@ _OPTIONS: dict[str, Any] = {
     "aot_inductor.enable_line_tables": False,  # for profilers; more than half of a library
 }
 _TYPICAL_ROWS = 16
-# The longest piece. A longer one would look at more that its mask hides: 1,024 tokens at once take 1.1 times as long.
+# The longest piece. A longer one would look at more that its mask hides: 1,024 tokens at once take 1.2 times as long.
 MOST_TOKENS = 256
 _TYPICAL_TOKENS = 64
 
