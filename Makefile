@@ -153,7 +153,7 @@ gpu-wheels: .venv/.installed ## What the stack needs beside torch, as wheels for
 	mv .gpu/torchserve-*.whl .gpu/transformers-*.whl .gpu/1
 	mv .gpu/*.whl .gpu/2
 
-bench-real_model bench-prompts: real-model
+bench-real_model bench-prompts bench-int8_quality: real-model
 
 bench-%: .venv/.installed ## One benchmark: real_model, peers_throughput, peers_scaling, worth, engine, prefix, neighbour, int8_quality, hop, growth, …
 	$(BIN)/python -m benchmarks.$*

@@ -25,7 +25,7 @@ class HandlerSection(BaseModel):
     )
     quantization: Literal["int8"] | None = Field(
         default=None,
-        description="int8: weights of linear layers in 8 bits, each output with a scale of its own; CPU and bfloat16.",
+        description="int8: weights of linear layers in 8 bits, each output with a scale of its own; CPU alone.",
     )
     threads: int | None = Field(default=None, ge=1, description="Measured, again and again, if absent.")
     prefill_tokens: int = Field(default=256, ge=1, description="Most prompt tokens in a step with running requests.")
@@ -41,9 +41,9 @@ class HandlerSection(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _int8_is_of_bfloat16(self) -> Self:
-        if self.quantization is not None and self.dtype not in {"auto", "bfloat16"}:
-            raise ValueError(f"quantization: {self.quantization} computes in bfloat16, and dtype says {self.dtype}")
+    def _int8_is_not_of_float16(self) -> Self:
+        if self.quantization is not None and self.dtype == "float16":
+            raise ValueError(f"quantization: {self.quantization} computes in bfloat16 or float32, not in {self.dtype}")
         return self
 
     @model_validator(mode="before")

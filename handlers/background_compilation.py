@@ -151,7 +151,7 @@ def compile_in_background(
         report(CompilationState.COMPILED, None)
     elif is_left_out:
         report(CompilationState.NOT_COMPILED, "what was compiled fails the worker's check: its log says more")
-    elif reason := _why_not_this_model(loaded, settings, engine) or _why_not_here(is_wanted=settings.compile):
+    elif reason := _why_not_this_model(loaded, engine) or _why_not_here(is_wanted=settings.compile):
         report(CompilationState.NOT_COMPILED, reason)
     else:
         compiled_steps = Path(os.environ[COMPILED_STEPS_VARIABLE]).resolve()
@@ -167,11 +167,9 @@ def compile_in_background(
         ).start()
 
 
-def _why_not_this_model(loaded: LoadedModel, settings: HandlerSettings, engine: Engine) -> str | None:
+def _why_not_this_model(loaded: LoadedModel, engine: Engine) -> str | None:
     if loaded.model.device.type != "cpu":
         return "compiled steps are for the CPU alone"
-    if settings.quantization is not None:
-        return f"not together with quantization: {settings.quantization}"
     if not isinstance(engine.forward_pass, PackedForwardPass):
         return f"{loaded.model.config.model_type} models have attention of their own"
     return None

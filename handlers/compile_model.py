@@ -34,8 +34,6 @@ def compile_model(directory: Path, compiled_steps: Path, scratch: Path | None = 
     """
     check_unpacked_files(directory)
     settings = HandlerSettings.read(directory / "model-config.yaml")
-    if settings.quantization is not None:
-        raise UnsupportedModelError(f"a step with quantization: {settings.quantization} cannot be compiled")
     loaded = load_packed_model(directory / "model", settings)
     target = directory_of_steps(compiled_steps, loaded, settings)
     if target.exists():

@@ -5,6 +5,7 @@ anyway, after a conversion at each call.
 """
 
 import logging
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +34,11 @@ def computed_by_this_processor(model: PreTrainedModel) -> PreTrainedModel:
     else:
         logger.info("torchbridge: the weights take %d MB in %s, as they are stored", num_bytes // 10**6, stored)
     return model
+
+
+def type_beside_int8() -> Literal["bfloat16", "float32"]:
+    """Of what is not in 8 bits: states, norms and embeddings. The weights lose more than their states in bfloat16."""
+    return "bfloat16" if has_units_for(torch.bfloat16) else "float32"
 
 
 def stored_weight(linear: nn.Linear) -> Tensor:

@@ -23,7 +23,7 @@ from transformers import PreTrainedModel
 from handlers.attention_masks import AttentionMasks
 from handlers.packed_attention import use_packed_attention
 from handlers.packed_inputs import packed_weights_as_inputs
-from handlers.packed_linear import PackedLinear
+from handlers.packed_linear import Int8Linear, PackedLinear
 from handlers.slot_cache import SlotCache, UnsupportedModelError, Window
 
 _OPTIONS: dict[str, Any] = {
@@ -50,16 +50,18 @@ class StepKind(Enum):
 def tensors_of(model: PreTrainedModel, kind: StepKind) -> dict[str, Tensor]:
     """All that such a step reads: parameters, and buffers such as rotary frequencies. Tied ones are there once."""
     tensors = dict(model.named_parameters()) | dict(model.named_buffers())
-    return {name: tensor for name, tensor in tensors.items() if not _is_unread(name, model, kind)}
+    unread = {
+        f"{name}.{buffer}"
+        for name, module in model.named_modules()
+        if isinstance(module, PackedLinear | Int8Linear)
+        for buffer in module.unread(one_row=_is_of_one_row(module, model, kind))
+    }
+    return {name: tensor for name, tensor in tensors.items() if name not in unread}
 
 
-def _is_unread(name: str, model: PreTrainedModel, kind: StepKind) -> bool:
-    module, _, attribute = name.rpartition(".")
+def _is_of_one_row(module: nn.Module, model: PreTrainedModel, kind: StepKind) -> bool:
     # Of a piece the head computes the last token only.
-    is_of_one_row = kind is StepKind.ONE_ROW or (
-        kind is StepKind.PIECE and model.get_submodule(module) is model.get_output_embeddings()
-    )
-    return attribute == (PackedLinear.weight_of_rows if is_of_one_row else PackedLinear.weight_of_one_row)
+    return kind is StepKind.ONE_ROW or (kind is StepKind.PIECE and module is model.get_output_embeddings())
 
 
 class DecodeStep(nn.Module):

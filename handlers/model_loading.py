@@ -17,7 +17,7 @@ from transformers import (
 from transformers.utils.import_utils import is_accelerate_available
 
 from handlers.checkpoint import check_checkpoint, likely_missing
-from handlers.computing_type import computed_by_this_processor
+from handlers.computing_type import computed_by_this_processor, type_beside_int8
 from handlers.fixed_positions import fix_positions, has_longrope, original_context_length
 from handlers.settings import HandlerSettings
 from handlers.short_list import short_list
@@ -41,7 +41,9 @@ def load_model(directory: Path, settings: HandlerSettings, device: str = "cpu") 
 
     What its author should know of, and what does not keep it from being served, is logged as a warning.
     """
-    dtype = "bfloat16" if settings.quantization == "int8" else settings.dtype
+    dtype = settings.dtype
+    if settings.quantization is not None and dtype == "auto":
+        dtype = type_beside_int8()
     model = _load_checkpoint(directory, dtype, device)
     if dtype == "auto" and device == "cpu":
         model = computed_by_this_processor(model)

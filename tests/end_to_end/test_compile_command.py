@@ -163,20 +163,20 @@ def test_a_worker_answers_with_what_was_compiled_as_the_model_was_recorded_to(
     assert " threads, compiled steps\n" in said
 
 
-def test_int8_weights_are_refused_in_one_line_and_leave_nothing(
+def test_a_shape_that_cannot_be_compiled_is_refused_in_one_line_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled_steps = tmp_path / "steps"
     monkeypatch.setenv(COMPILED_STEPS_VARIABLE, str(compiled_steps))
     config = yaml.safe_load(DEFAULT_MODEL_CONFIG.read_text(encoding="utf-8"))
-    config["handler"]["quantization"] = "int8"
-    file = tmp_path / "int8.yaml"
+    config["batchSize"], config["handler"]["prefix_slots"] = 1, 1
+    file = tmp_path / "two_rows.yaml"
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
     archive = build_archive(TINY, "tiny", "1.0", tmp_path, file)
 
     result = run_compile(archive)
 
     assert result.returncode == 1
-    reason = "a step with quantization: int8 cannot be compiled"
+    reason = "a compiled step takes 3 slots and prefix_slots, not 2"
     assert result.stderr == f"torchbridge: {archive} cannot be compiled: {reason}\n"
-    assert not compiled_steps.exists()
+    assert list(compiled_steps.iterdir()) == []

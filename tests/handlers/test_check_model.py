@@ -66,7 +66,7 @@ def test_model_whose_chats_could_never_be_answered_is_refused_in_one_line(tmp_pa
         ("contextlength: 5", "handler.contextlength: Extra inputs"),
         ("dtype: int8", "handler.dtype: Input should be"),
         ("quantization: int4", "handler.quantization: Input should be"),
-        ("{quantization: int8, dtype: float32}", "int8 computes in bfloat16, and dtype says float32"),
+        ("{quantization: int8, dtype: float16}", "int8 computes in bfloat16 or float32, not in float16"),
     ],
     ids=["unknown key", "unknown value", "unknown quantization", "quantization of another type"],
 )

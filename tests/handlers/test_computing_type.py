@@ -97,10 +97,21 @@ def test_a_type_that_was_asked_for_is_taken(directory: Path, stored: torch.dtype
     assert load_model(directory, HandlerSettings(dtype=name)).model.dtype is stored
 
 
-def test_int8_stays_bfloat16(tmp_path: Path, processor: Any) -> None:
-    processor()
-    model = load_model(saved_in(torch.bfloat16, tmp_path), HandlerSettings(quantization="int8")).model
-    assert model.dtype is torch.bfloat16
+@pytest.mark.parametrize(
+    ("units", "asked", "taken"),
+    [
+        pytest.param([torch.bfloat16], "auto", torch.bfloat16, id="bfloat16 units"),
+        pytest.param([], "auto", torch.float32, id="none"),
+        pytest.param([], "bfloat16", torch.bfloat16, id="as asked for"),
+        pytest.param([torch.bfloat16], "float32", torch.float32, id="float32 as asked for"),
+    ],
+)
+def test_beside_int8_all_else_is_in_the_type_that_the_processor_is_fastest_in(
+    units: list[torch.dtype], asked: Any, taken: torch.dtype, tmp_path: Path, processor: Any
+) -> None:
+    processor(*units)
+    model = load_model(saved_in(torch.bfloat16, tmp_path), HandlerSettings(quantization="int8", dtype=asked)).model
+    assert model.dtype is taken
 
 
 def test_float32_stays_what_it_is(tmp_path: Path, processor: Any) -> None:

@@ -55,26 +55,62 @@ def test_a_compiled_step_of_one_row_reads_the_weights_as_they_are_stored(
 
 @pytest.mark.parametrize("bias", [False, True], ids=["without a bias", "with one"])
 @pytest.mark.parametrize("rows", ROWS, ids=str)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 0.03), (torch.bfloat16, 0.06)], ids=str)
 def test_int8_weights_give_nearly_what_the_layer_gives_for_any_number_of_rows(
-    rows: tuple[int, ...], *, bias: bool
+    rows: tuple[int, ...], dtype: torch.dtype, tolerance: float, *, bias: bool
 ) -> None:
-    linear = random_linear(torch.bfloat16, bias=bias)
-    states = torch.randn(*rows, 96, dtype=torch.bfloat16)
+    linear = random_linear(dtype, bias=bias)
+    states = torch.randn(*rows, 96, dtype=dtype)
 
     output = Int8Linear(linear)(states)
 
     assert output.shape == (*rows, 160)
-    torch.testing.assert_close(output, linear(states), rtol=0, atol=0.06)
+    assert output.dtype == dtype
+    torch.testing.assert_close(output, linear(states), rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("bias", [False, True], ids=["without a bias", "with one"])
+@pytest.mark.parametrize(
+    ("vectors", "inputs"), [("AVX512", 96), ("AVX2", 96), ("AVX2", 90)], ids=["AVX-512", "AVX2", "AVX2, no fours"]
+)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)], ids=str)
+def test_a_compiled_step_of_one_row_gives_what_the_same_int8_weights_give_for_more(
+    dtype: torch.dtype, tolerance: float, monkeypatch: pytest.MonkeyPatch, *, vectors: str, inputs: int, bias: bool
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: vectors)
+    torch.manual_seed(0)
+    layer = Int8Linear(nn.Linear(inputs, 160, bias=bias, dtype=dtype).requires_grad_(requires_grad=False))
+    states = torch.randn(1, 1, inputs, dtype=dtype)
+    expected = layer(states.expand(3, 1, inputs))[:1]
+
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    for unread in layer.unread(one_row=True):
+        layer.register_buffer(unread, None)
+    output = layer(states)
+
+    assert output.dtype == dtype
+    torch.testing.assert_close(output, expected, rtol=0, atol=tolerance)
 
 
 def test_int8_weights_are_within_half_a_step_of_the_layers_own() -> None:
     linear = random_linear(torch.float32, bias=False)
     steps = linear.weight.abs().amax(dim=1) / 127
 
-    columns = Int8Linear(linear)(torch.eye(96, dtype=torch.bfloat16)).float().T
+    columns = Int8Linear(linear)(torch.eye(96)).T
 
-    # A bfloat16 has eight bits, too: rounding to it is as much again.
-    assert ((columns - linear.weight).abs() <= 0.5 * steps[:, None] + linear.weight.abs() / 128).all()
+    assert ((columns - linear.weight).abs() <= 0.5001 * steps[:, None]).all()
+
+
+def test_int8_weights_of_bfloat16_are_within_half_a_step_too_where_one_row_reads_them() -> None:
+    """What the scale is rounded by is no error of the weights."""
+    linear = random_linear(torch.bfloat16, bias=False)
+    steps = linear.weight.float().abs().amax(dim=1) / 127
+    layer = Int8Linear(linear)
+
+    weights = layer.get_buffer("_int8").float() * layer.get_buffer("_scale").float()[:, None]
+
+    # Half a step of a scale that is rounded by at most 1/256.
+    assert ((weights - linear.weight.float()).abs() <= (0.5 + 0.5 / 128) * steps[:, None]).all()
 
 
 def test_an_output_whose_weights_are_all_zero_stays_zero() -> None:

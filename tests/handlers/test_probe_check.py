@@ -15,6 +15,7 @@ from handlers.model_loading import LoadedModel, load_model
 from handlers.probe_check import ProbeCheckError, check_probes
 from handlers.probe_recording import record_probes
 from handlers.settings import HandlerSettings
+from handlers.worker_engine import load_packed_model
 from tests.handlers.character_tokenizer import character_tokenizer
 from tests.handlers.conftest import CONTEXT_LENGTH
 from tests.handlers.fake_frontend import FakeFrontend, write_record
@@ -56,6 +57,22 @@ def test_so_do_random_weights_of_every_family(tmp_path: Path, any_model: PreTrai
         check_probes(tmp_path, replace(loaded, model=any_model.to(dtype)))
     finally:
         any_model.to(torch.float32)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_weights_of_8_bits_pass_beside_either_type(tmp_path: Path, recorded: Probes, dtype: Any) -> None:
+    """They are not float32's own answers where float32 is beside them."""
+    write(tmp_path, recorded)
+    loaded = load_packed_model(TINY, HandlerSettings(quantization="int8", dtype=dtype))
+    check_probes(tmp_path, loaded)
+    lose_most(loaded.model)
+
+    with pytest.raises(ProbeCheckError, match=r"is torch\.int8's own error"):
+        check_probes(tmp_path, loaded)
+
+
+def lose_most(model: PreTrainedModel) -> None:
+    model.model.norm.weight.detach().mul_(0.1)
 
 
 def test_texts_that_were_recorded_by_an_older_handler_are_not_held_against_the_model(

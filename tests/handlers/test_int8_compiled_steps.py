@@ -1,0 +1,142 @@
+"""Compiled steps of weights in 8 bits give what these weights give in a plain model."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from handlers.compiled_library import CompiledLibrary
+from handlers.compiled_steps import CompiledSteps, compile_decode_steps
+from handlers.decode_step import tensors_of
+from handlers.engine import Engine
+from handlers.packed_linear import pack_linear_layers
+from handlers.sampling import SamplingParameters
+from handlers.self_check import check_engine
+from handlers.slot_cache import UnsupportedModelError
+from tests.handlers.conftest import CONTEXT_LENGTH, make_model
+from tests.handlers.engine_answers import add, counted, generate, run
+
+pytestmark = [
+    pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler"),
+    # Inductor's own use of what torch gives up.
+    pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec.. is deprecated:FutureWarning"),
+]
+
+SLOTS, PREFIX_SLOTS = 4, 1
+GREEDY = SamplingParameters()
+
+
+@pytest.fixture(scope="module")
+def reference() -> PreTrainedModel:
+    """Plain layers, each weight rounded to a whole number of steps, 127 of which are the largest of its output."""
+    model = make_model("llama")
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear):
+            steps = layer.weight.detach().abs().amax(dim=1, keepdim=True) / 127
+            layer.weight = nn.Parameter((layer.weight.detach() / steps).round() * steps)
+    return model
+
+
+@pytest.fixture(scope="module")
+def int8() -> PreTrainedModel:
+    """As a worker has it."""
+    model = make_model("llama")
+    pack_linear_layers(model, int8=True)
+    return model
+
+
+@pytest.fixture(scope="module")
+def libraries(int8: PreTrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("steps")
+    compile_decode_steps(int8, SLOTS + PREFIX_SLOTS, CONTEXT_LENGTH, directory)
+    return directory
+
+
+@pytest.fixture
+def steps(libraries: Path, int8: PreTrainedModel) -> CompiledSteps:
+    return CompiledSteps(libraries, int8)
+
+
+@pytest.fixture
+def engine(int8: PreTrainedModel, steps: CompiledSteps) -> Engine:
+    return Engine(
+        int8,
+        (),
+        slots=SLOTS,
+        context_length=CONTEXT_LENGTH,
+        prefill_tokens=16,
+        prefix_slots=PREFIX_SLOTS,
+        compiled_steps=steps,
+    )
+
+
+@pytest.mark.parametrize("requests", [1, 2, 4])
+def test_answers_are_those_of_the_rounded_weights(engine: Engine, reference: PreTrainedModel, requests: int) -> None:
+    prompts = {str(number): [7 * number + 3, *range(9 * number)] for number in range(requests)}
+    for name, prompt in prompts.items():
+        engine.submit(name, prompt, 20, GREEDY)
+
+    assert run(engine) == {name: generate(reference, prompt, 20) for name, prompt in prompts.items()}
+
+
+def test_requests_that_come_and_go_change_no_answer(engine: Engine, reference: PreTrainedModel) -> None:
+    """One row runs alone, and then beside others, in turns."""
+    prompts = {str(number): [5 * number + 2, *range(3 * number)] for number in range(3 * SLOTS)}
+    lengths = {name: 5 + 3 * (int(name) % 5) for name in prompts}
+    answers: dict[str, list[int]] = {}
+    for name, prompt in prompts.items():
+        engine.submit(name, prompt, lengths[name], GREEDY)
+        for _ in range(4):
+            add(answers, engine.step())
+    for name, answer in run(engine).items():
+        answers.setdefault(name, []).extend(answer)
+
+    assert answers == {name: generate(reference, prompt, lengths[name]) for name, prompt in prompts.items()}
+
+
+@pytest.mark.parametrize("requests", [1, 3], ids=["one row", "more rows"])
+def test_a_step_without_a_prompt_is_a_compiled_one(engine: Engine, int8: PreTrainedModel, requests: int) -> None:
+    for number in range(requests):
+        engine.submit(str(number), [number + 1, 2, 3], 2, GREEDY)
+    while not engine.step():
+        pass
+    with counted(int8) as tokens:
+        run(engine)
+
+    assert tokens == []
+
+
+def test_the_self_check_takes_them(engine: Engine, int8: PreTrainedModel) -> None:
+    check_engine(engine, int8)
+
+
+@pytest.mark.parametrize("broken", ["_one_row", "_more_rows"])
+def test_the_self_check_looks_at_both_libraries(
+    engine: Engine, int8: PreTrainedModel, steps: CompiledSteps, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own: CompiledLibrary = getattr(steps, broken)
+    monkeypatch.setattr(steps, broken, lambda inputs: own(inputs).flip(-1))
+
+    with pytest.raises(UnsupportedModelError, match="its logits differ from the model's own"):
+        check_engine(engine, int8)
+
+
+def test_libraries_are_small_and_hold_no_weights(libraries: Path, int8: PreTrainedModel) -> None:
+    some = [each.flatten()[:64].numpy().tobytes() for each in int8.buffers() if each.dtype is torch.int8]
+    assert some
+    for library in libraries.iterdir():
+        content = library.read_bytes()
+        assert len(content) < 5_000_000
+        assert not any(each in content for each in some)
+
+
+def test_one_row_reads_weights_of_8_bits_and_no_others(int8: PreTrainedModel) -> None:
+    read = tensors_of(int8, one_row=True)
+    matrices = {name: each for name, each in read.items() if each.ndim == 2 and "embed_tokens" not in name}
+
+    assert {each.dtype for each in matrices.values()} == {torch.int8}
