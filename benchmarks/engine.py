@@ -28,19 +28,22 @@ _LEAST_OF_FORWARD, _LEAST_OF_LIMIT, _LEAST_OF_GENERATE, _LEAST_OF_GENERATE_INT8 
 # What is measured, by its name in tables. int8 is there for bfloat16 only, generate for one row.
 _TIMED = {
     "read": "Reading the weights",
+    "read int8": "Reading int8",
     "generate": "Generate",
     "forward": "Forward",
     "packed forward": "Packed forward",
     "engine": "Engine",
     "compiled": "Engine, compiled",
     "int8": "Engine, int8",
+    "compiled int8": "Engine, int8, compiled",
 }
-_COMPARED = ("packed forward", "engine", "compiled", "int8")
+_COMPARED = ("packed forward", "engine", "compiled", "int8", "compiled int8")
 # The names of the bars.
 _SHOWN = {
     "engine": "torchbridge",
     "compiled": "torchbridge, compiled",
     "int8": "torchbridge, int8",
+    "compiled int8": "torchbridge, int8, compiled",
     "generate": "generate",
     "read": "memory's limit",
 }
@@ -59,8 +62,13 @@ def measure(size: str, dtype: torch.dtype) -> Taken:
     directory = random_model(size, dtype)
     variants = load(size, dtype)
     stored, packed = variants[Variant.STORED], variants[Variant.PACKED]
-    steps = CompiledSteps(compiled(pack(directory, THREADS)), packed)
+    types = {"dtype": str(dtype).removeprefix("torch.")}  # not what this processor would compute in instead
+    steps = CompiledSteps(compiled(pack(directory, THREADS, **types)), packed)
     compiled_engine = seconds_of_compiled_engine(packed, steps)
+    int8 = variants.get(Variant.INT8)
+    if int8 is not None:
+        int8_steps = CompiledSteps(compiled(pack(directory, THREADS, quantization="int8")), int8)
+        compiled_int8_engine = seconds_of_compiled_engine(int8, int8_steps)
     weights = sum(parameter.nbytes for parameter in stored.parameters())
     taken = {}
     for rows in ROWS:
@@ -71,8 +79,10 @@ def measure(size: str, dtype: torch.dtype) -> Taken:
             "engine": seconds_of_engine(packed, rows),
             "compiled": compiled_engine(rows),
         }
-        if Variant.INT8 in variants:
-            measures["int8"] = seconds_of_engine(variants[Variant.INT8], rows)
+        if int8 is not None:
+            measures["read int8"] = seconds_to_read(weights // 2)
+            measures["int8"] = seconds_of_engine(int8, rows)
+            measures["compiled int8"] = compiled_int8_engine(rows)
         if rows == 1:
             measures["generate"] = seconds_of_generate(stored)
         taken[directory.name.replace("-", " "), rows] = interleave(measures)
@@ -87,10 +97,13 @@ def goals(taken: Taken) -> list[Goal]:
         if rows == 1:
             listed.append(_goal(f"{title}: over generate", _LEAST_OF_GENERATE, seconds, "generate"))
         if rows == 1 and "int8" in seconds:
-            over = seconds["generate"].over(seconds["int8"])
-            listed.append(at_least(f"{title}, int8: over generate", _LEAST_OF_GENERATE_INT8, over))
+            plain, with_steps = (seconds["generate"].over(seconds[each]) for each in ("int8", "compiled int8"))
+            listed.append(at_least(f"{title}, int8: over generate", _LEAST_OF_GENERATE_INT8, plain, with_steps))
         if rows == 1 and name.startswith("135M"):
             listed.append(_goal(f"{title}: of the memory's limit", _LEAST_OF_LIMIT, seconds, "read"))
+            if "int8" in seconds:
+                plain, with_steps = (seconds["read int8"].over(seconds[each]) for each in ("int8", "compiled int8"))
+                listed.append(at_least(f"{title}, int8: of its limit", _LEAST_OF_LIMIT, plain, with_steps))
     return listed
 
 

@@ -7,6 +7,7 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from benchmarks.random_models import random_model
+from handlers.computing_type import type_beside_int8
 from handlers.packed_linear import pack_linear_layers
 
 
@@ -17,12 +18,12 @@ class Variant(Enum):
 
 
 def load(size: str, dtype: torch.dtype) -> dict[Variant, PreTrainedModel]:
-    """INT8 is there for bfloat16 only."""
+    """INT8 is there for bfloat16 only, with the type beside it that a worker takes here."""
     stored: PreTrainedModel = AutoModelForCausalLM.from_pretrained(random_model(size, dtype), dtype=dtype).eval()
     packed = copy.deepcopy(stored)
     pack_linear_layers(packed)
     models = {Variant.STORED: stored, Variant.PACKED: packed}
     if dtype is torch.bfloat16:
-        models[Variant.INT8] = copy.deepcopy(stored)
+        models[Variant.INT8] = copy.deepcopy(stored).to(getattr(torch, type_beside_int8()))
         pack_linear_layers(models[Variant.INT8], int8=True)
     return models

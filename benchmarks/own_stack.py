@@ -27,12 +27,13 @@ def generation(prompt: str, max_length: int) -> dict[str, Any]:
     return {"prompt": prompt, "max_length": max_length, "temperature": 0}
 
 
-def pack(model: Path, threads: int) -> Path:
-    """An archive that is called as the model's directory.
+def pack(model: Path, threads: int, **types: str) -> Path:
+    """An archive that is called as the model's directory and, if some are given, these types.
 
     It has our own defaults but for the threads, which would be measured, and the same ones for all.
+    types: `dtype` or `quantization`, as in model-config.yaml.
     """
-    return _pack(model, model.name, {"threads": threads})
+    return _pack(model, "-".join([model.name, *types.values()]), {"threads": threads, **types})
 
 
 def pack_with_defaults(model: Path, name: str) -> Path:

@@ -122,6 +122,7 @@ def optimisations() -> list[Optimisation]:
         )
         for rows in (1, 16)
     ]
+    listed += _of_compiled_int8(halves)
     apart = load(SIZE, torch.float32)[Variant.PACKED]  # what is packed cannot be copied
     use_packed_attention(apart)
     leave_packed_attention(apart)
@@ -156,6 +157,27 @@ def optimisations() -> list[Optimisation]:
     return listed
 
 
+def _of_compiled_int8(halves: Mapping[Variant, PreTrainedModel]) -> list[Optimisation]:
+    """Beside the same weights uncompiled, and beside the others compiled."""
+    directory = random_model(SIZE, torch.bfloat16)
+    engines = {}
+    for variant, types in ((Variant.INT8, {"quantization": "int8"}), (Variant.PACKED, {"dtype": "bfloat16"})):
+        steps = CompiledSteps(compiled(pack(directory, THREADS, **types)), halves[variant])
+        engines[variant] = seconds_of_compiled_engine(halves[variant], steps)
+    int8, plain = engines[Variant.INT8], engines[Variant.PACKED]
+    listed = []
+    for rows in (1, 16):
+        step = f"a step of {rows}"
+        uncompiled = seconds_of_engine(halves[Variant.INT8], rows)
+        listed += [
+            Optimisation("Compiled steps of int8 weights", "`torchbridge compile`", step, int8(rows), uncompiled),
+            Optimisation(
+                "int8 weights, beside bfloat16, both compiled", "`quantization: int8`", step, int8(rows), plain(rows)
+            ),
+        ]
+    return listed
+
+
 def _second(prompts: Prompts) -> Callable[[], float]:
     return lambda: prompts.measure()["second"]
 
@@ -181,7 +203,7 @@ def table(listed: list[Optimisation], taken: Mapping[str, Figure]) -> Table:
 
 def main() -> None:
     torch.set_num_threads(THREADS)
-    console.print("about 4 minutes on a quiet machine, and one more where no compiled steps are there")
+    console.print("about 5 minutes on a quiet machine, and three more where no compiled steps are there")
     listed = optimisations()
     measures = {f"{number} {way}": getattr(each, way) for number, each in enumerate(listed) for way in ("on", "off")}
     taken = interleave(measures, ROUNDS)
