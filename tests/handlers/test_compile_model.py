@@ -268,7 +268,9 @@ def test_weights_of_8_bits_have_steps_of_their_own_that_a_worker_takes(
     plain = HandlerSettings(slots=SLOTS, prefix_slots=PREFIX_SLOTS)
     monkeypatch.setenv(COMPILED_STEPS_VARIABLE, str(steps))
 
-    frontend = FakeFrontend(int8_archive, slots=SLOTS, prefix_slots=PREFIX_SLOTS, quantization="int8")
+    (tmp_path / "worker").mkdir()
+    (tmp_path / "worker" / "model").symlink_to(int8_archive / "model")
+    frontend = FakeFrontend(tmp_path / "worker", slots=SLOTS, prefix_slots=PREFIX_SLOTS, quantization="int8")
     frontend.close()
 
     assert has_compiled_steps(frontend.handler._engine)
