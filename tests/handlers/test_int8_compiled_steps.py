@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from handlers.compiled_library import CompiledLibrary
 from handlers.compiled_steps import CompiledSteps, compile_decode_steps
-from handlers.decode_step import tensors_of
+from handlers.decode_step import StepKind, tensors_of
 from handlers.engine import Engine
 from handlers.packed_linear import pack_linear_layers
 from handlers.sampling import SamplingParameters
@@ -136,7 +136,7 @@ def test_libraries_are_small_and_hold_no_weights(libraries: Path, int8: PreTrain
 
 
 def test_one_row_reads_weights_of_8_bits_and_no_others(int8: PreTrainedModel) -> None:
-    read = tensors_of(int8, one_row=True)
+    read = tensors_of(int8, StepKind.ONE_ROW)
     matrices = {name: each for name, each in read.items() if each.ndim == 2 and "embed_tokens" not in name}
 
     assert {each.dtype for each in matrices.values()} == {torch.int8}

@@ -1,6 +1,7 @@
 """Models whose own code looks at where the cache ends: right where each request has passes of its own."""
 
 import logging
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from transformers import (
     PreTrainedModel,
 )
 
-from handlers.decode_step import compile_decode_step
+from handlers.decode_step import StepKind, compile_decode_step
 from handlers.engine import Engine
 from handlers.fixed_positions import fix_positions
 from handlers.forward_pass import PackedForwardPass, PassesAlone
@@ -117,7 +118,7 @@ def test_it_has_no_compiled_step() -> None:
     states = [torch.empty(4, 4, CONTEXT_LENGTH, 16)] * 4
 
     with pytest.raises(UnsupportedModelError, match="gpt_neo models have attention of their own: no compiled step"):
-        compile_decode_step(loaded.model, states, None, one_row=True)  # type: ignore[arg-type]  # nothing is written
+        compile_decode_step(loaded.model, states, Path(), StepKind.ONE_ROW)
 
 
 def test_a_model_that_keeps_no_such_cache_is_refused(caplog: pytest.LogCaptureFixture) -> None:
