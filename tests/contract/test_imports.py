@@ -13,7 +13,7 @@ HANDLERS = sorted((ROOT / "handlers").glob("*.py"))
 LAYERS = (
     {"compilation", "handler_section", "probes", "schema", "strict_yaml"},
     {"background_output", "call", "disk_space", "error_table", "errors", "event_stream", "file_descriptors", "settings"}
-    | {"retry_after", "stop_signals", "whole_table", "worker_contract"},
+    | {"retry_after", "stop_signals", "thread_priority", "whole_table", "worker_contract"},
     {"archives", "gateway_answer", "installed_versions", "invalid_fields"},
     {"client", "torchserve"},
     {"archive_commands", "generation"},
