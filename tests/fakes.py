@@ -113,7 +113,6 @@ class FakeTorchServe:
     key: str = "first-key"
     turns: list[Turn] = field(default_factory=list)
     num_refused: int = 0
-    num_running: int = 0  # requests that have not ended here
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=2**23)
@@ -145,14 +144,11 @@ class FakeTorchServe:
             await turn.fail(400, "InvalidKeyException", KEY_REFUSED)
             return turn.stream
         self.turns.append(turn)
-        self.num_running += 1
         try:
             await self.play(turn)
         except asyncio.CancelledError:
             turn.caller_left.set()
             raise
-        finally:
-            self.num_running -= 1
         return turn.stream
 
 

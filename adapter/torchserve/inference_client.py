@@ -27,7 +27,6 @@ from adapter.errors import (
 )
 from adapter.schema import DoneEvent, GenerationRequest, WorkerRequest
 from adapter.settings import Settings
-from adapter.torchserve.kept_connections import KeptConnections, keep_connection
 from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.refreshing import Refreshing
 from adapter.torchserve.worker_answer import WorkerAnswer
@@ -71,7 +70,8 @@ class InferenceClient:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=KeptConnections(),
+            # One request per connection: an unasked-for answer on a kept one would pass for the next request's.
+            connector=aiohttp.TCPConnector(limit=0, force_close=True),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("user-agent", "accept-encoding"),
             auto_decompress=False,
@@ -92,21 +92,16 @@ class InferenceClient:
         version = request.model or "", request.model_version or ""
         answer, response = await self._ask(request, call)
         del request  # answers may last
-        is_whole = False
         try:
             while chunk := await self._read(response, version):
                 for events in answer.feed(chunk):
                     self._heard_at[version] = time.monotonic()
-                    is_whole = isinstance(events[-1], DoneEvent)
                     yield events
-                    if is_whole:
+                    if isinstance(events[-1], DoneEvent):
                         return
                     events.clear()  # the next may be long in coming, and every generator on its way has the list
         finally:
-            if is_whole:
-                keep_connection(response)
-            else:
-                response.close()
+            response.close()
         raise WorkerDied(CUT, cause="the answer ended without a last event")
 
     def heard_at(self, model: str, version: str) -> float:
@@ -161,7 +156,13 @@ class InferenceClient:
 
     async def _post(self, request: WorkerRequest, body: bytes, key: str) -> aiohttp.ClientResponse:
         """An answer that holds events, or an exception."""
-        headers = {"authorization": f"Bearer {key}", "content-type": "application/json", "accept": _EVENT_STREAM}
+        headers = {
+            "authorization": f"Bearer {key}",
+            "content-type": "application/json",
+            "accept": _EVENT_STREAM,
+            # Asked to close, TorchServe would end even a good answer with a reset (SO_LINGER 0, ModelServer.java:334).
+            "connection": "keep-alive",
+        }
         try:
             response = await self._begin(request, body, headers)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:

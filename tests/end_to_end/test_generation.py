@@ -4,9 +4,7 @@ import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import urlsplit
 
-import psutil
 import pytest
 import requests
 import torch
@@ -16,7 +14,6 @@ from adapter.archives.archive import PROJECT
 from adapter.schema import DeltaEvent, DoneEvent, GenerationResponse, ModelList
 from adapter.torchserve.server_process import TorchServeProcess
 from tests.end_to_end.gateway_calls import TIMEOUT, expect_problem, post, stream
-from tests.waiting import wait_until
 
 pytestmark = pytest.mark.torchserve
 
@@ -47,20 +44,6 @@ def test_prompt_is_answered_with_every_field_of_the_contract(gateway_url: str) -
     assert 1 <= response.tokens_generated <= 100
     assert response.generation_time > 0
     assert 0 <= response.queue_time <= response.time_to_first_token
-
-
-def test_a_connection_to_torchserve_serves_one_request_after_the_other(
-    gateway_url: str, torchserve: TorchServeProcess
-) -> None:
-    before = _connections_to(torchserve)
-    seen = set()
-    for number in range(4):
-        assert post(gateway_url, prompt=f"The fox {number}", max_length=3).status_code == 200
-        with stream(gateway_url, prompt=f"The fox {number}", max_length=3) as (_, events):
-            list(events)
-        wait_until(lambda: bool(_connections_to(torchserve)))
-        seen |= _connections_to(torchserve) - before
-    assert len(seen) <= 2  # a second one for who asks before the first one's answer has its end
 
 
 def test_stream_is_start_then_several_deltas_then_done(gateway_url: str) -> None:
@@ -165,13 +148,3 @@ def test_models_and_health_are_told(gateway_url: str) -> None:
     }
     for path in ("/livez", "/readyz", "/openapi.json", "/docs"):
         assert requests.get(f"{gateway_url}{path}", timeout=TIMEOUT).status_code == 200
-
-
-def _connections_to(torchserve: TorchServeProcess) -> set[int]:
-    """The ports at our end: the gateway runs in this process."""
-    port = urlsplit(torchserve.properties["inference_address"]).port
-    return {
-        each.laddr.port
-        for each in psutil.Process().net_connections("tcp")
-        if each.status == psutil.CONN_ESTABLISHED and each.raddr.port == port
-    }

@@ -197,7 +197,7 @@ async def going_on(work: Awaitable[None]) -> AsyncIterator[None]:
 
 
 async def nothing_goes_on(torchserve: FakeTorchServe) -> None:
-    await wait_for(lambda: asyncio.all_tasks() == {asyncio.current_task()} and not torchserve.num_running)
+    await wait_for(lambda: asyncio.all_tasks() == {asyncio.current_task()} and not torchserve.num_connections)
 
 
 async def check_that_all_places_are_free(generator: TextGenerator, torchserve: FakeTorchServe) -> None:

@@ -10,7 +10,7 @@ from adapter.errors import UpstreamUnavailable
 from adapter.schema import GenerationRequest, WorkerRequest
 from adapter.torchserve.inference_client import InferenceClient, prediction_url
 from tests.adapter.torchserve.inference_calls import REQUEST, failure_of, run
-from tests.fakes import FakeKeys, FakeTorchServe, Turn, answer_to
+from tests.fakes import FakeKeys, FakeTorchServe, Turn, answer_to, wait_for
 from tests.held_clock import HeldClock
 
 
@@ -48,6 +48,7 @@ async def test_only_known_headers_reach_torchserve(inference: InferenceClient, t
     assert sorted(name.lower() for name in headers) == [
         "accept",
         "authorization",
+        "connection",
         "content-length",
         "content-type",
         "host",
@@ -131,6 +132,11 @@ async def test_cancelling_before_any_answer_closes_the_connection(
     with pytest.raises(asyncio.CancelledError):
         await running
     await asyncio.wait_for(turn.caller_left.wait(), 30)
+
+
+async def test_no_connection_is_left_after_a_request(inference: InferenceClient) -> None:
+    await run(inference)
+    await wait_for(lambda: not inference._session.connector._conns and not inference._session.connector._acquired)
 
 
 async def test_a_refused_key_is_renewed_once_and_the_request_repeated(
