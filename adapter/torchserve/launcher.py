@@ -3,11 +3,14 @@
 Standard input is a pipe that the starter holds open. Its end means "stop", and it also ends when the starter is killed.
 """
 
+import fcntl
 import os
 import select
 import signal
 import subprocess
 import sys
+import termios
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -20,8 +23,10 @@ _SECONDS_BETWEEN_LOOKS = 0.2
 
 def main(output: Path, arguments: list[str]) -> None:
     """`output` is where all of it prints."""
-    # A handler, not SIG_IGN: children would inherit that, and Java could not be asked to stop.
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
+    _leave_terminal()
+    # A handler, not SIG_IGN: children would inherit that, and Java could not be asked to stop. A group that loses its
+    # starter while one of it is stopped gets SIGHUP (setpgid(2)).
+    for signal_number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(signal_number, lambda *_: None)
     try:
         command = [sys.executable, "-m", "ts.model_server", *arguments]
@@ -32,6 +37,20 @@ def main(output: Path, arguments: list[str]) -> None:
     finally:
         # Workers outlive a Java that crashed, and this process is of the group too: this is its last act.
         os.killpg(0, signal.SIGKILL)
+
+
+def _leave_terminal() -> None:
+    """For this process and those that it will start.
+
+    The group is in the background of the gateway's terminal: a model's code that reads it, or a tool that asks there
+    for a password, would stop all of the group (SIGTTIN and SIGTTOU, termios(3)). Now it is told that there is none.
+    """
+    with suppress(OSError):  # there is none
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+        try:
+            fcntl.ioctl(terminal, termios.TIOCNOTTY)  # of this process alone, as it leads no session (ioctl_tty(2))
+        finally:
+            os.close(terminal)
 
 
 def _terminate(processes: list[psutil.Process]) -> None:

@@ -27,6 +27,17 @@ class Handler:
     def handle(self, data, context):
         return data
 """
+READS_THE_TERMINAL = """
+import contextlib
+
+class Handler:
+    def initialize(self, context):
+        with contextlib.suppress(OSError), open("/dev/tty") as terminal:
+            terminal.read(1)
+
+    def handle(self, data, context):
+        return data
+"""
 CRASHES = """
 import ctypes
 

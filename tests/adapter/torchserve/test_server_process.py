@@ -1,10 +1,12 @@
 """The real TorchServe, with handlers of a few lines: how it starts, fails to start, and stops without a trace."""
 
 import os
+import pty
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import psutil
@@ -19,6 +21,7 @@ from tests.adapter.archives.throwaway_archive import (
     FAILS_TO_IMPORT,
     LOADS_FOR_EVER,
     ONE_WORKER,
+    READS_THE_TERMINAL,
     REFUSES,
     write_archive,
 )
@@ -39,6 +42,16 @@ with TorchServeProcess([Path(sys.argv[1])], Path(sys.argv[2]), properties) as to
     torchserve.wait_until_ready(lambda stage: print(stage, flush=True))
     print("ready", flush=True)
     time.sleep(600)
+"""
+# As a shell's command in the foreground: standard input is its terminal, and all of its session may open that.
+ON_A_TERMINAL = """
+import fcntl, os, termios
+
+os.setsid()
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.close(os.open("/dev/tty", os.O_RDWR))
+assert os.tcgetpgrp(0) == os.getpgid(0)
+print("on a terminal", flush=True)
 """
 
 
@@ -63,13 +76,47 @@ def test_starts_until_a_worker_is_ready_and_stops_without_a_trace(tmp_path: Path
 
 @pytest.mark.torchserve
 def test_it_is_a_process_group_of_its_own_in_the_session_where_priorities_are_weighed(tmp_path: Path) -> None:
-    with TorchServeProcess([], tmp_path / "run", torchserve_properties()) as torchserve:
+    archive = write_archive(tmp_path, "good", ANSWERS)
+    with TorchServeProcess([archive], tmp_path / "run", torchserve_properties()) as torchserve:
         torchserve.start()
-        started = [process.pid for process in processes_of(tmp_path / "run")]
-        groups, sessions = {os.getpgid(pid) for pid in started}, {os.getsid(pid) for pid in started}
+        torchserve.wait_until_ready()
+        worker = psutil.Process(torchserve.management.describe("good")[0].workers[0].pid)
+        started = list(takewhile(lambda process: process.pid != os.getpid(), [worker, *worker.parents()]))
+        groups, sessions = ([ask(process.pid) for process in started] for ask in (os.getpgid, os.getsid))
 
-    assert groups == {started[0]}
-    assert sessions == {os.getsid(0)}
+    *within, launcher = started
+    assert worker in within
+    assert set(groups) == {launcher.pid}
+    assert set(sessions) == {os.getsid(0)}
+
+
+@pytest.mark.torchserve
+def test_a_handler_that_reads_the_terminal_of_the_starter_stops_nobody(tmp_path: Path) -> None:
+    archive = write_archive(tmp_path, "curious", READS_THE_TERMINAL)
+    properties = [f"{key}={value}" for key, value in torchserve_properties().items()]
+    command = [sys.executable, "-c", ON_A_TERMINAL + STARTER, str(archive), str(tmp_path / "run"), *properties]
+    said, (keyboard, terminal) = tmp_path / "said", pty.openpty()
+
+    def stopped() -> list[psutil.Process]:
+        return [each for each in processes_of(tmp_path / "run") if has_status(each, psutil.STATUS_STOPPED)]
+
+    with said.open("wb") as output, subprocess.Popen(command, stdin=terminal, stdout=output) as starter:
+        try:
+            wait_until(lambda: "ready\n" in said.read_text() or stopped() != [])
+            assert "on a terminal\n" in said.read_text()
+            assert stopped() == []
+        finally:
+            starter.kill()
+            os.close(keyboard)
+            os.close(terminal)
+    wait_until(lambda: not processes_of(tmp_path / "run"))
+
+
+def has_status(process: psutil.Process, status: str) -> bool:
+    try:
+        return process.status() == status
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.mark.torchserve
@@ -183,6 +230,22 @@ def test_nothing_is_left_behind_whenever_the_starter_ends(
 
     # The launcher that outlives a killed starter needs a moment.
     wait_until(lambda: not processes_of(tmp_path / "run"))
+
+
+@pytest.mark.torchserve
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda each: each.name)
+def test_a_signal_does_not_end_the_launcher_before_all_that_it_has_started(
+    tmp_path: Path, signal_number: signal.Signals
+) -> None:
+    with TorchServeProcess([], tmp_path / "run", torchserve_properties()) as torchserve:
+        torchserve.start()
+        torchserve.wait_until_ready()
+        launcher = torchserve._process
+        assert launcher is not None
+        launcher.send_signal(signal_number)
+        torchserve.stop()
+
+    assert launcher.returncode == -signal.SIGKILL  # its own last act
 
 
 @pytest.mark.torchserve
