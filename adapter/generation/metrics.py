@@ -1,7 +1,7 @@
 """What the gateway counts, for Prometheus. Labels hold names of models that exist, never what callers sent."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -14,6 +14,7 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.metrics import MetricWrapperBase
 
 from adapter.installed_versions import installed_versions
 from adapter.schema import ErrorCode, GenerationResponse
@@ -25,13 +26,19 @@ _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 
 _SECONDS_PER_TOKEN = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
 
 
-class _OfVersion(NamedTuple):
-    first_token: Histogram
-    queue: Histogram
-    generation: Histogram
-    per_token: Histogram
-    prompt_tokens: Counter
-    generated_tokens: Counter
+_Metric = TypeVar("_Metric", bound=MetricWrapperBase)
+
+
+class _OfVersions(dict[tuple[str, str], _Metric]):
+    """The series of each (model, version), made when it is first counted in: to look for it each time is slow."""
+
+    def __init__(self, metric: _Metric) -> None:
+        super().__init__()
+        self._metric = metric
+
+    def __missing__(self, version: tuple[str, str]) -> _Metric:
+        self[version] = series = self._metric.labels(*version)
+        return series
 
 
 class Metrics:
@@ -50,16 +57,17 @@ class Metrics:
         def histogram(name: str, what: str, buckets: tuple[float, ...] = _SECONDS) -> Histogram:
             return Histogram(f"torchbridge_{name}_seconds", what, per_model, buckets=buckets, registry=self.registry)
 
-        self._of_versions: dict[tuple[str, str], _OfVersion] = {}  # to look for each anew takes time
         self._answers = counter("answers", "Whole answers.", (*per_model, "finish_reason", "cached"))
         self._failures = counter("failures", "Generations that failed.", (*per_model, "code"))
         self._retries = counter("retries", "Attempts that were made again.", ())
-        self._prompt_tokens = counter("prompt_tokens", "Tokens of prompts that the model has read.")
-        self._generated_tokens = counter("generated_tokens", "Tokens that the model has generated.")
-        self._first_token = histogram("time_to_first_token", "From the request's arrival to the first text.")
-        self._queue = histogram("queue_time", "From the request's arrival to its start in the worker.")
-        self._generation = histogram("generation_time", "From the start in the worker to the last token.")
-        self._per_token = histogram("time_per_token", "Generation time over tokens.", _SECONDS_PER_TOKEN)
+        self._prompt_tokens = _OfVersions(counter("prompt_tokens", "Tokens of prompts that the model has read."))
+        self._generated_tokens = _OfVersions(counter("generated_tokens", "Tokens that the model has generated."))
+        self._first_token = _OfVersions(
+            histogram("time_to_first_token", "From the request's arrival to the first text.")
+        )
+        self._queue = _OfVersions(histogram("queue_time", "From the request's arrival to its start in the worker."))
+        self._generation = _OfVersions(histogram("generation_time", "From the start in the worker to the last token."))
+        self._per_token = _OfVersions(histogram("time_per_token", "Generation time over tokens.", _SECONDS_PER_TOKEN))
         for name, what, count in (
             ("live_requests", "Requests that wait, run or are read from the cache.", num_live),
             ("waiting_requests", "Requests that wait for a slot.", num_waiting),
@@ -75,27 +83,15 @@ class Metrics:
         self._last_answer.set_to_current_time()
         version = (response.model, response.model_version)
         self._answers.labels(*version, response.finish_reason, str(response.cached).lower()).inc()
-        of = self._of_versions.get(version) or self._add_version(version)
-        of.first_token.observe(response.time_to_first_token)
+        self._first_token[version].observe(response.time_to_first_token)
         if response.cached:
             return
-        of.queue.observe(response.queue_time)
-        of.generation.observe(response.generation_time)
-        of.prompt_tokens.inc(response.prompt_tokens)
-        of.generated_tokens.inc(response.tokens_generated)
+        self._queue[version].observe(response.queue_time)
+        self._generation[version].observe(response.generation_time)
+        self._prompt_tokens[version].inc(response.prompt_tokens)
+        self._generated_tokens[version].inc(response.tokens_generated)
         if response.tokens_generated:
-            of.per_token.observe(response.generation_time / response.tokens_generated)
-
-    def _add_version(self, version: tuple[str, str]) -> "_OfVersion":
-        self._of_versions[version] = of = _OfVersion(
-            self._first_token.labels(*version),
-            self._queue.labels(*version),
-            self._generation.labels(*version),
-            self._per_token.labels(*version),
-            self._prompt_tokens.labels(*version),
-            self._generated_tokens.labels(*version),
-        )
-        return of
+            self._per_token[version].observe(response.generation_time / response.tokens_generated)
 
     def add_failure(self, code: ErrorCode, pinned: PinnedVersion | None) -> None:
         """`pinned` is None for a request that failed before it had a version."""

@@ -4,8 +4,11 @@ import httpx
 import pytest
 
 from adapter.errors import GenerationFailed, UpstreamUnavailable
+from adapter.generation.metrics import Metrics
+from adapter.schema import DoneEvent
 from tests.adapter.gateway_calls import BODY, FIRST, START
-from tests.fakes import FakeInference
+from tests.adapter.generation.held_generations import REQUEST
+from tests.fakes import FakeInference, answer_to
 
 MODEL = 'model="tiny",model_version="1.0"'
 
@@ -32,6 +35,16 @@ async def test_an_answer_from_the_cache_costs_no_tokens(client: httpx.AsyncClien
         await client.post(path, json=BODY | {"temperature": 0})
     assert await count(client, f'torchbridge_answers_total{{cached="true",finish_reason="stop",{MODEL}}}') == 2
     assert await count(client, f"torchbridge_generated_tokens_total{{{MODEL}}}") == 2
+
+
+def test_a_version_that_has_computed_nothing_has_no_series_of_what_that_took() -> None:
+    *_, done = answer_to(REQUEST, "Hello")
+    assert isinstance(done, DoneEvent)
+    metrics = Metrics(lambda: 0, lambda: 0)
+    metrics.add_answer(done.response.model_copy(update={"cached": True}))
+
+    counts = re.findall(rf"torchbridge_(\w+_count|\w+_tokens_total){{{MODEL}}}", metrics.render().decode())
+    assert counts == ["time_to_first_token_seconds_count"]
 
 
 @pytest.mark.parametrize("path", ["/generate", "/generate/stream"])
