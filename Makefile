@@ -118,7 +118,7 @@ lock: .venv/.installed ## Write requirements.lock from pyproject.toml
 		--group torch-requirements --no-emit-package torch --no-header --no-emit-index-url \
 		pyproject.toml -o requirements.lock
 
-# Which have the same examples every day.
+# Those with hypothesis: `make test` tries the same examples every day.
 PROPERTY_TESTS = $(shell grep -rl '^from hypothesis import' tests --include='test_*.py')
 
 soak: install real-model ## The long runs: 20,000 requests over 100 switches, commands cut short at each point, restarts (an hour)

@@ -74,7 +74,7 @@ def compile(  # noqa: A001 - the word for it
         Path, typer.Option(envvar=COMPILED_STEPS_VARIABLE, help="Where the workers of this machine look for it.")
     ] = COMPILED_STEPS,
 ) -> None:
-    """Compile the decode steps of FILE.mar for this processor, so that it answers faster. Needs a C++ compiler."""
+    """Compile the steps of FILE.mar for this processor, so that it answers faster. Needs a C++ compiler."""
     with Console(stderr=True).status(f"compiling {archive}"):
         directory = compile_steps(archive, output)
     say(str(directory))

@@ -121,7 +121,7 @@ def serve(
         typer.Option(
             "--compile/--no-compile",
             show_default=False,
-            help="Compile decode steps in the background, for faster answers; else TORCHBRIDGE_COMPILE, or yes.",
+            help="Compile the model's steps in the background, for faster answers; else TORCHBRIDGE_COMPILE, or yes.",
         ),
     ] = None,
     run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,

@@ -25,7 +25,7 @@ class CompilationState(StrEnum):
 
 
 class Compilation(BaseModel):
-    """Of the decode steps of one version's worker."""
+    """Of the steps of one version's worker."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

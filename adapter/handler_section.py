@@ -34,7 +34,7 @@ class HandlerSection(BaseModel):
     )
     compile: bool = Field(
         default=True,
-        description="Whether decode steps are compiled while the worker serves; those that are there are used anyway.",
+        description="Whether steps are compiled while the worker serves; those that are there are used anyway.",
     )
     special_tokens_in_messages: bool = Field(
         default=False, description="Whether callers may write a chat template's own tokens in their messages."

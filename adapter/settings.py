@@ -102,9 +102,9 @@ class Settings(BaseSettings):
     cache_max_age: NonNegativeInt = Field(default=3_600, description="Seconds. At 0 nothing is kept.")
     redis_url: RedisUrl | None = Field(default=None, description="Where gateways share answers, instead of alone.")
 
-    compile: bool = Field(default=True, description="Whether workers compile decode steps in the background.")
+    compile: bool = Field(default=True, description="Whether workers compile their steps in the background.")
     engine_first: bool = Field(
-        default=True, description="Whether the gateway of `torchbridge serve` gives way to the workers beside it."
+        default=True, description="Whether the gateway's threads in `torchbridge serve` are nicer by 5 on Linux."
     )
     load_timeout: Seconds = Field(
         default=LOAD_TIMEOUT, description="For TorchServe and its workers to be ready, at a start and after a crash."

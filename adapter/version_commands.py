@@ -82,7 +82,7 @@ def deploy(
     ] = LOAD_TIMEOUT,
     drain_timeout: DrainTimeout = 600,
     compile_: Annotated[
-        bool, typer.Option("--compile", help="Wait until its decode steps are compiled, or cannot be.")
+        bool, typer.Option("--compile", help="Wait until its steps are compiled, or cannot be.")
     ] = False,
     run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
 ) -> None:

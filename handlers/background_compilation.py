@@ -1,4 +1,4 @@
-"""Has a worker's decode steps compiled while it serves, and takes them without a restart or a request that notices.
+"""Has a worker's steps compiled while it serves, and takes them without a restart or a request that notices.
 
 One build at a time of one installation, which is one directory of compiled steps: who has waited for its turn may find
 that its steps are there by then. They are checked on the engine's thread, between its steps, and taken between two.

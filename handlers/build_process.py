@@ -1,4 +1,4 @@
-"""Compiles decode steps at low priority, and leaves nothing half made when it ends, or when its worker does.
+"""Compiles steps at low priority, and leaves nothing half made when it ends, or when its worker does.
 
 `python -m handlers.build_process DIRECTORY COMPILED_STEPS SCRATCH`
 As handlers.compile_model, which it starts. Standard input is a pipe that the worker holds open: its end means "stop",

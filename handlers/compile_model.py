@@ -1,4 +1,4 @@
-"""Compiles the decode steps of an unpacked archive.
+"""Compiles the steps of an unpacked archive.
 
 `python -m handlers.compile_model DIRECTORY COMPILED_STEPS SCRATCH`
 Prints the directory that it wrote, or ends with status 1 and one line on standard error.

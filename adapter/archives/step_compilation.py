@@ -1,4 +1,4 @@
-"""Has the handler's own code compile an archive's decode steps for this machine.
+"""Has the handler's own code compile an archive's steps for this machine.
 
 What comes of it stays outside of the archive, which is the same on every machine.
 """

@@ -48,7 +48,7 @@ class VersionStatus(BaseModel):
     archive: str | None
     digest: str | None
     deployed_at: datetime | None
-    compilation: Compilation | None = Field(default=None, description="Of its decode steps, if its worker says it.")
+    compilation: Compilation | None = Field(default=None, description="Of its steps, if its worker says it.")
     open_change: OpenChange | None = None
 
 
