@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from adapter import cli
+from adapter.archives.archive import PROJECT
 from adapter.control.client import ControlClient
 from adapter.torchserve.management_client import ManagementClient
 from adapter.versions.journal import Journal
@@ -102,6 +103,7 @@ def main_in_files(output: Path, errors: Path, *arguments: str) -> None:
     """The same in a process of multiprocessing's, whose standard streams are these files."""
     for file, descriptor in ((output, _STDOUT), (errors, _STDERR)):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), descriptor)
+    os.chdir(PROJECT)
     main(*arguments)
 
 

@@ -107,8 +107,12 @@ def run_warm(words: list[str]) -> subprocess.CompletedProcess[str]:
         files = [Path(directory, name) for name in ("stdout", "stderr")]
         process = WARM.Process(target=killed_command.main_in_files, args=(*files, *words))
         process.start()
-        process.join(PATIENCE)
-        assert process.exitcode is not None, "the command did not end"
+        try:
+            process.join(PATIENCE)
+            assert process.exitcode is not None, "the command did not end"
+        finally:  # one that hangs would keep the lock of the journal
+            process.kill()
+            process.join()
         return subprocess.CompletedProcess(words, process.exitcode, *(file.read_text() for file in files))
 
 
