@@ -48,10 +48,22 @@ def frozen() -> Iterator[str]:
 
 
 def test_a_server_that_takes_connections_and_answers_none_is_silent(frozen: str) -> None:
-    watch = SilenceWatch(frozen, 0.2)
-    assert not watch.is_silent
-    with watch:
+    with SilenceWatch(frozen, 0.2) as watch:
         wait_until(lambda: watch.is_silent)
+
+
+def test_a_server_is_not_silent_before_enough_looks_had_no_answer(frozen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    look = SilenceWatch._answers
+    before: list[bool] = []
+
+    def look_and_note(self: SilenceWatch) -> bool:
+        before.append(self.is_silent)
+        return look(self)
+
+    monkeypatch.setattr(SilenceWatch, "_answers", look_and_note)
+    with SilenceWatch(frozen, 0.2) as watch:
+        wait_until(lambda: watch.is_silent)
+    assert before[: silence_watch._LEAST_MISSES] == [False] * silence_watch._LEAST_MISSES
 
 
 def test_a_server_that_nobody_listens_for_is_silent() -> None:
