@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, OpenAIGPTConfig
 
-from handlers import attention_masks, fixed_positions
-from handlers.check_model import main
+from adapter.probes import Probes
+from handlers import attention_masks, computing_type, fixed_positions
+from handlers.check_model import check_model, main
 from handlers.forward_pass import PackedForwardPass, Piece, SeparateForwardPasses
 from handlers.packed_linear import Int8Linear
 from handlers.runs import Run
@@ -162,6 +163,22 @@ def test_layers_that_only_the_worker_has_are_checked_too(tmp_path: Path, monkeyp
 
     with pytest.raises(SystemExit, match="log-probabilities"):
         main(str(TINY), str(config))
+
+
+def test_the_probes_of_a_model_in_8_bits_are_the_same_whatever_units_the_processor_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are packed: an archive has the same bytes on every machine. tiny is stored in float32."""
+    config = config_of(tmp_path, "quantization: int8")
+    types: list[str] = []
+    probes: list[Probes] = []
+    for has_units in (True, False):
+        monkeypatch.setattr(computing_type, "has_units_for", lambda _, has_units=has_units: has_units)
+        types.append(computing_type.type_beside_int8())
+        probes.append(check_model(TINY, config))
+
+    assert types == ["bfloat16", "float32"]
+    assert probes[0].to_bytes() == probes[1].to_bytes()
 
 
 def test_int8_weights_are_served_by_a_processor_without_bfloat16(tmp_path: Path) -> None:
