@@ -158,23 +158,23 @@ class PassesAlone(SeparateForwardPasses):
 
     def __call__(self, pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Tensor | None:
         for piece in pieces:
-            self._logits(piece)
+            # Without its head, as above: of these models' large vocabularies a piece's logits would take gigabytes.
+            self._model.base_model(**self._alone(piece))
         rows = [row for run in runs for row in range(run.start, run.stop)]
-        logits = [self._logits(Piece(row, int(lengths[row]), int(lengths[row]) + 1)) for row in rows]
+        pieces_of_one = [Piece(row, int(lengths[row]), int(lengths[row]) + 1) for row in rows]
+        logits = [cast(Tensor, self._model(**self._alone(piece)).logits[:, -1]) for piece in pieces_of_one]
         return torch.cat(logits) if logits else None
 
-    def _logits(self, piece: Piece) -> Tensor:
-        """Of the piece's last token, [1, vocabulary]."""
+    def _alone(self, piece: Piece) -> dict[str, object]:
         row, start, end = piece
         positions = self._every_position[None, start:end]
         self._cache.aim(Window(slice(row, row + 1), self._every_row[row, None, None], positions, end, before=start))
-        output = self._model(
-            input_ids=self._tokens[row, None, start:end],
-            attention_mask=torch.ones_like(self._tokens[row, None, :end]),
-            past_key_values=self._cache,
-            use_cache=True,
-        )
-        return cast(Tensor, output.logits[:, -1])
+        return {
+            "input_ids": self._tokens[row, None, start:end],
+            "attention_mask": torch.ones_like(self._tokens[row, None, :end]),
+            "past_key_values": self._cache,
+            "use_cache": True,
+        }
 
 
 def forward_pass(model: PreTrainedModel, cache: SlotCache, tokens: Tensor) -> SeparateForwardPasses:

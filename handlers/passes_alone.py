@@ -16,9 +16,13 @@ _alone: weakref.WeakSet[PreTrainedModel] = weakref.WeakSet()
 def own_window(config: PreTrainedConfig, context_length: int) -> int | None:
     """How many tokens GPT-Neo's layers of local attention look at; None where that is no less than the context.
 
-    They count them from the end of the cache (modeling_gpt_neo.py, GPTNeoSelfAttention, `bias`).
+    They count them from the end of the cache (modeling_gpt_neo.py, GPTNeoSelfAttention, `bias`). No other type has a
+    list of this name; a `window_size` many have, for pictures and sounds.
     """
-    window = getattr(config.get_text_config(), "window_size", None)
+    text_config = config.get_text_config()
+    if "local" not in getattr(text_config, "attention_layers", ()):
+        return None
+    window = getattr(text_config, "window_size", None)
     return window if isinstance(window, int) and window < context_length else None
 
 

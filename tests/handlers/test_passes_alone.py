@@ -1,6 +1,7 @@
 """Models whose own code looks at where the cache ends: right where each request has passes of its own."""
 
 import logging
+import math
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,11 @@ from transformers import (
     BloomConfig,
     DogeConfig,
     GPTNeoConfig,
+    LlamaConfig,
     OpenAIGPTConfig,
     PreTrainedConfig,
     PreTrainedModel,
+    TrOCRConfig,
 )
 
 from handlers.decode_step import StepKind, compile_decode_step
@@ -20,6 +23,7 @@ from handlers.engine import Engine
 from handlers.fixed_positions import fix_positions
 from handlers.forward_pass import PackedForwardPass, PassesAlone
 from handlers.model_loading import LoadedModel
+from handlers.passes_alone import compute_alone, own_window
 from handlers.sampling import SamplingParameters
 from handlers.self_check import TIGHT_TOLERANCE, check_engine, check_engine_beyond_windows
 from handlers.settings import HandlerSettings
@@ -33,16 +37,25 @@ SETTINGS = HandlerSettings(slots=4, prefill_tokens=16, prefix_slots=2)
 PROMPTS = {str(number): list(range(number, 3 * number)) for number in (2, 55, 7)}
 # Longer than the self-check's prompts: the real ones have 256, and what they do beyond it no worker's check sees.
 WINDOW = 110
+TROCR = TrOCRConfig(
+    vocab_size=VOCABULARY,
+    d_model=64,
+    decoder_layers=2,
+    decoder_attention_heads=4,
+    decoder_ffn_dim=96,
+    max_position_embeddings=CONTEXT_LENGTH,
+    init_std=0.3,
+)
 BLOOM = BloomConfig(vocab_size=VOCABULARY, hidden_size=64, n_layer=2, n_head=4, initializer_range=0.3)
 
 
-def gpt_neo(window: int, context_length: int = CONTEXT_LENGTH) -> GPTNeoConfig:
+def gpt_neo(window: int, context_length: int = CONTEXT_LENGTH, attention: str = "local") -> GPTNeoConfig:
     return GPTNeoConfig(
         vocab_size=VOCABULARY,
         hidden_size=64,
         num_layers=2,
         num_heads=4,
-        attention_types=[[["local"], 2]],
+        attention_types=[[[attention], 2]],
         window_size=window,
         max_position_embeddings=context_length,
         initializer_range=0.3,
@@ -101,6 +114,34 @@ def test_a_window_that_the_model_counts_itself_is_kept_to_in_company() -> None:
 def test_a_window_beyond_the_self_checks_prompts_is_known_by_the_configuration() -> None:
     assert isinstance(worker_engine(load(gpt_neo(WINDOW)), SETTINGS, None).forward_pass, PassesAlone)
     assert not isinstance(worker_engine(load(gpt_neo(CONTEXT_LENGTH)), SETTINGS, None).forward_pass, PassesAlone)
+
+
+def test_a_window_that_no_layer_has_keeps_nobody_apart() -> None:
+    loaded = load(gpt_neo(8, attention="global"))
+
+    engine = checked_engine(loaded, SETTINGS)
+
+    assert not isinstance(engine.forward_pass, PassesAlone)
+    assert answers(engine) == own_answers(loaded.model)
+
+
+def test_a_window_of_that_name_in_another_type_is_none_of_its_text() -> None:
+    assert own_window(LlamaConfig(window_size=8), CONTEXT_LENGTH) is None
+
+
+@pytest.mark.parametrize("config", [BLOOM, TROCR], ids=["bloom", "trocr"])
+def test_the_head_is_computed_for_each_new_token_and_for_nothing_else(config: PreTrainedConfig) -> None:
+    loaded = load(config)
+    compute_alone(loaded.model)
+    engine = checked_engine(loaded, SETTINGS)
+    tokens: list[int] = []
+    head = loaded.model.get_output_embeddings()
+    head.register_forward_pre_hook(lambda _, states: tokens.append(math.prod(states[0].shape[:-1])))
+
+    num_new = sum(map(len, answers(engine).values()))
+
+    assert isinstance(engine.forward_pass, PassesAlone)
+    assert tokens == [1] * num_new
 
 
 def test_the_check_of_a_pack_goes_beyond_a_window_that_the_model_counts_itself() -> None:
