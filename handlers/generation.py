@@ -23,7 +23,7 @@ from handlers.stop_strings import StopStrings
 # step. For a reader no slower than a screen, and while many read, as much slower as keeps all of them together at 330 a
 # second, but never so slow that text no longer flows. For who waits for the whole: to show that it goes on.
 _READ_INTERVAL, _MOST_READ_INTERVAL, _UNREAD_INTERVAL = 0.02, 0.1, 0.25
-_SHARE = 0.003  # of each answer that is written at once
+_SHARE = 0.003  # of each answer that is read at once
 
 
 class Generation:
@@ -31,7 +31,11 @@ class Generation:
 
     The first answer is `start` alone, whatever else is ready: TorchServe never sends the head of a response whose
     first step is its last (RestJob.java:148-181), so the client would hang.
+
+    is_read: whether somebody reads its text as it is written.
     """
+
+    is_read = False
 
     def __init__(self, start: StartEvent, interval: float = 0.0) -> None:
         """`interval`: seconds between two deltas at least, but for the last."""
@@ -44,7 +48,7 @@ class Generation:
         self._end: StreamEvent | None = None
 
     def write_among(self, count: int) -> None:
-        """Says how many answers are written at once, this one among them."""
+        """Says how many answers are read at once while they are written, this one among them if it is."""
 
     @property
     def id(self) -> str:
@@ -109,7 +113,7 @@ class TextGeneration(Generation):
     def __init__(self, start: StartEvent, request: WorkerRequest, decoder: TokenDecoder, prompt: Sequence[int]) -> None:
         """`prompt`: the token ids that the engine was given."""
         super().__init__(start, _READ_INTERVAL if request.stream else _UNREAD_INTERVAL)
-        self._is_read = request.stream
+        self.is_read = request.stream
         # What an assistant says is a text of its own. Any other answer goes on in the middle of the prompt's.
         self._detokenizer = Detokenizer(decoder, prompt if request.messages is None else ())
         self._stop_strings = StopStrings(request.stop, decoder.special_tokens)
@@ -122,7 +126,7 @@ class TextGeneration(Generation):
         return super().patience(now) if self._num_tokens else math.inf
 
     def write_among(self, count: int) -> None:
-        if self._is_read:
+        if self.is_read:
             self._interval = min(max(_READ_INTERVAL, count * _SHARE), _MOST_READ_INTERVAL)
 
     def push(self, token_ids: Sequence[int], end_reason: FinishReason | None) -> None:

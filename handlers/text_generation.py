@@ -78,8 +78,9 @@ class TextGenerationHandler:
         self._generations = {
             request_id: pending.get(request_id) or self._generations[request_id] for request_id in rows
         }
+        num_read = sum(generation.is_read for generation in self._generations.values())
         for generation in self._generations.values():
-            generation.write_among(len(rows))
+            generation.write_among(num_read)
         try:
             self._advance(new)
         except Exception as error:

@@ -10,6 +10,7 @@ from torch import Tensor
 from adapter.schema import DeltaEvent, DoneEvent, ErrorCode, ErrorEvent, GenerationResponse, StartEvent
 from handlers.engine import Step
 from handlers.forward_pass import Piece
+from handlers.generation import TextGeneration
 from handlers.packed_linear import Int8Linear
 from handlers.runs import Run
 from handlers.text_generation import FULL_WAIT_SECONDS, WAIT_SECONDS
@@ -92,6 +93,29 @@ def test_answer_that_nobody_reads_before_its_end_says_the_same_in_fewer_pieces(
 
     assert (response(read).text, response(unread).text) == (whole, whole)
     assert [event.type for event in unread.events] == ["start", "delta", "delta", "done"]
+
+
+def test_only_streams_that_have_begun_slow_each_others_text_down(
+    frontend: FakeFrontend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[int] = []
+    monkeypatch.setattr(TextGeneration, "write_among", lambda _, count: counts.append(count))
+    monkeypatch.setattr(frontend.handler._run_ahead, "collect", lambda *_: [])  # so that none of them ends
+    streams = [frontend.send(prompt=prompt) for prompt in PROMPTS[:2]]
+    wholes = [frontend.send(prompt=prompt, stream=False) for prompt in PROMPTS[2:5]]
+    frontend.call_until(lambda: all(client.events for client in [*streams, *wholes]))
+    monkeypatch.setattr(frontend.handler._prompt_encoder, "submit", lambda *_: None)
+    pending = frontend.send(prompt=PROMPTS[5])
+
+    counts.clear()
+    frontend.call()
+    assert counts == [2] * 5
+
+    frontend.leave(streams[0])
+    counts.clear()
+    frontend.call()
+    assert counts == [1] * 4
+    assert not pending.events
 
 
 def test_a_call_without_news_is_longer_while_no_other_request_can_come(
