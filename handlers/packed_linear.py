@@ -20,8 +20,8 @@ from handlers.computing_type import stored_weight
 
 _INT8_MAX = 127
 _FOUR = 4  # weights of int8 in an int32
-# Rows up to which PyTorch's kernel for int8 is faster than oneDNN's for bfloat16. Beside float32 it takes five times as
-# long as oneDNN's with AVX2, and nine times for four rows.
+# Rows up to which PyTorch's kernel for int8 is faster than oneDNN's for bfloat16. Beside float32 it takes two to three
+# times as long as oneDNN's for one row, with AVX-512 as with AVX2, and with AVX2 nine times for four.
 _MOST_INT8_ROWS = 2
 # What oneDNN chooses a layout for. In float32 the one for a single row takes 1.5 to 1.9 times as long at 4 to 16 rows
 # and 1.2 times at 64, and gains nothing at one.
@@ -60,8 +60,9 @@ class Int8Linear(nn.Module):
 
     The weights are kept twice, as int8 and, with the same values, packed in the states' type: what a row gives depends
     on neither (but for roundings), so a request's answer is that of its own weights at each batch size. A compiled step
-    of one row reads them as int8, and all else packed, but for one or two rows where PyTorch's kernel for int8 is
-    faster. Where oneDNN has not this type (bfloat16 with AVX2 alone, if somebody asks for it) there is int8 only.
+    of one row reads them as int8, and all else packed, but for one or two rows beside bfloat16, where PyTorch's kernel
+    for int8 is faster. So beside float32 nothing reads int8 until steps are compiled. Where oneDNN has not this type
+    (bfloat16 with AVX2 alone, if somebody asks for it) there is int8 only.
     """
 
     def __init__(self, linear: nn.Linear) -> None:
@@ -115,6 +116,14 @@ def _hold(module: nn.Module, **tensors: Tensor | None) -> None:
 
 def has_int8_weights(model: PreTrainedModel) -> bool:
     return any(isinstance(module, Int8Linear) for module in model.modules())
+
+
+def computed_in(model: PreTrainedModel) -> str:
+    """For the log: the type of the states, and what of the weights is read in 8 bits."""
+    if not has_int8_weights(model):
+        return str(model.dtype)
+    row = "row" if model.dtype is torch.bfloat16 else "row of a compiled step"
+    return f"{model.dtype} beside int8 weights (read as such where one {row} runs)"
 
 
 def pack_linear_layers(model: PreTrainedModel, *, int8: bool = False) -> None:

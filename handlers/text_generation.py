@@ -22,6 +22,7 @@ from handlers.detokenization import TokenDecoder
 from handlers.engine import EndReason, Step
 from handlers.generation import Generation, PendingGeneration, TextGeneration
 from handlers.incoming_request import RefusedRequest, caller_id, read_request
+from handlers.packed_linear import computed_in
 from handlers.probe_check import check_probes
 from handlers.prompt_encoder import EncodedPrompt, PromptEncoder
 from handlers.prompts import Prompts
@@ -118,7 +119,7 @@ class TextGenerationHandler:
             "torchbridge: %s %s is loaded: %s, %d slots, context of %d tokens, %d threads, %s",
             self._model_name,
             self._model_version,
-            loaded.model.dtype,
+            computed_in(loaded.model),
             self._engine.slots,
             loaded.context_length,
             torch.get_num_threads(),

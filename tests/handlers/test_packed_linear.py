@@ -8,7 +8,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from handlers.engine import Engine
-from handlers.packed_linear import Int8Linear, PackedLinear, pack_linear_layers
+from handlers.packed_linear import Int8Linear, PackedLinear, computed_in, pack_linear_layers
 from handlers.sampling import SamplingParameters
 from tests.handlers.engine_answers import run
 
@@ -144,3 +144,21 @@ def test_what_only_inherits_from_a_linear_layer_stays() -> None:
     model.dtype = torch.float32
     pack_linear_layers(model)
     assert type(model[0]) is Doubled
+
+
+@pytest.mark.parametrize(
+    ("dtype", "int8", "words"),
+    [
+        (torch.float32, False, "torch.float32"),
+        (torch.bfloat16, True, "torch.bfloat16 beside int8 weights (read as such where one row runs)"),
+        (torch.float32, True, "torch.float32 beside int8 weights (read as such where one row of a compiled step runs)"),
+    ],
+    ids=["as stored", "int8 beside bfloat16", "int8 beside float32"],
+)
+def test_the_log_says_when_weights_are_read_in_8_bits(
+    llama: PreTrainedModel, dtype: torch.dtype, words: str, *, int8: bool
+) -> None:
+    model = copy.deepcopy(llama).to(dtype)
+    pack_linear_layers(model, int8=int8)
+
+    assert computed_in(model) == words
