@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
 _MORE_THAN_WEIGHTS = 1.2
@@ -12,8 +14,7 @@ _COMPILER = 10**9  # bytes: torch, inductor, and g++ at its largest
 
 def why_no_build(model: PreTrainedModel, root: Path = Path("/")) -> str | None:
     """None where a process that loads this model once more, and compiles it, has the memory."""
-    weights = sum(tensor.nbytes for tensors in (model.parameters(), model.buffers()) for tensor in tensors)
-    wanted, spare = _MORE_THAN_WEIGHTS * weights + _COMPILER, spare_memory(root)
+    wanted, spare = _MORE_THAN_WEIGHTS * _weight_bytes(model) + _COMPILER, spare_memory(root)
     if spare >= wanted:
         return None
     return f"there is not enough memory: a build takes up to {wanted / 1e9:.1f} GB, and {spare / 1e9:.1f} GB are left"
@@ -22,6 +23,19 @@ def why_no_build(model: PreTrainedModel, root: Path = Path("/")) -> str | None:
 def spare_memory(root: Path = Path("/")) -> int:
     """Bytes, of this machine and of each control group (version 2) around this process."""
     return min([psutil.virtual_memory().available, *_left_in_groups(root)])
+
+
+def _weight_bytes(model: PreTrainedModel) -> int:
+    """Also of what lies in the model's file: it stands for what a build takes beyond the weights and the compiler."""
+    return sum(dict(map(_memory_of, (*model.parameters(), *model.buffers()))).values())
+
+
+def _memory_of(tensor: Tensor) -> tuple[int, int]:
+    """Where it begins, and its bytes: several tensors may be views of one memory."""
+    if tensor.layout is not torch.strided:  # packed by oneDNN, which tells no address: never a view
+        return -id(tensor), tensor.nbytes
+    storage = tensor.untyped_storage()
+    return storage.data_ptr(), storage.nbytes()
 
 
 def _left_in_groups(root: Path) -> Iterator[int]:

@@ -1,9 +1,12 @@
 """A second copy of the weights must not end the service that has the first one."""
 
+from bisect import bisect_left
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from transformers import PreTrainedModel
 
 from handlers import spare_memory as module
@@ -45,6 +48,33 @@ def test_a_group_beyond_its_limit_leaves_nothing(tmp_path: Path) -> None:
     write_group(tmp_path, ".", "5", 7)
 
     assert spare_memory(tmp_path) == 0
+
+
+@pytest.fixture
+def wanted(monkeypatch: pytest.MonkeyPatch, machine: SimpleNamespace) -> Callable[[PreTrainedModel, Path], int]:
+    """How many bytes of weights a build is taken to need."""
+    monkeypatch.setattr(module, "_MORE_THAN_WEIGHTS", 1)
+    monkeypatch.setattr(module, "_COMPILER", 0)
+
+    def least(model: PreTrainedModel, root: Path) -> int:
+        def is_enough(available: int) -> bool:
+            machine.available = available
+            return why_no_build(model, root) is None
+
+        return bisect_left(range(100 * 10**6), True, key=is_enough)
+
+    return least
+
+
+def test_memory_that_has_two_names_is_counted_once(
+    wanted: Callable[[PreTrainedModel, Path], int], llama: PreTrainedModel, tmp_path: Path
+) -> None:
+    before = wanted(llama, tmp_path)
+    int8 = torch.zeros(64, 64, dtype=torch.int8)
+    llama.register_buffer("int8", int8, persistent=False)
+    llama.register_buffer("fours", int8.view(torch.int32), persistent=False)
+
+    assert wanted(llama, tmp_path) - before == 64 * 64
 
 
 def test_a_build_needs_the_weights_once_more_and_a_gigabyte(
