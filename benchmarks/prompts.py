@@ -65,9 +65,9 @@ def measures(dtype: str, clock: Callable[[], float] = time.perf_counter) -> dict
     loaded = load_packed_model(MODEL, settings)
     directory = compiled(pack_in_type(MODEL, f"real-{dtype}", dtype, THREADS))
     named: dict[str, Callable[[], float]] = {}
-    for name, with_pieces in (("compiled", True), ("eager", False)):
-        steps = CompiledSteps(directory, loaded.model, with_pieces=with_pieces)
-        first = FirstToken(worker_engine(loaded, settings, steps), clock)
+    steps = CompiledSteps(directory, loaded.model)
+    for name, each in (("compiled", steps), ("eager", steps.without_pieces())):
+        first = FirstToken(worker_engine(loaded, settings, each), clock)
         for length in LENGTHS:
             named[f"{name} alone {length}"] = partial(first.alone, length)
             named[f"{name} joining {length}"] = partial(first.joining, length)

@@ -87,7 +87,8 @@ def optimisations() -> list[Optimisation]:
     ]
     archive = pack(random_model(SIZE, torch.float32), THREADS)
     libraries = compiled(archive)
-    with_steps = seconds_of_compiled_engine(packed, CompiledSteps(libraries, packed))
+    steps = CompiledSteps(libraries, packed)
+    with_steps = seconds_of_compiled_engine(packed, steps)
     listed += [
         Optimisation(
             "Compiled steps",
@@ -98,14 +99,11 @@ def optimisations() -> list[Optimisation]:
         )
         for rows in (1, 16)
     ]
-    in_pieces, without_pieces = (
-        FirstToken(compiled_engine(packed, CompiledSteps(libraries, packed, with_pieces=each)))
-        for each in (True, False)
-    )
+    in_pieces, without_pieces = (FirstToken(compiled_engine(packed, each)) for each in (steps, steps.without_pieces()))
     listed += [
         Optimisation(
             "Compiled pieces of prompts, beside compiled steps",
-            "handlers/compiled_steps.py, `with_pieces=False`",
+            "handlers/compiled_steps.py, `without_pieces`",
             f"the first token of a prompt of {length}",
             partial(in_pieces.alone, length),
             partial(without_pieces.alone, length),

@@ -14,10 +14,11 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
-from errno import EDQUOT, ENOMEM, ENOSPC
 from pathlib import Path
 
 import psutil
+
+from handlers.passing_failures import may_pass
 
 logger = logging.getLogger(__name__)
 
@@ -26,11 +27,6 @@ _LOWEST_PRIORITY = 19
 _LONGEST_REASON = 300  # characters; the command line of a compiler alone takes kilobytes
 # Not by SIGTERM, which ends what is stopped. The second is what g++ says of its own process.
 _KILLED = re.compile(r"by signal (?!15\b)|Killed signal")
-# They pass, so the next worker tries again. The last ones are g++'s and Python's.
-_PASSING = (
-    *("by signal", "Killed signal", "out of memory", "memory exhausted", "MemoryError"),
-    *(os.strerror(number) for number in (EDQUOT, ENOMEM, ENOSPC)),
-)
 # What Python and our own commands print of warnings, perhaps after the reason: at exit.
 _WARNING = re.compile(r"^warning: |^\S+:\d+: \w*Warning: |^warnings\.warn\(")
 
@@ -76,7 +72,7 @@ def _failure(status: int, last: str) -> BuildFailed:
     reason = f"the build was ended by signal {-status}" if status < 0 else last
     return BuildFailed(
         reason[-_LONGEST_REASON:],
-        is_lasting=status == 1 and not any(words in reason for words in _PASSING),
+        is_lasting=status == 1 and not may_pass(reason),
         is_killed=_KILLED.search(reason) is not None,
     )
 

@@ -70,7 +70,7 @@ def _check_written(directory: Path, loaded: LoadedModel, settings: HandlerSettin
             raise
         logger.warning("torchbridge: pieces of prompts are not compiled: %s", error)
         leave_out_pieces(directory)
-        _check(CompiledSteps(directory, loaded.model), loaded, settings)
+        _check(steps.without_pieces(), loaded, settings)
 
 
 def _check(steps: CompiledSteps, loaded: LoadedModel, settings: HandlerSettings) -> None:

@@ -26,6 +26,7 @@ class CompiledForwardPass(PackedForwardPass):
 
     has_pieces: whether pieces of prompts are compiled, too.
     most_tokens: of a compiled step; a longer piece takes several.
+    tokens_per_pass: for so many tokens a compiled step more is worth it, beside one pass of the model for all of them.
     """
 
     def __init__(self, model: PreTrainedModel, cache: SlotCache, tokens: Tensor, steps: CompiledSteps) -> None:
@@ -34,7 +35,7 @@ class CompiledForwardPass(PackedForwardPass):
         allocate(model, cache)
         self._steps, self._states = steps, cache.states
         self.has_pieces = steps.has_pieces
-        self._tokens_per_pass: float = model.config.get_text_config().hidden_size * _TOKENS_PER_PASS
+        self.tokens_per_pass: float = model.config.get_text_config().hidden_size * _TOKENS_PER_PASS
         self.most_tokens = MOST_TOKENS
 
     def run_cost(self) -> float:
@@ -58,7 +59,7 @@ class CompiledForwardPass(PackedForwardPass):
         if not self.has_pieces:
             return False
         tokens = sum(piece.end - piece.start for piece in pieces) + sum(run.stop - run.start for run in others)
-        return tokens >= (len(pieces) + len(others) - 1) * self._tokens_per_pass
+        return tokens >= (len(pieces) + len(others) - 1) * self.tokens_per_pass
 
     def _after(self, piece: Piece) -> Tensor:
         """The logits, [1, vocabulary], after the piece's last token."""

@@ -50,18 +50,23 @@ class StepKind(Enum):
 def tensors_of(model: PreTrainedModel, kind: StepKind) -> dict[str, Tensor]:
     """All that such a step reads: parameters, and buffers such as rotary frequencies. Tied ones are there once."""
     tensors = dict(model.named_parameters()) | dict(model.named_buffers())
+    read_either_way = _modules_of_one_token_or_all(model) if kind is StepKind.PIECE else frozenset()
     unread = {
         f"{name}.{buffer}"
         for name, module in model.named_modules()
-        if isinstance(module, PackedLinear | Int8Linear)
-        for buffer in module.unread(one_row=_is_of_one_row(module, model, kind))
+        if isinstance(module, PackedLinear | Int8Linear) and module not in read_either_way
+        for buffer in module.unread(one_row=kind is StepKind.ONE_ROW)
     }
     return {name: tensor for name, tensor in tensors.items() if name not in unread}
 
 
-def _is_of_one_row(module: nn.Module, model: PreTrainedModel, kind: StepKind) -> bool:
-    # Of a piece the head computes the last token only.
-    return kind is StepKind.ONE_ROW or (kind is StepKind.PIECE and module is model.get_output_embeddings())
+def _modules_of_one_token_or_all(model: PreTrainedModel) -> frozenset[nn.Module]:
+    """Of a piece: the head, and what stands before it (modeling_bert.py, BertLMPredictionHead).
+
+    `logits_to_keep` leaves the last token there. Which modules these are a model does not say, only which ones are not.
+    """
+    base = model.base_model
+    return frozenset(model.modules()) - (frozenset() if base is model else frozenset(base.modules()))
 
 
 class DecodeStep(nn.Module):
@@ -104,7 +109,8 @@ def compile_decode_step(model: PreTrainedModel, states: list[Tensor], directory:
     """Writes the shared library of such a step, by the name of its kind.
 
     model: on the CPU, as a worker has it. states: of the cache that the step will be used with.
-    Only the shapes of their tensors are looked at. Raises UnsupportedModelError where it cannot be one graph.
+    Only the shapes of their tensors are looked at. Raises UnsupportedModelError where it cannot be one graph, or one
+    that would hold this model's own weights.
     """
     if not use_packed_attention(model):
         raise UnsupportedModelError(f"{model.config.model_type} models have attention of their own: no compiled step")
@@ -125,7 +131,7 @@ def compile_decode_step(model: PreTrainedModel, states: list[Tensor], directory:
 def _exported(
     model: PreTrainedModel, states: list[Tensor], kind: StepKind
 ) -> tuple[ExportedProgram, tuple[Tensor | list[Tensor], ...]]:
-    """And arguments of a typical call, without values."""
+    """And arguments of a typical call, without values. Raises UnsupportedModelError where the graph holds weights."""
     slots, _, capacity, _ = states[0].shape
     rows = min(_TYPICAL_ROWS, slots) if kind is StepKind.MORE_ROWS else 1
     tokens = min(_TYPICAL_TOKENS, capacity // 4) if kind is StepKind.PIECE else 1
@@ -152,4 +158,23 @@ def _exported(
             dynamic_shapes=(of_tokens, of_tokens, any_rows | {2: any_tokens, 3: any_length}, *fixed),
             strict=False,
         )
+    _check_holds_no_weights(program, model)
     return program, arguments
+
+
+def _check_holds_no_weights(program: ExportedProgram, model: PreTrainedModel) -> None:
+    """Raises UnsupportedModelError where something is read that tensors_of leaves out.
+
+    It would be a constant of the library, which another archive of this shape is computed with, too.
+    """
+    tensors = [*model.parameters(), *model.buffers()]
+    own = {each.untyped_storage().data_ptr() for each in tensors if _has_storage(each)}
+    for held in program.constants.values():
+        if isinstance(held, Tensor) and (not _has_storage(held) or held.untyped_storage().data_ptr() in own):
+            weights = f"weights {list(held.shape)}"
+            raise UnsupportedModelError(f"a compiled step of {model.config.model_type} models would hold {weights}")
+
+
+def _has_storage(tensor: Tensor) -> bool:
+    """Weights that oneDNN has packed have none that could be asked for."""
+    return tensor.layout is torch.strided

@@ -21,6 +21,7 @@ def keep(written: Path, target: Path) -> None:
     """
     for file in written.iterdir():
         _wait_for_disk(file)
+    _wait_for_disk(written)  # so that none of their names is missing, either
     mark_used(written)
     try:
         written.replace(target)
@@ -32,10 +33,13 @@ def keep(written: Path, target: Path) -> None:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _wait_for_disk(file: Path) -> None:
+def _wait_for_disk(path: Path) -> None:
     """So that a loss of power leaves no name of a library whose bytes were never written."""
-    with file.open("rb") as opened:
-        os.fsync(opened.fileno())
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _all_kept(compiled_steps: Path) -> list[Path]:

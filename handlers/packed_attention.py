@@ -116,7 +116,8 @@ def _attend_piece(
 ) -> tuple[Tensor, None]:
     """Tokens of one row. Heads that share their keys are so many heads of one row of a batch, and nothing is copied.
 
-    query: [1, heads, tokens, head_dim]. Gives [1, tokens, heads, head_dim].
+    query: [1, heads, tokens, head_dim]. Gives [1, tokens, heads, head_dim], contiguous as transformers' own: a model
+    may look at it by another shape (modeling_jetmoe.py).
     """
     _, heads, tokens, head_dim = query.shape
     shared = key.shape[1]
@@ -125,4 +126,4 @@ def _attend_piece(
         states[0][:, None].expand(shared, heads // shared, states.shape[2], states.shape[3]) for states in (key, value)
     )
     output, _ = sdpa_attention_forward(nn.Identity(), queries, keys, values, attention_mask, **arguments)
-    return output.transpose(1, 2).reshape(1, heads, tokens, head_dim).transpose(1, 2), None
+    return output.transpose(1, 2).reshape(1, heads, tokens, head_dim).transpose(1, 2).contiguous(), None

@@ -20,8 +20,11 @@ from handlers.slot_cache import UnsupportedModelError
 
 # New tokens by the length of the prompt. The longest prompt is computed at once or, where the engine's prefill_tokens
 # are few, in several pieces beside the first row; where pieces are compiled, in several of these before others come,
-# whose own are so short that the model itself computes them. The last two rows run together, and then one of them.
+# whose own are compiled, too. The last two rows run together, and then one of them.
 _NEW_TOKENS = {3: 3, 100: 6, 5: 4}
+# Where pieces are compiled, those of these prompts are left to the model itself beside a row that runs. They are of
+# other lengths, and so of other tokens: the engine still has the ones above.
+_NEW_TOKENS_BY_THE_MODEL = {6: 4, 4: 3}
 _BEYOND = 20  # tokens of a prompt that are past the original context, or a window
 _SHORT_WINDOW, _SHORT_PIECE = 24, 30
 # The largest difference of two logits, as a share of their range, that comes from the order of additions alone.
@@ -49,10 +52,16 @@ def check_engine(engine: Engine, model: PreTrainedModel, *, tolerance: float | N
 
 def check_in_pieces(engine: Engine, model: PreTrainedModel, *, tolerance: float | None = None) -> Iterator[None]:
     """As check_engine, in pieces that take about as long as a step, for whoever has something else to do meanwhile."""
-    longest = _longest_prompt(engine)
-    new_tokens = {min(longest, length): count for length, count in _NEW_TOKENS.items()}
-    with _short_windows(engine, model), _short_pieces(engine) as is_compiled:
-        yield from _check(engine, model, new_tokens, tolerance, first=str(max(new_tokens)) if is_compiled else None)
+    new_tokens, by_the_model = (_as_long_as_fit(engine, each) for each in (_NEW_TOKENS, _NEW_TOKENS_BY_THE_MODEL))
+    with _short_windows(engine, model):
+        forward_pass = engine.forward_pass
+        if not (isinstance(forward_pass, CompiledForwardPass) and forward_pass.has_pieces):
+            yield from _check(engine, model, new_tokens, tolerance)
+            return
+        with _compiled_pieces(forward_pass, _SHORT_PIECE, tokens_per_pass=0):
+            yield from _check(engine, model, new_tokens, tolerance, first=str(max(new_tokens)))
+        with _compiled_pieces(forward_pass, _SHORT_PIECE, tokens_per_pass=engine.context_length):
+            yield from _check(engine, model, by_the_model, tolerance, first=str(max(by_the_model)))
 
 
 def check_engine_beyond_original(engine: Engine, model: PreTrainedModel, *, tolerance: float | None = None) -> None:
@@ -108,23 +117,25 @@ def _short_windows(engine: Engine, model: PreTrainedModel) -> Iterator[None]:
 
 
 @contextmanager
-def _short_pieces(engine: Engine) -> Iterator[bool]:
-    """Whether pieces of prompts are compiled. Then a prompt alone, for which that is always taken, has several."""
-    forward_pass = engine.forward_pass
-    if not (isinstance(forward_pass, CompiledForwardPass) and forward_pass.has_pieces):
-        yield False
-        return
-    most_tokens, forward_pass.most_tokens = forward_pass.most_tokens, _SHORT_PIECE
+def _compiled_pieces(forward_pass: CompiledForwardPass, most_tokens: int, *, tokens_per_pass: float) -> Iterator[None]:
+    """Whatever the model's width is: a prompt alone has several, and one beside others as `tokens_per_pass` says."""
+    own = forward_pass.most_tokens, forward_pass.tokens_per_pass
+    forward_pass.most_tokens, forward_pass.tokens_per_pass = most_tokens, tokens_per_pass
     try:
-        yield True
+        yield
     finally:
-        forward_pass.most_tokens = most_tokens
+        forward_pass.most_tokens, forward_pass.tokens_per_pass = own
 
 
 def _configs(model: PreTrainedModel) -> list[PreTrainedConfig]:
     """Of the model and its parts, which may have copies."""
     configs = [module.config for module in model.modules() if isinstance(module, PreTrainedModel)]
     return list({id(config): config for config in [model.config.get_text_config(), *configs]}.values())
+
+
+def _as_long_as_fit(engine: Engine, new_tokens: Mapping[int, int]) -> dict[int, int]:
+    longest = _longest_prompt(engine)
+    return {min(longest, length): count for length, count in new_tokens.items()}
 
 
 def _longest_prompt(engine: Engine) -> int:

@@ -4,7 +4,7 @@ A worker does it at load, `torchbridge pack` and `compile` before: what they say
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -43,15 +43,17 @@ def checked_engine(
     *,
     tolerance: float | None = None,
 ) -> Engine:
-    """Does without what the model does not work with: compiled steps, one pass for pieces and rows, one for many rows.
+    """Does without what the model does not work with.
+
+    Compiled pieces of prompts, all compiled steps, one pass for pieces and rows, one for many rows.
 
     tolerance: as for check_engine. Raises UnsupportedModelError where the engine would give other text than the model.
     """
-    if compiled_steps is not None:
+    for steps in _choices(compiled_steps):
         try:
-            return _checked(loaded, settings, compiled_steps, tolerance)
+            return _checked(loaded, settings, steps, tolerance)
         except UnsupportedModelError as error:
-            logger.warning("torchbridge: the compiled steps are left out: %s", error)
+            _leave_out(steps, error)
     while True:
         try:
             return _checked(loaded, settings, None, tolerance)
@@ -70,6 +72,18 @@ def _slower_passes(model: PreTrainedModel) -> str | None:
     return "each request takes passes of its own" if compute_alone(model) else None
 
 
+def _choices(steps: CompiledSteps | None) -> list[CompiledSteps]:
+    """What to try, one after the other: where pieces of prompts fail, the decode steps may still be right."""
+    if steps is None:
+        return []
+    return [steps, steps.without_pieces()] if steps.has_pieces else [steps]
+
+
+def _leave_out(steps: CompiledSteps, error: UnsupportedModelError) -> None:
+    what = "compiled pieces of prompts" if steps.has_pieces else "compiled steps"
+    logger.warning("torchbridge: the %s are left out: %s", what, error)
+
+
 def has_compiled_steps(engine: Engine) -> bool:
     return isinstance(engine.forward_pass, CompiledForwardPass)
 
@@ -79,15 +93,31 @@ def take_compiled_steps(
 ) -> Iterator[None]:
     """Checks them in an engine beside this one, a piece at a time, and then lets this one use them.
 
-    For the thread that runs `engine`, between its steps. Nothing is raised: `outcome` has it.
+    Without pieces of prompts where these fail. For the thread that runs `engine`, between its steps. Nothing is raised:
+    `outcome` has it.
     """
     try:
-        yield from check_in_pieces(worker_engine(loaded, settings, steps), loaded.model)
-        engine.use_compiled_steps(loaded.model, steps)
+        taken = yield from _checked_steps(loaded, settings, steps)
+        engine.use_compiled_steps(loaded.model, taken)
     except Exception as error:  # noqa: BLE001 - see above
         outcome.set_exception(error)
     else:
         outcome.set_result(None)
+
+
+def _checked_steps(
+    loaded: LoadedModel, settings: HandlerSettings, steps: CompiledSteps
+) -> Generator[None, None, CompiledSteps]:
+    *others, last = _choices(steps)
+    for choice in others:
+        try:
+            yield from check_in_pieces(worker_engine(loaded, settings, choice), loaded.model)
+        except UnsupportedModelError as error:
+            _leave_out(choice, error)
+        else:
+            return choice
+    yield from check_in_pieces(worker_engine(loaded, settings, last), loaded.model)
+    return last
 
 
 def _checked(

@@ -1,10 +1,12 @@
 """A compiled step gives what the model gives. It needs a C++ compiler, as whoever makes one does."""
 
+import os
 import shutil
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
@@ -26,7 +28,7 @@ from handlers.sampling import SamplingParameters
 from handlers.self_check import check_engine
 from handlers.settings import HandlerSettings
 from handlers.slot_cache import SlotCache, UnsupportedModelError, num_cache_layers
-from handlers.worker_engine import take_compiled_steps
+from handlers.worker_engine import checked_engine, take_compiled_steps
 from tests.handlers import longrope, windowed_models
 from tests.handlers.character_tokenizer import character_tokenizer
 from tests.handlers.conftest import CONTEXT_LENGTH, make_model
@@ -226,7 +228,8 @@ def test_without_a_library_for_pieces_the_model_computes_them(
     shutil.copytree(libraries, tmp_path, dirs_exist_ok=True)
     if is_deleted:
         leave_out_pieces(tmp_path)
-    engine = engine_of(model, CompiledSteps(tmp_path, model, with_pieces=is_deleted))
+    steps = CompiledSteps(tmp_path, model)
+    engine = engine_of(model, steps if is_deleted else steps.without_pieces())
     prompt = list(range(20))
     engine.submit("0", prompt, 20, GREEDY)
     with counted(model) as tokens:
@@ -237,14 +240,21 @@ def test_without_a_library_for_pieces_the_model_computes_them(
     check_engine(engine, llama)
 
 
+def touch(*_: object, options: dict[str, str]) -> None:
+    """As torch's compiler, without a library."""
+    Path(options["aot_inductor.output_path"]).touch()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, ValueError, TypeError, AssertionError])
 def test_a_model_whose_pieces_cannot_be_one_graph_has_compiled_decode_steps(
-    llama: PreTrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    error: type[Exception],
+    llama: PreTrainedModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise RuntimeError("its tokens are counted in Python")
-
-    def touch(*_: object, options: dict[str, str]) -> None:
-        Path(options["aot_inductor.output_path"]).touch()
+        raise error("its tokens are counted in Python")
 
     monkeypatch.setattr(packed_attention, "_attend_piece", fail)
     monkeypatch.setattr(torch._inductor, "aot_compile", touch)
@@ -252,6 +262,46 @@ def test_a_model_whose_pieces_cannot_be_one_graph_has_compiled_decode_steps(
 
     assert {file.name for file in tmp_path.iterdir()} == {"one_row.so", "more_rows.so"}
     assert "its tokens are counted in Python" in caplog.text
+
+
+def compile_with_pieces_failing(
+    error: Exception, model: PreTrainedModel, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_at_pieces(*_: object, options: dict[str, str]) -> None:
+        touch(options=options)
+        if Path(options["aot_inductor.output_path"]).name == StepKind.PIECE.value:
+            raise error
+
+    monkeypatch.setattr(torch._inductor, "aot_compile", fail_at_pieces)
+    compile_decode_steps(model, SLOTS, CONTEXT_LENGTH, directory)
+
+
+def test_pieces_that_the_compiler_refuses_leave_compiled_decode_steps(
+    llama: PreTrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    compile_with_pieces_failing(RuntimeError("C++ compile error"), llama, tmp_path, monkeypatch)
+
+    assert {file.name for file in tmp_path.iterdir()} == {"one_row.so", "more_rows.so"}
+    assert "pieces of prompts are not compiled: C++ compile error" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(ENOSPC, os.strerror(ENOSPC)),
+        RuntimeError(f"C++ compile error: as: piece.o: {os.strerror(ENOSPC)}"),
+        MemoryError(),
+        RuntimeError("C++ compile error: g++: fatal error: Killed signal terminated program cc1plus"),
+    ],
+    ids=["disk", "the compiler's disk", "memory", "the compiler's memory"],
+)
+def test_pieces_that_fail_for_what_may_pass_end_the_build_so_that_another_one_has_them(
+    error: Exception, llama: PreTrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(type(error)) as raised:
+        compile_with_pieces_failing(error, llama, tmp_path, monkeypatch)
+
+    assert raised.value is error
 
 
 def test_compiled_pieces_leave_sliding_windows(tmp_path: Path) -> None:
@@ -290,9 +340,8 @@ def test_beyond_an_original_context_an_answer_depends_on_nobody_else(
     tmp_path: Path,
 ) -> None:
     config = longrope.phi3()
-    config.num_hidden_layers = (
-        1  # a build takes as long as there are layers, and positions are all that is special here
-    )
+    # A build takes as long as there are layers, and positions are all that is special here.
+    config.num_hidden_layers = 1
     model = longrope.make_model(config)
     fix_positions(model, longrope.CONTEXT_LENGTH)
     compile_decode_steps(model, SLOTS, longrope.CONTEXT_LENGTH, tmp_path)
@@ -436,6 +485,41 @@ def test_an_idle_worker_leaves_out_those_that_fail_the_check(
         outcome.result(PATIENCE)
     run_ahead.close()
     assert engine.forward_pass is forward_pass
+
+
+@pytest.fixture
+def steps_of_wrong_pieces(steps: CompiledSteps, monkeypatch: pytest.MonkeyPatch) -> CompiledSteps:
+    own: CompiledLibrary = steps._piece
+    monkeypatch.setattr(steps, "_piece", lambda inputs: own(inputs).flip(-1))
+    return steps
+
+
+def test_a_worker_that_runs_takes_the_decode_steps_alone_where_pieces_fail_the_check(
+    llama: PreTrainedModel, steps_of_wrong_pieces: CompiledSteps, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = make_uncompiled_engine(llama)
+    run_ahead = RunAhead(engine)
+    settings, outcome = HandlerSettings(slots=SLOTS, prefix_slots=PREFIX_SLOTS), Future[None]()
+
+    run_ahead.between_steps(take_compiled_steps(engine, loaded(llama), settings, steps_of_wrong_pieces, outcome))
+    outcome.result(PATIENCE)
+    run_ahead.close()
+
+    assert isinstance(engine.forward_pass, CompiledForwardPass)
+    assert not engine.forward_pass.has_pieces
+    assert "the compiled pieces of prompts are left out: " in caplog.text
+
+
+def test_a_worker_that_loads_takes_the_decode_steps_alone_where_pieces_fail_the_check(
+    llama: PreTrainedModel, steps_of_wrong_pieces: CompiledSteps, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = HandlerSettings(slots=SLOTS, prefix_slots=PREFIX_SLOTS)
+
+    engine = checked_engine(loaded(llama), settings, steps_of_wrong_pieces)
+
+    assert isinstance(engine.forward_pass, CompiledForwardPass)
+    assert not engine.forward_pass.has_pieces
+    assert "the compiled pieces of prompts are left out: " in caplog.text
 
 
 def test_model_whose_layers_share_keys_and_values_is_refused(tmp_path: Path) -> None:

@@ -115,8 +115,8 @@ def test_the_self_check_takes_them(engine: Engine, int8: PreTrainedModel) -> Non
     check_engine(engine, int8)
 
 
-@pytest.mark.parametrize("broken", ["_one_row", "_more_rows"])
-def test_the_self_check_looks_at_both_libraries(
+@pytest.mark.parametrize("broken", ["_one_row", "_more_rows", "_piece"])
+def test_the_self_check_looks_at_each_library(
     engine: Engine, int8: PreTrainedModel, steps: CompiledSteps, broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own: CompiledLibrary = getattr(steps, broken)

@@ -1,3 +1,6 @@
+from contextlib import nullcontext
+from typing import Any
+
 import pytest
 import torch
 from transformers import (
@@ -9,14 +12,17 @@ from transformers import (
     PreTrainedModel,
 )
 
+from handlers.compiled_forward_pass import CompiledForwardPass
 from handlers.engine import Engine, Step
 from handlers.fixed_positions import fix_positions
-from handlers.forward_pass import SeparateForwardPasses
+from handlers.forward_pass import PackedForwardPass, SeparateForwardPasses
 from handlers.self_check import check_engine, check_engine_beyond_original
 from handlers.slot_cache import UnsupportedModelError
 from tests.handlers import longrope
+from tests.handlers.uncompiled_steps import UncompiledSteps
 
 CONTEXT_LENGTH = 128
+SLOTS = 4
 MISTRAL = {
     "vocab_size": 199,
     "hidden_size": 64,
@@ -29,7 +35,7 @@ LLAMA4 = MISTRAL | {"head_dim": 16, "intermediate_size_mlp": 96, "num_local_expe
 
 
 def make_engine(model: PreTrainedModel) -> Engine:
-    return Engine(model, [], slots=4, context_length=CONTEXT_LENGTH, prefill_tokens=16)
+    return Engine(model, [], slots=SLOTS, context_length=CONTEXT_LENGTH, prefill_tokens=16)
 
 
 def test_engine_that_gives_the_models_own_logits_passes_and_is_left_empty(any_model: PreTrainedModel) -> None:
@@ -75,6 +81,45 @@ def test_engine_that_gives_other_logits_is_refused(llama: PreTrainedModel, monke
     monkeypatch.setattr(
         SeparateForwardPasses, "_mask", lambda _, positions, length: torch.zeros(*positions.shape, length)[:, None]
     )
+
+    with pytest.raises(UnsupportedModelError, match="its logits differ from the model's own"):
+        check_engine(engine, llama)
+
+
+class WrongAboveTheFirstRow(UncompiledSteps):
+    """Of pieces. The first row's states are those of the whole cache."""
+
+    def __call__(self, tokens: torch.Tensor, *others: Any) -> torch.Tensor:
+        logits = super().__call__(tokens, *others)
+        [*_, states] = others
+        return logits.flip(-1) if tokens.shape[1] > 1 and len(states[0]) < SLOTS else logits
+
+
+@pytest.mark.parametrize("steps", [UncompiledSteps, WrongAboveTheFirstRow])
+def test_compiled_pieces_are_checked_beside_a_row_that_runs(
+    llama: PreTrainedModel, steps: type[UncompiledSteps]
+) -> None:
+    is_right = steps is UncompiledSteps
+    engine = Engine(llama, [], slots=SLOTS, context_length=CONTEXT_LENGTH, compiled_steps=steps(llama, CONTEXT_LENGTH))
+    assert isinstance(engine.forward_pass, CompiledForwardPass)
+    engine.forward_pass.tokens_per_pass = own = 72.0  # of a real width: short prompts are left to the model
+
+    with nullcontext() if is_right else pytest.raises(UnsupportedModelError, match="its logits differ"):
+        check_engine(engine, llama)
+    assert engine.forward_pass.tokens_per_pass == own
+
+
+def test_where_pieces_are_compiled_those_that_are_left_to_the_model_are_checked_too(
+    llama: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flipped(*arguments: Any) -> torch.Tensor | None:
+        logits = own(*arguments)
+        return None if logits is None else logits.flip(-1)
+
+    own = PackedForwardPass.__call__
+    monkeypatch.setattr(PackedForwardPass, "__call__", flipped)
+    steps = UncompiledSteps(llama, CONTEXT_LENGTH)
+    engine = Engine(llama, [], slots=SLOTS, context_length=CONTEXT_LENGTH, compiled_steps=steps)
 
     with pytest.raises(UnsupportedModelError, match="its logits differ from the model's own"):
         check_engine(engine, llama)
