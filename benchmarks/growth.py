@@ -60,7 +60,7 @@ Point = tuple[int, Figure]  # rows, and the seconds of their step
 
 
 def _per_step(point: Point) -> Figure:
-    return Figure(tuple(1e3 * value for value in point[1].values))
+    return point[1].in_milliseconds
 
 
 def _per_token(point: Point) -> Figure:

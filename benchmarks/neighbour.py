@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.loaded_models import Variant, load
 from benchmarks.report import Goal, Table, goal_table, write_report
-from benchmarks.rounds import Figure, interleave_many
+from benchmarks.rounds import interleave_many
 from handlers.engine import Engine
 from handlers.sampling import SamplingParameters
 from handlers.step_threads import StepThreads, fixed_threads
@@ -74,8 +74,8 @@ def main() -> None:
     lines = [
         [
             name,
-            f"{_in_milliseconds(each['quiet']):.0f}",
-            f"{_in_milliseconds(each['beside']):.0f}",
+            f"{each['quiet'].in_milliseconds:.0f}",
+            f"{each['beside'].in_milliseconds:.0f}",
             f"{ratios[name]:.2f}",
         ]
         for name, each in taken.items()
@@ -91,10 +91,6 @@ def main() -> None:
         tables=[goal_table([goal]), Table(["Threads", "Quiet, ms", "Beside it, ms", "Ratio"], lines, "Steps")],
         plots=[],
     )
-
-
-def _in_milliseconds(seconds: Figure) -> Figure:
-    return Figure(tuple(1e3 * value for value in seconds.values))
 
 
 if __name__ == "__main__":

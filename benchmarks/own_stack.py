@@ -27,23 +27,18 @@ def generation(prompt: str, max_length: int) -> dict[str, Any]:
     return {"prompt": prompt, "max_length": max_length, "temperature": 0}
 
 
-def pack(model: Path, threads: int, **types: str) -> Path:
-    """An archive that is called as the model's directory and, if some are given, these types.
+def pack(model: Path, threads: int, *, name: str | None = None, **types: str) -> Path:
+    """An archive that is called as the model's directory, or `name`, and, if some are given, these types.
 
     It has our own defaults but for the threads, which would be measured, and the same ones for all.
     types: `dtype` or `quantization`, as in model-config.yaml.
     """
-    return _pack(model, "-".join([model.name, *types.values()]), {"threads": threads, **types})
+    return _pack(model, "-".join([name or model.name, *types.values()]), {"threads": threads, **types})
 
 
 def pack_with_defaults(model: Path, name: str) -> Path:
     """An archive of which nothing is said that a user would say."""
     return _pack(model, name, {})
-
-
-def pack_in_type(model: Path, name: str, dtype: str, threads: int) -> Path:
-    """As `pack`, in this data type."""
-    return _pack(model, name, {"threads": threads, "dtype": dtype})
 
 
 def _pack(model: Path, name: str, handler: dict[str, Any]) -> Path:

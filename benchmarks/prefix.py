@@ -54,8 +54,8 @@ def main() -> None:
         goals.append(
             Goal(f"{name}: second over first", f"at most {_MOST}", f"{ratio:.2f}", is_reached=ratio.median <= _MOST)
         )
-        lines.append([name, *(f"{_in_milliseconds(taken[each]):.0f}" for each in ("first", "second"))])
-        bars |= {f"{name}, {each} request": _in_milliseconds(taken[each]) for each in ("first", "second")}
+        lines.append([name, *(f"{taken[each].in_milliseconds:.0f}" for each in ("first", "second"))])
+        bars |= {f"{name}, {each} request": taken[each].in_milliseconds for each in ("first", "second")}
     write_report(
         "prefix",
         title="A prompt that begins like another one",
@@ -67,10 +67,6 @@ def main() -> None:
         tables=[goal_table(goals), Table(["Model", "First request, ms", "Second request, ms"], lines, "First tokens")],
         plots=[Bars("Time to the first token", "ms", bars)],
     )
-
-
-def _in_milliseconds(seconds: Figure) -> Figure:
-    return Figure(tuple(1e3 * value for value in seconds.values))
 
 
 if __name__ == "__main__":

@@ -7,17 +7,16 @@ from functools import partial
 
 import torch
 
-from adapter.archives.archive import PROJECT
-from benchmarks.own_stack import compiled, pack_in_type
+from benchmarks.own_stack import compiled, pack
+from benchmarks.real_model import MODEL
 from benchmarks.report import Table, at_least, goal_table, write_report
-from benchmarks.rounds import Figure, console, interleave
+from benchmarks.rounds import console, interleave
 from handlers.compiled_steps import CompiledSteps
 from handlers.engine import Engine
 from handlers.sampling import SamplingParameters
 from handlers.settings import HandlerSettings
 from handlers.worker_engine import load_packed_model, worker_engine
 
-MODEL = PROJECT / ".real_model"
 THREADS, ROUNDS = 2, 7
 LENGTHS = (8, 64, 256, 1_024)  # tokens of a prompt
 _LEAST = 1.0
@@ -63,7 +62,7 @@ def measures(dtype: str, clock: Callable[[], float] = time.perf_counter) -> dict
     """By "compiled" or "eager", how it joins, and the number of tokens."""
     settings = HandlerSettings.model_validate({"dtype": dtype})
     loaded = load_packed_model(MODEL, settings)
-    directory = compiled(pack_in_type(MODEL, f"real-{dtype}", dtype, THREADS))
+    directory = compiled(pack(MODEL, THREADS, name="real-model", dtype=dtype))
     named: dict[str, Callable[[], float]] = {}
     steps = CompiledSteps(directory, loaded.model)
     for name, each in (("compiled", steps), ("eager", steps.without_pieces())):
@@ -86,13 +85,9 @@ def main() -> None:
                 ratio = own.over(mine)
                 named = f"{dtype}, {length} tokens, {way}"
                 goals.append(at_least(named, _LEAST, ratio, wanted="no later than eager"))
-                lines.append([named, *(f"{_in_milliseconds(each):.0f}" for each in (mine, own)), f"{ratio:.2f}"])
+                lines.append([named, *(f"{each.in_milliseconds:.0f}" for each in (mine, own)), f"{ratio:.2f}"])
     table = Table(["Prompt", "Compiled, ms", "Eager, ms", "Times as fast"], lines, "First tokens")
     write_report("prompts", title="Compiled pieces of prompts", method=_METHOD, tables=[goal_table(goals), table])
-
-
-def _in_milliseconds(seconds: Figure) -> Figure:
-    return Figure(tuple(1e3 * value for value in seconds.values))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,11 @@ class Figure:
         first, _, third = statistics.quantiles(self.values, n=4, method="inclusive")
         return first, third
 
+    @property
+    def in_milliseconds(self) -> "Figure":
+        """Of one in seconds."""
+        return Figure(tuple(1e3 * value for value in self.values))
+
     def over(self, other: Self) -> "Figure":
         """The ratio, taken in each round: what slowed a whole round down cancels out."""
         return Figure(tuple(own / others for own, others in zip(self.values, other.values, strict=True)))

@@ -29,7 +29,7 @@ from handlers.slot_cache import SlotCache, UnsupportedModelError, Window
 _OPTIONS: dict[str, Any] = {
     "cpp.dynamic_threads": True,
     # 283 MB, which would stay in the directory for temporary files whatever cache inductor is given (codecache.py,
-    # _HEADER_DIR). They save nothing where two libraries are made and no more.
+    # _HEADER_DIR). They save nothing where a few libraries are made and no more.
     "aot_inductor.precompile_headers": False,
     "aot_inductor.enable_line_tables": False,  # for profilers; more than half of a library
 }

@@ -58,9 +58,9 @@ def check_in_pieces(engine: Engine, model: PreTrainedModel, *, tolerance: float 
         if not (isinstance(forward_pass, CompiledForwardPass) and forward_pass.has_pieces):
             yield from _check(engine, model, new_tokens, tolerance)
             return
-        with _compiled_pieces(forward_pass, _SHORT_PIECE, tokens_per_pass=0):
+        with _short_pieces(forward_pass, tokens_per_pass=0):
             yield from _check(engine, model, new_tokens, tolerance, first=str(max(new_tokens)))
-        with _compiled_pieces(forward_pass, _SHORT_PIECE, tokens_per_pass=engine.context_length):
+        with _short_pieces(forward_pass, tokens_per_pass=engine.context_length):
             yield from _check(engine, model, by_the_model, tolerance, first=str(max(by_the_model)))
 
 
@@ -117,10 +117,10 @@ def _short_windows(engine: Engine, model: PreTrainedModel) -> Iterator[None]:
 
 
 @contextmanager
-def _compiled_pieces(forward_pass: CompiledForwardPass, most_tokens: int, *, tokens_per_pass: float) -> Iterator[None]:
+def _short_pieces(forward_pass: CompiledForwardPass, *, tokens_per_pass: float) -> Iterator[None]:
     """Whatever the model's width is: a prompt alone has several, and one beside others as `tokens_per_pass` says."""
     own = forward_pass.most_tokens, forward_pass.tokens_per_pass
-    forward_pass.most_tokens, forward_pass.tokens_per_pass = most_tokens, tokens_per_pass
+    forward_pass.most_tokens, forward_pass.tokens_per_pass = _SHORT_PIECE, tokens_per_pass
     try:
         yield
     finally:

@@ -108,16 +108,15 @@ def take_compiled_steps(
 def _checked_steps(
     loaded: LoadedModel, settings: HandlerSettings, steps: CompiledSteps
 ) -> Generator[None, None, CompiledSteps]:
-    *others, last = _choices(steps)
-    for choice in others:
-        try:
-            yield from check_in_pieces(worker_engine(loaded, settings, choice), loaded.model)
-        except UnsupportedModelError as error:
-            _leave_out(choice, error)
-        else:
-            return choice
-    yield from check_in_pieces(worker_engine(loaded, settings, last), loaded.model)
-    return last
+    try:
+        yield from check_in_pieces(worker_engine(loaded, settings, steps), loaded.model)
+    except UnsupportedModelError as error:
+        if not steps.has_pieces:
+            raise
+        _leave_out(steps, error)
+    else:
+        return steps
+    return (yield from _checked_steps(loaded, settings, steps.without_pieces()))
 
 
 def _checked(

@@ -47,11 +47,16 @@ CONFIGURATIONS: dict[str, Callable[[], PreTrainedConfig]] = {
 
 
 def make_model(family: str) -> PreTrainedModel:
-    torch.manual_seed(7)
     # A wide spread of weights keeps the greedy choice far from ties, and the answer from one repeated token.
     config = CONFIGURATIONS[family]()
     config.initializer_range = 0.3
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    return random_model(config)
+
+
+def random_model(config: PreTrainedConfig) -> PreTrainedModel:
+    """The same weights each time, and answers that no token ends."""
+    torch.manual_seed(7)
+    model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     model.generation_config.eos_token_id = None
     model.generation_config.pad_token_id = 0
     return model.eval()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch._inductor.runtime.cache_dir_utils import cache_dir
-from transformers import AutoModelForCausalLM, LlamaConfig, MixtralConfig
+from transformers import AutoModelForCausalLM, LlamaConfig, MixtralConfig, PreTrainedConfig
 
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from adapter.schema import DoneEvent
@@ -35,8 +35,14 @@ TINY = Path(__file__).parents[2] / "models" / "tiny"
 SLOTS, PREFIX_SLOTS = 4, 1
 
 
-def save_mixture_of_experts(directory: Path) -> None:
+def save_with_tokenizer(config: PreTrainedConfig, directory: Path) -> None:
     torch.manual_seed(7)
+    AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(directory)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(TINY / name, directory / name)
+
+
+def save_mixture_of_experts(directory: Path) -> None:
     config = MixtralConfig(
         vocab_size=json.loads((TINY / "config.json").read_text())["vocab_size"],
         hidden_size=32,
@@ -49,9 +55,7 @@ def save_mixture_of_experts(directory: Path) -> None:
         num_experts_per_tok=1,
         sliding_window=None,
     )
-    AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(directory)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(TINY / name, directory / name)
+    save_with_tokenizer(config, directory)
 
 
 # torch/csrc/inductor/aoti_runtime/interface.h
@@ -62,7 +66,6 @@ extern "C" int AOTInductorModelContainerRun(...) { return 1; }
 
 
 def save_small_llama(directory: Path) -> None:
-    torch.manual_seed(7)
     config = LlamaConfig(
         vocab_size=json.loads((TINY / "config.json").read_text())["vocab_size"],
         hidden_size=32,
@@ -72,9 +75,7 @@ def save_small_llama(directory: Path) -> None:
         num_key_value_heads=1,
         max_position_embeddings=128,
     )
-    AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(directory)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(TINY / name, directory / name)
+    save_with_tokenizer(config, directory)
 
 
 @pytest.fixture(scope="module")

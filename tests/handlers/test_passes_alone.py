@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 from transformers import (
-    AutoModelForCausalLM,
     BloomConfig,
     DogeConfig,
     GPTNeoConfig,
@@ -30,7 +29,7 @@ from handlers.settings import HandlerSettings
 from handlers.slot_cache import UnsupportedModelError
 from handlers.worker_engine import checked_engine, worker_engine
 from tests.handlers.character_tokenizer import character_tokenizer
-from tests.handlers.conftest import CONTEXT_LENGTH, VOCABULARY
+from tests.handlers.conftest import CONTEXT_LENGTH, VOCABULARY, random_model
 from tests.handlers.engine_answers import generate, run
 
 SETTINGS = HandlerSettings(slots=4, prefill_tokens=16, prefix_slots=2)
@@ -63,12 +62,9 @@ def gpt_neo(window: int, context_length: int = CONTEXT_LENGTH, attention: str = 
 
 
 def load(config: PreTrainedConfig, context_length: int = CONTEXT_LENGTH) -> LoadedModel:
-    torch.manual_seed(7)
-    model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    model.generation_config.eos_token_id = None
-    model.generation_config.pad_token_id = 0
+    model = random_model(config)
     fix_positions(model, context_length)
-    return LoadedModel(model.eval(), character_tokenizer(), frozenset(), context_length)
+    return LoadedModel(model, character_tokenizer(), frozenset(), context_length)
 
 
 def answers(engine: Engine) -> dict[str, list[int]]:

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, MptConfig, NemotronConfig, PreTrainedConfig, PreTrainedModel
+from transformers import MptConfig, NemotronConfig, PreTrainedConfig
 
 from handlers.forward_pass import PackedForwardPass, SeparateForwardPasses
 from handlers.model_loading import LoadedModel
@@ -12,7 +12,7 @@ from handlers.settings import HandlerSettings
 from handlers.slot_cache import UnsupportedModelError
 from handlers.worker_engine import checked_engine, worker_engine
 from tests.handlers.character_tokenizer import character_tokenizer
-from tests.handlers.conftest import CONTEXT_LENGTH, VOCABULARY
+from tests.handlers.conftest import CONTEXT_LENGTH, VOCABULARY, random_model
 from tests.handlers.engine_answers import generate, run
 
 SETTINGS = HandlerSettings(slots=4, prefill_tokens=16)
@@ -37,11 +37,8 @@ MPT = MptConfig(
 
 
 def load(config: PreTrainedConfig) -> LoadedModel:
-    torch.manual_seed(7)
-    model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    model.generation_config.eos_token_id = None
-    model.generation_config.pad_token_id = 0
-    return LoadedModel(model.eval(), character_tokenizer(), frozenset(), CONTEXT_LENGTH)
+    model = random_model(config)
+    return LoadedModel(model, character_tokenizer(), frozenset(), CONTEXT_LENGTH)
 
 
 def assert_answers_are_those_of_generate(loaded: LoadedModel) -> None:

@@ -3,9 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from transformers import (
-    AutoModelForCausalLM,
     Cohere2Config,
     Exaone4Config,
     Gemma2Config,
@@ -24,6 +22,8 @@ from transformers import (
     SmolLM3Config,
     Starcoder2Config,
 )
+
+from tests.handlers.conftest import random_model
 
 WINDOW, CONTEXT_LENGTH = 8, 64
 LONG_WINDOW = 40  # longer than what the self-check makes of it
@@ -81,8 +81,4 @@ FAMILIES: dict[str, Callable[[int], PreTrainedConfig]] = {
 
 
 def make_model(family: str, window: int = WINDOW) -> PreTrainedModel:
-    torch.manual_seed(7)
-    model: PreTrainedModel = AutoModelForCausalLM.from_config(FAMILIES[family](window), dtype=torch.float32)
-    model.generation_config.eos_token_id = None
-    model.generation_config.pad_token_id = 0
-    return model.eval()
+    return random_model(FAMILIES[family](window))
