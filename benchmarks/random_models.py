@@ -31,8 +31,8 @@ SIZES = {
     "135M": Size(49_152, 576, 30, 9, 3, 1_536),
 }
 CONTEXT_LENGTH = 4_096
-# Every chat is its only message: /v1/chat/completions then takes the same prompts as /generate.
-_CHAT_TEMPLATE = "{{ messages[-1]['content'] }}"
+# A chat of one message is that message: /v1/chat/completions then takes the same prompts as /generate.
+_CHAT_TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 
 
 def random_model(size: str, dtype: torch.dtype) -> Path:

@@ -6,8 +6,9 @@ What is reused are keys and values that the model would compute again, number by
 import torch
 from torch import Tensor
 
-# Tokens. Fewer are not worth a copy, nor a row to themselves.
-_LEAST_LENGTH = 32
+# Tokens. Fewer are not worth a copy: a chat template's own system prompt may have no more than twice as many.
+_LEAST_COPIED = 16
+_LEAST_KEPT = 32  # fewer are not worth a row to themselves
 
 
 class PrefixRows:
@@ -28,11 +29,11 @@ class PrefixRows:
         The last token of a prompt is never found: its logits have to be computed. A length of 0 is nothing.
         """
         rows = [*self._kept, *range(running)]  # of equals the first, which has been there for longest
-        if len(prompt) <= _LEAST_LENGTH or not rows:
+        if len(prompt) <= _LEAST_COPIED or not rows:
             return 0, 0
         common = self._common(rows, prompt[:-1])
         best = max(range(len(rows)), key=common.__getitem__)
-        if common[best] < _LEAST_LENGTH:
+        if common[best] < _LEAST_COPIED:
             return 0, 0
         self._use(rows[best])
         return rows[best], common[best]
@@ -43,7 +44,7 @@ class PrefixRows:
         Before that position they are the same.
         """
         length = int(self._lengths[row])
-        if length < _LEAST_LENGTH or not self._kept:
+        if length < _LEAST_KEPT or not self._kept:
             return None
         common = dict(zip(self._kept, self._common(self._kept, self._tokens[row, :length]), strict=True))
         lengths = dict(zip(self._kept, self._lengths[self._kept].tolist(), strict=True))
@@ -51,11 +52,11 @@ class PrefixRows:
         outgrown = [each for each in self._kept if 0 < common[each] == lengths[each]]
         if outgrown:
             target = max(outgrown, key=common.__getitem__)
-        elif length - max(common.values()) < _LEAST_LENGTH:
+        elif length - max(common.values()) < _LEAST_KEPT:
             return None
         else:
             target = min(
-                self._kept, key=lambda each: (lengths[each] - common[each] >= _LEAST_LENGTH, self._last_use[each])
+                self._kept, key=lambda each: (lengths[each] - common[each] >= _LEAST_KEPT, self._last_use[each])
             )
         self._use(target)
         return target, common[target]

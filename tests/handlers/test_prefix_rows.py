@@ -42,6 +42,14 @@ def test_a_second_request_computes_only_what_is_its_own(any_model: PreTrainedMod
     assert answer(any_model, engine, second) == (generate(any_model, second, 4), len(second) - len(SYSTEM_PROMPT) + 3)
 
 
+def test_the_beginning_that_a_chat_template_gives_each_chat_is_computed_once(llama: PreTrainedModel) -> None:
+    beginning = SYSTEM_PROMPT[:24]  # as of SmolLM2-135M-Instruct
+    engine = make_engine(llama)
+    answer(llama, engine, [*beginning, *OTHER_PROMPTS[0]])
+    prompt = [*beginning, *OTHER_PROMPTS[1]]
+    assert answer(llama, engine, prompt) == (generate(llama, prompt, 4), len(OTHER_PROMPTS[1]) + 3)
+
+
 def test_the_same_prompt_again_computes_its_last_token(llama: PreTrainedModel) -> None:
     engine = make_engine(llama)
     answer(llama, engine, SYSTEM_PROMPT)
