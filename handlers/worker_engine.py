@@ -49,11 +49,13 @@ def checked_engine(
 
     tolerance: as for check_engine. Raises UnsupportedModelError where the engine would give other text than the model.
     """
-    for steps in _choices(compiled_steps):
+    steps = compiled_steps
+    while steps is not None:
         try:
             return _checked(loaded, settings, steps, tolerance)
         except UnsupportedModelError as error:
             _leave_out(steps, error)
+            steps = _fewer(steps)
     while True:
         try:
             return _checked(loaded, settings, None, tolerance)
@@ -72,11 +74,9 @@ def _slower_passes(model: PreTrainedModel) -> str | None:
     return "each request takes passes of its own" if compute_alone(model) else None
 
 
-def _choices(steps: CompiledSteps | None) -> list[CompiledSteps]:
-    """What to try, one after the other: where pieces of prompts fail, the decode steps may still be right."""
-    if steps is None:
-        return []
-    return [steps, steps.without_pieces()] if steps.has_pieces else [steps]
+def _fewer(steps: CompiledSteps) -> CompiledSteps | None:
+    """What to try next: where pieces of prompts fail, the decode steps may still be right."""
+    return steps.without_pieces() if steps.has_pieces else None
 
 
 def _leave_out(steps: CompiledSteps, error: UnsupportedModelError) -> None:
@@ -111,12 +111,12 @@ def _checked_steps(
     try:
         yield from check_in_pieces(worker_engine(loaded, settings, steps), loaded.model)
     except UnsupportedModelError as error:
-        if not steps.has_pieces:
+        if (fewer := _fewer(steps)) is None:
             raise
         _leave_out(steps, error)
     else:
         return steps
-    return (yield from _checked_steps(loaded, settings, steps.without_pieces()))
+    return (yield from _checked_steps(loaded, settings, fewer))
 
 
 def _checked(

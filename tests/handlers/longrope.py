@@ -5,9 +5,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-from transformers import AutoModelForCausalLM, Phi3Config, PreTrainedConfig, PreTrainedModel
+from transformers import Phi3Config
 
+from tests.handlers.conftest import random_model
 from tests.handlers.saved_models import SIZES
 
 TINY = Path(__file__).parents[2] / "models" / "tiny"
@@ -44,16 +44,9 @@ def phi3(
     )
 
 
-def make_model(config: PreTrainedConfig) -> PreTrainedModel:
-    torch.manual_seed(7)
-    model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    model.generation_config.eos_token_id = None
-    return model.eval()
-
-
 def save_longrope(directory: Path) -> None:
     """A phi3 with the tokenizer of models/tiny."""
     vocab_size = json.loads((TINY / "config.json").read_text())["vocab_size"]
-    make_model(phi3(vocab_size=vocab_size)).save_pretrained(directory)
+    random_model(phi3(vocab_size=vocab_size)).save_pretrained(directory)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(TINY / name, directory / name)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
+from tests.handlers.conftest import random_model
 from tests.handlers.model_sizes import LAYERS, LOW_RANK_ATTENTION, PART_SIZES, SIZES, SIZES_OF_TYPES, WINDOW
 
 _MOST_PARAMETERS = 20_000_000
@@ -22,11 +23,9 @@ def small_model(model_type: str, *, untied: bool = False) -> PreTrainedModel:
         size = AutoModelForCausalLM.from_config(config).num_parameters()
     if size > _MOST_PARAMETERS:
         raise ValueError(f"it has {size:,} parameters")
-    torch.manual_seed(7)
-    model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    model.generation_config.eos_token_id = model.generation_config.forced_eos_token_id = None
-    model.generation_config.pad_token_id = 0
-    return model.eval()
+    model = random_model(config)
+    model.generation_config.forced_eos_token_id = None
+    return model
 
 
 def small_config(model_type: str) -> PreTrainedConfig:

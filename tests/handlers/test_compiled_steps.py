@@ -31,7 +31,7 @@ from handlers.slot_cache import SlotCache, UnsupportedModelError, num_cache_laye
 from handlers.worker_engine import checked_engine, take_compiled_steps
 from tests.handlers import longrope, windowed_models
 from tests.handlers.character_tokenizer import character_tokenizer
-from tests.handlers.conftest import CONTEXT_LENGTH, make_model
+from tests.handlers.conftest import CONTEXT_LENGTH, make_model, random_model
 from tests.handlers.engine_answers import add, counted, generate, run
 from tests.handlers.uncompiled_steps import UncompiledSteps
 from tests.waiting import PATIENCE
@@ -342,7 +342,7 @@ def test_beyond_an_original_context_an_answer_depends_on_nobody_else(
     config = longrope.phi3()
     # A build takes as long as there are layers, and positions are all that is special here.
     config.num_hidden_layers = 1
-    model = longrope.make_model(config)
+    model = random_model(config)
     fix_positions(model, longrope.CONTEXT_LENGTH)
     compile_decode_steps(model, SLOTS, longrope.CONTEXT_LENGTH, tmp_path)
     engine = Engine(

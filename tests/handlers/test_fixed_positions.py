@@ -22,6 +22,7 @@ from handlers.sampling import SamplingParameters
 from handlers.self_check import check_engine
 from handlers.settings import HandlerSettings
 from handlers.slot_cache import UnsupportedModelError
+from tests.handlers.conftest import random_model
 from tests.handlers.engine_answers import generate, run
 from tests.handlers.longrope import (
     CONTEXT_LENGTH,
@@ -29,7 +30,6 @@ from tests.handlers.longrope import (
     SHAPE,
     Factors,
     long_factors,
-    make_model,
     phi3,
     save_longrope,
     short_factors,
@@ -80,8 +80,8 @@ def alone(model: PreTrainedModel) -> dict[str, list[int]]:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_beyond_the_original_context_all_tokens_have_the_long_factors(family: str) -> None:
-    model = make_model(FAMILIES[family](short_factors, long_factors))
-    with_long_ones_alone = make_model(FAMILIES[family](long_factors, long_factors))
+    model = random_model(FAMILIES[family](short_factors, long_factors))
+    with_long_ones_alone = random_model(FAMILIES[family](long_factors, long_factors))
     fix_positions(model, CONTEXT_LENGTH)
 
     assert together(model) == alone(with_long_ones_alone)
@@ -90,14 +90,14 @@ def test_beyond_the_original_context_all_tokens_have_the_long_factors(family: st
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_transformers_own_factors_depend_on_who_shares_the_pass(family: str) -> None:
-    model = make_model(FAMILIES[family](short_factors, long_factors))
+    model = random_model(FAMILIES[family](short_factors, long_factors))
 
     assert together(model) != alone(model)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_within_the_original_context_an_answer_is_that_of_generate(family: str) -> None:
-    model = make_model(FAMILIES[family](short_factors, long_factors))
+    model = random_model(FAMILIES[family](short_factors, long_factors))
     own = generate(model, PROMPTS["crossing"], 7)
     fix_positions(model, ORIGINAL)
     engine = Engine(model, (), slots=4, context_length=ORIGINAL)
@@ -129,7 +129,7 @@ ROPE_PARAMETERS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("rope_type", sorted(ROPE_INIT_FUNCTIONS))
 def test_every_kind_of_rotary_positions_gives_the_same_alone_and_in_company(rope_type: str) -> None:
     parameters = {"rope_type": rope_type, "rope_theta": 10_000.0} | ROPE_PARAMETERS[rope_type]
-    model = make_model(LlamaConfig(**SHAPE, rope_parameters=parameters))
+    model = random_model(LlamaConfig(**SHAPE, rope_parameters=parameters))
     fix_positions(model, CONTEXT_LENGTH)
 
     assert together(model) == alone(model)
@@ -151,13 +151,13 @@ def test_a_model_that_computes_its_factors_in_each_pass_is_refused_beyond_its_or
     }
     config = PhimoeConfig(**SHAPE, rope_parameters=parameters, sliding_window=None, num_local_experts=2)
 
-    fix_positions(make_model(config), ORIGINAL)
+    fix_positions(random_model(config), ORIGINAL)
     with pytest.raises(UnsupportedModelError, match="up to their original context of 32 tokens"):
-        fix_positions(make_model(config), ORIGINAL + 1)
+        fix_positions(random_model(config), ORIGINAL + 1)
 
 
 def llama4(floor_scale: int) -> PreTrainedModel:
-    return make_model(
+    return random_model(
         Llama4TextConfig(
             **SHAPE,
             intermediate_size_mlp=96,

@@ -19,6 +19,7 @@ from handlers.forward_pass import PackedForwardPass, SeparateForwardPasses
 from handlers.self_check import check_engine, check_engine_beyond_original
 from handlers.slot_cache import UnsupportedModelError
 from tests.handlers import longrope
+from tests.handlers.conftest import random_model
 from tests.handlers.uncompiled_steps import UncompiledSteps
 
 CONTEXT_LENGTH = 128
@@ -65,7 +66,7 @@ def test_engine_of_few_slots_is_checked_with_every_prompt(
 
 @pytest.mark.parametrize("slots", [1, 2, 4])
 def test_prompt_beyond_the_original_context_is_checked_beside_a_short_one(slots: int) -> None:
-    model = longrope.make_model(longrope.phi3())
+    model = random_model(longrope.phi3())
     engine = Engine(model, [], slots=slots, context_length=CONTEXT_LENGTH, prefill_tokens=4)
     with pytest.raises(UnsupportedModelError, match="its logits differ from the model's own"):
         check_engine_beyond_original(engine, model)
