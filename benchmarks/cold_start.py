@@ -54,7 +54,7 @@ def done(step):
     seconds[step], begin = time.perf_counter() - begin, time.perf_counter()
 import handlers.text_generation as handler
 from handlers.model_loading import load_model
-from handlers.packed_linear import pack_linear_layers
+from handlers.linear_layers import pack_linear_layers
 from handlers.self_check import check_engine
 from handlers.worker_engine import worker_engine
 done("import the handler and transformers")

@@ -10,8 +10,8 @@ import torch
 from benchmarks.closed_loop import Loop
 from benchmarks.workload import Request
 from handlers.compiled_steps import CompiledSteps
+from handlers.linear_layers import pack_linear_layers
 from handlers.model_loading import load_model
-from handlers.packed_linear import pack_linear_layers
 from handlers.prompt_encoding import encode_prompt
 from handlers.sampling import SamplingParameters
 from handlers.settings import HandlerSettings

@@ -11,8 +11,8 @@ from benchmarks.random_models import random_model
 from benchmarks.report import Table, write_report
 from benchmarks.rounds import Figure, console, interleave
 from benchmarks.step_times import CONTEXT, seconds_of_engine
+from handlers.linear_layers import pack_linear_layers
 from handlers.model_loading import load_model
-from handlers.packed_linear import pack_linear_layers
 from handlers.settings import HandlerSettings
 
 ROWS, FIXED_CONTEXT = (1, 4, 16, 64), CONTEXT

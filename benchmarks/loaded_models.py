@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from benchmarks.random_models import random_model
 from handlers.computing_type import type_beside_int8
-from handlers.packed_linear import pack_linear_layers
+from handlers.linear_layers import pack_linear_layers
 
 
 class Variant(Enum):
@@ -17,13 +17,16 @@ class Variant(Enum):
     INT8 = "int8"
 
 
-def load(size: str, dtype: torch.dtype) -> dict[Variant, PreTrainedModel]:
-    """INT8 is there for bfloat16 only, with the type beside it that a worker takes here."""
+def load(size: str, dtype: torch.dtype, *, joined: bool = True) -> dict[Variant, PreTrainedModel]:
+    """INT8 is there for bfloat16 only, with the type beside it that a worker takes here.
+
+    joined: as of pack_linear_layers.
+    """
     stored: PreTrainedModel = AutoModelForCausalLM.from_pretrained(random_model(size, dtype), dtype=dtype).eval()
     packed = copy.deepcopy(stored)
-    pack_linear_layers(packed)
+    pack_linear_layers(packed, joined=joined)
     models = {Variant.STORED: stored, Variant.PACKED: packed}
     if dtype is torch.bfloat16:
         models[Variant.INT8] = copy.deepcopy(stored).to(getattr(torch, type_beside_int8()))
-        pack_linear_layers(models[Variant.INT8], int8=True)
+        pack_linear_layers(models[Variant.INT8], int8=True, joined=joined)
     return models

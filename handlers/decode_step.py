@@ -21,9 +21,10 @@ from torch.func import functional_call
 from transformers import PreTrainedModel
 
 from handlers.attention_masks import AttentionMasks
+from handlers.int8_linear import Int8Linear
 from handlers.packed_attention import use_packed_attention
 from handlers.packed_inputs import packed_weights_as_inputs
-from handlers.packed_linear import Int8Linear, PackedLinear
+from handlers.packed_linear import PackedLinear
 from handlers.slot_cache import SlotCache, UnsupportedModelError, Window
 
 _OPTIONS: dict[str, Any] = {

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from handlers.attention_masks import AttentionMasks
+from handlers.int8_linear import Int8Linear
 from handlers.packed_attention import Segment, use_packed_attention
-from handlers.packed_linear import Int8Linear, PackedLinear
+from handlers.packed_linear import PackedLinear
 from handlers.passes_alone import is_computed_alone
 from handlers.runs import Run
 from handlers.slot_cache import SlotCache, Window

@@ -41,9 +41,12 @@ _CODE = (
     "computing_type.py",
     "decode_step.py",
     "fixed_positions.py",
+    "int8_linear.py",
+    "linear_layers.py",
     "packed_attention.py",
     "packed_inputs.py",
     "packed_linear.py",
+    "packed_product.py",
     "slot_cache.py",
 )
 # Threads are counted when a step runs.

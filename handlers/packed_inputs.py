@@ -27,7 +27,7 @@ def packed_weights_as_inputs() -> Iterator[None]:
     def binary(states: Any, other: Any, weight: Any, bias: Any, attribute: Any) -> Any:
         return ir.TensorBox.create(kernels.LinearBinary.create(states, other, weight, bias, attribute))
 
-    linear = torch.ops.mkldnn._linear_pointwise  # noqa: SLF001 - as in packed_linear.py
+    linear = torch.ops.mkldnn._linear_pointwise  # noqa: SLF001 - as in packed_product.py
     ours: dict[Any, Callable[..., Any]] = {linear: unary, linear.default: unary, linear.binary: binary}
     own = {operator: lowerings[operator] for operator in ours}
     lowerings.update(ours)

@@ -8,8 +8,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from adapter.probes import LEAST_LOG_PROBABILITY, PROBES_ENTRY, Probe, Probes
+from handlers.linear_layers import has_int8_weights
 from handlers.model_loading import LoadedModel
-from handlers.packed_linear import has_int8_weights
 from handlers.prompt_encoding import encode_prompt
 
 _TENTHS_OF_A_NAT = 10

@@ -22,7 +22,7 @@ from handlers.detokenization import TokenDecoder
 from handlers.engine import EndReason, Step
 from handlers.generation import Generation, PendingGeneration, TextGeneration
 from handlers.incoming_request import RefusedRequest, caller_id, read_request
-from handlers.packed_linear import computed_in
+from handlers.linear_layers import computed_in
 from handlers.probe_check import check_probes
 from handlers.prompt_encoder import EncodedPrompt, PromptEncoder
 from handlers.prompts import Prompts

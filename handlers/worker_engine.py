@@ -14,9 +14,9 @@ from handlers.compiled_forward_pass import CompiledForwardPass
 from handlers.compiled_steps import CompiledSteps
 from handlers.engine import Engine
 from handlers.gpu_memory import CacheRows, rows_of_cache
+from handlers.linear_layers import pack_linear_layers
 from handlers.model_loading import LoadedModel, load_model
 from handlers.packed_attention import leave_packed_attention
-from handlers.packed_linear import pack_linear_layers
 from handlers.passes_alone import compute_alone
 from handlers.self_check import ForwardPassError, check_engine, check_in_pieces
 from handlers.settings import HandlerSettings

@@ -16,7 +16,7 @@ from adapter.probes import Probes
 from handlers import attention_masks, computing_type, fixed_positions
 from handlers.check_model import check_model, main
 from handlers.forward_pass import PackedForwardPass, Piece, SeparateForwardPasses
-from handlers.packed_linear import Int8Linear
+from handlers.int8_linear import Int8Linear
 from handlers.runs import Run
 from handlers.settings import HandlerSettings
 from handlers.worker_engine import checked_engine, load_packed_model

@@ -21,8 +21,8 @@ from handlers.compiled_steps import CompiledSteps, allocate, compile_decode_step
 from handlers.decode_step import StepKind, compile_decode_step
 from handlers.engine import Engine, Step
 from handlers.fixed_positions import fix_positions
+from handlers.linear_layers import pack_linear_layers
 from handlers.model_loading import LoadedModel
-from handlers.packed_linear import pack_linear_layers
 from handlers.run_ahead import RunAhead
 from handlers.sampling import SamplingParameters
 from handlers.self_check import check_engine

@@ -13,7 +13,7 @@ from transformers import LlamaConfig, PreTrainedModel
 
 from handlers import computing_type
 from handlers.model_loading import load_model
-from handlers.packed_linear import PackedLinear
+from handlers.packed_linear import PackedLinear, packed_layers
 from handlers.probe_check import compare_with
 from handlers.probe_recording import record_probes
 from handlers.settings import HandlerSettings
@@ -74,7 +74,7 @@ def test_the_weights_that_one_row_reads_are_pages_of_the_models_file(
     directory: Path, stored: torch.dtype, processor: Any
 ) -> None:
     processor()
-    layers = [PackedLinear(each) for each in load(directory).modules() if type(each) is torch.nn.Linear]
+    layers = packed_layers([each for each in load(directory).modules() if type(each) is torch.nn.Linear][:1])
 
     for layer in layers:
         weight = layer.get_buffer(PackedLinear.weight_of_one_row)

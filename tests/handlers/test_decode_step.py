@@ -15,7 +15,7 @@ from handlers.attention_masks import AttentionMasks
 from handlers.compiled_steps import allocate
 from handlers.decode_step import StepKind, compile_decode_step, tensors_of
 from handlers.fixed_positions import fix_positions
-from handlers.packed_linear import pack_linear_layers
+from handlers.linear_layers import pack_linear_layers
 from handlers.slot_cache import SlotCache, UnsupportedModelError, num_cache_layers
 from tests.handlers.small_models import small_model
 

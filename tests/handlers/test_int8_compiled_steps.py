@@ -12,7 +12,7 @@ from handlers.compiled_library import CompiledLibrary
 from handlers.compiled_steps import CompiledSteps, compile_decode_steps
 from handlers.decode_step import StepKind, tensors_of
 from handlers.engine import Engine
-from handlers.packed_linear import pack_linear_layers
+from handlers.linear_layers import pack_linear_layers
 from handlers.sampling import SamplingParameters
 from handlers.self_check import check_engine
 from handlers.slot_cache import UnsupportedModelError

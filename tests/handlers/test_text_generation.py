@@ -11,7 +11,7 @@ from adapter.schema import DeltaEvent, DoneEvent, ErrorCode, ErrorEvent, Generat
 from handlers.engine import Step
 from handlers.forward_pass import Piece
 from handlers.generation import TextGeneration
-from handlers.packed_linear import Int8Linear
+from handlers.int8_linear import Int8Linear
 from handlers.runs import Run
 from handlers.text_generation import FULL_WAIT_SECONDS, WAIT_SECONDS
 from tests.handlers.fake_frontend import Client, FakeFrontend
