@@ -85,7 +85,7 @@ $(TORCHBRIDGE_TEST_REAL_MODEL)/config.json: | .venv/.installed
 check: lint typecheck check-typescript check-generated ## All of the checks above
 
 test: check real-model ## All checks and all tests, the real TorchServe's among them
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 	@$(MAKE) test-typescript
 	@$(NPM) ts-client run build
 	@$(NPM) ts-client run size
