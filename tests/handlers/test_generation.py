@@ -1,5 +1,6 @@
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -69,7 +70,8 @@ def test_answer_without_news_is_empty(tokenizer: PreTrainedTokenizerBase) -> Non
 class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
-        monkeypatch.setattr("handlers.generation.time.monotonic", lambda: self.now)
+        # Not time.monotonic itself: in another thread an event loop may wait by it, and would sleep for hours.
+        monkeypatch.setattr("handlers.generation.time", SimpleNamespace(monotonic=lambda: self.now))
 
 
 def texts(answer: tuple[bytes, bool]) -> list[str]:

@@ -1,5 +1,5 @@
 import asyncio
-import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,7 +9,7 @@ from adapter.generation.response_store import MemoryStore, RedisStore, response_
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1_000.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("adapter.generation.response_store.time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
 
 

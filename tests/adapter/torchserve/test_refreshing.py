@@ -1,6 +1,7 @@
 import asyncio
 import logging
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -191,7 +192,7 @@ async def test_loads_that_fail_are_said_once_and_once_more_when_it_is_over(
 async def test_the_pause_before_the_next_load_grows_and_has_an_end(
     source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapter.torchserve.refreshing.time.monotonic", lambda: 1_000.0)
+    monkeypatch.setattr("adapter.torchserve.refreshing.time", SimpleNamespace(monotonic=lambda: 1_000.0))
     value = Refreshing(source.load, 0)
     source.failure = OSError("no")
     pauses = []
