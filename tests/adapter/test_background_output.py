@@ -41,6 +41,8 @@ def test_the_gateway_answers_and_streams_while_nobody_reads_what_it_logs(
     caplog.set_level("INFO")
     reader, errors, _ = pipe
     output = BackgroundStream(errors, max_waiting=10_000)
+    output.write("in the writer's hands\n")
+    wait_until(lambda: output.num_waiting == 0)  # else it could take what waits after the first line was dropped
     with logging_to(output), httpx.Client(base_url=address, timeout=PATIENCE) as client:
         while not output.num_dropped:
             assert client.get(f"/{'a' * 7_000}").status_code == 404
