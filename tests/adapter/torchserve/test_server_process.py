@@ -258,7 +258,7 @@ def test_a_java_that_dies_takes_its_worker_with_it(tmp_path: Path) -> None:
         java[0].kill()
         wait_until(lambda: not torchserve.is_running())
 
-        assert processes_of(tmp_path / "run") == []
+        wait_until(lambda: processes_of(tmp_path / "run") == [])  # none that lives; a dying one takes its time
         with pytest.raises(StartFailed, match="TorchServe ended"):
             torchserve.wait_until_ready()
 
