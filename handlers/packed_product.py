@@ -19,7 +19,7 @@ _TYPICAL_ROWS = 16
 class PackedProduct(nn.Module):
     """The outputs of layers that are given the same states, with their weights side by side: one call for all of them.
 
-    A decode step of 16 rows gains a tenth by it. The layers ask one after another, and the first one has it computed.
+    16 streams of short chats gain 7 % by it. The layers ask one after another, and the first one has it computed.
     Whoever comes with other states gets what is right, too, at the price of all.
 
     weights: of each layer, [out_features, in_features]; biases: of each, [out_features] or None.
