@@ -74,7 +74,8 @@ def test_the_weights_that_one_row_reads_are_pages_of_the_models_file(
     directory: Path, stored: torch.dtype, processor: Any
 ) -> None:
     processor()
-    layers = packed_layers([each for each in load(directory).modules() if type(each) is torch.nn.Linear][:1])
+    linears = [each for each in load(directory).modules() if type(each) is torch.nn.Linear]
+    layers = [layer for linear in linears for layer in packed_layers([linear])]
 
     for layer in layers:
         weight = layer.get_buffer(PackedLinear.weight_of_one_row)

@@ -7,8 +7,6 @@ from torch import Tensor, nn
 from handlers.packed_product import PackedProduct
 
 SIZES = [160, 32, 48]
-
-
 BIASES = [(False, False, False), (True, True, True), (False, True, False)]
 
 
