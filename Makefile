@@ -125,13 +125,14 @@ soak: install real-model ## The long runs: 20,000 requests over 100 switches, co
 	TORCHBRIDGE_TEST_REQUESTS=20000 TORCHBRIDGE_TEST_EVERY_POINT=1 TORCHBRIDGE_TEST_EVERY_MODEL_TYPE=1 \
 		$(BIN)/pytest tests/end_to_end/versions/test_flips.py tests/end_to_end/versions/test_killed_commands.py \
 		tests/end_to_end/load_balancer tests/handlers/test_model_types.py tests/handlers/test_compile_model.py \
+		tests/handlers/test_json_schemas.py \
 		tests/contract/test_schemathesis.py $(PROPERTY_TESTS)
 
 faults: .venv/.installed ## How long each abuse holds the gateway's event loop, to benchmarks/results/faults.md (2 minutes)
 	$(BIN)/python -m benchmarks.faults
 
 # Each writes its table and its plot to benchmarks/results. The peers are installed into benchmarks/.cache at first.
-BENCHMARKS = real_model peers_throughput worth engine prefix neighbour int8_quality hop growth gateway packing cold_start
+BENCHMARKS = real_model peers_throughput worth engine grammars prefix neighbour int8_quality hop growth gateway packing cold_start
 
 bench: $(addprefix bench-,$(BENCHMARKS)) ## Measure all of it beside what people would use instead (an hour; peers_scaling is by itself)
 	$(BIN)/python -m benchmarks.summary
@@ -153,7 +154,7 @@ gpu-wheels: .venv/.installed ## What the stack needs beside torch, as wheels for
 	mv .gpu/torchserve-*.whl .gpu/transformers-*.whl .gpu/1
 	mv .gpu/*.whl .gpu/2
 
-bench-real_model bench-prompts bench-int8_quality: real-model
+bench-real_model bench-prompts bench-grammars bench-int8_quality: real-model
 
 bench-%: .venv/.installed ## One benchmark: real_model, peers_throughput, peers_scaling, worth, engine, prefix, neighbour, int8_quality, hop, growth, …
 	$(BIN)/python -m benchmarks.$*

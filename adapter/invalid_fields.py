@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from adapter.errors import InvalidRequest
+from adapter.output import TAGS
 from adapter.schema import FieldError
 
 _MAX_FIELD_ERRORS = 20
@@ -45,5 +46,5 @@ def _message(detail: Any) -> str:
 
 def _path(location: Sequence[str | int]) -> str:
     # Of an unknown field it is the caller's own text, which must neither fill a log line nor break it.
-    path = ".".join(map(str, location))[:_MAX_FIELD_CHARACTERS]
+    path = ".".join(str(part) for part in location if part not in TAGS)[:_MAX_FIELD_CHARACTERS]
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in path)

@@ -18,12 +18,14 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     ValidatorFunctionWrapHandler,
-    model_validator,
 )
 from pydantic_core import PydanticCustomError, core_schema
 
+from adapter.output import Output
+from adapter.received import Received
+
 # Of what WorkerRequest takes (adapter/worker_contract.py): an archive packed today is served by every later gateway.
-CONTRACT_VERSION = 2
+CONTRACT_VERSION = 3
 
 MAX_PROMPT_CHARACTERS = 1_000_000
 MAX_LENGTH = 32_768
@@ -32,7 +34,6 @@ MAX_STOP_STRING_CHARACTERS = 1_000
 # Of all of them: every piece of an answer is compared with each character of each (handlers/stop_strings.py).
 MAX_STOP_CHARACTERS = 4_000
 MAX_BATCH_REQUESTS = 256
-MAX_FIELDS = 100  # some 20 have a name; an error is made of each unknown one, 2 µs while the event loop waits
 MAX_SEED = 2**53 - 1  # the largest integer that a JavaScript number carries exactly
 
 # TorchServe takes any management request that contains "/token" for its token API
@@ -41,22 +42,7 @@ MAX_SEED = 2**53 - 1  # the largest integer that a JavaScript number carries exa
 NAME_PATTERN = r"^(?!token)(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,127}$(?!\n)"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 StopString = Annotated[str, StringConstraints(min_length=1, max_length=MAX_STOP_STRING_CHARACTERS)]
-FinishReason = Literal["stop", "length", "stop_sequence"]
-
-
-class Received(BaseModel):
-    """What a caller sends: strict types, closed ranges, unknown keys refused."""
-
-    model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, regex_engine="python-re", protected_namespaces=()
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _check_number_of_fields(cls, data: object) -> object:
-        if isinstance(data, dict) and len(data) > MAX_FIELDS:
-            raise PydanticCustomError("too_many_fields", "must have at most {most} fields", {"most": MAX_FIELDS})
-        return data
+FinishReason = Literal["stop", "length", "stop_sequence", "complete"]
 
 
 class Sent(BaseModel):
@@ -109,6 +95,7 @@ class GenerationRequest(Received):
         description=f"Generation ends before any of these. At most {MAX_STOP_CHARACTERS:,} characters in all.",
     )
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED, description="The same seed gives the same answer.")
+    output: Output | None = Field(default=None, description="What the text has to be; any text when absent.")
     model: Name | None = Field(default=None, description="The gateway's default model when absent.")
     model_version: Name | None = Field(default=None, description="The model's default version when absent.")
 

@@ -13,6 +13,7 @@ PAGES = (
     "peers_scaling",
     "engine",
     "prompts",
+    "grammars",
     "prefix",
     "neighbour",
     "hop",

@@ -17,6 +17,8 @@ from handlers.byte_tokens import byte_tokens_of
 
 # Token strings that are decoded before a new one: at least, and (with as many again) at most.
 _CONTEXT = 4
+_OTHER = "a"  # a token before the one that is looked at, and behind it
+_MOST_LOOKED_AT = 10_000  # tokens, of which one begins with a space where any does
 _Utf8Decoder = codecs.getincrementaldecoder("utf-8")
 
 
@@ -31,6 +33,28 @@ class TokenDecoder:
         self.byte_tokens = byte_tokens_of(backend.decoder)
         # A tokenizer without a decoder puts a space between its tokens (tokenizers, tokenizer/mod.rs, decode).
         self.decode: Callable[[list[str]], str] = backend.decoder.decode if backend.decoder else " ".join
+
+    def bytes_of(self, token_id: int) -> bytes:
+        """The text of one token within others, in UTF-8; of a special token its name."""
+        token = self.token_of(token_id)
+        if token is None:
+            return b""
+        if token_id in self.special_tokens:
+            return self.special_tokens[token_id].encode()
+        content = self.byte_tokens.to_bytes(token)
+        return self._text_between_others(token).encode() if content is None else content
+
+    @property
+    def drops_first_space(self) -> bool:
+        """Whether a text of its own lacks the space that its first token begins with."""
+        tokens = filter(None, map(self.token_of, range(_MOST_LOOKED_AT)))
+        spaced = next((token for token in tokens if self._text_between_others(token).startswith(" ")), None)
+        return spaced is not None and not self.decode([spaced]).startswith(" ")
+
+    def _text_between_others(self, token: str) -> str:
+        """Decoders drop the space of the first token, or that of the last one."""
+        rest = self.decode([_OTHER, _OTHER])[len(_OTHER) :]
+        return self.decode([_OTHER, token, _OTHER])[len(_OTHER) : -len(rest)]
 
 
 class Detokenizer:

@@ -20,8 +20,10 @@ from handlers.prefix_rows import PrefixRows
 from handlers.runs import Run, cut_into_runs
 from handlers.sampling import Sampler, SamplingParameters, with_seed
 from handlers.slot_cache import SlotCache, num_cache_layers
+from handlers.token_constraint import RowConstraints, TokenConstraint
 
-EndReason = Literal["stop", "length", "failed"]
+# "complete": nothing may follow.
+EndReason = Literal["stop", "length", "complete", "failed"]
 
 # Tokens of a long piece that take as long as a piece of one: 2 at SmolLM2's width, in float32 and bfloat16, and 6 in a
 # model of 1 M parameters (two threads, AVX512).
@@ -36,6 +38,7 @@ class Sequenced:
     prompt: Sequence[int]
     max_new_tokens: int
     parameters: SamplingParameters
+    constraint: TokenConstraint | None = None
     prefilled: int = 0
 
 
@@ -118,7 +121,12 @@ class Engine:
         return self._prefilling is not None or (bool(self._waiting) and len(self._running) < self.slots)
 
     def submit(
-        self, request_id: str, prompt: Sequence[int], max_new_tokens: int, parameters: SamplingParameters
+        self,
+        request_id: str,
+        prompt: Sequence[int],
+        max_new_tokens: int,
+        parameters: SamplingParameters,
+        constraint: TokenConstraint | None = None,
     ) -> None:
         """Queues a request. The prompt has 1 … context_length - 1 tokens.
 
@@ -128,7 +136,7 @@ class Engine:
             raise ValueError(f"a prompt has 1 to {self.context_length - 1} tokens, not {len(prompt)}")
         if min(prompt) < 0 or max(prompt) >= self.vocabulary:
             raise ValueError(f"the model has tokens 0 to {self.vocabulary - 1}, not {min(prompt)} to {max(prompt)}")
-        self._waiting.append(Sequenced(request_id, prompt, max_new_tokens, with_seed(parameters)))
+        self._waiting.append(Sequenced(request_id, prompt, max_new_tokens, with_seed(parameters), constraint))
 
     @torch.inference_mode()
     def cancel(self, request_id: str) -> None:
@@ -213,19 +221,30 @@ class Engine:
         live = len(self._running)
         lengths = self._lengths[:live]
         self._runs = [run._replace(length=run.length + 1) for run in self._runs]
-        tokens, is_sound = self._sampler(logits[:, : self.vocabulary], lengths, self._seen[:live])
+        logits = logits[:, : self.vocabulary]
+        self._constraints.rule_out(logits)
+        tokens, is_sound = self._sampler(logits, lengths, self._seen[:live])
         rows = self._every_row[:live]
         if self._sampler.penalises:
             self._seen[rows, tokens] = True
         lengths += 1
         self._tokens[rows, lengths] = tokens
         stopped = torch.isin(tokens, self._stop_token_ids)
+        given: list[int] = tokens.tolist()
+        complete = self._constraints.take(given)
         ended_rows = (stopped | (lengths >= self._limits[:live]) | ~is_sound).nonzero()[:, 0].tolist()
-        reasons: dict[int, EndReason] = {
-            row: "failed" if not is_sound[row] else "stop" if stopped[row] else "length" for row in ended_rows
-        }
+        ended_rows = sorted({*ended_rows, *complete})
+
+        def reason(row: int) -> EndReason:
+            if not is_sound[row]:
+                return "failed"
+            if stopped[row]:
+                return "stop"
+            return "complete" if row in complete else "length"
+
+        reasons = {row: reason(row) for row in ended_rows}
         ended = {self._running[row].id: reason for row, reason in reasons.items()}
-        step = Step(self._ids, tokens.tolist(), ended)
+        step = Step(self._ids, given, ended)
         self._keep([row for row, reason in reasons.items() if reason != "failed"])
         self._remove(ended_rows)
         return step
@@ -280,6 +299,9 @@ class Engine:
 
     def _rows_changed(self) -> None:
         self._ids = tuple(request.id for request in self._running)
-        self._sampler = Sampler([request.parameters for request in self._running], self._lengths.device)
+        device = self._lengths.device
+        self._sampler = Sampler([request.parameters for request in self._running], device)
+        constraints = [request.constraint for request in self._running]
+        self._constraints = RowConstraints(constraints, self.vocabulary, device)
         lengths = self._lengths[: len(self._running)].tolist()
         self._runs = cut_into_runs([length + 1 for length in lengths], self._run_cost())

@@ -17,6 +17,8 @@ from adapter.schema import (
     WorkerRequest,
 )
 from handlers.detokenization import Detokenizer, TokenDecoder
+from handlers.grammars import GrammarError
+from handlers.prompts import Prompt
 from handlers.stop_strings import StopStrings
 
 # Seconds between two deltas of an answer at least, as each costs TorchServe and the gateway more than a small model's
@@ -110,17 +112,25 @@ class PendingGeneration(Generation):
 class TextGeneration(Generation):
     """A generation that the engine runs."""
 
-    def __init__(self, start: StartEvent, request: WorkerRequest, decoder: TokenDecoder, prompt: Sequence[int]) -> None:
-        """`prompt`: the token ids that the engine was given."""
+    def __init__(self, start: StartEvent, request: WorkerRequest, decoder: TokenDecoder, prompt: Prompt) -> None:
+        """`prompt`: as the engine was given it."""
         super().__init__(start, _READ_INTERVAL if request.stream else _UNREAD_INTERVAL)
         self.is_read = request.stream
-        # What an assistant says is a text of its own. Any other answer goes on in the middle of the prompt's.
-        self._detokenizer = Detokenizer(decoder, prompt if request.messages is None else ())
+        # What an assistant says is a text of its own, and what has a form. Any other answer goes on in the prompt's.
+        is_own_text = request.messages is not None or request.output is not None
+        self._detokenizer = Detokenizer(decoder, () if is_own_text else prompt.ids)
         self._stop_strings = StopStrings(request.stop, decoder.special_tokens)
+        self._constraint = prompt.constraint
         self._text: list[str] = []
         self._num_tokens = 0
         self._started_at = time.monotonic()
         self._first_text_at: float | None = None
+
+    @property
+    def failure(self) -> Exception:
+        """Why the engine can give no more tokens."""
+        reason = None if self._constraint is None else self._constraint.failure
+        return FloatingPointError() if reason is None else GrammarError(reason)
 
     def patience(self, now: float) -> float:
         return super().patience(now) if self._num_tokens else math.inf

@@ -2,15 +2,16 @@
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from adapter.schema import WorkerRequest
+from handlers.prompts import Prompt
 from handlers.watchdog import EndWorker, Watchdog, end_worker
 
 logger = logging.getLogger(__name__)
 
-Encode = Callable[[WorkerRequest], Sequence[int]]
+Encode = Callable[[WorkerRequest], Prompt]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class EncodedPrompt:
 
     request_id: str
     request: WorkerRequest
-    prompt: Sequence[int] | BaseException  # or why there is none
+    prompt: Prompt | BaseException  # or why there is none
 
 
 class PromptEncoder:

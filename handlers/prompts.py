@@ -1,16 +1,28 @@
 """A request's prompt as the token ids that this model takes, or words why it cannot take it."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
+from adapter.output import Output
 from adapter.schema import ErrorCode, WorkerRequest
 from handlers.chat_template import ChatTemplateError
+from handlers.detokenization import TokenDecoder
+from handlers.grammars import Grammar, GrammarError, Grammars
 from handlers.incoming_request import RefusedRequest
 from handlers.prompt_encoding import PromptEncodingError
 from handlers.request_encoder import RequestEncoder
+from handlers.token_constraint import TokenConstraint
 from handlers.token_span import TokenSpan
 
 logger = logging.getLogger(__name__)
+
+
+class Prompt(NamedTuple):
+    """ids: 1 … context_length - 1 tokens; constraint: of the answer, if it is to have a form."""
+
+    ids: Sequence[int]
+    constraint: TokenConstraint | None = None
 
 
 class Prompts:
@@ -20,11 +32,15 @@ class Prompts:
     vocabulary: how many token ids the model knows. A tokenizer may have more: fine-tunes add some and forget the model.
     """
 
-    def __init__(self, encoder: RequestEncoder, *, context_length: int, vocabulary: int) -> None:
+    def __init__(
+        self, encoder: RequestEncoder, stop_token_ids: Collection[int], *, context_length: int, vocabulary: int
+    ) -> None:
         tokenizer = encoder.tokenizer
         self._encoder, self._tokenizer = encoder, tokenizer
         self._context_length, self._vocabulary = context_length, vocabulary
         self._span = TokenSpan.of(tokenizer)
+        self._stop_token_ids = stop_token_ids
+        self._grammars: Grammars | None = None  # half a second, which most workers need not take
         # The first use undoes a truncation and a padding that tokenizer.json may ask for (transformers'
         # set_truncation_and_padding), which must not happen while another thread decodes with the same tokenizer.
         tokenizer("")
@@ -35,8 +51,20 @@ class Prompts:
             return  # the template may leave out any part of the conversation
         self.check_text(request.prompt)
 
-    def encode(self, request: WorkerRequest) -> Sequence[int]:
+    def encode(self, request: WorkerRequest) -> Prompt:
         """May take a second, most of it without Python's lock."""
+        constraint = None if request.output is None else self._constraint(request.output)
+        return Prompt(self._ids(request), constraint)
+
+    def _constraint(self, output: Output) -> Grammar:
+        try:
+            if self._grammars is None:
+                self._grammars = Grammars(TokenDecoder(self._tokenizer), self._stop_token_ids, self._vocabulary)
+            return self._grammars.constraint(output)
+        except GrammarError as error:
+            raise RefusedRequest(ErrorCode.INVALID_REQUEST, str(error)) from error
+
+    def _ids(self, request: WorkerRequest) -> Sequence[int]:
         try:
             ids = self._encoder.encode(request, self)
         except (ChatTemplateError, PromptEncodingError) as error:

@@ -20,6 +20,7 @@ import torch
 from handlers.engine import Engine, Step
 from handlers.sampling import SamplingParameters
 from handlers.step_threads import StepThreads, fixed_threads
+from handlers.token_constraint import TokenConstraint
 from handlers.watchdog import EndWorker, Watchdog, end_worker
 
 logger = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ class RunAhead:
         prompt: Sequence[int],
         max_new_tokens: int,
         parameters: SamplingParameters,
+        constraint: TokenConstraint | None = None,
         *,
         is_awaited: bool = True,
     ) -> None:
@@ -85,7 +87,7 @@ class RunAhead:
 
         def submit() -> None:
             try:
-                self._engine.submit(request_id, prompt, max_new_tokens, parameters)
+                self._engine.submit(request_id, prompt, max_new_tokens, parameters, constraint)
             except Exception as error:
                 logger.exception("the engine refuses request %s", request_id)
                 self._add_news(Failure([request_id], error))

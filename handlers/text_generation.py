@@ -21,6 +21,7 @@ from handlers.compiled_steps import find_compiled_steps
 from handlers.detokenization import TokenDecoder
 from handlers.engine import EndReason, Step
 from handlers.generation import Generation, PendingGeneration, TextGeneration
+from handlers.grammars import GrammarError
 from handlers.incoming_request import RefusedRequest, caller_id, read_request
 from handlers.linear_layers import computed_in
 from handlers.probe_check import check_probes
@@ -111,7 +112,9 @@ class TextGenerationHandler:
         self._engine = checked_engine(loaded, settings, compiled_steps)
         check_probes(directory, loaded)
         encoder = RequestEncoder(loaded.tokenizer, special_tokens_in_messages=settings.special_tokens_in_messages)
-        self._prompts = Prompts(encoder, context_length=loaded.context_length, vocabulary=self._engine.vocabulary)
+        self._prompts = Prompts(
+            encoder, loaded.stop_token_ids, context_length=loaded.context_length, vocabulary=self._engine.vocabulary
+        )
         longest = _HUNG * float(context.model_yaml_config.get("responseTimeout", DEFAULT_RESPONSE_TIMEOUT))
         self._run_ahead = RunAhead(self._engine, longest_step=longest, threads=threads)
         self._prompt_encoder = PromptEncoder(self._prompts.encode, self._run_ahead.interrupt, longest=longest)
@@ -193,16 +196,20 @@ class TextGenerationHandler:
         parameters = SamplingParameters(
             request.temperature, request.top_p, request.top_k, request.repetition_penalty, request.seed
         )
-        start = self._start_event(self._generations[encoded.request_id].id, len(prompt))
+        start = self._start_event(self._generations[encoded.request_id].id, len(prompt.ids))
         request = request.model_copy(update={"stop": stop_strings(self._tokenizer, request)})
         self._generations[encoded.request_id] = TextGeneration(start, request, self._token_decoder, prompt)
-        self._run_ahead.submit(encoded.request_id, prompt, request.max_length, parameters, is_awaited=request.stream)
+        self._run_ahead.submit(
+            encoded.request_id, prompt.ids, request.max_length, parameters, prompt.constraint, is_awaited=request.stream
+        )
 
     def _push(self, request_id: str, token_id: int, end_reason: EndReason | None) -> None:
         generation = self._generations.get(request_id)
+        if not isinstance(generation, TextGeneration):
+            return
         if end_reason == "failed":
-            self._fail(request_id, FloatingPointError())
-        elif isinstance(generation, TextGeneration):
+            self._fail(request_id, generation.failure)
+        else:
             generation.push([token_id], end_reason)
 
     def _take(self, request_id: str) -> tuple[bytes, bool]:
@@ -245,6 +252,8 @@ def _explain(error: BaseException) -> tuple[ErrorCode, str]:
             return ErrorCode.DEADLINE_EXCEEDED, "Nobody collected the answer in time."
         case MemoryError() | torch.OutOfMemoryError():
             return ErrorCode.OUT_OF_MEMORY, "The model ran out of memory on this request."
+        case GrammarError():
+            return ErrorCode.GENERATION_FAILED, "It became too much work to keep the output that was asked for."
         case FloatingPointError():
             return ErrorCode.GENERATION_FAILED, "The model's numbers are not finite for this request."
         case _:

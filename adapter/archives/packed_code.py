@@ -10,7 +10,9 @@ _SHARED_WITH_HANDLER = (
     "compilation.py",
     "event_stream.py",
     "handler_section.py",
+    "output.py",
     "probes.py",
+    "received.py",
     "schema.py",
     "strict_yaml.py",
 )

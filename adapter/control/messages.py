@@ -4,7 +4,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from adapter.schema import ErrorCode, Name, Received, Sent
+from adapter.received import Received
+from adapter.schema import ErrorCode, Name, Sent
 
 SOCKET_NAME = "control.sock"
 HOLD_SECONDS = 10.0  # unless it is renewed

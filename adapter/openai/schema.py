@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from adapter.openai.lenient import Lenient
 from adapter.openai.messages import Message
+from adapter.openai.response_format import ResponseFormat, TextFormat
 from adapter.openai.unsupported import Unsupported, UnsupportedInChats, UnsupportedInCompletions
 from adapter.schema import MAX_LENGTH, MAX_SEED, as_list
 
@@ -66,6 +67,7 @@ class OpenAIRequest(Unsupported):
     stop: Annotated[
         tuple[str, ...], Field(strict=False, fail_fast=True), BeforeValidator(as_list), AfterValidator(_stop)
     ] = ()
+    response_format: ResponseFormat = TextFormat(type="text")
     seed: Annotated[int, Field(ge=-(2**63), lt=2**64), AfterValidator(_seed)] | None = None
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()

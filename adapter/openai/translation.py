@@ -64,7 +64,7 @@ def _valid(kind: type[_Request], request: OpenAIRequest, names: dict[str, str], 
     if request.model:  # "" names none, as for vLLM
         fields["model"], fields["model_version"] = model_and_version(request.model)
     try:
-        return kind(**_sampling(request), **fields)
+        return kind(**_sampling(request), **_output(request), **fields)
     except ValidationError as error:
         raise _refusal(error, names) from None
 
@@ -75,6 +75,11 @@ def _sampling(request: OpenAIRequest) -> dict[str, Any]:
     if request.top_p == 0:  # the likeliest token is all that is left
         return sent | {"temperature": 0, "top_p": None}
     return sent
+
+
+def _output(request: OpenAIRequest) -> dict[str, Any]:
+    output = request.response_format.output
+    return {} if output is None else {"output": output}
 
 
 def _refusal(error: ValidationError, names: dict[str, str]) -> TorchbridgeError:

@@ -63,7 +63,6 @@ class Unsupported(Lenient):
     logits_processors: Annotated[Any, only([])] = None
 
     # An answer of a given form
-    response_format: Annotated[Any, only({"type": "text"})] = None
     structured_outputs: Annotated[Any, only({})] = None
     structural_tag: Annotated[Any, only("")] = None
     guided_json: Annotated[Any, only({}, "")] = None

@@ -11,7 +11,9 @@ HANDLERS = sorted((ROOT / "handlers").glob("*.py"))
 
 # Lowest first: a module or package of one layer imports from lower layers only.
 LAYERS = (
-    {"compilation", "handler_section", "probes", "schema", "strict_yaml"},
+    {"compilation", "handler_section", "probes", "received", "strict_yaml"},
+    {"output"},
+    {"schema"},
     {"background_output", "call", "disk_space", "error_table", "errors", "event_stream", "file_descriptors", "settings"}
     | {"retry_after", "stop_signals", "thread_priority", "whole_table", "worker_contract"},
     {"archives", "gateway_answer", "installed_versions", "invalid_fields"},
@@ -69,10 +71,20 @@ def test_the_modules_of_a_package_do_not_import_each_other_in_a_circle() -> None
 
 @pytest.mark.parametrize("file", HANDLERS, ids=lambda file: file.stem)
 def test_handlers_use_only_the_contract(file: Path) -> None:
-    assert from_adapter(file) <= {"compilation", "event_stream", "handler_section", "probes", "schema", "strict_yaml"}
+    assert from_adapter(file) <= {
+        "compilation",
+        "event_stream",
+        "handler_section",
+        "output",
+        "probes",
+        "schema",
+        "strict_yaml",
+    }
 
 
-@pytest.mark.parametrize("module", ["compilation", "event_stream", "handler_section", "probes", "schema"])
+@pytest.mark.parametrize(
+    "module", ["compilation", "event_stream", "handler_section", "output", "probes", "received", "schema"]
+)
 def test_the_contract_needs_nothing_but_pydantic(module: str) -> None:
     packages = {name.split(".")[0] for name in imported(ROOT / "adapter" / f"{module}.py")}
     assert packages <= {
@@ -80,6 +92,7 @@ def test_the_contract_needs_nothing_but_pydantic(module: str) -> None:
         "collections",
         "datetime",
         "enum",
+        "json",
         "os",
         "pathlib",
         "pydantic",

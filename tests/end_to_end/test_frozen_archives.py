@@ -70,13 +70,20 @@ def test_it_answers_whole_and_streamed(gateway: httpx.Client, model: str, said: 
 
 
 @pytest.mark.parametrize(
-    "stop", [pytest.param(list("abcdefghi"), id="nine of them"), pytest.param(["a" * 101], id="a long one")]
+    ("field", "value"),
+    [
+        pytest.param("stop", list("abcdefghi"), id="nine of them"),
+        pytest.param("stop", ["a" * 101], id="a long one"),
+        pytest.param("output", {"choice": ["yes", "no"]}, id="a form"),
+    ],
 )
-def test_what_its_worker_cannot_know_is_refused_by_the_fields_name(gateway: httpx.Client, stop: list[str]) -> None:
-    refused = gateway.post("/generate/stream", json={"prompt": "Once", "model": "contract1-chat", "stop": stop})
+def test_what_its_worker_cannot_know_is_refused_by_the_fields_name(
+    gateway: httpx.Client, field: str, value: object
+) -> None:
+    refused = gateway.post("/generate/stream", json={"prompt": "Once", "model": "contract1-chat", field: value})
     assert refused.status_code == 422
     problem = refused.json()
-    assert (problem["code"], problem["errors"][0]["field"].split(".")[0]) == ("invalid_request", "stop")
+    assert (problem["code"], problem["errors"][0]["field"].split(".")[0]) == ("invalid_request", field)
     assert "packed for version 1 of the contract" in problem["detail"]
 
 

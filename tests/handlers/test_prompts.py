@@ -19,7 +19,9 @@ def request(prompt: str, *contents: str) -> WorkerRequest:
 
 
 def prompts(tokenizer: PreTrainedTokenizerFast, vocabulary: int | None = None) -> Prompts:
-    return Prompts(RequestEncoder(tokenizer), context_length=CONTEXT_LENGTH, vocabulary=vocabulary or len(tokenizer))
+    return Prompts(
+        RequestEncoder(tokenizer), [0], context_length=CONTEXT_LENGTH, vocabulary=vocabulary or len(tokenizer)
+    )
 
 
 def refusal_of(prompts: Prompts, request: WorkerRequest) -> RefusedRequest:
@@ -36,7 +38,7 @@ def test_a_prompt_that_fits_is_its_tokens() -> None:
     every = prompts(tokenizer)
     every.refuse_unseen(request("Once upon"))
 
-    assert every.encode(request("Once upon")) == tokenizer("Once upon")["input_ids"]
+    assert every.encode(request("Once upon")).ids == tokenizer("Once upon")["input_ids"]
 
 
 def test_token_that_the_model_does_not_know_is_named() -> None:
@@ -69,7 +71,9 @@ def test_prompt_that_cannot_fit_is_refused_before_its_tokens_are_counted(monkeyp
 def test_prompt_that_may_be_one_unknown_word_is_not_refused_by_its_length() -> None:
     tokenizer = make_tokenizer("word_level")
 
-    assert len(prompts(tokenizer).encode(request("x" * 100_000))) == 2  # the beginning of the sequence, an unknown word
+    assert (
+        len(prompts(tokenizer).encode(request("x" * 100_000))).ids == 2
+    )  # the beginning of the sequence, an unknown word
 
 
 def test_conversation_that_the_template_shortens_is_not_refused_by_its_length() -> None:
@@ -78,7 +82,7 @@ def test_conversation_that_the_template_shortens_is_not_refused_by_its_length() 
     every = prompts(make_tokenizer("byte_level", only_the_last))
     every.refuse_unseen(long)
 
-    assert every.encode(long) == make_tokenizer("byte_level")("Once", add_special_tokens=False)["input_ids"]
+    assert every.encode(long).ids == make_tokenizer("byte_level")("Once", add_special_tokens=False)["input_ids"]
 
 
 def test_conversation_that_cannot_fit_is_refused_before_its_tokens_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,10 @@ export interface components {
             /** @description One for each request, in the same order: an answer, or why there is none. */
             results: (components["schemas"]["GenerationResponse"] | components["schemas"]["Problem"])[];
         };
+        ChoiceOutput: {
+            /** @description The text is one of these. */
+            choice: string[];
+        };
         DeltaEvent: {
             /**
              * @default delta
@@ -88,6 +92,8 @@ export interface components {
             stop?: string | string[];
             /** @description The same seed gives the same answer. */
             seed?: number | null;
+            /** @description What the text has to be; any text when absent. */
+            output?: (components["schemas"]["JsonOutput"] | components["schemas"]["RegexOutput"] | components["schemas"]["ChoiceOutput"]) | null;
             /** @description The gateway's default model when absent. */
             model?: string | null;
             /** @description The model's default version when absent. */
@@ -104,7 +110,7 @@ export interface components {
             /** @description Of the archive: no two archives with other contents have the same. */
             model_digest: string;
             /** @enum {string} */
-            finish_reason: "stop" | "length" | "stop_sequence";
+            finish_reason: "stop" | "length" | "stop_sequence" | "complete";
             prompt_tokens: number;
             /** @description Seconds before prompt processing started. */
             queue_time: number;
@@ -122,6 +128,12 @@ export interface components {
              * @constant
              */
             status: "ok";
+        };
+        JsonOutput: {
+            /** @description JSON schema, draft 2020-12. What cannot be kept is refused, by its name, before there is a token. At most 65,536 characters. */
+            schema: {
+                [key: string]: unknown;
+            };
         };
         Model: {
             name: string;
@@ -161,6 +173,10 @@ export interface components {
             /** @default [] */
             errors: components["schemas"]["FieldError"][];
         };
+        RegexOutput: {
+            /** @description Of the whole text, in the syntax of Rust's regex crate: without look-around and back-references. */
+            regex: string;
+        };
         /** @description What /v1 takes where a request is silent: what the model's authors recommend in generation_config.json. */
         SamplingDefaults: {
             /**
@@ -195,6 +211,7 @@ export interface components {
 }
 export type BatchRequest = components['schemas']['BatchRequest'];
 export type BatchResponse = components['schemas']['BatchResponse'];
+export type ChoiceOutput = components['schemas']['ChoiceOutput'];
 export type DeltaEvent = components['schemas']['DeltaEvent'];
 export type DoneEvent = components['schemas']['DoneEvent'];
 export type ErrorCode = components['schemas']['ErrorCode'];
@@ -203,10 +220,12 @@ export type FieldError = components['schemas']['FieldError'];
 export type GenerationRequest = components['schemas']['GenerationRequest'];
 export type GenerationResponse = components['schemas']['GenerationResponse'];
 export type Health = components['schemas']['Health'];
+export type JsonOutput = components['schemas']['JsonOutput'];
 export type Model = components['schemas']['Model'];
 export type ModelList = components['schemas']['ModelList'];
 export type ModelVersion = components['schemas']['ModelVersion'];
 export type Problem = components['schemas']['Problem'];
+export type RegexOutput = components['schemas']['RegexOutput'];
 export type SamplingDefaults = components['schemas']['SamplingDefaults'];
 export type StartEvent = components['schemas']['StartEvent'];
 export type StreamEvent = components['schemas']['StreamEvent'];

@@ -1,0 +1,91 @@
+"""What the text of an answer has to be: valid by a JSON schema, by a regular expression, or one of some texts.
+
+Part of the contract (schema.py), and packed into archives with it.
+"""
+
+import json
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic_core import PydanticCustomError
+
+from adapter.received import Received
+
+MAX_JSON_SCHEMA_CHARACTERS = 65_536
+MAX_REGEX_CHARACTERS = 4_000
+MAX_CHOICES = 1_000
+MAX_CHOICE_CHARACTERS = 1_000
+# Of all of them. Each is a branch of the automaton that is asked before each token.
+MAX_CHARACTERS_OF_CHOICES = 20_000
+
+JsonSchema = dict[str, Any]
+Choice = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CHOICE_CHARACTERS)]
+
+
+def _check_size(schema: JsonSchema) -> JsonSchema:
+    if len(json.dumps(schema)) > MAX_JSON_SCHEMA_CHARACTERS:
+        raise PydanticCustomError(
+            "schema_too_long",
+            "must have at most {most} characters when it is written as JSON",
+            {"most": MAX_JSON_SCHEMA_CHARACTERS},
+        )
+    return schema
+
+
+def _check_choices(choices: tuple[str, ...]) -> tuple[str, ...]:
+    if sum(map(len, choices)) > MAX_CHARACTERS_OF_CHOICES:
+        raise PydanticCustomError(
+            "choices_too_long", "must have at most {most} characters in all", {"most": MAX_CHARACTERS_OF_CHOICES}
+        )
+    return choices
+
+
+class JsonOutput(Received):
+    model_config = ConfigDict(title="JSON of a schema", serialize_by_alias=True)
+
+    # Pydantic's own models have a method of that name.
+    json_schema: Annotated[JsonSchema, AfterValidator(_check_size)] = Field(
+        alias="schema",
+        description=(
+            "JSON schema, draft 2020-12. What cannot be kept is refused, by its name, before there is a token."
+            f" At most {MAX_JSON_SCHEMA_CHARACTERS:,} characters."
+        ),
+    )
+
+
+class RegexOutput(Received):
+    regex: str = Field(
+        min_length=1,
+        max_length=MAX_REGEX_CHARACTERS,
+        description="Of the whole text, in the syntax of Rust's regex crate: without look-around and back-references.",
+    )
+
+
+class ChoiceOutput(Received):
+    choice: Annotated[tuple[Choice, ...], AfterValidator(_check_choices)] = Field(
+        min_length=1, max_length=MAX_CHOICES, strict=False, description="The text is one of these."
+    )
+
+
+# By what a caller has said. Of errors they are a part of the location that no caller knows.
+_KINDS: dict[str, type[Received]] = {"schema": JsonOutput, "regex": RegexOutput, "choice": ChoiceOutput}
+_TAGS = {name: f"output of a {name}" for name in _KINDS}
+TAGS = frozenset(_TAGS.values())
+
+
+def _tag(value: Any) -> str | None:
+    names = value if isinstance(value, dict) else [name for name, kind in _KINDS.items() if isinstance(value, kind)]
+    said = [name for name in _KINDS if name in names]
+    return _TAGS[said[0]] if len(said) == 1 else None
+
+
+Output = Annotated[
+    Annotated[JsonOutput, Tag(_TAGS["schema"])]
+    | Annotated[RegexOutput, Tag(_TAGS["regex"])]
+    | Annotated[ChoiceOutput, Tag(_TAGS["choice"])],
+    Discriminator(
+        _tag,
+        custom_error_type="output_form",
+        custom_error_message="must have one of schema, regex and choice, and no second one",
+    ),
+]

@@ -1,0 +1,55 @@
+"""What a request's answer may consist of, token by token: the rows that are bound, and what it rules out for them."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class TokenConstraint(Protocol):
+    """Of one answer. The engine's thread alone calls it, once for each token, and it raises nothing.
+
+    failure: why it cannot go on, if it cannot; nothing is allowed then.
+    """
+
+    failure: str | None
+
+    def allowed(self, words: Tensor) -> None:
+        """Writes which tokens may come next: the bits of `words`, int32, the lowest of the first one for token 0."""
+
+    def take(self, token: int) -> bool:
+        """Goes on behind this token. Whether the answer is complete: nothing may follow."""
+
+
+class RowConstraints:
+    """Of the running rows, made anew when these change. Rows without one are not looked at."""
+
+    def __init__(self, constraints: Sequence[TokenConstraint | None], vocabulary: int, device: torch.device) -> None:
+        self._bound = [(row, each) for row, each in enumerate(constraints) if each is not None]
+        self._rows = torch.tensor([row for row, _ in self._bound], dtype=torch.long, device=device)
+        self._vocabulary = vocabulary
+        self._words = torch.empty(len(self._bound), -(-vocabulary // 32), dtype=torch.int32)
+
+    def rule_out(self, logits: Tensor) -> None:
+        """logits: [batch, vocabulary]; those of tokens that may not come become -inf."""
+        if not self._bound:
+            return
+        for words, (_, constraint) in zip(self._words, self._bound, strict=True):
+            constraint.allowed(words)
+        ruled_out = ~_bits(self._words)[:, : self._vocabulary].to(logits.device)
+        logits[self._rows] = logits[self._rows].masked_fill_(ruled_out, float("-inf"))
+
+    def take(self, tokens: Sequence[int]) -> set[int]:
+        """The rows whose answers are complete with these tokens, one for each row of the batch."""
+        return {row for row, constraint in self._bound if constraint.take(tokens[row])}
+
+
+def _bits(words: Tensor) -> Tensor:
+    """[rows, n] of int32 to [rows, 32 n] of bool, the lowest bit first.
+
+    46 µs for 16 rows of 49,152, and by torch's shifts 290 µs.
+    """
+    octets = words.numpy().view(np.uint8)
+    return torch.from_numpy(np.unpackbits(octets, axis=1, bitorder="little")).view(torch.bool)

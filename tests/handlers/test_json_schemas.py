@@ -1,0 +1,74 @@
+"""A thousand answers at temperature 1 by a hundred schemas, sixteen at once: what is complete is valid.
+
+tests/fixtures/json_schemas.json has the schemas, by what they are made of. Of the real model `make soak` asks for as
+many, and the other tests for a hundred.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from jsonschema import Draft202012Validator
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from adapter.archives.archive import PROJECT
+from adapter.output import JsonOutput
+from handlers.detokenization import TokenDecoder
+from handlers.engine import EndReason, Engine
+from handlers.grammars import Grammars
+from handlers.sampling import SamplingParameters
+from tests.handlers.engine_answers import add
+from tests.real_model.directory import REAL_MODEL, needs_real_model
+
+FILE = Path(__file__).parents[1] / "fixtures" / "json_schemas.json"
+SCHEMAS: list[dict[str, Any]] = [schema for schemas in json.loads(FILE.read_text()).values() for schema in schemas]
+TINY = PROJECT / "models" / "tiny"
+AT_ONCE, MOST_TOKENS = 16, 120
+SEEDS = 10
+SEEDS_OF_REAL_MODEL = SEEDS if "TORCHBRIDGE_TEST_EVERY_POINT" in os.environ else 1
+
+
+def answers_of(directory: Path, seeds: int) -> list[tuple[dict[str, Any], str, EndReason]]:
+    """Of each schema with each seed below `seeds`."""
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).eval()
+    stop = [tokenizer.eos_token_id]
+    grammars = Grammars(TokenDecoder(tokenizer), stop, model.config.vocab_size)
+    engine = Engine(model, stop, slots=AT_ONCE, context_length=256)
+    prompt = tokenizer("An answer in JSON: ").input_ids
+    asked = {f"{number} {seed}": schema for number, schema in enumerate(SCHEMAS) for seed in range(seeds)}
+    for name, schema in asked.items():
+        constraint = grammars.constraint(JsonOutput(schema=schema))
+        seed = int(name.rpartition(" ")[2])
+        engine.submit(name, prompt, MOST_TOKENS, SamplingParameters(temperature=1.0, seed=seed), constraint)
+    tokens: dict[str, list[int]] = {}
+    ends: dict[str, EndReason] = {}
+    while engine.has_work:
+        step = engine.step()
+        add(tokens, step)
+        ends |= {} if step is None else step.ended
+    return [
+        (schema, tokenizer.decode(tokens[name], skip_special_tokens=True), ends[name]) for name, schema in asked.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("directory", "seeds"),
+    [(TINY, SEEDS), pytest.param(REAL_MODEL, SEEDS_OF_REAL_MODEL, marks=needs_real_model)],
+    ids=["tiny", "real"],
+)
+def test_every_complete_answer_is_valid_by_its_schema(directory: Path, seeds: int) -> None:
+    complete = 0
+    for schema, text, end in answers_of(directory, seeds):
+        if end == "length":
+            continue
+        assert end != "failed", schema
+        complete += 1
+        validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+        # RFC 3339 has a year 0, which Python's dates have not.
+        assert validator.is_valid(json.loads(text.replace('"0000-', '"2000-'))), (schema, text)
+
+    assert complete > 0.8 * seeds * len(SCHEMAS)
