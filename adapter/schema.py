@@ -33,6 +33,7 @@ MAX_STOP_STRINGS = 64
 MAX_STOP_STRING_CHARACTERS = 1_000
 # Of all of them: every piece of an answer is compared with each character of each (handlers/stop_strings.py).
 MAX_STOP_CHARACTERS = 4_000
+MAX_BIASED_TOKENS = 1_024  # as vLLM; OpenAI has 300
 MAX_BATCH_REQUESTS = 256
 MAX_SEED = 2**53 - 1  # the largest integer that a JavaScript number carries exactly
 
@@ -42,6 +43,8 @@ MAX_SEED = 2**53 - 1  # the largest integer that a JavaScript number carries exa
 NAME_PATTERN = r"^(?!token)(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,127}$(?!\n)"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 StopString = Annotated[str, StringConstraints(min_length=1, max_length=MAX_STOP_STRING_CHARACTERS)]
+TokenId = Annotated[int, Field(ge=0, lt=2**31, strict=False)]  # a name in JSON is text
+Bias = Annotated[float, Field(ge=-100, le=100)]
 FinishReason = Literal["stop", "length", "stop_sequence", "complete"]
 
 
@@ -90,11 +93,30 @@ class GenerationRequest(Received):
     repetition_penalty: float | None = Field(
         default=None, ge=0.1, le=10, description="Above 1 makes tokens that were already used less likely."
     )
+    min_p: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Sample among tokens of at least this part of the likeliest's probability.",
+    )
+    frequency_penalty: float = Field(
+        default=0, ge=-2, le=2, description="Taken off a token's logit for each time that the answer has it already."
+    )
+    presence_penalty: float = Field(
+        default=0, ge=-2, le=2, description="Taken off a token's logit once, if the answer has it already."
+    )
+    logit_bias: dict[TokenId, Bias] = Field(
+        default={}, max_length=MAX_BIASED_TOKENS, description="Added to the logits of tokens, by their ids."
+    )
     stop: StopStrings = Field(
         default=(),
         description=f"Generation ends before any of these. At most {MAX_STOP_CHARACTERS:,} characters in all.",
     )
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED, description="The same seed gives the same answer.")
+    min_length: int = Field(
+        default=0, ge=0, le=MAX_LENGTH, description="Fewest tokens to generate, unless a text of `stop` comes first."
+    )
+    ignore_eos: bool = Field(default=False, description="Whether to go on where the model would end its answer.")
     output: Output | None = Field(default=None, description="What the text has to be; any text when absent.")
     model: Name | None = Field(default=None, description="The gateway's default model when absent.")
     model_version: Name | None = Field(default=None, description="The model's default version when absent.")

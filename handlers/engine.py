@@ -16,11 +16,14 @@ from transformers import PreTrainedModel
 from handlers.compiled_forward_pass import CompiledForwardPass
 from handlers.compiled_steps import CompiledSteps
 from handlers.forward_pass import ForwardPass, Piece, SeparateForwardPasses, forward_pass
+from handlers.logit_changes import NO_CHANGES, AnswerLogits
 from handlers.prefix_rows import PrefixRows
 from handlers.runs import Run, cut_into_runs
-from handlers.sampling import Sampler, SamplingParameters, with_seed
+from handlers.sampling import SamplingParameters, with_seed
+from handlers.sequenced import Sequenced
 from handlers.slot_cache import SlotCache, num_cache_layers
-from handlers.token_constraint import RowConstraints, TokenConstraint
+from handlers.token_choice import TokenChoice
+from handlers.token_constraint import TokenConstraint
 
 # "complete": nothing may follow.
 EndReason = Literal["stop", "length", "complete", "failed"]
@@ -28,18 +31,6 @@ EndReason = Literal["stop", "length", "complete", "failed"]
 # Tokens of a long piece that take as long as a piece of one: 2 at SmolLM2's width, in float32 and bfloat16, and 6 in a
 # model of 1 M parameters (two threads, AVX512).
 _CHEAPEST_PIECE = 4
-
-
-@dataclass(slots=True)
-class Sequenced:
-    """A request on its way through the engine; `prefilled` prompt tokens are in the cache."""
-
-    id: str
-    prompt: Sequence[int]
-    max_new_tokens: int
-    parameters: SamplingParameters
-    constraint: TokenConstraint | None = None
-    prefilled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +127,9 @@ class Engine:
             raise ValueError(f"a prompt has 1 to {self.context_length - 1} tokens, not {len(prompt)}")
         if min(prompt) < 0 or max(prompt) >= self.vocabulary:
             raise ValueError(f"the model has tokens 0 to {self.vocabulary - 1}, not {min(prompt)} to {max(prompt)}")
-        self._waiting.append(Sequenced(request_id, prompt, max_new_tokens, with_seed(parameters), constraint))
+        changes = parameters.changes
+        logits = None if changes == NO_CHANGES else AnswerLogits(changes, len(prompt), self._stop_token_ids)
+        self._waiting.append(Sequenced(request_id, prompt, max_new_tokens, with_seed(parameters), constraint, logits))
 
     @torch.inference_mode()
     def cancel(self, request_id: str) -> None:
@@ -221,17 +214,15 @@ class Engine:
         live = len(self._running)
         lengths = self._lengths[:live]
         self._runs = [run._replace(length=run.length + 1) for run in self._runs]
-        logits = logits[:, : self.vocabulary]
-        self._constraints.rule_out(logits)
-        tokens, is_sound = self._sampler(logits, lengths, self._seen[:live])
+        tokens, is_sound, complete = self._choice(
+            logits[:, : self.vocabulary], lengths, self._seen[:live], self._tokens
+        )
         rows = self._every_row[:live]
-        if self._sampler.penalises:
+        if self._choice.penalises:
             self._seen[rows, tokens] = True
         lengths += 1
         self._tokens[rows, lengths] = tokens
         stopped = torch.isin(tokens, self._stop_token_ids)
-        given: list[int] = tokens.tolist()
-        complete = self._constraints.take(given)
         ended_rows = (stopped | (lengths >= self._limits[:live]) | ~is_sound).nonzero()[:, 0].tolist()
         ended_rows = sorted({*ended_rows, *complete})
 
@@ -244,7 +235,7 @@ class Engine:
 
         reasons = {row: reason(row) for row in ended_rows}
         ended = {self._running[row].id: reason for row, reason in reasons.items()}
-        step = Step(self._ids, given, ended)
+        step = Step(self._ids, tokens.tolist(), ended)
         self._keep([row for row, reason in reasons.items() if reason != "failed"])
         self._remove(ended_rows)
         return step
@@ -299,9 +290,6 @@ class Engine:
 
     def _rows_changed(self) -> None:
         self._ids = tuple(request.id for request in self._running)
-        device = self._lengths.device
-        self._sampler = Sampler([request.parameters for request in self._running], device)
-        constraints = [request.constraint for request in self._running]
-        self._constraints = RowConstraints(constraints, self.vocabulary, device)
+        self._choice = TokenChoice(self._running, self.vocabulary, self._lengths.device)
         lengths = self._lengths[: len(self._running)].tolist()
         self._runs = cut_into_runs([length + 1 for length in lengths], self._run_cost())

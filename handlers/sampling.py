@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from handlers.logit_changes import NO_CHANGES, LogitChanges
 from handlers.token_noise import noise_keys, token_noise
 
 _COLDEST = 1e-5  # below it the likeliest token is all that is left, and float32 overflows
@@ -26,13 +27,19 @@ _MOST_CANDIDATES = 1_024  # no less than the largest top_k of the contract
 
 @dataclass(frozen=True, slots=True)
 class SamplingParameters:
-    """`temperature` 0 is greedy; None switches the other filters off."""
+    """`temperature` 0 is greedy; None switches the other filters off.
+
+    min_p: tokens of less than this part of the likeliest one's probability are not taken.
+    changes: of the logits, before all else.
+    """
 
     temperature: float = 0.0
     top_p: float | None = None
     top_k: int | None = None
     repetition_penalty: float | None = None
     seed: int | None = None
+    min_p: float | None = None
+    changes: LogitChanges = NO_CHANGES
 
 
 def with_seed(parameters: SamplingParameters) -> SamplingParameters:
@@ -70,6 +77,8 @@ class Sampler:
         self._temperature = column([p.temperature or 1.0 for p in parameters])
         self._top_p = column([1.0 if p.top_p is None else p.top_p for p in parameters])
         self._top_k = column([float("inf") if p.top_k is None else p.top_k for p in parameters])
+        self._least = column([math.log(p.min_p) if p.min_p else float("-inf") for p in parameters])
+        self._cuts = any(p.min_p for p in parameters)
         self._seeds = torch.tensor([p.seed or 0 for p in parameters], dtype=torch.long, device=device)
         self._unfiltered = rows([s and not f for s, f in zip(samples, filters, strict=True)])
         self._filtered = rows([s and f for s, f in zip(samples, filters, strict=True)])
@@ -90,7 +99,8 @@ class Sampler:
 
         def scaled(rows: Tensor) -> Tensor:
             # Less the largest one, so that nothing overflows however cold it is.
-            return logits[rows].sub_(largest[rows]).div_(self._temperature[rows])
+            relative = logits[rows].sub_(largest[rows]).div_(self._temperature[rows])
+            return relative.masked_fill_(relative < self._least[rows], float("-inf")) if self._cuts else relative
 
         def keys(rows: Tensor) -> Tensor:
             return noise_keys(self._seeds[rows], positions[rows])

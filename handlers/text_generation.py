@@ -28,8 +28,8 @@ from handlers.probe_check import check_probes
 from handlers.prompt_encoder import EncodedPrompt, PromptEncoder
 from handlers.prompts import Prompts
 from handlers.request_encoder import RequestEncoder, stop_strings
+from handlers.requested_sampling import sampling_parameters
 from handlers.run_ahead import Failure, RunAhead
-from handlers.sampling import SamplingParameters
 from handlers.settings import HandlerSettings
 from handlers.step_threads import threads_for
 from handlers.worker_calls import read_messages_at_once, silence_call_log
@@ -193,9 +193,7 @@ class TextGenerationHandler:
         request, prompt = encoded.request, encoded.prompt
         if isinstance(prompt, BaseException):
             raise prompt
-        parameters = SamplingParameters(
-            request.temperature, request.top_p, request.top_k, request.repetition_penalty, request.seed
-        )
+        parameters = sampling_parameters(request)
         start = self._start_event(self._generations[encoded.request_id].id, len(prompt.ids))
         request = request.model_copy(update={"stop": stop_strings(self._tokenizer, request)})
         self._generations[encoded.request_id] = TextGeneration(start, request, self._token_decoder, prompt)

@@ -41,9 +41,12 @@ class RowConstraints:
         ruled_out = ~_bits(self._words)[:, : self._vocabulary].to(logits.device)
         logits[self._rows] = logits[self._rows].masked_fill_(ruled_out, float("-inf"))
 
-    def take(self, tokens: Sequence[int]) -> set[int]:
-        """The rows whose answers are complete with these tokens, one for each row of the batch."""
-        return {row for row, constraint in self._bound if constraint.take(tokens[row])}
+    def take(self, tokens: Tensor) -> frozenset[int]:
+        """tokens: [batch]. The rows whose answers are complete with theirs."""
+        if not self._bound:
+            return frozenset()
+        given = tokens.tolist()
+        return frozenset(row for row, constraint in self._bound if constraint.take(given[row]))
 
 
 def _bits(words: Tensor) -> Tensor:

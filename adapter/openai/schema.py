@@ -42,6 +42,14 @@ def _repetition_penalty(value: float) -> float | None:
     return value or None  # 0 is off for llama.cpp and Ollama
 
 
+def _min_p(value: float) -> float | None:
+    return value or None  # 0 is off
+
+
+def _bias(value: object) -> object:
+    return {} if value == [] else value  # PHP's empty map
+
+
 def _seed(value: int) -> int | None:
     """Any 64 bits in the range of ours, equal ones in equal seeds; -1 is none, for vLLM and llama.cpp."""
     return None if value == -1 else value % (MAX_SEED + 1)
@@ -64,6 +72,14 @@ class OpenAIRequest(Unsupported):
     top_p: float | None = None
     top_k: Annotated[int, AfterValidator(_top_k)] | None = None  # this one and the next are vLLM's
     repetition_penalty: Annotated[float, AfterValidator(_repetition_penalty)] | None = None
+    min_p: Annotated[float, AfterValidator(_min_p)] | None = None  # vLLM's, as min_tokens and ignore_eos
+    frequency_penalty: float = 0
+    presence_penalty: float = 0
+    logit_bias: Annotated[dict[Annotated[int, Field(strict=False)], float], BeforeValidator(_bias)] = Field(
+        default_factory=dict
+    )
+    min_tokens: int = 0
+    ignore_eos: bool = False
     stop: Annotated[
         tuple[str, ...], Field(strict=False, fail_fast=True), BeforeValidator(as_list), AfterValidator(_stop)
     ] = ()

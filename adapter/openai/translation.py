@@ -14,7 +14,8 @@ from adapter.schema import MAX_PROMPT_CHARACTERS, NAME_PATTERN, ChatGenerationRe
 VERSION_SEPARATOR = "@"  # no name has one
 
 _SPEAKERS = {"user": "User", "assistant": "Assistant"}
-_SAME_NAMES = {"temperature", "top_p", "top_k", "repetition_penalty", "stop", "seed"}
+_SAME_NAMES = {"temperature", "top_p", "top_k", "min_p", "repetition_penalty", "frequency_penalty", "presence_penalty"}
+_SAME_NAMES |= {"logit_bias", "ignore_eos", "stop", "seed"}
 
 _Request = TypeVar("_Request", bound=GenerationRequest)
 
@@ -72,6 +73,8 @@ def _valid(kind: type[_Request], request: OpenAIRequest, names: dict[str, str], 
 def _sampling(request: OpenAIRequest) -> dict[str, Any]:
     """What was sent: where nothing was, the model's authors have the say (adapter/generation/model_defaults.py)."""
     sent = request.model_dump(include=_SAME_NAMES, exclude_unset=True)
+    if request.min_tokens:
+        sent["min_length"] = request.min_tokens
     if request.top_p == 0:  # the likeliest token is all that is left
         return sent | {"temperature": 0, "top_p": None}
     return sent

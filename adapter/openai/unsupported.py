@@ -47,10 +47,6 @@ class Unsupported(Lenient):
     use_beam_search: Annotated[Any, only(False)] = None
 
     # Other choices of the next token
-    frequency_penalty: Annotated[Any, only(0)] = None
-    presence_penalty: Annotated[Any, only(0)] = None
-    logit_bias: Annotated[Any, only({}, [])] = None
-    min_p: Annotated[Any, only(0)] = None
     typical_p: Annotated[Any, only(1)] = None
     top_n_sigma: Annotated[Any, only(-1, 0)] = None
     repeat_penalty: Annotated[Any, only(1, 0)] = None  # llama.cpp's: of the last tokens only
@@ -73,8 +69,6 @@ class Unsupported(Lenient):
     json_schema: Annotated[Any, only({})] = None
 
     # Another end of the answer
-    ignore_eos: Annotated[Any, only(False)] = None
-    min_tokens: Annotated[Any, only(0)] = None
     stop_token_ids: Annotated[Any, only([])] = None
     include_stop_str_in_output: Annotated[Any, only(False)] = None
     repetition_detection: Annotated[Any, only()] = None

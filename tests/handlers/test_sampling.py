@@ -2,7 +2,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+from transformers import (
+    AutoModelForCausalLM,
+    MinPLogitsWarper,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
 
 from handlers.engine import Engine
 from handlers.sampling import Sampler, SamplingParameters, with_seed
@@ -212,3 +218,16 @@ def test_a_request_without_a_seed_gets_one_of_its_own() -> None:
 
     assert with_seed(parameters).seed != with_seed(parameters).seed
     assert with_seed(SamplingParameters(seed=0)).seed == 0
+
+
+@pytest.mark.parametrize("min_p", [0.05, 0.5])
+def test_what_is_much_less_likely_than_the_likeliest_is_not_taken(min_p: float) -> None:
+    logits = torch.randn(1, VOCABULARY, generator=torch.Generator().manual_seed(1)) * 2
+    expected = MinPLogitsWarper(min_p)(None, TemperatureLogitsWarper(0.7)(None, logits)).softmax(dim=-1)[0]
+
+    draws = 40_000
+    picked = frequencies(SamplingParameters(temperature=0.7, min_p=min_p, seed=3), logits, draws)
+
+    assert torch.equal(picked[expected == 0], torch.zeros(int((expected == 0).sum())))
+    standard_error = (expected * (1 - expected) / draws).sqrt()
+    assert ((picked - expected).abs() <= 4 * standard_error).all()

@@ -85,6 +85,25 @@ export interface components {
             top_k?: number | null;
             /** @description Above 1 makes tokens that were already used less likely. */
             repetition_penalty?: number | null;
+            /** @description Sample among tokens of at least this part of the likeliest's probability. */
+            min_p?: number | null;
+            /**
+             * @description Taken off a token's logit for each time that the answer has it already.
+             * @default 0
+             */
+            frequency_penalty?: number;
+            /**
+             * @description Taken off a token's logit once, if the answer has it already.
+             * @default 0
+             */
+            presence_penalty?: number;
+            /**
+             * @description Added to the logits of tokens, by their ids.
+             * @default {}
+             */
+            logit_bias?: {
+                [key: string]: number;
+            };
             /**
              * @description Generation ends before any of these. At most 4,000 characters in all.
              * @default []
@@ -92,6 +111,16 @@ export interface components {
             stop?: string | string[];
             /** @description The same seed gives the same answer. */
             seed?: number | null;
+            /**
+             * @description Fewest tokens to generate, unless a text of `stop` comes first.
+             * @default 0
+             */
+            min_length?: number;
+            /**
+             * @description Whether to go on where the model would end its answer.
+             * @default false
+             */
+            ignore_eos?: boolean;
             /** @description What the text has to be; any text when absent. */
             output?: (components["schemas"]["JsonOutput"] | components["schemas"]["RegexOutput"] | components["schemas"]["ChoiceOutput"]) | null;
             /** @description The gateway's default model when absent. */

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from adapter.errors import InvalidRequest, ModelNotFound, PromptTooLong
 from adapter.openai.schema import ChatCompletionRequest, CompletionRequest
 from adapter.openai.translation import from_chat, from_completion
+from adapter.output import JsonOutput
 from adapter.schema import ChatGenerationRequest, GenerationRequest
 
 HELLO = {"role": "user", "content": "Hello"}
@@ -205,3 +206,45 @@ def test_a_model_is_a_name_or_a_name_with_a_version(model: str | None, expected:
 def test_what_no_model_can_be_called_is_no_model(model: str) -> None:
     with pytest.raises(ModelNotFound, match="GET /v1/models"):
         completion(model=model)
+
+
+def test_changes_of_logits_are_ours_by_their_own_names() -> None:
+    request = completion(
+        frequency_penalty=0.5, presence_penalty=-1, logit_bias={"5": -100, "7": 2.5}, min_p=0.05, ignore_eos=True
+    )
+
+    assert (request.frequency_penalty, request.presence_penalty) == (0.5, -1)
+    assert request.logit_bias == {5: -100, 7: 2.5}
+    assert (request.min_p, request.ignore_eos) == (0.05, True)
+
+
+def test_fewest_tokens_are_our_least_length() -> None:
+    assert completion(min_tokens=5).min_length == 5
+
+
+def test_what_switches_them_off_changes_nothing() -> None:
+    nothing = completion(
+        frequency_penalty=0, presence_penalty=0, logit_bias=[], min_p=0, min_tokens=0, ignore_eos=False
+    )
+    plain = completion()
+
+    names = ("frequency_penalty", "presence_penalty", "logit_bias", "min_p", "min_length", "ignore_eos")
+    assert all(getattr(nothing, name) == getattr(plain, name) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("frequency_penalty", 2.5), ("presence_penalty", -3), ("logit_bias", {"5": 101}), ("logit_bias", {"-1": 1})],
+)
+def test_what_is_out_of_range_is_refused_by_its_name(field: str, value: object) -> None:
+    assert refused_field(completion, **{field: value}).startswith(field)
+
+
+def test_json_of_a_schema_is_our_output() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "null"}}}
+    format_ = {"type": "json_schema", "json_schema": {"name": "a", "strict": True, "schema": schema}}
+
+    assert chat(response_format=format_).output == JsonOutput(schema=schema)
+    assert chat(response_format={"type": "json_object"}).output == JsonOutput(schema={"type": "object"})
+    assert chat(response_format={"type": "text"}).output is None
+    assert chat().output is None

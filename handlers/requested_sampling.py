@@ -1,0 +1,23 @@
+"""A request's parameters as the engine knows them."""
+
+from adapter.schema import WorkerRequest
+from handlers.logit_changes import LogitChanges
+from handlers.sampling import SamplingParameters
+
+
+def sampling_parameters(request: WorkerRequest) -> SamplingParameters:
+    return SamplingParameters(
+        temperature=request.temperature,
+        top_p=request.top_p,
+        top_k=request.top_k,
+        repetition_penalty=request.repetition_penalty,
+        seed=request.seed,
+        min_p=request.min_p,
+        changes=LogitChanges(
+            frequency_penalty=request.frequency_penalty,
+            presence_penalty=request.presence_penalty,
+            bias=request.logit_bias,
+            min_tokens=request.min_length,
+            ignore_eos=request.ignore_eos,
+        ),
+    )

@@ -1,0 +1,21 @@
+"""A request as the engine has it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from handlers.logit_changes import AnswerLogits
+from handlers.sampling import SamplingParameters
+from handlers.token_constraint import TokenConstraint
+
+
+@dataclass(slots=True)
+class Sequenced:
+    """A request on its way through the engine; `prefilled` prompt tokens are in the cache."""
+
+    id: str
+    prompt: Sequence[int]
+    max_new_tokens: int
+    parameters: SamplingParameters
+    constraint: TokenConstraint | None = None
+    logits: AnswerLogits | None = None
+    prefilled: int = 0

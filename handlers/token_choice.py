@@ -1,0 +1,44 @@
+"""The next token of each running row, as its request wants it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from handlers.logit_changes import RowLogits
+from handlers.sampling import Sampler
+from handlers.sequenced import Sequenced
+from handlers.token_constraint import RowConstraints
+
+
+class Chosen(NamedTuple):
+    """tokens, is_sound: [batch], as of the Sampler; complete: rows whose answers nothing may follow."""
+
+    tokens: Tensor
+    is_sound: Tensor
+    complete: frozenset[int]
+
+
+class TokenChoice:
+    """Of these requests, made anew when the rows change.
+
+    penalises: whether one of them looks at what it has seen.
+    """
+
+    def __init__(self, requests: Sequence[Sequenced], vocabulary: int, device: torch.device) -> None:
+        self._sampler = Sampler([request.parameters for request in requests], device)
+        self._logits = RowLogits([request.logits for request in requests])
+        self._constraints = RowConstraints([request.constraint for request in requests], vocabulary, device)
+        self.penalises = self._sampler.penalises
+
+    def __call__(self, logits: Tensor, lengths: Tensor, seen: Tensor, tokens: Tensor) -> Chosen:
+        """logits: [batch, vocabulary]; lengths: [batch], tokens in the cache; seen: as of the Sampler.
+
+        tokens: [rows, context_length], of prompts and of their answers so far.
+        """
+        logits = logits.float()
+        self._logits.change(logits, tokens)
+        self._constraints.rule_out(logits)
+        chosen, is_sound = self._sampler(logits, lengths, seen)
+        return Chosen(chosen, is_sound, self._constraints.take(chosen))
