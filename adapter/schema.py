@@ -34,6 +34,7 @@ MAX_STOP_STRING_CHARACTERS = 1_000
 # Of all of them: every piece of an answer is compared with each character of each (handlers/stop_strings.py).
 MAX_STOP_CHARACTERS = 4_000
 MAX_BIASED_TOKENS = 1_024  # as vLLM; OpenAI has 300
+MAX_TOP_LOGPROBS = 20
 MAX_BATCH_REQUESTS = 256
 MAX_SEED = 2**53 - 1  # the largest integer that a JavaScript number carries exactly
 
@@ -43,7 +44,7 @@ MAX_SEED = 2**53 - 1  # the largest integer that a JavaScript number carries exa
 NAME_PATTERN = r"^(?!token)(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,127}$(?!\n)"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 StopString = Annotated[str, StringConstraints(min_length=1, max_length=MAX_STOP_STRING_CHARACTERS)]
-TokenId = Annotated[int, Field(ge=0, lt=2**31, strict=False)]  # a name in JSON is text
+TokenId = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,8})$(?!\n)")]  # a name in JSON is text
 Bias = Annotated[float, Field(ge=-100, le=100)]
 FinishReason = Literal["stop", "length", "stop_sequence", "complete"]
 
@@ -106,7 +107,10 @@ class GenerationRequest(Received):
         default=0, ge=-2, le=2, description="Taken off a token's logit once, if the answer has it already."
     )
     logit_bias: dict[TokenId, Bias] = Field(
-        default={}, max_length=MAX_BIASED_TOKENS, description="Added to the logits of tokens, by their ids."
+        default={},
+        max_length=MAX_BIASED_TOKENS,
+        description="Added to the logits of tokens, by their ids.",
+        json_schema_extra={"additionalProperties": False},
     )
     stop: StopStrings = Field(
         default=(),
@@ -117,6 +121,12 @@ class GenerationRequest(Received):
         default=0, ge=0, le=MAX_LENGTH, description="Fewest tokens to generate, unless a text of `stop` comes first."
     )
     ignore_eos: bool = Field(default=False, description="Whether to go on where the model would end its answer.")
+    logprobs: int | None = Field(
+        default=None,
+        ge=0,
+        le=MAX_TOP_LOGPROBS,
+        description="Tell how likely each token was, and this many of the likeliest ones in its place.",
+    )
     output: Output | None = Field(default=None, description="What the text has to be; any text when absent.")
     model: Name | None = Field(default=None, description="The gateway's default model when absent.")
     model_version: Name | None = Field(default=None, description="The model's default version when absent.")
@@ -142,6 +152,17 @@ class WorkerRequest(ChatGenerationRequest):
     stream: bool = Field(default=True, description="Whether anybody reads the deltas as they come.")
 
 
+class TopLogprob(Sent):
+    id: int
+    token: str = Field(description="Its text; U+FFFD stands for bytes that are no whole character.")
+    bytes: tuple[int, ...] = Field(description="Of the text in UTF-8, which several tokens may make up together.")
+    logprob: float = Field(description="Natural logarithm of its probability by the model's own logits.")
+
+
+class TokenLogprob(TopLogprob):
+    top: tuple[TopLogprob, ...] = Field(description="The likeliest tokens in its place, the likeliest first.")
+
+
 class GenerationResponse(Sent):
     text: str
     tokens_generated: int
@@ -155,6 +176,9 @@ class GenerationResponse(Sent):
     queue_time: float = Field(description="Seconds before prompt processing started.")
     time_to_first_token: float = Field(description="Seconds from the gateway's receipt to the first text.")
     cached: bool = Field(default=False, description="Whether the model ran for another, equal request.")
+    logprobs: tuple[TokenLogprob, ...] | None = Field(
+        default=None, description="Of the tokens of the text, where they were asked for."
+    )
 
 
 class ErrorCode(StrEnum):
@@ -267,6 +291,9 @@ class DeltaEvent(Sent):
     type: Literal["delta"] = "delta"
     index: int = Field(description="0, 1, 2 … within one stream.")
     text: str
+    logprobs: tuple[TokenLogprob, ...] | None = Field(
+        default=None, description="Of the tokens since the last delta, where they were asked for."
+    )
 
 
 class DoneEvent(Sent):

@@ -5,8 +5,8 @@ prompt is being processed. One step computes some prompt tokens and one token fo
 """
 
 from collections import deque
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, cast
 
 import torch
@@ -17,6 +17,7 @@ from handlers.compiled_forward_pass import CompiledForwardPass
 from handlers.compiled_steps import CompiledSteps
 from handlers.forward_pass import ForwardPass, Piece, SeparateForwardPasses, forward_pass
 from handlers.logit_changes import NO_CHANGES, AnswerLogits
+from handlers.logprobs import Logprobs
 from handlers.prefix_rows import PrefixRows
 from handlers.runs import Run, cut_into_runs
 from handlers.sampling import SamplingParameters, with_seed
@@ -35,7 +36,7 @@ _CHEAPEST_PIECE = 4
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One new token for each of `ids`, and which of them ended with it.
+    """One new token for each of `ids`, which of them ended with it, and its logprobs where they are asked for.
 
     "failed": its logits were not finite, so its token means nothing.
     """
@@ -43,6 +44,7 @@ class Step:
     ids: tuple[str, ...]
     tokens: list[int]
     ended: dict[str, EndReason]
+    logprobs: Mapping[str, Logprobs] = field(default_factory=dict)
 
 
 class Engine:
@@ -214,7 +216,7 @@ class Engine:
         live = len(self._running)
         lengths = self._lengths[:live]
         self._runs = [run._replace(length=run.length + 1) for run in self._runs]
-        tokens, is_sound, complete = self._choice(
+        tokens, is_sound, complete, logprobs = self._choice(
             logits[:, : self.vocabulary], lengths, self._seen[:live], self._tokens
         )
         rows = self._every_row[:live]
@@ -235,7 +237,8 @@ class Engine:
 
         reasons = {row: reason(row) for row in ended_rows}
         ended = {self._running[row].id: reason for row, reason in reasons.items()}
-        step = Step(self._ids, tokens.tolist(), ended)
+        named = {self._running[row].id: each for row, each in logprobs.items()}
+        step = Step(self._ids, tokens.tolist(), ended, named)
         self._keep([row for row, reason in reasons.items() if reason != "failed"])
         self._remove(ended_rows)
         return step

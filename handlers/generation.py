@@ -14,12 +14,15 @@ from adapter.schema import (
     Problem,
     StartEvent,
     StreamEvent,
+    TokenLogprob,
     WorkerRequest,
 )
 from handlers.detokenization import Detokenizer, TokenDecoder
 from handlers.grammars import GrammarError
+from handlers.logprobs import Logprobs
 from handlers.prompts import Prompt
 from handlers.stop_strings import StopStrings
+from handlers.told_logprobs import told
 
 # Seconds between two deltas of an answer at least, as each costs TorchServe and the gateway more than a small model's
 # step. For a reader no slower than a screen, and while many read, as much slower as keeps all of them together at 330 a
@@ -44,6 +47,7 @@ class Generation:
         self._start = start
         self._is_started = False
         self._pending = ""
+        self._pending_logprobs: list[TokenLogprob] | None = None  # nobody asks for them
         self._num_deltas = 0
         self._given_at = -math.inf  # the last delta
         self._interval = interval
@@ -77,7 +81,7 @@ class Generation:
 
     def discard(self) -> None:
         """Forgets what has not been taken."""
-        self._pending, self._end = "", None
+        self._pending, self._pending_logprobs, self._end = "", None, None
 
     def take(self) -> tuple[bytes, bool]:
         """The encoded events that are due, and whether they are the last."""
@@ -85,14 +89,24 @@ class Generation:
             self._is_started = True
             return encode_event(self._start), False
         events: list[StreamEvent] = []
-        if self._pending and (self.is_ended or self.patience(time.monotonic()) <= 0):
-            events.append(DeltaEvent(index=self._num_deltas, text=self._pending))
-            self._num_deltas += 1
-            self._pending = ""
-            self._given_at = time.monotonic()
+        if self._has_delta and (self.is_ended or self.patience(time.monotonic()) <= 0):
+            events.append(self._delta())
         if self._end is not None:
             events.append(self._end)
         return b"".join(map(encode_event, events)), self._end is not None
+
+    @property
+    def _has_delta(self) -> bool:
+        """What tokens without a text of their own are told with is the text after them, or the end."""
+        return bool(self._pending) or (self.is_ended and bool(self._pending_logprobs))
+
+    def _delta(self) -> DeltaEvent:
+        logprobs = None if self._pending_logprobs is None else tuple(self._pending_logprobs)
+        delta = DeltaEvent(index=self._num_deltas, text=self._pending, logprobs=logprobs)
+        self._num_deltas += 1
+        self._pending, self._pending_logprobs = "", None if logprobs is None else []
+        self._given_at = time.monotonic()
+        return delta
 
 
 class PendingGeneration(Generation):
@@ -122,6 +136,9 @@ class TextGeneration(Generation):
         self._stop_strings = StopStrings(request.stop, decoder.special_tokens)
         self._constraint = prompt.constraint
         self._text: list[str] = []
+        self._decoder = decoder
+        self._logprobs: list[TokenLogprob] = []
+        self._pending_logprobs = None if request.logprobs is None else []
         self._num_tokens = 0
         self._started_at = time.monotonic()
         self._first_text_at: float | None = None
@@ -139,8 +156,13 @@ class TextGeneration(Generation):
         if self.is_read:
             self._interval = min(max(_READ_INTERVAL, count * _SHARE), _MOST_READ_INTERVAL)
 
-    def push(self, token_ids: Sequence[int], end_reason: FinishReason | None) -> None:
-        """Adds tokens; `end_reason` says that they are the engine's last. After a stop string nothing is added."""
+    def push(self, token_ids: Sequence[int], end_reason: FinishReason | None, logprobs: Logprobs | None = None) -> None:
+        """Adds tokens; `end_reason` says that they are the engine's last. After a stop string nothing is added.
+
+        logprobs: of the last of them.
+        """
+        if logprobs is not None and not self.is_ended and end_reason != "stop":
+            self._tell(told(self._decoder, token_ids[-1], logprobs))
         for token_id in token_ids[:-1] if end_reason == "stop" else token_ids:
             self._add_token(token_id, self._detokenizer.push(token_id))
         if end_reason == "stop":
@@ -150,6 +172,11 @@ class TextGeneration(Generation):
         if end_reason is not None and not self.is_ended:
             self._give(self._stop_strings.flush())
             self._finish(end_reason)
+
+    def _tell(self, logprobs: TokenLogprob) -> None:
+        self._logprobs.append(logprobs)
+        if self._pending_logprobs is not None:
+            self._pending_logprobs.append(logprobs)
 
     def _add_token(self, token_id: int, piece: str) -> None:
         if not self.is_ended:
@@ -173,6 +200,7 @@ class TextGeneration(Generation):
 
     def _finish(self, reason: FinishReason) -> None:
         now = time.monotonic()
+        logprobs = None if self._pending_logprobs is None else tuple(self._logprobs)
         self._end = DoneEvent(
             response=GenerationResponse(
                 text="".join(self._text),
@@ -186,5 +214,6 @@ class TextGeneration(Generation):
                 prompt_tokens=self._start.prompt_tokens,
                 queue_time=0.0,  # the gateway knows it: only it saw the request before TorchServe's queue
                 time_to_first_token=(self._first_text_at or now) - self._started_at,
+                logprobs=logprobs,
             )
         )

@@ -53,7 +53,7 @@ class Prompts:
 
     def encode(self, request: WorkerRequest) -> Prompt:
         """May take a second, most of it without Python's lock."""
-        if request.logit_bias and (unknown := max(request.logit_bias)) >= self._vocabulary:
+        if request.logit_bias and (unknown := max(map(int, request.logit_bias))) >= self._vocabulary:
             detail = f"logit_bias names token {unknown}, and the model has tokens 0 to {self._vocabulary - 1}."
             raise RefusedRequest(ErrorCode.INVALID_REQUEST, detail)
         constraint = None if request.output is None else self._constraint(request.output)

@@ -13,10 +13,11 @@ def sampling_parameters(request: WorkerRequest) -> SamplingParameters:
         repetition_penalty=request.repetition_penalty,
         seed=request.seed,
         min_p=request.min_p,
+        logprobs=request.logprobs,
         changes=LogitChanges(
             frequency_penalty=request.frequency_penalty,
             presence_penalty=request.presence_penalty,
-            bias=request.logit_bias,
+            bias={int(token): bias for token, bias in request.logit_bias.items()},
             min_tokens=request.min_length,
             ignore_eos=request.ignore_eos,
         ),

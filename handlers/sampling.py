@@ -31,6 +31,7 @@ class SamplingParameters:
 
     min_p: tokens of less than this part of the likeliest one's probability are not taken.
     changes: of the logits, before all else.
+    logprobs: how many of the likeliest tokens are told with each that is taken, if any is.
     """
 
     temperature: float = 0.0
@@ -40,6 +41,7 @@ class SamplingParameters:
     seed: int | None = None
     min_p: float | None = None
     changes: LogitChanges = NO_CHANGES
+    logprobs: int | None = None
 
 
 def with_seed(parameters: SamplingParameters) -> SamplingParameters:

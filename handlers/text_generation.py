@@ -24,6 +24,7 @@ from handlers.generation import Generation, PendingGeneration, TextGeneration
 from handlers.grammars import GrammarError
 from handlers.incoming_request import RefusedRequest, caller_id, read_request
 from handlers.linear_layers import computed_in
+from handlers.logprobs import Logprobs
 from handlers.probe_check import check_probes
 from handlers.prompt_encoder import EncodedPrompt, PromptEncoder
 from handlers.prompts import Prompts
@@ -157,7 +158,7 @@ class TextGenerationHandler:
                 continue
             for request_id, token_id in zip(item.ids, item.tokens, strict=True):
                 with self._alone(request_id):
-                    self._push(request_id, token_id, item.ended.get(request_id))
+                    self._push(request_id, token_id, item.ended.get(request_id), item.logprobs.get(request_id))
 
     def _collect(self) -> list[Step | Failure]:
         """What the engine has made, after a wait if nothing is due at once."""
@@ -201,14 +202,14 @@ class TextGenerationHandler:
             encoded.request_id, prompt.ids, request.max_length, parameters, prompt.constraint, is_awaited=request.stream
         )
 
-    def _push(self, request_id: str, token_id: int, end_reason: EndReason | None) -> None:
+    def _push(self, request_id: str, token_id: int, end_reason: EndReason | None, logprobs: Logprobs | None) -> None:
         generation = self._generations.get(request_id)
         if not isinstance(generation, TextGeneration):
             return
         if end_reason == "failed":
             self._fail(request_id, generation.failure)
         else:
-            generation.push([token_id], end_reason)
+            generation.push([token_id], end_reason, logprobs)
 
     def _take(self, request_id: str) -> tuple[bytes, bool]:
         generation = self._generations[request_id]

@@ -2,13 +2,14 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from adapter.http.openai_problem import OpenAIProblem
+from adapter.openai.logprobs import of_chat, of_completion
 from adapter.openai.translation import VERSION_SEPARATOR
-from adapter.schema import DeltaEvent, DoneEvent, GenerationResponse, Problem, StartEvent, StreamEvent
+from adapter.schema import DeltaEvent, DoneEvent, GenerationResponse, Problem, StartEvent, StreamEvent, TokenLogprob
 
 Json = dict[str, Any]
 
@@ -24,6 +25,7 @@ class Kind:
     opening: Json | None
     piece: Callable[[str], Json]
     closing: Json
+    logprobs: Callable[[Sequence[TokenLogprob], int], Json]
 
 
 TEXT = Kind(
@@ -34,6 +36,7 @@ TEXT = Kind(
     opening=None,
     piece=lambda text: {"text": text},
     closing={"text": ""},
+    logprobs=of_completion,
 )
 CHAT = Kind(
     "chatcmpl-",
@@ -43,11 +46,13 @@ CHAT = Kind(
     opening={"delta": {"role": "assistant", "content": ""}},
     piece=lambda text: {"delta": {"content": text}},
     closing={"delta": {}},
+    logprobs=of_chat,
 )
 
 
 def completion(kind: Kind, response: GenerationResponse) -> Json:
-    choice = _choice(kind.answer(response.text), _finish_reason(response))
+    logprobs = None if response.logprobs is None else kind.logprobs(response.logprobs, 0)
+    choice = _choice(kind.answer(response.text), _finish_reason(response), logprobs)
     return _head(kind.id_prefix, kind.object, response) | {"choices": [choice], "usage": _usage(response)}
 
 
@@ -58,6 +63,7 @@ class Chunks:
         self._kind = kind
         self._include_usage = include_usage
         self._head: Json = {}
+        self._num_characters = 0
 
     def encode(self, events: list[StreamEvent]) -> bytes:
         return b"".join(_data(chunk) for event in events for chunk in self._chunks(event)) + (
@@ -75,16 +81,18 @@ class Chunks:
                 self._head = _head(kind.id_prefix, kind.chunk_object, event)
                 if kind.opening is not None:
                     yield self._chunk(kind.opening)
-            case DeltaEvent(text=text):
-                yield self._chunk(kind.piece(text))
+            case DeltaEvent(text=text, logprobs=told):
+                logprobs = None if told is None else kind.logprobs(told, self._num_characters)
+                self._num_characters += len(text)
+                yield self._chunk(kind.piece(text), logprobs=logprobs)
             case DoneEvent(response=response):
                 yield self._chunk(kind.closing, _finish_reason(response))
                 if self._include_usage:
                     yield self._head | {"choices": [], "usage": _usage(response)}
 
-    def _chunk(self, content: Json, finish_reason: str | None = None) -> Json:
+    def _chunk(self, content: Json, finish_reason: str | None = None, logprobs: Json | None = None) -> Json:
         usage = {"usage": None} if self._include_usage else {}
-        return self._head | {"choices": [_choice(content, finish_reason)]} | usage
+        return self._head | {"choices": [_choice(content, finish_reason, logprobs)]} | usage
 
 
 def _head(id_prefix: str, kind: str, of: StartEvent | GenerationResponse) -> Json:
@@ -97,8 +105,8 @@ def _head(id_prefix: str, kind: str, of: StartEvent | GenerationResponse) -> Jso
     }
 
 
-def _choice(content: Json, finish_reason: str | None) -> Json:
-    return {"index": 0, **content, "logprobs": None, "finish_reason": finish_reason}
+def _choice(content: Json, finish_reason: str | None, logprobs: Json | None) -> Json:
+    return {"index": 0, **content, "logprobs": logprobs, "finish_reason": finish_reason}
 
 
 def _finish_reason(response: GenerationResponse) -> str:

@@ -50,6 +50,14 @@ def _bias(value: object) -> object:
     return {} if value == [] else value  # PHP's empty map
 
 
+def _none_if_false(value: object) -> object:
+    return None if value is False else value
+
+
+def _false_if_zero(value: object) -> object:
+    return False if value == 0 else value
+
+
 def _seed(value: int) -> int | None:
     """Any 64 bits in the range of ours, equal ones in equal seeds; -1 is none, for vLLM and llama.cpp."""
     return None if value == -1 else value % (MAX_SEED + 1)
@@ -75,9 +83,7 @@ class OpenAIRequest(Unsupported):
     min_p: Annotated[float, AfterValidator(_min_p)] | None = None  # vLLM's, as min_tokens and ignore_eos
     frequency_penalty: float = 0
     presence_penalty: float = 0
-    logit_bias: Annotated[dict[Annotated[int, Field(strict=False)], float], BeforeValidator(_bias)] = Field(
-        default_factory=dict
-    )
+    logit_bias: Annotated[dict[str, float], BeforeValidator(_bias)] = Field(default_factory=dict)
     min_tokens: int = 0
     ignore_eos: bool = False
     stop: Annotated[
@@ -93,9 +99,13 @@ class OpenAIRequest(Unsupported):
 class CompletionRequest(OpenAIRequest, UnsupportedInCompletions):
     prompt: Annotated[str, BeforeValidator(_one_prompt)]
     max_tokens: TokenLimit = 16
+    # How many of the likeliest tokens; with 0 those alone that were taken.
+    logprobs: Annotated[int | None, BeforeValidator(_none_if_false)] = None
 
 
 class ChatCompletionRequest(OpenAIRequest, UnsupportedInChats):
     messages: list[Message] = Field(min_length=1, max_length=_MAX_MESSAGES, fail_fast=True)
+    logprobs: Annotated[bool, BeforeValidator(_false_if_zero)] = False
+    top_logprobs: int = 0
     max_tokens: TokenLimit = MAX_LENGTH  # to the end of the answer or of the context
     max_completion_tokens: TokenLimit = MAX_LENGTH  # the new name of max_tokens

@@ -22,7 +22,12 @@ _Request = TypeVar("_Request", bound=GenerationRequest)
 
 def from_completion(request: CompletionRequest) -> GenerationRequest:
     return _valid(
-        GenerationRequest, request, {"max_length": "max_tokens"}, prompt=request.prompt, max_length=request.max_tokens
+        GenerationRequest,
+        request,
+        {"max_length": "max_tokens"},
+        prompt=request.prompt,
+        max_length=request.max_tokens,
+        **({} if request.logprobs is None else {"logprobs": request.logprobs}),
     )
 
 
@@ -32,10 +37,11 @@ def from_chat(request: ChatCompletionRequest) -> ChatGenerationRequest:
     return _valid(
         ChatGenerationRequest,
         request,
-        {"max_length": limit, "prompt": "messages"},
+        {"max_length": limit, "prompt": "messages", "logprobs": "top_logprobs"},
         prompt=plain_chat(request.messages),
         messages=[ChatMessage(role=_role(message), content=message.content) for message in request.messages],
         max_length=limits[limit],
+        **({"logprobs": request.top_logprobs} if request.logprobs or request.top_logprobs else {}),
     )
 
 

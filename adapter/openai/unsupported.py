@@ -87,7 +87,6 @@ class Unsupported(Lenient):
 
 class UnsupportedInCompletions(Unsupported):
     add_special_tokens: Annotated[Any, only(True)] = None  # the prompt begins as the model was trained to see it
-    logprobs: Annotated[Any, only(False)] = None  # 0 asks for those of the chosen tokens
     prompt_embeds: Annotated[Any, only()] = None
     suffix: Annotated[Any, only("")] = None
 
@@ -109,8 +108,6 @@ class UnsupportedInChats(Unsupported):
     web_search_options: Annotated[Any, only()] = None  # {} asks for a search
 
     # More in the answer than text, or less
-    logprobs: Annotated[Any, only(False, 0)] = None
-    top_logprobs: Annotated[Any, only(0)] = None
     modalities: Annotated[Any, only(["text"])] = None
     audio: Annotated[Any, only()] = None
     moderation: Annotated[Any, only()] = None

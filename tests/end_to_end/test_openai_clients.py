@@ -47,7 +47,7 @@ SCRIPTED = {
 }
 DETAILS = {
     "unauthorized": "This API key is not known here",
-    "invalid_request": "logprobs: Not supported",
+    "invalid_request": "modalities: Not supported",
     "model_not_found": "There is no model 'other'",
 } | {word: error.detail for word, error in SCRIPTED.items()}
 

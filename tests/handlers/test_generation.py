@@ -19,6 +19,7 @@ from adapter.schema import (
 )
 from handlers.detokenization import TokenDecoder
 from handlers.generation import Generation, TextGeneration
+from handlers.prompts import Prompt
 
 START = StartEvent(id="a", model="tiny", model_version="1.0", model_digest="1f", prompt_tokens=3)
 
@@ -33,7 +34,7 @@ def ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
 
 
 def make(tokenizer: PreTrainedTokenizerBase, **request: Any) -> TextGeneration:
-    return TextGeneration(START, WorkerRequest(id="a", prompt="p", **request), TokenDecoder(tokenizer), [])
+    return TextGeneration(START, WorkerRequest(id="a", prompt="p", **request), TokenDecoder(tokenizer), Prompt([]))
 
 
 def take_events(generation: Generation) -> list[StreamEvent]:

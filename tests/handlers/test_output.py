@@ -73,3 +73,24 @@ def test_a_grammar_that_becomes_too_complex_ends_its_own_answer_alone(
     assert failure.problem.code == ErrorCode.GENERATION_FAILED
     assert "output" in failure.problem.detail
     assert response(other).tokens_generated == 30
+
+
+def test_logprobs_come_with_the_text_and_once_more_at_the_end(frontend: FakeFrontend) -> None:
+    client = frontend.send(prompt="Once upon a time", max_length=20, temperature=0, logprobs=2)
+    frontend.run()
+
+    told = response(client).logprobs
+    assert told is not None
+    assert len(told) == 20
+    assert b"".join(bytes(each.bytes) for each in told).decode() == response(client).text
+    assert all(each.top[0].id == each.id for each in told)  # the likeliest one was taken
+    deltas = [event.logprobs for event in client.events if event.type == "delta"]
+    assert tuple(each for of in deltas for each in of or ()) == told
+
+
+def test_who_asks_for_none_has_none(frontend: FakeFrontend) -> None:
+    client = frontend.send(prompt="Once upon a time", max_length=5)
+    frontend.run()
+
+    assert response(client).logprobs is None
+    assert all(event.logprobs is None for event in client.events if event.type == "delta")

@@ -55,7 +55,7 @@ if (process.argv[6] === "with failures") {
       generateText(ask("Once", { model: provider("a-key-that-is-not-known").chatModel(model) })),
     ),
     invalid_request: await failure(() =>
-      generateText(ask("Once", { providerOptions: { torchbridge: { logprobs: true } } })),
+      generateText(ask("Once", { providerOptions: { torchbridge: { modalities: ["audio"] } } })),
     ),
     model_not_found: await failure(() => generateText(ask("Once", { model: friend.chatModel("other") }))),
     overloaded: await failure(() => collect(streamText(ask("overloaded")))),

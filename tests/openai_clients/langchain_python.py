@@ -50,7 +50,7 @@ seen = {
 if sys.argv[3:] == ["with failures"]:
     seen["failures"] = {
         "unauthorized": failure(lambda: chat(api_key="a-key-that-is-not-known").invoke("Once")),
-        "invalid_request": failure(lambda: chat(logprobs=True).invoke("Once")),
+        "invalid_request": failure(lambda: chat(modalities=["audio"]).invoke("Once")),
         "model_not_found": failure(lambda: chat(model="other").invoke("Once")),
         "overloaded": failure(lambda: list(chat().stream("overloaded"))),
         "rate_limited": failure(lambda: chat().invoke("rate_limited")),

@@ -41,7 +41,7 @@ const seen = {
 if (process.argv[5] === "with failures") {
   seen.failures = {
     unauthorized: await failure(() => stranger.chat.completions.create(chat("Once"))),
-    invalid_request: await failure(() => create(chat("Once", { logprobs: true }))),
+    invalid_request: await failure(() => create(chat("Once", { modalities: ["audio"] }))),
     model_not_found: await failure(() => create({ ...chat("Once"), model: "other" })),
     overloaded: await failure(() => create(chat("overloaded", { stream: true }))),
     rate_limited: await failure(() => create(chat("rate_limited"))),

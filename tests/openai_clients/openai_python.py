@@ -46,7 +46,7 @@ seen = {
 if sys.argv[3:] == ["with failures"]:
     seen["failures"] = {
         "unauthorized": failure(lambda: stranger.chat.completions.create(**chat("Once"))),
-        "invalid_request": failure(lambda: create(**chat("Once", logprobs=True))),
+        "invalid_request": failure(lambda: create(**chat("Once", modalities=["audio"]))),
         "model_not_found": failure(lambda: create(**chat("Once", model="other"))),
         "overloaded": failure(lambda: create(**chat("overloaded", stream=True))),
         "rate_limited": failure(lambda: create(**chat("rate_limited"))),

@@ -37,6 +37,11 @@ export interface components {
             /** @description 0, 1, 2 … within one stream. */
             index: number;
             text: string;
+            /**
+             * @description Of the tokens since the last delta, where they were asked for.
+             * @default null
+             */
+            logprobs: components["schemas"]["TokenLogprob"][] | null;
         };
         DoneEvent: {
             /**
@@ -121,6 +126,8 @@ export interface components {
              * @default false
              */
             ignore_eos?: boolean;
+            /** @description Tell how likely each token was, and this many of the likeliest ones in its place. */
+            logprobs?: number | null;
             /** @description What the text has to be; any text when absent. */
             output?: (components["schemas"]["JsonOutput"] | components["schemas"]["RegexOutput"] | components["schemas"]["ChoiceOutput"]) | null;
             /** @description The gateway's default model when absent. */
@@ -150,6 +157,11 @@ export interface components {
              * @default false
              */
             cached: boolean;
+            /**
+             * @description Of the tokens of the text, where they were asked for.
+             * @default null
+             */
+            logprobs: components["schemas"]["TokenLogprob"][] | null;
         };
         Health: {
             /**
@@ -231,6 +243,26 @@ export interface components {
             prompt_tokens: number;
         };
         StreamEvent: components["schemas"]["StartEvent"] | components["schemas"]["DeltaEvent"] | components["schemas"]["DoneEvent"] | components["schemas"]["ErrorEvent"];
+        TokenLogprob: {
+            id: number;
+            /** @description Its text; U+FFFD stands for bytes that are no whole character. */
+            token: string;
+            /** @description Of the text in UTF-8, which several tokens may make up together. */
+            bytes: number[];
+            /** @description Natural logarithm of its probability by the model's own logits. */
+            logprob: number;
+            /** @description The likeliest tokens in its place, the likeliest first. */
+            top: components["schemas"]["TopLogprob"][];
+        };
+        TopLogprob: {
+            id: number;
+            /** @description Its text; U+FFFD stands for bytes that are no whole character. */
+            token: string;
+            /** @description Of the text in UTF-8, which several tokens may make up together. */
+            bytes: number[];
+            /** @description Natural logarithm of its probability by the model's own logits. */
+            logprob: number;
+        };
     };
     responses: never;
     parameters: never;
@@ -258,5 +290,7 @@ export type RegexOutput = components['schemas']['RegexOutput'];
 export type SamplingDefaults = components['schemas']['SamplingDefaults'];
 export type StartEvent = components['schemas']['StartEvent'];
 export type StreamEvent = components['schemas']['StreamEvent'];
+export type TokenLogprob = components['schemas']['TokenLogprob'];
+export type TopLogprob = components['schemas']['TopLogprob'];
 export type $defs = Record<string, never>;
 export type operations = Record<string, never>;

@@ -214,7 +214,7 @@ def test_changes_of_logits_are_ours_by_their_own_names() -> None:
     )
 
     assert (request.frequency_penalty, request.presence_penalty) == (0.5, -1)
-    assert request.logit_bias == {5: -100, 7: 2.5}
+    assert request.logit_bias == {"5": -100, "7": 2.5}
     assert (request.min_p, request.ignore_eos) == (0.05, True)
 
 
@@ -248,3 +248,28 @@ def test_json_of_a_schema_is_our_output() -> None:
     assert chat(response_format={"type": "json_object"}).output == JsonOutput(schema={"type": "object"})
     assert chat(response_format={"type": "text"}).output is None
     assert chat().output is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "ours"),
+    [
+        ({"logprobs": True}, 0),
+        ({"logprobs": True, "top_logprobs": 3}, 3),
+        ({"top_logprobs": 3}, 3),
+        ({"logprobs": False}, None),
+        ({}, None),
+    ],
+    ids=str,
+)
+def test_a_chat_asks_for_logprobs_in_two_fields(keys: dict[str, Any], ours: int | None) -> None:
+    assert chat(**keys).logprobs == ours
+
+
+@pytest.mark.parametrize(("keys", "ours"), [({"logprobs": 0}, 0), ({"logprobs": 5}, 5), ({}, None)], ids=str)
+def test_a_completion_asks_for_logprobs_in_one(keys: dict[str, Any], ours: int | None) -> None:
+    assert completion(**keys).logprobs == ours
+
+
+def test_more_logprobs_than_are_told_are_refused() -> None:
+    assert refused_field(chat, logprobs=True, top_logprobs=21) == "top_logprobs"
+    assert refused_field(completion, logprobs=21) == "logprobs"

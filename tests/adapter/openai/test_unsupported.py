@@ -193,8 +193,6 @@ def test_what_asks_for_nothing_of_a_completion_is_taken(keys: dict[str, Any]) ->
     [
         ("n", 2),
         ("n", True),
-        ("logprobs", True),
-        ("top_logprobs", 1),
         ("tools", [{"type": "function", "function": {"name": "f"}}]),
         ("tool_choice", "required"),
         ("tool_choice", {"type": "function", "function": {"name": "f"}}),
@@ -220,8 +218,6 @@ def test_what_would_change_the_answer_of_a_chat_is_refused(key: str, value: obje
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("logprobs", 1),
-        ("logprobs", 0),
         ("best_of", 2),
         ("echo", True),
         ("suffix", "end"),

@@ -1,0 +1,34 @@
+"""Logprobs as OpenAI's two kinds of answers have them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from adapter.schema import TokenLogprob, TopLogprob
+
+Json = dict[str, Any]
+
+
+def of_chat(told: Sequence[TokenLogprob], _offset: int) -> Json:
+    return {
+        "content": [_token(each) | {"top_logprobs": [_token(top) for top in each.top]} for each in told],
+        "refusal": None,
+    }
+
+
+def of_completion(told: Sequence[TokenLogprob], offset: int) -> Json:
+    """offset: characters of the answer before the first of these tokens."""
+    offsets = []
+    for each in told:
+        offsets.append(offset)
+        offset += len(each.token)
+    return {
+        "tokens": [each.token for each in told],
+        "token_logprobs": [each.logprob for each in told],
+        # The token that was taken is among them, too, however unlikely it was.
+        "top_logprobs": [{top.token: top.logprob for top in (*each.top, each)} for each in told],
+        "text_offset": offsets,
+    }
+
+
+def _token(told: TopLogprob) -> Json:
+    return {"token": told.token, "logprob": told.logprob, "bytes": list(told.bytes)}

@@ -1,0 +1,44 @@
+"""How likely the model found a token and those beside it: by its own logits, before a request has changed them."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+_LEAST = -9_999.0  # as OpenAI writes what is impossible, which JSON has no number for
+
+
+class Logprobs(NamedTuple):
+    """Natural logarithms of probabilities: of the token that was taken, and of the likeliest ones, likeliest first."""
+
+    taken: float
+    top_ids: tuple[int, ...]
+    top: tuple[float, ...]
+
+
+class RowLogprobs:
+    """Of the running rows, made anew when these change. Rows that do not ask are not looked at.
+
+    counts: of each row, how many of the likeliest tokens it asks for, or None.
+    """
+
+    def __init__(self, counts: Sequence[int | None], device: torch.device) -> None:
+        self._asked = [(row, count) for row, count in enumerate(counts) if count is not None]
+        self._rows = torch.tensor([row for row, _ in self._asked], dtype=torch.long, device=device)
+        self._most = max((count for _, count in self._asked), default=0)
+
+    def of_all(self, logits: Tensor) -> Tensor | None:
+        """logits: [batch, vocabulary], as the model gave them. [rows that ask, vocabulary], if one does."""
+        return logits[self._rows].log_softmax(dim=-1).clamp_(min=_LEAST) if self._asked else None
+
+    def of(self, every: Tensor | None, tokens: Tensor) -> Mapping[int, Logprobs]:
+        """By row. every: what of_all gave; tokens: [batch], those that were taken."""
+        if every is None:
+            return {}
+        taken = every.gather(1, tokens[self._rows, None])[:, 0].tolist()
+        top, ids = (each.tolist() for each in every.topk(min(self._most, every.shape[1])))
+        return {
+            row: Logprobs(taken[index], tuple(ids[index][:count]), tuple(top[index][:count]))
+            for index, (row, count) in enumerate(self._asked)
+        }
