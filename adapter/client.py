@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Required, TypedDict, Unpack
+from typing import Any, Required, TypedDict, Unpack
 
 import requests
 
@@ -34,8 +34,16 @@ class GenerationFields(TypedDict, total=False):
     top_p: float | None
     top_k: int | None
     repetition_penalty: float | None
+    min_p: float | None
+    frequency_penalty: float
+    presence_penalty: float
+    logit_bias: Mapping[str, float]
     stop: str | list[str]
     seed: int | None
+    min_length: int
+    ignore_eos: bool
+    logprobs: int | None
+    output: Mapping[str, Any] | None
     model: str | None
     model_version: str | None
 

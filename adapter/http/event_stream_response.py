@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import time
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from adapter.call import Arrivals, Call
+from adapter.call import Call
 from adapter.errors import Cancelled, TorchbridgeError, typed
 from adapter.event_stream import CONTENT_TYPE, encode_event
 from adapter.http.departure import unless_caller_leaves
@@ -27,15 +28,24 @@ _HEARTBEAT = b": ping\n\n"
 _log = logging.getLogger(__name__)
 
 
-class Encoding(Protocol):
+_Event = TypeVar("_Event")
+
+
+class Encoding(Protocol[_Event]):
     """How events become bytes: whole server-sent events, so that a comment may stand after each piece."""
 
-    def encode(self, events: list[StreamEvent]) -> bytes: ...
+    def is_start(self, event: _Event) -> bool:
+        """Whether it says nothing yet, so that the status may wait for what follows."""
+
+    def encode(self, events: list[_Event]) -> bytes: ...
 
     def encode_failure(self, problem: Problem) -> bytes: ...
 
 
 class NativeEncoding:
+    def is_start(self, event: StreamEvent) -> bool:
+        return isinstance(event, StartEvent)
+
     def encode(self, events: list[StreamEvent]) -> bytes:
         return b"".join(map(encode_event, events))
 
@@ -43,7 +53,7 @@ class NativeEncoding:
         return encode_event(ErrorEvent(problem=problem))
 
 
-class EventStreamResponse(Response):
+class EventStreamResponse(Response, Generic[_Event]):
     """Sends nothing before the first text, so that until then a failure is a true status.
 
     After that a failure is the one terminal `error` event, and after each `heartbeat` seconds without an event goes out
@@ -54,19 +64,19 @@ class EventStreamResponse(Response):
 
     def __init__(
         self,
-        arrivals: Arrivals,
+        arrivals: AsyncGenerator[list[_Event], None],
         call: Call,
         shutdown: Shutdown,
         *,
         heartbeat: float,
-        encoding: Encoding | None = None,
+        encoding: Encoding[_Event],
     ) -> None:
         super().__init__()
         self._arrivals = arrivals
         self._call = call
         self._shutdown = shutdown
         self._heartbeat = heartbeat
-        self._encoding = encoding or NativeEncoding()
+        self._encoding = encoding
         self._is_committed = False
         self._sent_at = 0.0
         self._next_beat: asyncio.TimerHandle | None = None
@@ -96,7 +106,7 @@ class EventStreamResponse(Response):
         try:
             async with aclosing(self._arrivals):
                 async for events in self._arrivals:
-                    if isinstance(events[-1], StartEvent):
+                    if self._encoding.is_start(events[-1]):
                         held_back += self._encoding.encode(events)
                         continue
                     await self._send(send, held_back + self._encoding.encode(events))

@@ -9,7 +9,7 @@ from adapter.http.call_parameters import CallParameters
 from adapter.http.departure import unless_caller_leaves
 from adapter.http.direct_routes import DirectRoute
 from adapter.http.documented_api import EVENT_STREAM_ANSWER
-from adapter.http.event_stream_response import EventStreamResponse
+from adapter.http.event_stream_response import EventStreamResponse, NativeEncoding
 from adapter.http.shutdown import Shutdown
 from adapter.schema import BatchRequest, BatchResponse, GenerationRequest, GenerationResponse
 from adapter.settings import Settings
@@ -35,7 +35,9 @@ def generation_routes(generator: TextGenerator, shutdown: Shutdown, settings: Se
     async def generate_stream(body: GenerationRequest, call: CallParameters, request: Request) -> Response:
         del request
         arrivals = generator.stream(body, call)
-        return EventStreamResponse(arrivals, call, shutdown, heartbeat=settings.heartbeat_interval)
+        return EventStreamResponse(
+            arrivals, call, shutdown, heartbeat=settings.heartbeat_interval, encoding=NativeEncoding()
+        )
 
     @router.post(
         "/generate/batch",

@@ -50,35 +50,55 @@ CHAT = Kind(
 )
 
 
-def completion(kind: Kind, response: GenerationResponse) -> Json:
-    logprobs = None if response.logprobs is None else kind.logprobs(response.logprobs, 0)
-    choice = _choice(kind.answer(response.text), _finish_reason(response), logprobs)
-    return _head(kind.id_prefix, kind.object, response) | {"choices": [choice], "usage": _usage(response)}
+def completion(kind: Kind, responses: Sequence[GenerationResponse], num_choices: int = 1) -> Json:
+    """responses: `num_choices` of each prompt, one prompt after the other."""
+    choices = []
+    for index, response in enumerate(responses):
+        logprobs = None if response.logprobs is None else kind.logprobs(response.logprobs, 0)
+        choices.append(_choice(index, kind.answer(response.text), _finish_reason(response), logprobs))
+    head = _head(kind.id_prefix, kind.object, responses[0])
+    return head | {"choices": choices, "usage": usage(responses, num_choices)}
 
 
 class Chunks:
-    """The Encoding of one stream for OpenAI's clients."""
+    """The Encoding of one stream for OpenAI's clients.
 
-    def __init__(self, kind: Kind, *, include_usage: bool) -> None:
-        self._kind = kind
+    index: of the choice that it is. id: of the whole answer, where it is one of several.
+    """
+
+    def __init__(self, kind: Kind, *, include_usage: bool, index: int = 0, id: str | None = None) -> None:  # noqa: A002
+        self._kind, self._index, self._id = kind, index, id
         self._include_usage = include_usage
         self._head: Json = {}
         self._num_characters = 0
 
+    def is_start(self, event: StreamEvent) -> bool:
+        return isinstance(event, StartEvent)
+
     def encode(self, events: list[StreamEvent]) -> bytes:
-        return b"".join(_data(chunk) for event in events for chunk in self._chunks(event)) + (
-            b"data: [DONE]\n\n" if isinstance(events[-1], DoneEvent) else b""
-        )
+        encoded = b"".join(map(self.encode_event, events))
+        match events[-1]:
+            case DoneEvent(response=response):
+                return encoded + self.end([response])
+        return encoded
 
     def encode_failure(self, problem: Problem) -> bytes:
         """Without [DONE]: the clients raise their own error for it."""
         return _data(OpenAIProblem.from_problem(problem).model_dump(mode="json"))
 
+    def encode_event(self, event: StreamEvent) -> bytes:
+        return b"".join(map(_data, self._chunks(event)))
+
+    def end(self, responses: Sequence[GenerationResponse], num_choices: int = 1) -> bytes:
+        """What follows the last choice; for `responses`, see completion."""
+        used = _data(self._head | {"choices": [], "usage": usage(responses, num_choices)})
+        return (used if self._include_usage else b"") + b"data: [DONE]\n\n"
+
     def _chunks(self, event: StreamEvent) -> Iterator[Json]:
         kind = self._kind
         match event:
             case StartEvent():
-                self._head = _head(kind.id_prefix, kind.chunk_object, event)
+                self._head = _head(kind.id_prefix, kind.chunk_object, event, self._id)
                 if kind.opening is not None:
                     yield self._chunk(kind.opening)
             case DeltaEvent(text=text, logprobs=told):
@@ -87,17 +107,26 @@ class Chunks:
                 yield self._chunk(kind.piece(text), logprobs=logprobs)
             case DoneEvent(response=response):
                 yield self._chunk(kind.closing, _finish_reason(response))
-                if self._include_usage:
-                    yield self._head | {"choices": [], "usage": _usage(response)}
 
     def _chunk(self, content: Json, finish_reason: str | None = None, logprobs: Json | None = None) -> Json:
-        usage = {"usage": None} if self._include_usage else {}
-        return self._head | {"choices": [_choice(content, finish_reason, logprobs)]} | usage
+        none_yet = {"usage": None} if self._include_usage else {}
+        return self._head | {"choices": [_choice(self._index, content, finish_reason, logprobs)]} | none_yet
 
 
-def _head(id_prefix: str, kind: str, of: StartEvent | GenerationResponse) -> Json:
+def usage(responses: Sequence[GenerationResponse], num_choices: int) -> Json:
+    """A prompt counts once, however many choices it has."""
+    prompt_tokens = sum(response.prompt_tokens for response in responses[::num_choices])
+    completion_tokens = sum(response.tokens_generated for response in responses)
     return {
-        "id": id_prefix + of.id,
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": completion_tokens,
+        "total_tokens": prompt_tokens + completion_tokens,
+    }
+
+
+def _head(id_prefix: str, kind: str, of: StartEvent | GenerationResponse, whole: str | None = None) -> Json:
+    return {
+        "id": id_prefix + (whole or of.id),
         "object": kind,
         "created": int(time.time()),
         "model": of.model + VERSION_SEPARATOR + of.model_version,
@@ -105,20 +134,12 @@ def _head(id_prefix: str, kind: str, of: StartEvent | GenerationResponse) -> Jso
     }
 
 
-def _choice(content: Json, finish_reason: str | None, logprobs: Json | None) -> Json:
-    return {"index": 0, **content, "logprobs": logprobs, "finish_reason": finish_reason}
+def _choice(index: int, content: Json, finish_reason: str | None, logprobs: Json | None) -> Json:
+    return {"index": index, **content, "logprobs": logprobs, "finish_reason": finish_reason}
 
 
 def _finish_reason(response: GenerationResponse) -> str:
     return "length" if response.finish_reason == "length" else "stop"
-
-
-def _usage(response: GenerationResponse) -> Json:
-    return {
-        "prompt_tokens": response.prompt_tokens,
-        "completion_tokens": response.tokens_generated,
-        "total_tokens": response.prompt_tokens + response.tokens_generated,
-    }
 
 
 def _data(chunk: Json) -> bytes:

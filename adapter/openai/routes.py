@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from adapter.call import Call
+from adapter.generation.side_by_side import complete_all, stream_all
 from adapter.generation.text_generator import TextGenerator
 from adapter.http.call_parameters import CallParameters
 from adapter.http.departure import unless_caller_leaves
@@ -15,6 +16,7 @@ from adapter.http.event_stream_response import EventStreamResponse
 from adapter.http.shutdown import Shutdown
 from adapter.openai.answers import CHAT, TEXT, Chunks, Kind, completion
 from adapter.openai.schema import ChatCompletionRequest, CompletionRequest, OpenAIRequest
+from adapter.openai.several_choices import ChunksOfSeveral
 from adapter.openai.translation import from_chat, from_completion, model_and_version
 from adapter.schema import GenerationRequest
 from adapter.settings import Settings
@@ -26,14 +28,15 @@ def openai_routes(
 ) -> APIRouter:
     # Not in our document: OpenAI's own describes them, and our TypeScript client does not call them.
     router = APIRouter(prefix="/v1", include_in_schema=False, route_class=DirectRoute)
+    most = settings.max_batch_requests
 
     @router.post("/completions")
     async def create_completion(body: CompletionRequest, call: CallParameters, http: Request) -> Response:
-        return await answer(TEXT, body, from_completion(body), call, http)
+        return await answer(TEXT, body, from_completion(body, most), call, http)
 
     @router.post("/chat/completions")
     async def create_chat_completion(body: ChatCompletionRequest, call: CallParameters, http: Request) -> Response:
-        return await answer(CHAT, body, from_chat(body), call, http)
+        return await answer(CHAT, body, from_chat(body, most), call, http)
 
     @router.get("/models")
     async def list_models() -> dict[str, Any]:
@@ -44,17 +47,28 @@ def openai_routes(
         return _model(model_id, await registry.resolve(*model_and_version(model_id)))
 
     async def answer(
-        kind: Kind, body: OpenAIRequest, request: GenerationRequest, call: Call, http: Request
+        kind: Kind, body: OpenAIRequest, requests: list[GenerationRequest], call: Call, http: Request
     ) -> Response:
         call = replace(call, user=call.user or body.user, uses_model_defaults=True)
+        beat, include_usage = settings.heartbeat_interval, body.stream_options.include_usage
+        if len(requests) > 1:
+            if body.stream:
+                chunks = ChunksOfSeveral(
+                    kind, include_usage=include_usage, count=len(requests), num_choices=body.n, id=call.request_id
+                )
+                arrivals = stream_all(generator, requests, call)
+                return EventStreamResponse(arrivals, call, shutdown, heartbeat=beat, encoding=chunks)
+            answering = complete_all(generator, requests, call)
+            responses = await unless_caller_leaves(http.receive, shutdown, answering)
+            return JSONResponse(completion(kind, responses, body.n))
+        [request] = requests
         if body.stream:
-            encoding = Chunks(kind, include_usage=body.stream_options.include_usage)
-            arrivals = generator.stream(request, call)
+            encoding = Chunks(kind, include_usage=include_usage)
             return EventStreamResponse(
-                arrivals, call, shutdown, heartbeat=settings.heartbeat_interval, encoding=encoding
+                generator.stream(request, call), call, shutdown, heartbeat=beat, encoding=encoding
             )
         response = await unless_caller_leaves(http.receive, shutdown, generator.complete(request, call))
-        return JSONResponse(completion(kind, response), headers=call.cache.headers())
+        return JSONResponse(completion(kind, [response]), headers=call.cache.headers())
 
     return router
 

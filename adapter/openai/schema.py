@@ -16,16 +16,17 @@ from adapter.openai.response_format import ResponseFormat, TextFormat
 from adapter.openai.unsupported import Unsupported, UnsupportedInChats, UnsupportedInCompletions
 from adapter.schema import MAX_LENGTH, MAX_SEED, as_list
 
+_MAX_PROMPTS = 256
 _MAX_MESSAGES = 2_048  # 3 µs each, and the event loop waits
 _NO_LIMIT = (-1, 0)  # llama.cpp's and Ollama's -1, and what chat applications send for "as long as it takes"
 
 
-def _one_prompt(value: object) -> object:
+def _texts(value: object) -> object:
     match value:
-        case [str(prompt)]:
-            return prompt
-        case list():
-            raise PydanticCustomError("one_prompt", "One prompt, as text: no token ids, and no second prompt")
+        case str():
+            return [value]
+        case [int() | list(), *_]:
+            raise PydanticCustomError("text_prompts", "Prompts as text: no token ids")
     return value
 
 
@@ -48,6 +49,10 @@ def _min_p(value: float) -> float | None:
 
 def _bias(value: object) -> object:
     return {} if value == [] else value  # PHP's empty map
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _none_if_false(value: object) -> object:
@@ -91,13 +96,15 @@ class OpenAIRequest(Unsupported):
     ] = ()
     response_format: ResponseFormat = TextFormat(type="text")
     seed: Annotated[int, Field(ge=-(2**63), lt=2**64), AfterValidator(_seed)] | None = None
+    n: Annotated[int, Field(ge=1), BeforeValidator(_whole)] = 1
+    best_of: int | None = None
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
     user: str | None = None  # as the header X-User
 
 
 class CompletionRequest(OpenAIRequest, UnsupportedInCompletions):
-    prompt: Annotated[str, BeforeValidator(_one_prompt)]
+    prompt: Annotated[list[str], Field(min_length=1, max_length=_MAX_PROMPTS), BeforeValidator(_texts)]
     max_tokens: TokenLimit = 16
     # How many of the likeliest tokens; with 0 those alone that were taken.
     logprobs: Annotated[int | None, BeforeValidator(_none_if_false)] = None

@@ -5,11 +5,20 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from adapter.errors import ModelNotFound, PromptTooLong, TorchbridgeError
+from adapter.errors import InvalidRequest, ModelNotFound, PromptTooLong, TorchbridgeError
 from adapter.invalid_fields import invalid_request
 from adapter.openai.messages import Message
 from adapter.openai.schema import ChatCompletionRequest, CompletionRequest, OpenAIRequest
-from adapter.schema import MAX_PROMPT_CHARACTERS, NAME_PATTERN, ChatGenerationRequest, ChatMessage, GenerationRequest
+from adapter.schema import (
+    MAX_BATCH_REQUESTS,
+    MAX_PROMPT_CHARACTERS,
+    MAX_SEED,
+    NAME_PATTERN,
+    ChatGenerationRequest,
+    ChatMessage,
+    FieldError,
+    GenerationRequest,
+)
 
 VERSION_SEPARATOR = "@"  # no name has one
 
@@ -20,18 +29,30 @@ _SAME_NAMES |= {"logit_bias", "ignore_eos", "stop", "seed"}
 _Request = TypeVar("_Request", bound=GenerationRequest)
 
 
-def from_completion(request: CompletionRequest) -> GenerationRequest:
+def from_completion(request: CompletionRequest, most: int = MAX_BATCH_REQUESTS) -> list[GenerationRequest]:
+    """Of each prompt in turn, all its choices; most: answers in a call."""
+    _check_number(len(request.prompt) * request.n, most)
+    return [choice for prompt in request.prompt for choice in _choices(request, _from_prompt(request, prompt))]
+
+
+def _from_prompt(request: CompletionRequest, prompt: str) -> GenerationRequest:
     return _valid(
         GenerationRequest,
         request,
         {"max_length": "max_tokens"},
-        prompt=request.prompt,
+        prompt=prompt,
         max_length=request.max_tokens,
         **({} if request.logprobs is None else {"logprobs": request.logprobs}),
     )
 
 
-def from_chat(request: ChatCompletionRequest) -> ChatGenerationRequest:
+def from_chat(request: ChatCompletionRequest, most: int = MAX_BATCH_REQUESTS) -> list[GenerationRequest]:
+    """All its choices; most: answers in a call."""
+    _check_number(request.n, most)
+    return _choices(request, _from_messages(request))
+
+
+def _from_messages(request: ChatCompletionRequest) -> ChatGenerationRequest:
     limits = {"max_completion_tokens": request.max_completion_tokens, "max_tokens": request.max_tokens}
     limit = min(limits, key=lambda name: limits[name])
     return _valid(
@@ -60,6 +81,22 @@ def model_and_version(model_id: str) -> tuple[str, str | None]:
     if not re.fullmatch(NAME_PATTERN, model) or (version and not re.fullmatch(NAME_PATTERN, version)):
         raise ModelNotFound(f"There is no model {model_id!r:.130}. GET /v1/models lists them.")
     return model, version or None
+
+
+def _check_number(number: int, most: int) -> None:
+    if number > most:
+        detail = f"This asks for {number} answers, and a call has at most {most}."
+        raise InvalidRequest(detail, errors=(FieldError(field="n", message=detail),))
+
+
+def _choices(request: OpenAIRequest, one: GenerationRequest) -> list[GenerationRequest]:
+    """As many as are asked for, each with a seed of its own where one was given."""
+    if request.best_of not in (None, request.n):
+        detail = "best_of is n, or left out: this server gives all answers that it makes"
+        raise InvalidRequest(detail, errors=(FieldError(field="best_of", message=detail),))
+    if one.seed is None:
+        return [one] * request.n
+    return [one.model_copy(update={"seed": (one.seed + index) % (MAX_SEED + 1)}) for index in range(request.n)]
 
 
 def _role(message: Message) -> str:

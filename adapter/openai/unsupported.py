@@ -42,8 +42,6 @@ class Unsupported(Lenient):
     """Of completions and of chats."""
 
     # Several answers, or the best of several
-    n: Annotated[Any, only(1)] = None
-    best_of: Annotated[Any, only(1)] = None
     use_beam_search: Annotated[Any, only(False)] = None
 
     # Other choices of the next token

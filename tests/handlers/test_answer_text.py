@@ -9,6 +9,7 @@ from adapter.event_stream import EventDecoder
 from adapter.schema import ChatMessage, DeltaEvent, DoneEvent, FinishReason, StartEvent, StreamEvent, WorkerRequest
 from handlers.detokenization import TokenDecoder
 from handlers.generation import TextGeneration
+from handlers.prompts import Prompt
 from tests.tokenizer_families import END, FAMILIES, TURN_BEGIN, TURN_END, make_tokenizer
 
 START = StartEvent(id="a", model="m", model_version="1.0", model_digest="1f", prompt_tokens=3)
@@ -20,7 +21,7 @@ def ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
 
 def make(tokenizer: PreTrainedTokenizerBase, prompt: str = "p", **request: Any) -> TextGeneration:
     wanted = WorkerRequest(id="a", prompt=prompt, **request)
-    return TextGeneration(START, wanted, TokenDecoder(tokenizer), ids(tokenizer, prompt))
+    return TextGeneration(START, wanted, TokenDecoder(tokenizer), Prompt(ids(tokenizer, prompt)))
 
 
 def take_answer(generation: TextGeneration, tokens: list[int], end: FinishReason | None = None) -> tuple[str, str, int]:

@@ -71,9 +71,9 @@ def test_prompt_that_cannot_fit_is_refused_before_its_tokens_are_counted(monkeyp
 def test_prompt_that_may_be_one_unknown_word_is_not_refused_by_its_length() -> None:
     tokenizer = make_tokenizer("word_level")
 
-    assert (
-        len(prompts(tokenizer).encode(request("x" * 100_000))).ids == 2
-    )  # the beginning of the sequence, an unknown word
+    ids = prompts(tokenizer).encode(request("x" * 100_000)).ids
+
+    assert len(ids) == 2  # the beginning of the sequence, an unknown word
 
 
 def test_conversation_that_the_template_shortens_is_not_refused_by_its_length() -> None:

@@ -18,7 +18,8 @@ PROMPT = WorkerRequest(id="1", prompt="Once<eos>")
 def chat(content: str) -> WorkerRequest:
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": content}]
     request = ChatCompletionRequest.model_validate({"messages": messages, "stop": "!"})
-    return WorkerRequest(id="1", **dict(from_chat(request)))
+    [chat] = from_chat(request)
+    return WorkerRequest(id="1", **dict(chat))
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ export type {
   Timeouts,
 } from "./options.js";
 export type {
+  ChoiceOutput,
   DeltaEvent,
   DoneEvent,
   ErrorCode,
@@ -28,9 +29,13 @@ export type {
   GenerationRequest,
   GenerationResponse,
   Health,
+  JsonOutput,
   Model,
   ModelList,
   ModelVersion,
   Problem,
+  RegexOutput,
   StartEvent,
+  TokenLogprob,
+  TopLogprob,
 } from "./schema.gen.js";

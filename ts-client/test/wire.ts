@@ -15,6 +15,7 @@ export const RESPONSE: GenerationResponse = {
   queue_time: 0.01,
   time_to_first_token: 0.05,
   cached: false,
+  logprobs: null,
 };
 
 export const PROBLEM: Problem = {
@@ -38,8 +39,8 @@ export const START: StreamEvent = {
   prompt_tokens: 3,
 };
 export const DELTAS: readonly StreamEvent[] = [
-  { type: "delta", index: 0, text: "Grüße, 世界" },
-  { type: "delta", index: 1, text: " 👩‍🚀!" },
+  { type: "delta", index: 0, text: "Grüße, 世界", logprobs: null },
+  { type: "delta", index: 1, text: " 👩‍🚀!", logprobs: null },
 ];
 export const DONE: StreamEvent = { type: "done", response: RESPONSE };
 export const ERROR: StreamEvent = { type: "error", problem: PROBLEM };

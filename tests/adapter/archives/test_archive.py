@@ -44,6 +44,8 @@ def test_holds_the_handler_the_contract_the_configuration_and_the_model(model: P
             "model-config.yaml",
             "adapter/__init__.py",
             "adapter/compilation.py",
+            "adapter/output.py",
+            "adapter/received.py",
             "adapter/schema.py",
             "adapter/strict_yaml.py",
             "adapter/event_stream.py",

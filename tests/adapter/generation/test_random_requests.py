@@ -24,7 +24,7 @@ from adapter.generation.response_store import MemoryStore
 from adapter.generation.retry_budget import RetryBudget
 from adapter.generation.text_generator import TextGenerator
 from adapter.generation.traffic import Traffic
-from adapter.http.event_stream_response import EventStreamResponse
+from adapter.http.event_stream_response import EventStreamResponse, NativeEncoding
 from adapter.http.shutdown import Shutdown
 from adapter.schema import (
     BatchRequest,
@@ -156,7 +156,9 @@ async def ask_for_a_stream(generator: TextGenerator, call: Call, chance: random.
         asyncio.get_running_loop().call_later(chance.uniform(0, 0.2), reader.leaves.set)
     arrivals = generator.stream(some_request(chance), call)
     try:
-        await EventStreamResponse(arrivals, call, Shutdown(), heartbeat=0.005)({}, reader.receive, reader.send)
+        await EventStreamResponse(arrivals, call, Shutdown(), heartbeat=0.005, encoding=NativeEncoding())(
+            {}, reader.receive, reader.send
+        )
     finally:
         end = reader.check()
     return end

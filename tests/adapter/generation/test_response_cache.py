@@ -6,6 +6,7 @@ import pytest
 
 from adapter.generation.response_cache import ResponseCache
 from adapter.generation.response_store import MemoryStore
+from adapter.output import ChoiceOutput
 from adapter.schema import ChatGenerationRequest, ChatMessage, DoneEvent
 from tests.adapter.generation.asking import ASKED, PINNED, Asking, call, collect
 from tests.adapter.generation.held_generations import ANSWER, TEXT, text_of
@@ -71,6 +72,14 @@ OTHER = {
     "top_p": 0.5,
     "top_k": 3,
     "repetition_penalty": 1.5,
+    "min_p": 0.5,
+    "frequency_penalty": 0.5,
+    "presence_penalty": 0.5,
+    "logit_bias": {"1": 2.0},
+    "min_length": 2,
+    "ignore_eos": True,
+    "logprobs": 1,
+    "output": ChoiceOutput(choice=("yes", "no")),
     "stop": (".",),
     "seed": 1,
     "messages": (ChatMessage(role="user", content="Once"),),

@@ -7,7 +7,7 @@ import pytest
 from adapter.call import CacheOutcome, Call
 from adapter.errors import GenerationFailed, ShuttingDown
 from adapter.event_stream import EventDecoder
-from adapter.http.event_stream_response import EventStreamResponse
+from adapter.http.event_stream_response import EventStreamResponse, NativeEncoding
 from adapter.http.shutdown import Shutdown
 from adapter.schema import DeltaEvent, ErrorEvent, StreamEvent
 from tests.adapter.gateway_calls import FIRST, START
@@ -71,7 +71,9 @@ def respond(
     deadline: float = float("inf"),
 ) -> asyncio.Task[None]:
     call = Call("request-1", time.monotonic(), deadline, cache=cache or CacheOutcome())
-    response = EventStreamResponse(arrivals, call, shutdown or Shutdown(), heartbeat=heartbeat)
+    response = EventStreamResponse(
+        arrivals, call, shutdown or Shutdown(), heartbeat=heartbeat, encoding=NativeEncoding()
+    )
     return asyncio.create_task(response({}, server.receive, server.send))
 
 

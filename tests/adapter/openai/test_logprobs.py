@@ -38,7 +38,7 @@ def events() -> list[StreamEvent]:
 def whole(kind: Kind) -> dict[str, Any]:
     done = events()[-1]
     assert isinstance(done, DoneEvent)
-    answer: dict[str, Any] = completion(kind, done.response)["choices"][0]["logprobs"]
+    answer: dict[str, Any] = completion(kind, [done.response])["choices"][0]["logprobs"]
     return answer
 
 

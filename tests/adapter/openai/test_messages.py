@@ -13,7 +13,9 @@ CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{
 
 
 def chat(*messages: Any) -> ChatGenerationRequest:
-    return from_chat(ChatCompletionRequest.model_validate({"messages": list(messages)}))
+    [request] = from_chat(ChatCompletionRequest.model_validate({"messages": list(messages)}))
+    assert isinstance(request, ChatGenerationRequest)
+    return request
 
 
 def test_messages_are_sent_as_they_are_and_as_plain_text() -> None:

@@ -7,17 +7,19 @@ from adapter.errors import InvalidRequest, ModelNotFound, PromptTooLong
 from adapter.openai.schema import ChatCompletionRequest, CompletionRequest
 from adapter.openai.translation import from_chat, from_completion
 from adapter.output import JsonOutput
-from adapter.schema import ChatGenerationRequest, GenerationRequest
+from adapter.schema import GenerationRequest
 
 HELLO = {"role": "user", "content": "Hello"}
 
 
 def completion(**keys: Any) -> GenerationRequest:
-    return from_completion(CompletionRequest.model_validate({"prompt": "Once"} | keys))
+    [request] = from_completion(CompletionRequest.model_validate({"prompt": "Once"} | keys))
+    return request
 
 
-def chat(*messages: dict[str, Any], **keys: Any) -> ChatGenerationRequest:
-    return from_chat(ChatCompletionRequest.model_validate({"messages": list(messages or [HELLO])} | keys))
+def chat(*messages: dict[str, Any], **keys: Any) -> GenerationRequest:
+    [request] = from_chat(ChatCompletionRequest.model_validate({"messages": list(messages or [HELLO])} | keys))
+    return request
 
 
 def refused_field(call: Any, **keys: Any) -> str:
@@ -58,7 +60,7 @@ def test_one_prompt_is_taken(prompt: object) -> None:
     assert completion(prompt=prompt).prompt == "Once"
 
 
-@pytest.mark.parametrize("prompt", ["", [], [1, 2], [[1, 2]], ["Once", "Twice"], 7, {}], ids=str)
+@pytest.mark.parametrize("prompt", ["", [], [1, 2], [[1, 2]], ["Once", ""], 7, {}], ids=str)
 def test_any_other_prompt_is_refused(prompt: object) -> None:
     assert refused_field(completion, prompt=prompt) == "prompt"
 
@@ -273,3 +275,44 @@ def test_a_completion_asks_for_logprobs_in_one(keys: dict[str, Any], ours: int |
 def test_more_logprobs_than_are_told_are_refused() -> None:
     assert refused_field(chat, logprobs=True, top_logprobs=21) == "top_logprobs"
     assert refused_field(completion, logprobs=21) == "logprobs"
+
+
+def choices(**keys: Any) -> list[GenerationRequest]:
+    return from_completion(CompletionRequest.model_validate({"prompt": "Once"} | keys))
+
+
+def test_each_prompt_has_its_choices_one_after_the_other() -> None:
+    requests = choices(prompt=["Once", "Twice"], n=2, seed=5)
+
+    assert [(request.prompt, request.seed) for request in requests] == [
+        ("Once", 5),
+        ("Once", 6),
+        ("Twice", 5),
+        ("Twice", 6),
+    ]
+
+
+def test_choices_without_a_seed_are_left_to_chance() -> None:
+    assert [request.seed for request in choices(n=3)] == [None] * 3
+
+
+def test_a_chat_has_choices_too() -> None:
+    requests = from_chat(ChatCompletionRequest.model_validate({"messages": [HELLO], "n": 3}))
+    assert [request.prompt for request in requests] == [requests[0].prompt] * 3
+
+
+def test_best_of_is_n() -> None:
+    assert len(choices(n=2, best_of=2)) == 2
+    assert refused_field(choices, n=1, best_of=2) == "best_of"
+
+
+@pytest.mark.parametrize("n", [0, -1, 1.5])
+def test_there_is_a_whole_number_of_choices(n: object) -> None:
+    assert refused_field(choices, n=n) == "n"
+
+
+def test_a_call_has_no_more_answers_than_a_batch() -> None:
+    request = CompletionRequest.model_validate({"prompt": ["Once", "Twice"], "n": 3})
+    assert len(from_completion(request, 6)) == 6
+    with pytest.raises(InvalidRequest, match="asks for 6 answers, and a call has at most 5"):
+        from_completion(request, 5)

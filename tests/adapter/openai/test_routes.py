@@ -98,7 +98,7 @@ def test_an_end_has_openais_word(kind: Kind, ours: str, theirs: str) -> None:
     start, *_, done = answer_to(WorkerRequest(id="1", prompt="p", model="tiny", model_version="1.0"), "Hi")
     response = done.response.model_copy(update={"finish_reason": ours})
     chunks = Chunks(kind, include_usage=False).encode([start, DoneEvent(response=response)])
-    assert completion(kind, response)["choices"][0]["finish_reason"] == theirs
+    assert completion(kind, [response])["choices"][0]["finish_reason"] == theirs
     assert f'"finish_reason":"{theirs}"'.encode() in chunks
 
 
