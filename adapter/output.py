@@ -4,6 +4,9 @@ Part of the contract (schema.py), and packed into archives with it.
 """
 
 import json
+import math
+from collections.abc import Iterator
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, StringConstraints, Tag
@@ -18,18 +21,47 @@ MAX_CHOICE_CHARACTERS = 1_000
 # Of all of them. Each is a branch of the automaton that is asked before each token.
 MAX_CHARACTERS_OF_CHOICES = 20_000
 
+# Of all of them in a schema, multiplied: an automaton has a state for each remainder, and counts with all at once.
+MAX_MULTIPLE_OF = 10_000
+
 JsonSchema = dict[str, Any]
 Choice = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CHOICE_CHARACTERS)]
 
 
-def _check_size(schema: JsonSchema) -> JsonSchema:
+def check_schema_size(schema: JsonSchema) -> JsonSchema:
     if len(json.dumps(schema)) > MAX_JSON_SCHEMA_CHARACTERS:
         raise PydanticCustomError(
             "schema_too_long",
             "must have at most {most} characters when it is written as JSON",
             {"most": MAX_JSON_SCHEMA_CHARACTERS},
         )
+    if math.prod(_digits(value) for value in _multiples(schema)) > MAX_MULTIPLE_OF:
+        raise PydanticCustomError(
+            "multiple_of_too_large",
+            "must have a multipleOf of at most {most}, all of them multiplied and without a decimal point",
+            {"most": MAX_MULTIPLE_OF},
+        )
     return schema
+
+
+def _multiples(schema: object) -> Iterator[float]:
+    match schema:
+        case dict():
+            value = schema.get("multipleOf")
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                yield value
+            for each in schema.values():
+                yield from _multiples(each)
+        case list():
+            for each in schema:
+                yield from _multiples(each)
+
+
+def _digits(value: float) -> int:
+    """As a whole number: 25 of 0.25."""
+    _, digits, exponent = Decimal(str(value)).as_tuple()
+    zeros = min(max(exponent, 0), 20) if isinstance(exponent, int) else 0
+    return max(1, int("".join(map(str, digits)) + "0" * zeros))
 
 
 def _check_choices(choices: tuple[str, ...]) -> tuple[str, ...]:
@@ -44,7 +76,7 @@ class JsonOutput(Received):
     model_config = ConfigDict(title="JSON of a schema", serialize_by_alias=True)
 
     # Pydantic's own models have a method of that name.
-    json_schema: Annotated[JsonSchema, AfterValidator(_check_size)] = Field(
+    json_schema: Annotated[JsonSchema, AfterValidator(check_schema_size)] = Field(
         alias="schema",
         description=(
             "JSON schema, draft 2020-12. What cannot be kept is refused, by its name, before there is a token."

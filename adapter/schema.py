@@ -23,6 +23,8 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from adapter.output import Output
 from adapter.received import Received
+from adapter.sent import Sent
+from adapter.tools import MAX_TOOLS, Tool, ToolCall, ToolCallDelta
 
 # Of what WorkerRequest takes (adapter/worker_contract.py): an archive packed today is served by every later gateway.
 CONTRACT_VERSION = 3
@@ -46,13 +48,7 @@ Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 StopString = Annotated[str, StringConstraints(min_length=1, max_length=MAX_STOP_STRING_CHARACTERS)]
 TokenId = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,8})$(?!\n)")]  # a name in JSON is text
 Bias = Annotated[float, Field(ge=-100, le=100)]
-FinishReason = Literal["stop", "length", "stop_sequence", "complete"]
-
-
-class Sent(BaseModel):
-    """What we answer: every field is always present."""
-
-    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True, protected_namespaces=())
+FinishReason = Literal["stop", "length", "stop_sequence", "complete", "tool_calls"]
 
 
 def as_list(value: object) -> object:
@@ -133,16 +129,26 @@ class GenerationRequest(Received):
 
 
 class ChatMessage(BaseModel):
+    """tool_calls: of an assistant; tool_call_id: of the call that a message of role "tool" is the result of."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     role: str
     content: str
+    tool_calls: tuple[ToolCall, ...] = Field(default=(), strict=False)
+    tool_call_id: str | None = None
 
 
 class ChatGenerationRequest(GenerationRequest):
-    """A conversation to go on with; `prompt` is the same as plain text, for a model without a chat template."""
+    """A conversation to go on with; `prompt` is the same as plain text, for a model without a chat template.
+
+    tool_choice: "required" for nothing but calls of `tools`, and "auto" for calls or a text.
+    """
 
     messages: tuple[ChatMessage, ...] | None = Field(default=None, strict=False)
+    tools: tuple[Tool, ...] = Field(default=(), max_length=MAX_TOOLS, strict=False)
+    tool_choice: Literal["auto", "required"] = "auto"
+    parallel_tool_calls: bool = True
 
 
 class WorkerRequest(ChatGenerationRequest):
@@ -178,6 +184,9 @@ class GenerationResponse(Sent):
     cached: bool = Field(default=False, description="Whether the model ran for another, equal request.")
     logprobs: tuple[TokenLogprob, ...] | None = Field(
         default=None, description="Of the tokens of the text, where they were asked for."
+    )
+    tool_calls: tuple[ToolCall, ...] | None = Field(
+        default=None, description="What the model calls, of the tools of a chat that has some."
     )
 
 
@@ -294,6 +303,7 @@ class DeltaEvent(Sent):
     logprobs: tuple[TokenLogprob, ...] | None = Field(
         default=None, description="Of the tokens since the last delta, where they were asked for."
     )
+    tool_calls: tuple[ToolCallDelta, ...] | None = Field(default=None, description="In a chat that has tools.")
 
 
 class DoneEvent(Sent):

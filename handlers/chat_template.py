@@ -23,6 +23,7 @@ _MAX_REASON_CHARACTERS = 200
 # Words of the API, of which templates make marks: "<|" + role + "|>". Any other role is a caller's text.
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _QUESTION, _ANSWER = "Sample question", "Sample answer"
+_TOOL = "sample_tool"
 # The roles of sample conversations. Many a template refuses some of them.
 CONVERSATIONS = (
     ("user",),
@@ -32,6 +33,7 @@ CONVERSATIONS = (
 )
 
 Messages = Sequence[Mapping[str, Any]]
+Tools = Sequence[Mapping[str, Any]]  # as OpenAI's API and transformers' apply_chat_template have them
 
 
 class ChatTemplateError(ValueError):
@@ -39,6 +41,8 @@ class ChatTemplateError(ValueError):
 
 
 class ChatTemplate:
+    """shows_tools: whether it tells the model of tools."""
+
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         """Raises ChatTemplateError where the tokenizer has no template that could be rendered."""
         self._tokenizer = tokenizer
@@ -52,21 +56,23 @@ class ChatTemplate:
             self._contents_as_parts = True
             self._contents_as_parts = any(_QUESTION in text for text in self._sample_texts())
         self._marks = Marks(tokenizer, "\0".join([self._template.literals, *self._sample_texts()]))
+        self.shows_tools = any(_TOOL in text for text in self._sample_texts([_sample_tool()]))
 
     def encode(
         self,
         messages: Messages,
+        tools: Tools = (),
         *,
         special_tokens_in_messages: bool = False,
         limit: PromptLimit = NO_LIMIT,
     ) -> list[int]:
         """Up to where the assistant's answer begins. Raises ChatTemplateError and PromptEncodingError.
 
-        messages: of the members that templates know, as "role" and "content".
+        messages: of the members that templates know, as "role" and "content". tools: none, unless `shows_tools`.
         special_tokens_in_messages: whether the text of a special token is that token in a caller's text, too.
         limit: what it raises is raised.
         """
-        text = self.render(messages)
+        text = self.render(messages, tools)
         limit.check_text(text)
         encoding = self._encode(text)
         # A mark that turns out to be a caller's text is read as text, together with what stands on both sides of it.
@@ -74,13 +80,13 @@ class ChatTemplate:
         if special_tokens_in_messages:
             return encoding.ids
         try:
-            marks = self._own_marks(messages, text, encoding)
+            marks = self._own_marks(messages, tools, text, encoding)
             return encoding.ids if marks is None else self._marks.encode(text, marks)
         except (PlainTextError, TooManyCharactersError) as error:
             reason = "The text of a special token in these messages cannot be told from the chat template's own."
             raise ChatTemplateError(reason) from error
 
-    def render(self, messages: Messages, *, add_generation_prompt: bool = True) -> str:
+    def render(self, messages: Messages, tools: Tools = (), *, add_generation_prompt: bool = True) -> str:
         """As apply_chat_template does. Raises ChatTemplateError."""
         present = [{key: value for key, value in message.items() if value is not None} for message in messages]
         if self._contents_as_parts:
@@ -88,7 +94,7 @@ class ChatTemplate:
         try:
             return self._template.render(
                 messages=present,
-                tools=None,
+                tools=tools or None,
                 documents=None,
                 add_generation_prompt=add_generation_prompt,
                 **self._tokenizer.special_tokens_map,
@@ -118,10 +124,10 @@ class ChatTemplate:
         following = next((mark for mark in marks if mark.begin >= end), None)
         return following.token_id if following and not text[end : following.begin].strip() else None
 
-    def _own_marks(self, messages: Messages, text: str, encoding: Encoding) -> list[Mark] | None:
+    def _own_marks(self, messages: Messages, tools: Tools, text: str, encoding: Encoding) -> list[Mark] | None:
         """The template's own in `text`; None where there are no others in its `encoding`."""
         alphabet = Alphabet()
-        hidden = self.render([_hidden(message, alphabet) for message in messages])
+        hidden = self.render([_hidden(message, alphabet) for message in messages], alphabet.hide(tools))
         if (revealed := alphabet.reveal(hidden)) != text:
             # The template took another way, because of something that it asked of a text. If it writes the same marks
             # on that way, and the texts add none to them there, those are all that there are.
@@ -140,10 +146,14 @@ class ChatTemplate:
     def _encode(self, text: str) -> Encoding:
         return encoding_of(self._tokenizer, text, add_special_tokens=False)
 
-    def _sample_texts(self) -> Iterator[str]:
+    def _sample_texts(self, tools: Tools = ()) -> Iterator[str]:
         for roles in CONVERSATIONS:
             with suppress(ChatTemplateError):
-                yield self.render([{"role": role, "content": _QUESTION} for role in roles])
+                yield self.render([{"role": role, "content": _QUESTION} for role in roles], tools)
+
+
+def _sample_tool() -> Mapping[str, Any]:
+    return {"type": "function", "function": {"name": _TOOL, "description": "", "parameters": {"type": "object"}}}
 
 
 def _with_parts(message: dict[str, Any]) -> dict[str, Any]:

@@ -17,12 +17,14 @@ from adapter.schema import (
     TokenLogprob,
     WorkerRequest,
 )
+from adapter.tools import ToolCallDelta
 from handlers.detokenization import Detokenizer, TokenDecoder
 from handlers.grammars import GrammarError
 from handlers.logprobs import Logprobs
 from handlers.prompts import Prompt
 from handlers.stop_strings import StopStrings
 from handlers.told_logprobs import told
+from handlers.tool_calls import ToolCallReader, joined
 
 # Seconds between two deltas of an answer at least, as each costs TorchServe and the gateway more than a small model's
 # step. For a reader no slower than a screen, and while many read, as much slower as keeps all of them together at 330 a
@@ -48,6 +50,7 @@ class Generation:
         self._is_started = False
         self._pending = ""
         self._pending_logprobs: list[TokenLogprob] | None = None  # nobody asks for them
+        self._pending_calls: list[ToolCallDelta] = []
         self._num_deltas = 0
         self._given_at = -math.inf  # the last delta
         self._interval = interval
@@ -68,7 +71,7 @@ class Generation:
     @property
     def is_due(self) -> bool:
         """Whether something is there that should be taken at once; other text may wait for the next token."""
-        has_first_text = bool(self._pending) and not self._num_deltas
+        has_first_text = bool(self._pending or self._pending_calls) and not self._num_deltas
         return self.is_ended or not self._is_started or has_first_text  # no text is given before the start
 
     def patience(self, now: float) -> float:
@@ -82,6 +85,7 @@ class Generation:
     def discard(self) -> None:
         """Forgets what has not been taken."""
         self._pending, self._pending_logprobs, self._end = "", None, None
+        self._pending_calls = []
 
     def take(self) -> tuple[bytes, bool]:
         """The encoded events that are due, and whether they are the last."""
@@ -98,12 +102,14 @@ class Generation:
     @property
     def _has_delta(self) -> bool:
         """What tokens without a text of their own are told with is the text after them, or the end."""
-        return bool(self._pending) or (self.is_ended and bool(self._pending_logprobs))
+        return bool(self._pending or self._pending_calls) or (self.is_ended and bool(self._pending_logprobs))
 
     def _delta(self) -> DeltaEvent:
         logprobs = None if self._pending_logprobs is None else tuple(self._pending_logprobs)
-        delta = DeltaEvent(index=self._num_deltas, text=self._pending, logprobs=logprobs)
+        calls = tuple(joined(self._pending_calls)) or None
+        delta = DeltaEvent(index=self._num_deltas, text=self._pending, logprobs=logprobs, tool_calls=calls)
         self._num_deltas += 1
+        self._pending_calls = []
         self._pending, self._pending_logprobs = "", None if logprobs is None else []
         self._given_at = time.monotonic()
         return delta
@@ -135,6 +141,7 @@ class TextGeneration(Generation):
         self._detokenizer = Detokenizer(decoder, () if is_own_text else prompt.ids)
         self._stop_strings = StopStrings(request.stop, decoder.special_tokens)
         self._constraint = prompt.constraint
+        self._calls = None if prompt.tool_format is None else ToolCallReader(prompt.tool_format)
         self._text: list[str] = []
         self._decoder = decoder
         self._logprobs: list[TokenLogprob] = []
@@ -171,7 +178,7 @@ class TextGeneration(Generation):
             self._add(self._detokenizer.flush())
         if end_reason is not None and not self.is_ended:
             self._give(self._stop_strings.flush())
-            self._finish(end_reason)
+            self._end_by(end_reason)
 
     def _tell(self, logprobs: TokenLogprob) -> None:
         self._logprobs.append(logprobs)
@@ -181,7 +188,7 @@ class TextGeneration(Generation):
     def _add_token(self, token_id: int, piece: str) -> None:
         if not self.is_ended:
             self._num_tokens += 1
-        if mark := self._stop_strings.mark_of(token_id):
+        if mark := self._stop_strings.mark_of(token_id) or self._mark_of_calls(token_id):
             piece += self._detokenizer.flush() + mark
         self._add(piece)
 
@@ -190,13 +197,31 @@ class TextGeneration(Generation):
             return
         self._give(self._stop_strings.push(piece))
         if self._stop_strings.is_found:
-            self._finish("stop_sequence")
+            self._end_by("stop_sequence")
 
     def _give(self, piece: str) -> None:
-        if piece:
+        if piece and self._calls is not None:
+            piece, deltas = self._calls.push(piece)
+            self._pending_calls += deltas
+        if piece or self._pending_calls:
             self._first_text_at = self._first_text_at or time.monotonic()
+        self._give_text(piece)
+
+    def _give_text(self, piece: str) -> None:
+        if piece:
             self._text.append(piece)
             self._pending += piece
+
+    def _mark_of_calls(self, token_id: int) -> str:
+        """The name of a special token that calls are written with."""
+        name = self._decoder.special_tokens.get(token_id)
+        return name if name and self._calls is not None and self._calls.form.holds(name) else ""
+
+    def _end_by(self, reason: FinishReason) -> None:
+        if self._calls is not None:
+            self._give_text(self._calls.flush())
+        has_called = self._calls is not None and bool(self._calls.calls)
+        self._finish("tool_calls" if has_called and reason in {"stop", "complete"} else reason)
 
     def _finish(self, reason: FinishReason) -> None:
         now = time.monotonic()
@@ -215,5 +240,6 @@ class TextGeneration(Generation):
                 queue_time=0.0,  # the gateway knows it: only it saw the request before TorchServe's queue
                 time_to_first_token=(self._first_text_at or now) - self._started_at,
                 logprobs=logprobs,
+                tool_calls=None if self._calls is None else self._calls.calls,
             )
         )

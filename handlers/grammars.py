@@ -9,30 +9,49 @@ asked (llguidance, _lib.pyi, LLMatcher).
 """
 
 import json
+import random
+import re
 from collections import OrderedDict
 from collections.abc import Collection
 
+import torch
 from llguidance import LLMatcher, LLParserLimits
 from torch import Tensor
 
 from adapter.output import ChoiceOutput, JsonOutput, Output, RegexOutput
 from handlers.detokenization import TokenDecoder
+from handlers.token_constraint import bits
 from handlers.token_texts import token_texts
+from handlers.tool_grammar import Calls, grammar_of_calls
 
 _LONGEST_REASON = 300  # characters
-_MOST_KEPT = 64  # grammars; of the largest that are taken each has some 10 MB
-# Work, not time, so that the same grammar is taken or refused on every machine: some 100 ms of a core at most to make
-# one, and a millisecond for a token.
+_MOST_KEPT = 16  # grammars, of which each has up to 50 MB
+# Copies share what they have found out of the lexer, and its limit: each of so many may use a whole answer's worth.
+_MOST_COPIES = 4
+# Work, not time, so that the same grammar is taken or refused on every machine: some 20 ms of a core at most to make
+# one, and 14 for a token.
 _LIMITS = LLParserLimits(
     initial_lexer_fuel=1_000_000,
     step_lexer_fuel=200_000,
     step_max_items=20_000,
-    max_lexer_states=50_000,
+    max_lexer_states=25_000,
     max_grammar_size=100_000,
     verbose_errors=False,
 )
+_TOKENS_TRIED = 16
+_PLACE = re.compile(r"^at \d+\(\d+\): (failed to compile JSON schema: )?")  # in the grammar that we have made of it
+_PLAINER = {
+    "Unimplemented keys": "keywords that are not supported",
+    " Enable 'coerce_one_of' option to approximate oneOf with anyOf": "",
+    "NoExtensionBias": "no text can be valid by it",
+}
+# Where a grammar leaves no choice, the next tokens need not be known before they come: of a million equal letters it
+# would take a third of a second.
+_HEAD = '%llguidance {"no_forcing": true}\n'
 # A model that is unsure writes white space for ever where it may. No keyword is passed over.
 _JSON = {"whitespace_pattern": r"[ \n\r\t]{1,20}", "lenient": False, "coerce_one_of": False}
+# Nobody reads the arguments of a call as they are laid out.
+_ARGUMENTS = _JSON | {"whitespace_pattern": " "}
 
 
 class GrammarError(ValueError):
@@ -57,50 +76,89 @@ class Grammar:
         return self._matcher.consume_token(token) and self._matcher.is_stopped()
 
 
+class _Kept:
+    """A grammar that is made, with the copies of it that answers have had."""
+
+    def __init__(self, matcher: LLMatcher) -> None:
+        self._matcher, self._copies = matcher, [Grammar(matcher.deep_copy())]
+
+    @property
+    def is_used_up(self) -> bool:
+        return len(self._copies) > _MOST_COPIES or any(copy.failure for copy in self._copies)
+
+    def copy(self) -> Grammar:
+        self._copies.append(Grammar(self._matcher.deep_copy()))
+        return self._copies[-1]
+
+
 class Grammars:
-    """Of one model's tokens, by what text each of them is."""
+    """Of one model's tokens, by what text each of them is. For one thread."""
 
     def __init__(self, decoder: TokenDecoder, stop_token_ids: Collection[int], vocabulary: int) -> None:
-        """vocabulary: how many tokens the model has. It takes half a second."""
+        """vocabulary: how many tokens the model has. It takes half a second. Raises GrammarError."""
+        if not any(token_id < vocabulary for token_id in stop_token_ids):
+            raise GrammarError("The model has no token that ends an answer, so no output can be kept.")
         self._tokens = token_texts(decoder, stop_token_ids, vocabulary)
         self._drops_first_space = decoder.drops_first_space
-        self._kept: OrderedDict[str, LLMatcher] = OrderedDict()
+        self._special_tokens = {name: each for each, name in decoder.special_tokens.items() if each < vocabulary}
+        self._words = torch.empty(-(-vocabulary // 32), dtype=torch.int32)
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
-    def constraint(self, output: Output) -> Grammar:
+    def constraint(self, wanted: Output | Calls) -> Grammar:
         """A new one. Raises GrammarError."""
-        source = _source(output, drops_first_space=self._drops_first_space)
-        matcher = self._kept.get(source)
-        if matcher is None:
-            matcher = self._kept[source] = self._made(source)
+        source = self._source(wanted)
+        kept = self._kept.get(source)
+        if kept is None or kept.is_used_up:
+            kept = self._kept[source] = _Kept(self._made(source))
             if len(self._kept) > _MOST_KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(source)
-        return Grammar(matcher.deep_copy())
+        return kept.copy()
+
+    def _source(self, wanted: Output | Calls) -> str:
+        """As llguidance reads it. Where a text of its own lacks its first space, it may begin with one."""
+        opening = '" "? ' if self._drops_first_space else ""
+        match wanted:
+            case JsonOutput():
+                schema = json.dumps(wanted.json_schema | {"x-guidance": _JSON})  # whatever its own said
+                return f"{_HEAD}start: {opening}text\ntext: %json {schema}"
+            case RegexOutput():
+                regex = f"[ ]?(?:{wanted.regex})" if self._drops_first_space else wanted.regex
+                return f"{_HEAD}start: {_in_lark(regex)}"
+            case ChoiceOutput():
+                choices = " | ".join(map(json.dumps, wanted.choice))
+                return f"{_HEAD}start: {opening}({choices})"
+            case Calls():
+                rules = grammar_of_calls(wanted, _ARGUMENTS, self._special_tokens)
+                return f"{_HEAD}start: {opening}answer\n{rules}"
 
     def _made(self, source: str) -> LLMatcher:
         matcher = LLMatcher(self._tokens, source, log_level=0, limits=_LIMITS)
-        if matcher.is_error():
-            raise GrammarError(f"The output cannot be kept: {_reason(matcher.get_error())}.")
+        if reason := matcher.get_error() or self._failure_of(Grammar(matcher.deep_copy())):
+            raise GrammarError(f"The output cannot be kept: {_reason(reason)}.")
         return matcher
 
+    def _failure_of(self, grammar: Grammar) -> str | None:
+        """What is found out at the first tokens only, of an answer like any other."""
+        choice = random.Random(0)  # noqa: S311 - no secret
+        for _ in range(_TOKENS_TRIED):
+            grammar.allowed(self._words)
+            allowed = bits(self._words[None])[0].nonzero()[:, 0]
+            if grammar.failure or not len(allowed) or grammar.take(int(choice.choice(allowed))):
+                break
+        return grammar.failure
 
-def _source(output: Output, *, drops_first_space: bool) -> str:
-    """As llguidance reads it. drops_first_space: of the text, which may then begin with one."""
-    opening = '" "? ' if drops_first_space else ""
-    match output:
-        case JsonOutput():
-            schema = json.dumps(output.json_schema | {"x-guidance": _JSON})  # whatever its own said
-            return LLMatcher.grammar_from_lark(f"start: {opening}text\ntext: %json {schema}")
-        case RegexOutput():
-            regex = f"[ ]?(?:{output.regex})" if drops_first_space else output.regex
-            return LLMatcher.grammar_from_regex(regex)
-        case ChoiceOutput():
-            choices = " | ".join(map(json.dumps, output.choice))
-            return LLMatcher.grammar_from_lark(f"start: {opening}({choices})")
+
+def _in_lark(regex: str) -> str:
+    [grammar] = json.loads(LLMatcher.grammar_from_regex(regex))["grammars"]
+    return str(grammar["lark_grammar"]).removeprefix("start: ")
 
 
 def _reason(error: str) -> str:
     """In one line. Of a regular expression there are several, with the expression and a pointer into it."""
     lines = error.splitlines()
     own = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return (own or lines)[0].strip()[:_LONGEST_REASON]
+    reason = _PLACE.sub("", (own or lines)[0]).strip().rstrip(".")
+    for theirs, ours in _PLAINER.items():
+        reason = reason.replace(theirs, ours)
+    return reason.rstrip(" .")[:_LONGEST_REASON]

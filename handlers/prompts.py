@@ -1,6 +1,7 @@
 """A request's prompt as the token ids that this model takes, or words why it cannot take it."""
 
 import logging
+import threading
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
@@ -14,19 +15,28 @@ from handlers.prompt_encoding import PromptEncodingError
 from handlers.request_encoder import RequestEncoder
 from handlers.token_constraint import TokenConstraint
 from handlers.token_span import TokenSpan
+from handlers.tool_formats import ToolFormat
+from handlers.tool_grammar import Calls
 
 logger = logging.getLogger(__name__)
 
 
 class Prompt(NamedTuple):
-    """ids: 1 … context_length - 1 tokens; constraint: of the answer, if it is to have a form."""
+    """ids: 1 … context_length - 1 tokens; constraint: of the answer, if it is to have a form.
+
+    tool_format: how calls stand in the answer, if it may have some.
+    """
 
     ids: Sequence[int]
     constraint: TokenConstraint | None = None
+    tool_format: ToolFormat | None = None
 
 
 class Prompts:
     """Of one model. Its methods raise RefusedRequest.
+
+    Two threads may encode, one of them requests whose answers have a form, and the other all others: a grammar takes
+    its time.
 
     context_length: most tokens of a prompt and its answer together; the answer has one at least.
     vocabulary: how many token ids the model knows. A tokenizer may have more: fine-tunes add some and forget the model.
@@ -40,6 +50,7 @@ class Prompts:
         self._context_length, self._vocabulary = context_length, vocabulary
         self._span = TokenSpan.of(tokenizer)
         self._stop_token_ids = stop_token_ids
+        self._encoding = threading.Lock()  # a chat template is rendered by one thread at a time
         self._grammars: Grammars | None = None  # half a second, which most workers need not take
         # The first use undoes a truncation and a padding that tokenizer.json may ask for (transformers'
         # set_truncation_and_padding), which must not happen while another thread decodes with the same tokenizer.
@@ -56,20 +67,23 @@ class Prompts:
         if request.logit_bias and (unknown := max(map(int, request.logit_bias))) >= self._vocabulary:
             detail = f"logit_bias names token {unknown}, and the model has tokens 0 to {self._vocabulary - 1}."
             raise RefusedRequest(ErrorCode.INVALID_REQUEST, detail)
-        constraint = None if request.output is None else self._constraint(request.output)
-        return Prompt(self._ids(request), constraint)
+        tool_format = self._encoder.tool_format if request.tools else None
+        wanted = request.output if tool_format is None else _calls(request, tool_format)
+        constraint = None if wanted is None else self._constraint(wanted)
+        return Prompt(self._ids(request), constraint, tool_format)
 
-    def _constraint(self, output: Output) -> Grammar:
+    def _constraint(self, wanted: Output | Calls) -> Grammar:
         try:
             if self._grammars is None:
                 self._grammars = Grammars(TokenDecoder(self._tokenizer), self._stop_token_ids, self._vocabulary)
-            return self._grammars.constraint(output)
+            return self._grammars.constraint(wanted)
         except GrammarError as error:
             raise RefusedRequest(ErrorCode.INVALID_REQUEST, str(error)) from error
 
     def _ids(self, request: WorkerRequest) -> Sequence[int]:
         try:
-            ids = self._encoder.encode(request, self)
+            with self._encoding:
+                ids = self._encoder.encode(request, self)
         except (ChatTemplateError, PromptEncodingError) as error:
             logger.warning("request %s: %r", request.id, error.__cause__)
             raise RefusedRequest(ErrorCode.INVALID_REQUEST, str(error)) from error
@@ -104,3 +118,13 @@ class Prompts:
             f"with at least one for the answer, and a prompt of {num_tokens} tokens exceeds the context window."
         )
         return RefusedRequest(ErrorCode.PROMPT_TOO_LONG, detail, prompt_tokens=prompt_tokens)
+
+
+def _calls(request: WorkerRequest, form: ToolFormat) -> Calls:
+    return Calls(
+        format=form,
+        tools=request.tools,
+        is_required=request.tool_choice == "required",
+        are_several=request.parallel_tool_calls,
+        output=request.output,
+    )

@@ -4,9 +4,11 @@ from transformers import PreTrainedTokenizerBase
 
 from adapter.schema import WorkerRequest
 from handlers.chat_template import ChatTemplate, ChatTemplateError
+from handlers.chat_turns import for_template
 from handlers.marks import Marks, PlainTextError
 from handlers.prompt_encoding import encode_prompt, encoding_of
 from handlers.prompt_limit import NO_LIMIT, PromptLimit
+from handlers.tool_formats import GENERIC, format_of
 
 _USERS_TURN = "\nUser:"  # in a conversation as plain text (adapter/openai/translation.py, plain_chat)
 
@@ -23,16 +25,21 @@ class RequestEncoder:
         self._special_tokens_in_messages = special_tokens_in_messages
         self._chat_template = ChatTemplate(tokenizer) if tokenizer.chat_template else None
         self._marks = Marks(tokenizer)
+        shows_tools = self._chat_template is not None and self._chat_template.shows_tools
+        # How the model writes its calls.
+        self.tool_format = format_of(tokenizer.get_chat_template()) if shows_tools else GENERIC
 
     def encode(self, request: WorkerRequest, limit: PromptLimit = NO_LIMIT) -> list[int]:
         """Raises what `limit` raises, PromptEncodingError, and ChatTemplateError where the chat template refuses."""
         if request.messages is None:
             return encode_prompt(self.tokenizer, request.prompt)
         if self._chat_template is None:
+            if request.tools:
+                raise ChatTemplateError("The model has no chat template, so it cannot be told of tools.")
             return self._encode_plain_chat(request.prompt)
-        messages = [message.model_dump() for message in request.messages]
+        messages, tools = for_template(request, shows_tools=self._chat_template.shows_tools)
         return self._chat_template.encode(
-            messages, special_tokens_in_messages=self._special_tokens_in_messages, limit=limit
+            messages, tools, special_tokens_in_messages=self._special_tokens_in_messages, limit=limit
         )
 
     def _encode_plain_chat(self, prompt: str) -> list[int]:

@@ -118,7 +118,9 @@ class TextGenerationHandler:
         )
         longest = _HUNG * float(context.model_yaml_config.get("responseTimeout", DEFAULT_RESPONSE_TIMEOUT))
         self._run_ahead = RunAhead(self._engine, longest_step=longest, threads=threads)
-        self._prompt_encoder = PromptEncoder(self._prompts.encode, self._run_ahead.interrupt, longest=longest)
+        self._prompt_encoder, self._encoder_for_forms = (
+            PromptEncoder(self._prompts.encode, self._run_ahead.interrupt, longest=longest) for _ in range(2)
+        )
         logger.info(
             "torchbridge: %s %s is loaded: %s, %d slots, context of %d tokens, %d threads, %s",
             self._model_name,
@@ -144,11 +146,12 @@ class TextGenerationHandler:
         unended = {request_id for request_id, generation in self._generations.items() if not generation.is_ended}
         self._run_ahead.keep_only(unended)
         self._prompt_encoder.keep_only(unended)
+        self._encoder_for_forms.keep_only(unended)
         for request_id, row in new.items():
             with self._alone(request_id):
                 self._receive(request_id, row)
         news = self._collect()
-        for encoded in self._prompt_encoder.take():
+        for encoded in [*self._prompt_encoder.take(), *self._encoder_for_forms.take()]:
             with self._alone(encoded.request_id):
                 self._begin(encoded)
         for item in news:
@@ -187,7 +190,9 @@ class TextGenerationHandler:
         """Has the prompt encoded, unless it can be seen that this is no use."""
         request = read_request(row)
         self._prompts.refuse_unseen(request)
-        self._prompt_encoder.submit(request_id, request)
+        has_form = request.output is not None or bool(request.tools)
+        encoder = self._encoder_for_forms if has_form else self._prompt_encoder
+        encoder.submit(request_id, request)
 
     def _begin(self, encoded: EncodedPrompt) -> None:
         """Hands a request to the engine."""

@@ -38,7 +38,7 @@ class RowConstraints:
             return
         for words, (_, constraint) in zip(self._words, self._bound, strict=True):
             constraint.allowed(words)
-        ruled_out = ~_bits(self._words)[:, : self._vocabulary].to(logits.device)
+        ruled_out = ~bits(self._words)[:, : self._vocabulary].to(logits.device)
         logits[self._rows] = logits[self._rows].masked_fill_(ruled_out, float("-inf"))
 
     def take(self, tokens: Tensor) -> frozenset[int]:
@@ -49,7 +49,7 @@ class RowConstraints:
         return frozenset(row for row, constraint in self._bound if constraint.take(given[row]))
 
 
-def _bits(words: Tensor) -> Tensor:
+def bits(words: Tensor) -> Tensor:
     """[rows, n] of int32 to [rows, 32 n] of bool, the lowest bit first.
 
     46 µs for 16 rows of 49,152, and by torch's shifts 290 µs.

@@ -14,7 +14,9 @@ _SHARED_WITH_HANDLER = (
     "probes.py",
     "received.py",
     "schema.py",
+    "sent.py",
     "strict_yaml.py",
+    "tools.py",
 )
 
 

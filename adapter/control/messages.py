@@ -5,7 +5,8 @@ from pathlib import Path
 from pydantic import Field
 
 from adapter.received import Received
-from adapter.schema import ErrorCode, Name, Sent
+from adapter.schema import ErrorCode, Name
+from adapter.sent import Sent
 
 SOCKET_NAME = "control.sock"
 HOLD_SECONDS = 10.0  # unless it is renewed

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from adapter.call import Arrivals, Call
 from adapter.schema import DeltaEvent, DoneEvent, GenerationResponse, StartEvent, StreamEvent
+from adapter.tools import ToolCallDelta
 
 
 class StoredAnswer(BaseModel):
@@ -30,8 +31,18 @@ class StoredAnswer(BaseModel):
             model_digest=response.model_digest,
             prompt_tokens=response.prompt_tokens,
         )
-        deltas = [DeltaEvent(index=0, text=response.text)] if response.text else []
-        return [start, *deltas, DoneEvent(response=_readdressed(response, call, time.monotonic()))]
+        return [start, *_deltas(response), DoneEvent(response=_readdressed(response, call, time.monotonic()))]
+
+
+def _deltas(response: GenerationResponse) -> list[StreamEvent]:
+    """All that the answer tells, at once."""
+    calls = tuple(
+        ToolCallDelta(index=index, id=call.id, name=call.name, arguments=call.arguments)
+        for index, call in enumerate(response.tool_calls or ())
+    )
+    if not (response.text or response.logprobs or calls):
+        return []
+    return [DeltaEvent(index=0, text=response.text, logprobs=response.logprobs, tool_calls=calls or None)]
 
 
 async def readdressed(arrivals: Arrivals, call: Call) -> Arrivals:

@@ -4,7 +4,8 @@ from typing import Self
 
 from starlette.types import Scope
 
-from adapter.schema import ErrorCode, Problem, Sent
+from adapter.schema import ErrorCode, Problem
+from adapter.sent import Sent
 
 _TYPE_BY_STATUS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _FIRST_SERVER_ERROR = 500

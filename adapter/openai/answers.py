@@ -8,6 +8,7 @@ from typing import Any
 
 from adapter.http.openai_problem import OpenAIProblem
 from adapter.openai.logprobs import of_chat, of_completion
+from adapter.openai.tools import called, called_so_far
 from adapter.openai.translation import VERSION_SEPARATOR
 from adapter.schema import DeltaEvent, DoneEvent, GenerationResponse, Problem, StartEvent, StreamEvent, TokenLogprob
 
@@ -21,20 +22,33 @@ class Kind:
     id_prefix: str
     object: str
     chunk_object: str
-    answer: Callable[[str], Json]
+    answer: Callable[[GenerationResponse], Json]
     opening: Json | None
-    piece: Callable[[str], Json]
+    piece: Callable[[DeltaEvent], Json]
     closing: Json
     logprobs: Callable[[Sequence[TokenLogprob], int], Json]
+
+
+def _message(response: GenerationResponse) -> Json:
+    """Without calls as if there were no tools: strict clients take an empty list for an odd call."""
+    message: Json = {"role": "assistant", "content": response.text, "refusal": None}
+    if not response.tool_calls:
+        return {"message": message}
+    return {"message": message | {"content": response.text or None, "tool_calls": called(response.tool_calls)}}
+
+
+def _piece_of_message(event: DeltaEvent) -> Json:
+    calls: Json = {"tool_calls": called_so_far(event.tool_calls)} if event.tool_calls else {}
+    return {"delta": calls if calls and not event.text else {"content": event.text} | calls}
 
 
 TEXT = Kind(
     "cmpl-",
     "text_completion",
     "text_completion",
-    answer=lambda text: {"text": text},
+    answer=lambda response: {"text": response.text},
     opening=None,
-    piece=lambda text: {"text": text},
+    piece=lambda event: {"text": event.text},
     closing={"text": ""},
     logprobs=of_completion,
 )
@@ -42,9 +56,9 @@ CHAT = Kind(
     "chatcmpl-",
     "chat.completion",
     "chat.completion.chunk",
-    answer=lambda text: {"message": {"role": "assistant", "content": text, "refusal": None}},
+    answer=_message,
     opening={"delta": {"role": "assistant", "content": ""}},
-    piece=lambda text: {"delta": {"content": text}},
+    piece=_piece_of_message,
     closing={"delta": {}},
     logprobs=of_chat,
 )
@@ -55,7 +69,7 @@ def completion(kind: Kind, responses: Sequence[GenerationResponse], num_choices:
     choices = []
     for index, response in enumerate(responses):
         logprobs = None if response.logprobs is None else kind.logprobs(response.logprobs, 0)
-        choices.append(_choice(index, kind.answer(response.text), _finish_reason(response), logprobs))
+        choices.append(_choice(index, kind.answer(response), _finish_reason(response), logprobs))
     head = _head(kind.id_prefix, kind.object, responses[0])
     return head | {"choices": choices, "usage": usage(responses, num_choices)}
 
@@ -104,7 +118,7 @@ class Chunks:
             case DeltaEvent(text=text, logprobs=told):
                 logprobs = None if told is None else kind.logprobs(told, self._num_characters)
                 self._num_characters += len(text)
-                yield self._chunk(kind.piece(text), logprobs=logprobs)
+                yield self._chunk(kind.piece(event), logprobs=logprobs)
             case DoneEvent(response=response):
                 yield self._chunk(kind.closing, _finish_reason(response))
 
@@ -139,7 +153,7 @@ def _choice(index: int, content: Json, finish_reason: str | None, logprobs: Json
 
 
 def _finish_reason(response: GenerationResponse) -> str:
-    return "length" if response.finish_reason == "length" else "stop"
+    return response.finish_reason if response.finish_reason in {"length", "tool_calls"} else "stop"
 
 
 def _data(chunk: Json) -> bytes:

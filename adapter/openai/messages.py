@@ -2,13 +2,14 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from adapter.openai.lenient import Lenient
 from adapter.openai.unsupported import only
+from adapter.tools import MAX_TOOLS
 
-Role = Literal["system", "developer", "user", "assistant"]
+Role = Literal["system", "developer", "user", "assistant", "tool"]
 
 
 def _one_text(value: object) -> object:
@@ -25,11 +26,25 @@ def _one_text(value: object) -> object:
     return "\n".join(texts)
 
 
+class CalledFunction(Lenient):
+    name: str
+    arguments: str
+
+
+class Call(Lenient):
+    id: str
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+
 class Message(Lenient):
+    """tool_calls: of an assistant's; tool_call_id: of the call that a message of role "tool" is the result of."""
+
     role: Role
     content: Annotated[str, BeforeValidator(_one_text)]
+    tool_calls: list[Call] = Field(default_factory=list, max_length=MAX_TOOLS)
+    tool_call_id: str | None = None
 
-    tool_calls: Annotated[Any, only([])] = None
     function_call: Annotated[Any, only()] = None
     audio: Annotated[Any, only()] = None
 

@@ -19,11 +19,14 @@ class TextFormat(Lenient):
 
 
 class JsonObjectFormat(Lenient):
+    """With a schema as llama.cpp has it."""
+
     type: Literal["json_object"]
+    json_schema: dict[str, Any] = Field(default=_ANY_OBJECT, alias="schema")
 
     @property
     def output(self) -> Output | None:
-        return JsonOutput(schema=_ANY_OBJECT)
+        return JsonOutput(schema=self.json_schema)
 
 
 class NamedSchema(Lenient):

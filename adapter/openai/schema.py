@@ -13,8 +13,10 @@ from pydantic_core import PydanticCustomError
 from adapter.openai.lenient import Lenient
 from adapter.openai.messages import Message
 from adapter.openai.response_format import ResponseFormat, TextFormat
+from adapter.openai.tools import OfferedTool, ToolChoice
 from adapter.openai.unsupported import Unsupported, UnsupportedInChats, UnsupportedInCompletions
 from adapter.schema import MAX_LENGTH, MAX_SEED, as_list
+from adapter.tools import MAX_TOOLS
 
 _MAX_PROMPTS = 256
 _MAX_MESSAGES = 2_048  # 3 µs each, and the event loop waits
@@ -112,6 +114,9 @@ class CompletionRequest(OpenAIRequest, UnsupportedInCompletions):
 
 class ChatCompletionRequest(OpenAIRequest, UnsupportedInChats):
     messages: list[Message] = Field(min_length=1, max_length=_MAX_MESSAGES, fail_fast=True)
+    tools: list[OfferedTool] = Field(default_factory=list, max_length=MAX_TOOLS)
+    tool_choice: ToolChoice = "auto"
+    parallel_tool_calls: bool = True
     logprobs: Annotated[bool, BeforeValidator(_false_if_zero)] = False
     top_logprobs: int = 0
     max_tokens: TokenLimit = MAX_LENGTH  # to the end of the answer or of the context

@@ -9,6 +9,7 @@ from adapter.errors import InvalidRequest, ModelNotFound, PromptTooLong, Torchbr
 from adapter.invalid_fields import invalid_request
 from adapter.openai.messages import Message
 from adapter.openai.schema import ChatCompletionRequest, CompletionRequest, OpenAIRequest
+from adapter.openai.tools import tool_fields
 from adapter.schema import (
     MAX_BATCH_REQUESTS,
     MAX_PROMPT_CHARACTERS,
@@ -19,7 +20,9 @@ from adapter.schema import (
     FieldError,
     GenerationRequest,
 )
+from adapter.tools import ToolCall
 
+_MOST_LOGPROBS = 128  # of a place in all choices of a prompt: 20 kB, and an answer has thousands of places
 VERSION_SEPARATOR = "@"  # no name has one
 
 _SPEAKERS = {"user": "User", "assistant": "Assistant"}
@@ -39,7 +42,7 @@ def _from_prompt(request: CompletionRequest, prompt: str) -> GenerationRequest:
     return _valid(
         GenerationRequest,
         request,
-        {"max_length": "max_tokens"},
+        {"max_length": "max_tokens", "min_length": "min_tokens"},
         prompt=prompt,
         max_length=request.max_tokens,
         **({} if request.logprobs is None else {"logprobs": request.logprobs}),
@@ -58,11 +61,12 @@ def _from_messages(request: ChatCompletionRequest) -> ChatGenerationRequest:
     return _valid(
         ChatGenerationRequest,
         request,
-        {"max_length": limit, "prompt": "messages", "logprobs": "top_logprobs"},
+        {"max_length": limit, "min_length": "min_tokens", "prompt": "messages", "logprobs": "top_logprobs"},
         prompt=plain_chat(request.messages),
-        messages=[ChatMessage(role=_role(message), content=message.content) for message in request.messages],
+        messages=[_message(message) for message in request.messages],
         max_length=limits[limit],
         **({"logprobs": request.top_logprobs} if request.logprobs or request.top_logprobs else {}),
+        **tool_fields(request.tools, request.tool_choice, is_parallel=request.parallel_tool_calls),
     )
 
 
@@ -94,9 +98,25 @@ def _choices(request: OpenAIRequest, one: GenerationRequest) -> list[GenerationR
     if request.best_of not in (None, request.n):
         detail = "best_of is n, or left out: this server gives all answers that it makes"
         raise InvalidRequest(detail, errors=(FieldError(field="best_of", message=detail),))
+    if request.n > 1 and one.logprobs is not None and request.n * (one.logprobs + 1) > _MOST_LOGPROBS:
+        detail = f"n times one more than the number of likeliest tokens is at most {_MOST_LOGPROBS}"
+        raise InvalidRequest(detail, errors=(FieldError(field="n", message=detail),))
     if one.seed is None:
         return [one] * request.n
     return [one.model_copy(update={"seed": (one.seed + index) % (MAX_SEED + 1)}) for index in range(request.n)]
+
+
+def _message(message: Message) -> ChatMessage:
+    """With what was sent alone: of a version that was packed before there were tools it has to stay a message."""
+    used: dict[str, Any] = {}
+    if message.role == "assistant" and message.tool_calls:
+        used["tool_calls"] = [
+            ToolCall(id=call.id, name=call.function.name, arguments=call.function.arguments)
+            for call in message.tool_calls
+        ]
+    if message.role == "tool" and message.tool_call_id is not None:
+        used["tool_call_id"] = message.tool_call_id
+    return ChatMessage(role=_role(message), content=message.content, **used)
 
 
 def _role(message: Message) -> str:

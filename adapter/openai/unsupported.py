@@ -9,7 +9,7 @@ What changes no answer is ignored, and so has no line here:
   `safety_identifier`, `request_id`, `cache_salt`, `prompt_cache_key`, `prompt_cache_options`,
   `prompt_cache_retention`, `kv_transfer_params`, `ec_transfer_params`;
 - hints, of which a model may make nothing: `reasoning_effort`, `verbosity`;
-- what matters only beside a parameter that is refused: `parallel_tool_calls`, `length_penalty`, `truncation_side`,
+- what matters only beside a parameter that is refused: `length_penalty`, `truncation_side`,
   `spaces_between_special_tokens`, `guided_decoding_backend`, `guided_whitespace_pattern`, `media_io_kwargs`,
   `mm_processor_kwargs`, `return_tokens_as_token_ids`;
 - what is for other servers' other addresses and extensions: `return_token_offsets`, `return_assistant_tokens_mask`,
@@ -59,6 +59,7 @@ class Unsupported(Lenient):
     # An answer of a given form
     structured_outputs: Annotated[Any, only({})] = None
     structural_tag: Annotated[Any, only("")] = None
+    output: Annotated[Any, only({})] = None  # our own routes' name for response_format
     guided_json: Annotated[Any, only({}, "")] = None
     guided_regex: Annotated[Any, only("")] = None
     guided_choice: Annotated[Any, only([])] = None
@@ -99,8 +100,6 @@ class UnsupportedInChats(Unsupported):
     documents: Annotated[Any, only([])] = None
 
     # Tools
-    tools: Annotated[Any, only([])] = None
-    tool_choice: Annotated[Any, only("none", "auto")] = None  # without tools both are the same
     functions: Annotated[Any, only([])] = None
     function_call: Annotated[Any, only("none", "auto")] = None
     web_search_options: Annotated[Any, only()] = None  # {} asks for a search

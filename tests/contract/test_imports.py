@@ -11,8 +11,9 @@ HANDLERS = sorted((ROOT / "handlers").glob("*.py"))
 
 # Lowest first: a module or package of one layer imports from lower layers only.
 LAYERS = (
-    {"compilation", "handler_section", "probes", "received", "strict_yaml"},
+    {"compilation", "handler_section", "probes", "received", "sent", "strict_yaml"},
     {"output"},
+    {"tools"},
     {"schema"},
     {"background_output", "call", "disk_space", "error_table", "errors", "event_stream", "file_descriptors", "settings"}
     | {"retry_after", "stop_signals", "thread_priority", "whole_table", "worker_contract"},
@@ -79,11 +80,13 @@ def test_handlers_use_only_the_contract(file: Path) -> None:
         "probes",
         "schema",
         "strict_yaml",
+        "tools",
     }
 
 
 @pytest.mark.parametrize(
-    "module", ["compilation", "event_stream", "handler_section", "output", "probes", "received", "schema"]
+    "module",
+    ["compilation", "event_stream", "handler_section", "output", "probes", "received", "schema", "sent", "tools"],
 )
 def test_the_contract_needs_nothing_but_pydantic(module: str) -> None:
     packages = {name.split(".")[0] for name in imported(ROOT / "adapter" / f"{module}.py")}
@@ -91,8 +94,10 @@ def test_the_contract_needs_nothing_but_pydantic(module: str) -> None:
         "adapter",
         "collections",
         "datetime",
+        "decimal",
         "enum",
         "json",
+        "math",
         "os",
         "pathlib",
         "pydantic",

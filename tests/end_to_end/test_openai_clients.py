@@ -4,7 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,11 @@ class PromptedInference(FakeInference):
 
 def run(client: str, *arguments: str) -> dict[str, Any]:
     """What the client's program saw; it fails where the client does."""
-    process = subprocess.run([*CLIENTS[client], *arguments], check=True, timeout=TIMEOUT, stdout=subprocess.PIPE)
+    return run_program([*CLIENTS[client], *arguments])
+
+
+def run_program(command: Sequence[str | Path]) -> dict[str, Any]:
+    process = subprocess.run(command, check=True, timeout=TIMEOUT, stdout=subprocess.PIPE)
     return json.loads(process.stdout)
 
 

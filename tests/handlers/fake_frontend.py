@@ -58,7 +58,7 @@ class FakeFrontend:
         )
         self.handler.initialize(self._context)
         self.ended = EndedWorker()
-        for thread in (self.handler._run_ahead, self.handler._prompt_encoder):
+        for thread in (self.handler._run_ahead, self.handler._prompt_encoder, self.handler._encoder_for_forms):
             thread._end_worker = thread._watchdog._end_worker = self.ended
         self._clients: dict[str, Client] = {}
         self._bodies: dict[str, bytes | dict[str, Any]] = {}
@@ -109,3 +109,4 @@ class FakeFrontend:
         assert self.ended.reasons == []
         self.handler._run_ahead.close()
         self.handler._prompt_encoder.close()
+        self.handler._encoder_for_forms.close()

@@ -1,6 +1,7 @@
 """An answer has the form that was asked for, whatever the model would rather say; others are as without it."""
 
 import json
+import random
 import re
 
 import pytest
@@ -15,6 +16,7 @@ from handlers.detokenization import TokenDecoder
 from handlers.engine import EndReason, Engine
 from handlers.grammars import GrammarError, Grammars
 from handlers.sampling import SamplingParameters
+from handlers.token_constraint import bits
 from tests.handlers.engine_answers import add
 from tests.tokenizer_families import FAMILIES, make_tokenizer
 
@@ -147,6 +149,9 @@ def test_answers_beside_them_are_as_without(answers: Answers) -> None:
         ({"schema": {"$ref": "https://example.com/schema"}}, "https://example.com/schema"),
         ({"regex": "(?=a)b"}, "look-around"),
         ({"regex": "("}, "unclosed group"),
+        ({"regex": "[^\\s\\S]"}, "no text can be valid by it"),
+        ({"schema": {"$ref": "#"}}, "no text can be valid by it"),
+        ({"schema": {"oneOf": [{"type": "object"}, {"type": "object", "minProperties": 1}]}}, "oneOf constraints"),
     ],
     ids=str,
 )
@@ -155,6 +160,43 @@ def test_what_cannot_be_kept_is_refused_by_its_name(grammars: Grammars, output: 
         grammars.constraint(OUTPUT.validate_python(output))
 
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("regex", ["a{4294967295}", "((((a{100}){100}){100}){100})", "x(a?){500}a{500}"])
+def test_letters_that_must_follow_are_not_looked_for_before_they_do(grammars: Grammars, regex: str) -> None:
+    """The engine waits for it: nothing is known of them before."""
+    grammar = grammars.constraint(OUTPUT.validate_python({"regex": regex}))
+    assert grammar.failure is None
+    assert '"no_forcing": true' in grammars._source(OUTPUT.validate_python({"regex": regex}))
+
+
+def test_answers_of_one_grammar_do_not_take_each_other_s_work(
+    grammars: Grammars, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    """Copies share what they found out, and its limit: one by one they would all fail in the end."""
+    output = OUTPUT.validate_python({"regex": ".*[aeiou].{200}"})
+    words = torch.empty(-(-len(tokenizer) // 32), dtype=torch.int32)
+    choice = random.Random(1)
+    for _ in range(30):
+        grammar = grammars.constraint(output)
+        for _ in range(60):
+            grammar.allowed(words)
+            allowed = bits(words[None])[0].nonzero()[:, 0]
+            if grammar.failure or grammar.take(int(choice.choice(allowed))):
+                break
+        assert grammar.failure is None
+
+
+def test_a_grammar_that_failed_is_made_anew(grammars: Grammars) -> None:
+    output = OUTPUT.validate_python({"regex": "[a-z]{3}"})
+    grammars.constraint(output).failure = "too many states"
+    assert grammars.constraint(output).failure is None
+    assert not grammars._kept[grammars._source(output)].is_used_up
+
+
+def test_a_model_without_an_end_is_told_in_words(tokenizer: PreTrainedTokenizerBase) -> None:
+    with pytest.raises(GrammarError, match="no token that ends an answer"):
+        Grammars(TokenDecoder(tokenizer), [], len(tokenizer))
 
 
 def ids_of(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:

@@ -42,6 +42,11 @@ export interface components {
              * @default null
              */
             logprobs: components["schemas"]["TokenLogprob"][] | null;
+            /**
+             * @description In a chat that has tools.
+             * @default null
+             */
+            tool_calls: components["schemas"]["ToolCallDelta"][] | null;
         };
         DoneEvent: {
             /**
@@ -146,7 +151,7 @@ export interface components {
             /** @description Of the archive: no two archives with other contents have the same. */
             model_digest: string;
             /** @enum {string} */
-            finish_reason: "stop" | "length" | "stop_sequence" | "complete";
+            finish_reason: "stop" | "length" | "stop_sequence" | "complete" | "tool_calls";
             prompt_tokens: number;
             /** @description Seconds before prompt processing started. */
             queue_time: number;
@@ -162,6 +167,11 @@ export interface components {
              * @default null
              */
             logprobs: components["schemas"]["TokenLogprob"][] | null;
+            /**
+             * @description What the model calls, of the tools of a chat that has some.
+             * @default null
+             */
+            tool_calls: components["schemas"]["ToolCall"][] | null;
         };
         Health: {
             /**
@@ -254,6 +264,21 @@ export interface components {
             /** @description The likeliest tokens in its place, the likeliest first. */
             top: components["schemas"]["TopLogprob"][];
         };
+        /** @description What the model wrote of a call of a function. */
+        ToolCall: {
+            id: string;
+            name: string;
+            /** @description JSON, valid by the function's parameters unless the answer ends by `length`. */
+            arguments: string;
+        };
+        /** @description More of a call's arguments; its id and its name come first. */
+        ToolCallDelta: {
+            /** @description Of the call, from 0. */
+            index: number;
+            id: string | null;
+            name: string | null;
+            arguments: string;
+        };
         TopLogprob: {
             id: number;
             /** @description Its text; U+FFFD stands for bytes that are no whole character. */
@@ -291,6 +316,8 @@ export type SamplingDefaults = components['schemas']['SamplingDefaults'];
 export type StartEvent = components['schemas']['StartEvent'];
 export type StreamEvent = components['schemas']['StreamEvent'];
 export type TokenLogprob = components['schemas']['TokenLogprob'];
+export type ToolCall = components['schemas']['ToolCall'];
+export type ToolCallDelta = components['schemas']['ToolCallDelta'];
 export type TopLogprob = components['schemas']['TopLogprob'];
 export type $defs = Record<string, never>;
 export type operations = Record<string, never>;

@@ -16,6 +16,7 @@ export const RESPONSE: GenerationResponse = {
   time_to_first_token: 0.05,
   cached: false,
   logprobs: null,
+  tool_calls: null,
 };
 
 export const PROBLEM: Problem = {
@@ -39,8 +40,8 @@ export const START: StreamEvent = {
   prompt_tokens: 3,
 };
 export const DELTAS: readonly StreamEvent[] = [
-  { type: "delta", index: 0, text: "Grüße, 世界", logprobs: null },
-  { type: "delta", index: 1, text: " 👩‍🚀!", logprobs: null },
+  { type: "delta", index: 0, text: "Grüße, 世界", logprobs: null, tool_calls: null },
+  { type: "delta", index: 1, text: " 👩‍🚀!", logprobs: null, tool_calls: null },
 ];
 export const DONE: StreamEvent = { type: "done", response: RESPONSE };
 export const ERROR: StreamEvent = { type: "error", problem: PROBLEM };

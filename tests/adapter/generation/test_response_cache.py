@@ -7,7 +7,8 @@ import pytest
 from adapter.generation.response_cache import ResponseCache
 from adapter.generation.response_store import MemoryStore
 from adapter.output import ChoiceOutput
-from adapter.schema import ChatGenerationRequest, ChatMessage, DoneEvent
+from adapter.schema import ChatGenerationRequest, ChatMessage, DeltaEvent, DoneEvent, TokenLogprob
+from adapter.tools import Tool, ToolCall, ToolCallDelta
 from tests.adapter.generation.asking import ASKED, PINNED, Asking, call, collect
 from tests.adapter.generation.held_generations import ANSWER, TEXT, text_of
 
@@ -43,6 +44,19 @@ async def test_an_empty_answer_has_no_delta(asking: Asking) -> None:
     await text_of(asking.stream())
     events = await collect(asking.stream())
     assert [event.type for event in events] == ["start", "done"]
+
+
+async def test_a_hit_tells_of_logprobs_and_calls_too(asking: Asking) -> None:
+    logprobs = (TokenLogprob(id=1, token="a", bytes=(97,), logprob=-0.5, top=()),)
+    call_made = ToolCall(id="abc", name="time", arguments="{}")
+    told = {"text": "", "logprobs": logprobs, "tool_calls": (call_made,)}
+    asking.source.give(START, [DoneEvent(response=REST[-1][0].response.model_copy(update=told))])
+    await collect(asking.stream())
+    _, delta, _ = await collect(asking.stream())
+
+    assert isinstance(delta, DeltaEvent)
+    assert delta.logprobs == logprobs
+    assert delta.tool_calls == (ToolCallDelta(index=0, id="abc", name="time", arguments="{}"),)
 
 
 async def test_the_age_is_known_before_the_first_event(asking: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,6 +97,9 @@ OTHER = {
     "stop": (".",),
     "seed": 1,
     "messages": (ChatMessage(role="user", content="Once"),),
+    "tools": (Tool(name="time"),),
+    "tool_choice": "required",
+    "parallel_tool_calls": False,
 }
 
 

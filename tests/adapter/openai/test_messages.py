@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from adapter.openai.schema import ChatCompletionRequest
 from adapter.openai.translation import from_chat
 from adapter.schema import ChatGenerationRequest, ChatMessage
+from adapter.tools import ToolCall
 
 HELLO = {"role": "user", "content": "Hello"}
 CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -16,6 +17,24 @@ def chat(*messages: Any) -> ChatGenerationRequest:
     [request] = from_chat(ChatCompletionRequest.model_validate({"messages": list(messages)}))
     assert isinstance(request, ChatGenerationRequest)
     return request
+
+
+def test_calls_and_their_results_are_messages_of_the_chat() -> None:
+    request = chat(
+        HELLO,
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
+        {"role": "tool", "content": [{"type": "text", "text": "42"}], "tool_call_id": "1", "name": "f"},
+    )
+    assert request.messages == (
+        ChatMessage(role="user", content="Hello"),
+        ChatMessage(role="assistant", content="", tool_calls=(ToolCall(id="1", name="f", arguments="{}"),)),
+        ChatMessage(role="tool", content="42", tool_call_id="1"),
+    )
+
+
+def test_messages_of_a_chat_without_calls_are_those_that_older_archives_know() -> None:
+    request = chat(HELLO, {"role": "assistant", "content": "Hi", "tool_calls": [], "tool_call_id": "1"}, HELLO)
+    assert [message.model_fields_set for message in request.messages or ()] == [{"role", "content"}] * 3
 
 
 def test_messages_are_sent_as_they_are_and_as_plain_text() -> None:
@@ -64,9 +83,10 @@ def test_an_answer_goes_back_into_the_conversation_as_the_package_dumps_it(keys:
 @pytest.mark.parametrize(
     ("message", "field"),
     [
-        ({"role": "tool", "content": "42", "tool_call_id": "1"}, "role"),
         ({"role": "function", "name": "f", "content": "42"}, "role"),
-        ({"role": "assistant", "content": None, "tool_calls": [CALL]}, "tool_calls"),
+        ({"role": "assistant", "content": None, "tool_calls": [CALL | {"type": "custom"}]}, "type"),
+        ({"role": "assistant", "content": None, "tool_calls": [CALL | {"function": {"name": "f"}}]}, "arguments"),
+        ({"role": "tool", "content": None, "tool_call_id": "1"}, "content"),
         ({"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": ""}}, "function_call"),
         ({"role": "assistant", "content": None, "audio": {"id": "1"}}, "audio"),
         ({"role": "user"}, "content"),

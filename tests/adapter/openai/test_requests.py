@@ -301,6 +301,17 @@ def test_a_chat_has_choices_too() -> None:
     assert [request.prompt for request in requests] == [requests[0].prompt] * 3
 
 
+def test_choices_and_their_logprobs_have_a_limit_together() -> None:
+    assert len(choices(n=6, logprobs=20)) == 6
+    assert len(choices(n=32, logprobs=3)) == 32
+    assert refused_field(choices, n=7, logprobs=20) == "n"
+
+
+def test_fewest_tokens_are_refused_by_their_own_name() -> None:
+    assert refused_field(chat, min_tokens=-1) == "min_tokens"
+    assert refused_field(completion, min_tokens=-1) == "min_tokens"
+
+
 def test_best_of_is_n() -> None:
     assert len(choices(n=2, best_of=2)) == 2
     assert refused_field(choices, n=1, best_of=2) == "best_of"

@@ -192,9 +192,6 @@ def test_what_asks_for_nothing_of_a_completion_is_taken(keys: dict[str, Any]) ->
     ("key", "value"),
     [
         ("n", True),
-        ("tools", [{"type": "function", "function": {"name": "f"}}]),
-        ("tool_choice", "required"),
-        ("tool_choice", {"type": "function", "function": {"name": "f"}}),
         ("functions", [{"name": "f"}]),
         ("modalities", ["text", "audio"]),
         ("audio", {"voice": "alloy", "format": "mp3"}),
@@ -232,4 +229,4 @@ def test_what_would_change_a_completion_is_refused(key: str, value: object) -> N
 
 def test_a_refusal_says_what_may_be_sent() -> None:
     with pytest.raises(ValidationError, match=r"leave it out, or send \[\]"):
-        ChatCompletionRequest.model_validate(CHAT | {"tools": [{}]})
+        ChatCompletionRequest.model_validate(CHAT | {"functions": [{}]})

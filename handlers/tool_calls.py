@@ -1,0 +1,145 @@
+"""Calls of functions in the text of an answer, which comes in pieces."""
+
+import secrets
+import string
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import NamedTuple
+
+from adapter.tools import ToolCall, ToolCallDelta
+from handlers.stop_strings import overlap
+from handlers.tool_formats import ToolFormat
+
+_ID_CHARACTERS = string.ascii_letters + string.digits
+_ID_LENGTH = 9  # exactly, for the templates of Mistral
+
+
+class Read(NamedTuple):
+    text: str
+    deltas: list[ToolCallDelta]
+
+
+class ToolCallReader:
+    """Tells the calls of one answer from its text, which has this form, as its grammar sees to."""
+
+    def __init__(self, form: ToolFormat) -> None:
+        self.form = form
+        self._calls: list[ToolCall] = []
+        self._held = ""
+        self._read = self._in_text
+        self._arguments = _JsonObject()
+
+    @property
+    def calls(self) -> tuple[ToolCall, ...]:
+        """So far; the arguments of the last one may lack their end."""
+        return tuple(self._calls)
+
+    def push(self, piece: str) -> Read:
+        """What can be told now."""
+        self._held += piece
+        read = Read("", [])
+        while (more := self._read()) is not None:
+            read = Read(read.text + more.text, read.deltas + more.deltas)
+        return read
+
+    def flush(self) -> str:
+        """Text that was held back, when no more follows."""
+        held, self._held = self._held, ""
+        return held if self._read in (self._in_text, self._in_text_to_its_end) else ""
+
+    # Each reads what it can of what is held, and says what reads the rest; None where it needs more.
+
+    def _in_text(self) -> Read | None:
+        opening = self.form.trigger or self.form.opening
+        before, found, _ = self._held.partition(opening)
+        if found and (self.form.trigger or not before):
+            self._read = self._in_opening
+            return self._text(len(before)) or Read("", [])
+        safe = len(self._held) - overlap(self._held, opening)
+        if safe and not self.form.trigger:
+            self._read = self._in_text_to_its_end
+        return self._text(safe)
+
+    def _in_text_to_its_end(self) -> Read | None:
+        return self._text(len(self._held))
+
+    def _text(self, length: int) -> Read | None:
+        text, self._held = self._held[:length], self._held[length:]
+        return Read(text, []) if text else None
+
+    def _in_opening(self) -> Read | None:
+        opening = self.form.opening
+        if not (self._held.startswith(opening) or opening.startswith(self._held)):
+            # A special token that was spelled in ordinary ones, which no grammar takes for it.
+            spelled, self._held = self._held[:1], self._held[1:]
+            self._read = self._in_text
+            return Read(spelled, [])
+        return self._behind(opening)
+
+    def _in_name(self) -> Read | None:
+        name, found, rest = self._held.partition(self.form.middle)
+        if not found:
+            return None
+        self._held = rest
+        call = ToolCall(id="".join(secrets.choice(_ID_CHARACTERS) for _ in range(_ID_LENGTH)), name=name, arguments="")
+        self._calls.append(call)
+        self._arguments = _JsonObject()
+        self._read = self._in_arguments
+        return Read("", [ToolCallDelta(index=len(self._calls) - 1, id=call.id, name=call.name, arguments="")])
+
+    def _in_arguments(self) -> Read | None:
+        if not self._held:
+            return None
+        end = self._arguments.end_in(self._held)
+        piece, self._held = self._held[:end], self._held[end:]
+        call = self._calls[-1]
+        self._calls[-1] = call.model_copy(update={"arguments": call.arguments + piece})
+        if self._arguments.is_whole:
+            self._read = self._behind_call
+        return Read("", [ToolCallDelta(index=len(self._calls) - 1, id=None, name=None, arguments=piece)])
+
+    def _behind_call(self) -> Read | None:
+        form = self.form
+        return None if form.separator is None else self._behind(form.call_end + form.separator + form.call_begin)
+
+    def _behind(self, expected: str) -> Read | None:
+        """Goes on with a name behind this text."""
+        if not self._held.startswith(expected):
+            return None
+        self._held = self._held.removeprefix(expected)
+        self._read = self._in_name
+        return Read("", [])
+
+
+def joined(deltas: Iterable[ToolCallDelta]) -> Iterator[ToolCallDelta]:
+    """One delta for each call, of several in their order."""
+    for _, group in groupby(deltas, key=lambda delta: delta.index):
+        first, *rest = group
+        yield first.model_copy(update={"arguments": first.arguments + "".join(each.arguments for each in rest)})
+
+
+class _JsonObject:
+    """Finds the end of an object in JSON that comes in pieces."""
+
+    def __init__(self) -> None:
+        self._depth, self._is_in_string, self._is_escaped = 0, False, False
+        self.is_whole = False
+
+    def end_in(self, piece: str) -> int:
+        """Where it ends in this piece, which is the length of the piece if it does not."""
+        for index, character in enumerate(piece):
+            self._take(character)
+            if self.is_whole:
+                return index + 1
+        return len(piece)
+
+    def _take(self, character: str) -> None:
+        if self._is_escaped:
+            self._is_escaped = False
+        elif character == '"':
+            self._is_in_string = not self._is_in_string
+        elif self._is_in_string:
+            self._is_escaped = character == "\\"
+        elif character in "{}":
+            self._depth += 1 if character == "{" else -1
+            self.is_whole = self._depth == 0

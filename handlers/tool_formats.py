@@ -1,0 +1,114 @@
+"""How models write calls of functions: a row for each form that their chat templates teach."""
+
+# ruff: noqa: RUF001 - DeepSeek's marks have wide bars
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class ToolFormat(NamedTuple):
+    """The calls stand in `begin` and `end`, apart by `separator`: each is `call_begin`, the function's name, `middle`,
+    its arguments in JSON, and `call_end`.
+
+    signs: texts that the source of a chat template holds, if it teaches this form.
+    trigger: what begins the calls after a text. "": nothing stands before them.
+    separator: None where an answer has one call.
+    """
+
+    signs: tuple[str, ...]
+    call_begin: str
+    middle: str
+    call_end: str
+    trigger: str = ""
+    begin: str = ""
+    separator: str | None = ""
+    end: str = ""
+
+    @property
+    def opening(self) -> str:
+        """All that stands before the first name."""
+        return self.begin + self.call_begin
+
+    def holds(self, text: str) -> bool:
+        """Whether it stands in what is written around names and arguments."""
+        parts = (self.begin, self.call_begin, self.middle, self.call_end, self.separator or "", self.end)
+        return any(text in part for part in parts)
+
+    def written(self, calls: Sequence[tuple[str, str]]) -> str:
+        """calls: the name and the arguments, in JSON, of each."""
+        each = (self.call_begin + name + self.middle + arguments + self.call_end for name, arguments in calls)
+        return self.begin + (self.separator or "").join(each) + self.end
+
+
+# Qwen 2.5 and 3, Hermes, SmolLM3; and of a model whose template says nothing of tools (told_tools.py).
+GENERIC = ToolFormat(
+    signs=("<tool_call>",),
+    trigger="<tool_call>",
+    call_begin='<tool_call>\n{"name": "',
+    middle='", "arguments": ',
+    call_end="}\n</tool_call>",
+    separator="\n",
+)
+
+# The first whose signs are all there: a template of many forms teaches that which is most its own.
+TOOL_FORMATS = (
+    ToolFormat(  # DeepSeek V3.1
+        signs=("<｜tool▁calls▁begin｜>", "<｜tool▁sep｜>"),
+        trigger="<｜tool▁calls▁begin｜>",
+        begin="<｜tool▁calls▁begin｜>",
+        call_begin="<｜tool▁call▁begin｜>",
+        middle="<｜tool▁sep｜>",
+        call_end="<｜tool▁call▁end｜>",
+        end="<｜tool▁calls▁end｜>",
+    ),
+    ToolFormat(  # Mistral, from its tokenizer's version 11 on
+        signs=("[TOOL_CALLS]", "[ARGS]"),
+        trigger="[TOOL_CALLS]",
+        call_begin="[TOOL_CALLS]",
+        middle="[ARGS]",
+        call_end="",
+    ),
+    ToolFormat(  # Mistral before it
+        signs=("[TOOL_CALLS]",),
+        trigger="[TOOL_CALLS]",
+        begin="[TOOL_CALLS][",
+        call_begin='{"name": "',
+        middle='", "arguments": ',
+        call_end="}",
+        separator=", ",
+        end="]",
+    ),
+    ToolFormat(  # Phi 4 mini
+        signs=("<|tool_call|>", "<|/tool_call|>"),
+        trigger="<|tool_call|>",
+        begin="<|tool_call|>[",
+        call_begin='{"name": "',
+        middle='", "arguments": ',
+        call_end="}",
+        separator=", ",
+        end="]<|/tool_call|>",
+    ),
+    ToolFormat(  # Granite 3
+        signs=("<|tool_call|>",),
+        trigger="<|tool_call|>",
+        begin="<|tool_call|>[",
+        call_begin='{"name": "',
+        middle='", "arguments": ',
+        call_end="}",
+        separator=", ",
+        end="]",
+    ),
+    GENERIC,
+    ToolFormat(  # Llama 3
+        signs=('"parameters": ', "ipython"),
+        call_begin='{"name": "',
+        middle='", "parameters": ',
+        call_end="}",
+        separator=None,
+    ),
+)
+
+
+def format_of(template: str) -> ToolFormat:
+    """template: the source of a chat template that shows its tools."""
+    return next((each for each in TOOL_FORMATS if all(sign in template for sign in each.signs)), GENERIC)

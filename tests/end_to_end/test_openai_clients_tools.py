@@ -1,0 +1,59 @@
+"""Objects and tools by published clients of OpenAI's API, unmodified, on the real stack."""
+
+import re
+import sys
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.test_openai_clients import NODE, PROGRAMS, run_program
+
+AI_PACKAGES = {"ai 7": ["ai-7", "@ai-sdk/openai-compatible-3"], "ai 6": ["ai-6", "@ai-sdk/openai-compatible-2"]}
+TIME = re.compile(r"[0-2][0-9]:[0-5][0-9]")
+
+
+def is_dog(value: Any) -> bool:
+    return set(value) == {"name", "size"} and len(value["name"]) <= 8 and value["size"] in {"small", "large"}
+
+
+@pytest.mark.torchserve
+@pytest.mark.parametrize("packages", AI_PACKAGES.values(), ids=AI_PACKAGES)
+def test_the_ai_sdk_gets_objects_and_loops_through_tools(packages: list[str], gateway_url: str) -> None:
+    seen = run_program([NODE, PROGRAMS / "ai-sdk-tools.mjs", *packages, gateway_url, "tiny"])
+
+    assert is_dog(seen["object"])
+    assert is_dog(seen["streamed_object"]["object"])
+    assert seen["streamed_object"]["last"] == seen["streamed_object"]["object"]
+    assert seen["streamed_object"]["partial"] > 1
+    assert [[call["name"] for call in calls] for calls in seen["steps"]] == [["weather"], ["remind"], []]
+    for ran in (seen["ran"], seen["streamed_ran"]):
+        weather, remind = ran
+        assert (weather["name"], set(weather["input"])) == ("weather", {"city"})
+        assert remind["name"] == "remind"
+        assert TIME.fullmatch(remind["input"]["at"])
+    assert seen["text"]
+    assert seen["streamed_text"]
+
+
+@pytest.mark.torchserve
+def test_langchain_gets_objects_and_calls_tools(gateway_url: str) -> None:
+    seen = run_program([sys.executable, PROGRAMS / "langchain_tools.py", gateway_url, "tiny"])
+
+    assert is_dog(seen["by_schema"])
+    assert is_dog(seen["by_tool"])
+    [call], [result] = seen["calls"], seen["results"]
+    assert call["name"] == "weather"
+    assert result == f"{call['input']['days']} fine days"
+    assert seen["text"]
+
+
+@pytest.mark.torchserve
+@pytest.mark.parametrize("package", ["openai-7", "openai-6"])
+def test_openai_npm_gets_objects_and_runs_tools(package: str, gateway_url: str) -> None:
+    seen = run_program([NODE, PROGRAMS / "openai-node-tools.mjs", package, gateway_url, "tiny"])
+
+    assert is_dog(seen["object"])
+    [ran] = seen["ran"]
+    assert ran["input"]["days"] in {1, 2, 3}
+    assert seen["roles"][:3] == ["user", "assistant", "tool"]
+    assert seen["text"]
