@@ -1,16 +1,11 @@
 import { isBatchResponse, isGenerationResponse, isHealth, isModelList, type StreamEvent } from "./contract.js";
-import { environmentUrl } from "./environment.js";
 import { ApiError, protocolError } from "./errors.js";
 import { readEvents } from "./event-stream.js";
-import { HttpExchange } from "./http.js";
+import { gatewayUrl } from "./gateway-url.js";
+import { type Opened, openExchange } from "./open-exchange.js";
 import type { CallOptions, PythonClientOptions, StandardSchema, Timeouts } from "./options.js";
-import { retryDelay, sleep } from "./retry.js";
+import { headOf, keepHead, responseHead } from "./response-head.js";
 import type { ErrorEvent, GenerationRequest, GenerationResponse, Health, ModelList, Problem } from "./schema.gen.js";
-
-/** An answer whose head says that it is a success, in an exchange that is still open. */
-type Opened = readonly [HttpExchange, Response];
-
-type OpenOptions = CallOptions & Pick<PythonClientOptions, "maxRetries">;
 
 /** Calls a Torchbridge gateway. */
 export class PythonClient {
@@ -18,11 +13,12 @@ export class PythonClient {
   readonly baseUrl: string;
   readonly #options: PythonClientOptions;
 
+  /** @throws TypeError where the address is none of a gateway. */
   constructor(options?: PythonClientOptions);
   constructor(baseUrl: string, options?: PythonClientOptions);
   constructor(first: string | PythonClientOptions = {}, second: PythonClientOptions = {}) {
     this.#options = typeof first === "string" ? { ...second, baseUrl: first } : first;
-    this.baseUrl = (this.#options.baseUrl ?? environmentUrl() ?? "http://localhost:8000").replace(/\/+$/, "");
+    this.baseUrl = gatewayUrl(this.#options.baseUrl);
   }
 
   /**
@@ -52,22 +48,25 @@ export class PythonClient {
       "text/event-stream",
       "firstTokenMs",
     );
+    const head = headOf(response);
+    let isLast = false;
     try {
       exchange.start("idleMs");
       for await (const sent of readEvents(response)) {
-        const event = await checked(this.#options.schemas?.event, sent, response);
+        isLast = sent.type === "done" || sent.type === "error";
+        const event = await exchange.waitFor(() => checked(this.#options.schemas?.event, sent, response));
         exchange.throwIfAborted();
         if (event.type === "error") throw new ApiError(event.problem);
         if (event.type !== "start") exchange.stop("firstTokenMs");
         exchange.stop("idleMs"); // how long the caller takes is no fault of the gateway's
-        yield event;
+        yield keepHead(event, head);
         exchange.start("idleMs");
       }
     } catch (error) {
       exchange.throwIfAborted();
-      throw error;
+      throw keepHead(error, head);
     } finally {
-      exchange.close();
+      exchange.close(isLast);
     }
   }
 
@@ -81,7 +80,8 @@ export class PythonClient {
     requests: readonly GenerationRequest[],
     options?: CallOptions,
   ): Promise<(GenerationResponse | Problem)[]> {
-    return (await this.#read("/generate/batch", { requests }, options, isBatchResponse)).results;
+    const batch = await this.#read("/generate/batch", { requests }, options, isBatchResponse);
+    return keepHead(batch.results, responseHead(batch));
   }
 
   /**
@@ -105,13 +105,17 @@ export class PythonClient {
   async #read<Body>(
     path: string,
     body: object | undefined,
-    options: OpenOptions | undefined,
+    options: CallOptions | undefined,
     isExpected: (body: unknown) => body is Body,
     schema?: StandardSchema<Body>,
   ): Promise<Body> {
     const [exchange, response] = await this.open(path, body, options, "application/json");
+    const head = headOf(response);
     try {
-      return await checked(schema, await exchange.readJson(response, isExpected), response);
+      const sent = await exchange.readJson(response, isExpected);
+      return keepHead(await exchange.waitFor(() => checked(schema, sent, response)), head);
+    } catch (error) {
+      throw keepHead(error, head);
     } finally {
       exchange.close();
     }
@@ -122,50 +126,14 @@ export class PythonClient {
    *
    * @internal For the other doors of this package. Whoever opens an exchange closes it.
    */
-  async open(
+  open(
     path: string,
     body: object | undefined,
-    options: OpenOptions = {},
+    options: CallOptions | undefined,
     accept: string,
     timer?: keyof Timeouts,
   ): Promise<Opened> {
-    // The global one is looked up at each call: frameworks such as Next.js replace it while they start.
-    const { fetch = globalThis.fetch, onRequest, onResponse, onRetry, timeouts } = this.#options;
-    const { maxRetries = this.#options.maxRetries ?? 2, signal } = options;
-    for (let number = 0; ; number += 1) {
-      signal?.throwIfAborted();
-      const attempt = { url: this.baseUrl + path, number };
-      const exchange = new HttpExchange(attempt.url, signal, timeouts);
-      try {
-        if (timer) exchange.start(timer);
-        const headers = this.#headers(body, options, accept);
-        onRequest?.(attempt, headers);
-        const request = { headers, ...(body && { method: "POST", body: JSON.stringify(body) }) };
-        return [exchange, await exchange.send(fetch, request, (response) => onResponse?.(attempt, response))];
-      } catch (error) {
-        exchange.close();
-        const delay = number < maxRetries ? retryDelay(error, number) : undefined;
-        if (delay === undefined) throw error;
-        onRetry?.(attempt, error as Error, delay);
-        await sleep(delay, signal);
-      }
-    }
-  }
-
-  /** The client's, those of the call, and what neither can change. */
-  #headers(body: object | undefined, { headers, idempotencyKey }: CallOptions, accept: string): Headers {
-    const { apiKey, headers: own } = this.#options;
-    const all = new Headers(own);
-    for (const [name, value] of Object.entries({
-      authorization: apiKey && `Bearer ${apiKey}`,
-      "idempotency-key": idempotencyKey,
-      ...headers,
-      accept,
-      "content-type": body && "application/json",
-    })) {
-      if (value !== undefined) all.set(name, value);
-    }
-    return all;
+    return openExchange({ url: this.baseUrl + path, body, accept, timer }, this.#options, options ?? {});
   }
 }
 

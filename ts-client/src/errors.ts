@@ -113,8 +113,10 @@ export function statusError(response: Response, body: string): ApiError {
   const fallback = protocolProblem(response, `HTTP ${response.status} ${response.statusText}`.trim());
   const sent = parseJson(body);
   // Many servers, FastAPI's own answers among them, send a `detail` without the rest.
-  const told = isProblem(sent) ? sent : hasText(sent, "detail") && { detail: sent.detail };
-  return new ApiError({ ...fallback, ...told });
+  const told = isProblem(sent) ? sent : hasText(sent, "detail") ? { detail: sent.detail } : {};
+  // Whatever the body leaves open, a header may tell: of a proxy, when to try again.
+  const known = Object.entries(told).filter(([, value]) => value !== null && value !== undefined);
+  return new ApiError({ ...fallback, ...Object.fromEntries(known) });
 }
 
 /** The error for an answer that says it is a success but is not what the gateway would send. */
@@ -131,14 +133,16 @@ function protocolProblem(response: Response, detail: string): Problem {
     code: "upstream_protocol",
     request_id: response.headers.get("x-request-id"),
     retryable: RETRYABLE_STATUSES.includes(response.status),
-    retry_after: retryAfterSeconds(response.headers.get("retry-after") ?? ""),
+    retry_after: retryAfterSeconds(response.headers),
     errors: [],
   };
 }
 
-/** Seconds, whether the header gives them or a date. */
-function retryAfterSeconds(header: string): number | null {
+/** Whole seconds, or a date, which is read by the clock of whoever sent it where that is told. */
+function retryAfterSeconds(headers: Headers): number | null {
+  const header = headers.get("retry-after") ?? "";
   if (/^\d+$/.test(header)) return Number(header);
   const date = /:/.test(header) && Date.parse(header);
-  return date ? Math.max(0, Math.ceil((date - Date.now()) / 1_000)) : null;
+  const now = Date.parse(headers.get("date") ?? "") || Date.now();
+  return date ? Math.max(0, Math.ceil((date - now) / 1_000)) : null;
 }

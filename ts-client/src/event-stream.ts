@@ -16,6 +16,9 @@ export class EventStreamError extends Error {}
  * stops before its last event.
  */
 export async function* readEvents(response: Response): AsyncGenerator<StreamEvent, void, undefined> {
+  if (response.body === undefined) {
+    throw new TypeError("This fetch streams no bodies. In React Native, give the client the one of expo/fetch.");
+  }
   const contentType = response.headers.get("content-type") ?? "nothing";
   if (response.body === null || !/^text\/event-stream/i.test(contentType)) {
     throw protocolError(response, `it is ${contentType}`);
@@ -23,6 +26,7 @@ export async function* readEvents(response: Response): AsyncGenerator<StreamEven
   const reader = response.body.getReader();
   const decoder = new EventStreamDecoder();
   let text = "";
+  let isStarted = false;
   let isEnded = false;
   try {
     for (;;) {
@@ -33,6 +37,10 @@ export async function* readEvents(response: Response): AsyncGenerator<StreamEven
       for (const data of decoder.feed(value)) {
         const event = parseStreamEvent(data);
         if (event === undefined) continue;
+        if (event.type !== "error" && isStarted === (event.type === "start")) {
+          throw new EventStreamError(`${event.type} ${isStarted ? "after" : "before"} a start`);
+        }
+        isStarted = true;
         if (event.type === "delta") text += event.text;
         isEnded = event.type === "done" || event.type === "error";
         yield event;
@@ -43,7 +51,8 @@ export async function* readEvents(response: Response): AsyncGenerator<StreamEven
     if (!(error instanceof EventStreamError)) throw error;
     throw protocolError(response, error.message);
   } finally {
-    if (isEnded) await readToEnd(reader);
+    if (isEnded)
+      void readToEnd(reader); // not waited for: a proxy may hold the connection
     else cancel(reader);
   }
 }

@@ -1,4 +1,5 @@
 import type { PythonClient } from "./client.js";
+import type { RetryHook } from "./options.js";
 import type { GenerationRequest, GenerationResponse, StartEvent } from "./schema.gen.js";
 
 const FRAME_MS = 16;
@@ -6,7 +7,7 @@ const FRAME_MS = 16;
 /** What there is to show of a generation. `text` is all of it that is here. */
 export type GenerationState =
   | { readonly status: "idle"; readonly text: "" }
-  | { readonly status: "waiting"; readonly text: "" }
+  | { readonly status: "waiting"; readonly text: ""; readonly retrying?: GenerationRetry }
   | { readonly status: "streaming"; readonly text: string; readonly start: StartEvent }
   | {
       readonly status: "done";
@@ -16,6 +17,16 @@ export type GenerationState =
     }
   | { readonly status: "stopped"; readonly text: string }
   | { readonly status: "failed"; readonly text: string; readonly error: Error };
+
+/** Why nothing has come yet: an attempt failed, and the client makes another one. */
+export interface GenerationRetry {
+  /** What it failed with. */
+  readonly error: Error;
+  /** 1 for the first retry. */
+  readonly number: number;
+  /** How long the client waits before it, in milliseconds. */
+  readonly delayMs: number;
+}
 
 const IDLE: GenerationState = { status: "idle", text: "" };
 
@@ -43,14 +54,18 @@ export class GenerationStore {
   readonly generate = async (request: GenerationRequest): Promise<void> => {
     this.#cancel();
     const controller = new AbortController();
+    const isStopped = (): boolean => this.#controller !== controller;
+    const onRetry: RetryHook = ({ number }, error, delayMs) => {
+      if (!isStopped()) this.#tell({ status: "waiting", text: "", retrying: { error, number: number + 1, delayMs } });
+    };
     this.#request = request;
     this.#controller = controller;
     this.#tell({ status: "waiting", text: "" });
     let text = "";
     let start: StartEvent | undefined;
     try {
-      for await (const event of this.client.streamText(request, { signal: controller.signal })) {
-        controller.signal.throwIfAborted(); // the event may have been on its way already
+      for await (const event of this.client.streamText(request, { signal: controller.signal, onRetry })) {
+        if (isStopped()) return; // the event may have been on its way already
         if (event.type === "start") start = event;
         if (event.type === "delta") text += event.text;
         if (start !== undefined && event.type !== "done") this.#tellInFrame({ status: "streaming", text, start });
@@ -60,7 +75,7 @@ export class GenerationStore {
       }
     } catch (error) {
       // Who has aborted it has also said what there is to show instead.
-      if (this.#controller === controller) this.#tell({ status: "failed", text, error: error as Error });
+      if (!isStopped()) this.#tell({ status: "failed", text, error: error as Error });
     }
   };
 

@@ -2,33 +2,53 @@ import { parseJson } from "./contract.js";
 import { ConnectionError, protocolError, statusError, TimeoutError } from "./errors.js";
 import type { FetchFunction, Timeouts } from "./options.js";
 
-const DEFAULT_TIMEOUTS = { headersMs: 660_000, firstTokenMs: 330_000, idleMs: 120_000 };
+const DEFAULT_TIMEOUTS = {
+  headersMs: 660_000,
+  bodyMs: 120_000,
+  firstTokenMs: 330_000,
+  idleMs: 120_000,
+  totalMs: Number.POSITIVE_INFINITY,
+};
+const LONGEST_TIMER_MS = 2e9; // one of more than 2 ** 31 would go off at once
 
-/** One request and its answer. Whoever opens an exchange closes it, which stops whatever of it is still under way. */
+/**
+ * One call: its attempts, the waits between them, and its answer. It ends at once when its caller aborts it or a timeout
+ * is over, also where a `fetch` or a hook does not look at any signal. Whoever opens an exchange closes it.
+ */
 export class HttpExchange {
-  readonly #url: string;
-  readonly #callerSignal: AbortSignal | undefined;
+  readonly #signal: AbortSignal | undefined;
+  readonly #timeouts: Timeouts;
+  readonly #timers: Partial<Record<keyof Timeouts | "retry", ReturnType<typeof setTimeout>>> = {};
+  readonly #deadline: number;
+  readonly #aborted: Promise<never>;
+  #reject: (reason: unknown) => void = () => undefined;
+  // React Native's signals keep no reason, and nothing else that is newer than `aborted` and its event.
+  #reason: { readonly value: unknown } | undefined;
   // `fetch` may leave a listener on its signal until that is collected, so it never gets the caller's, which may be shared.
-  readonly #controller = new AbortController();
-  readonly #abort = (): void => this.#controller.abort(this.#callerSignal?.reason);
-  readonly #timers: Partial<Record<keyof Timeouts, ReturnType<typeof setTimeout>>> = {};
+  #attempt = new AbortController();
+  #url = "";
 
-  readonly #timeouts: Timeouts | undefined;
-
-  constructor(url: string, callerSignal: AbortSignal | undefined, timeouts: Timeouts | undefined) {
-    this.#url = url;
+  constructor(signal: AbortSignal | undefined, timeouts: Timeouts) {
+    this.#signal = signal;
     this.#timeouts = timeouts;
-    this.#callerSignal = callerSignal;
-    callerSignal?.addEventListener("abort", this.#abort);
+    this.#aborted = new Promise<never>((_, reject) => {
+      this.#reject = reject;
+    });
+    this.#aborted.catch(() => undefined); // whoever waits for something hears of it
+    this.#deadline = Date.now() + this.#milliseconds("totalMs");
+    this.start("totalMs");
+    signal?.addEventListener("abort", this.#abortByCaller);
+    if (signal?.aborted) this.#abortByCaller();
   }
+
+  readonly #abortByCaller = (): void => {
+    this.#abort(this.#signal?.reason ?? Object.assign(new Error("The call was aborted"), { name: "AbortError" }));
+  };
 
   /** Aborts the exchange with a TimeoutError when this time is over; it begins anew with each call. */
   start(which: keyof Timeouts): void {
-    this.stop(which);
-    const milliseconds = this.#timeouts?.[which] ?? DEFAULT_TIMEOUTS[which];
-    const abort = (): void => this.#controller.abort(new TimeoutError(which, milliseconds));
-    // One of more than 2 ** 31 would go off at once.
-    this.#timers[which] = setTimeout(abort, Math.min(milliseconds, 2e9));
+    const milliseconds = this.#milliseconds(which);
+    this.#startTimer(which, milliseconds, () => this.#abort(new TimeoutError(which, milliseconds)));
   }
 
   stop(which: keyof Timeouts): void {
@@ -37,38 +57,93 @@ export class HttpExchange {
 
   /** Throws why the exchange was aborted, if it was: by its caller, or by a timer. */
   throwIfAborted(): void {
-    this.#controller.signal.throwIfAborted();
+    if (this.#reason !== undefined) throw this.#reason.value;
   }
 
-  /** Sends the request and returns its answer as soon as the head is here, if that says that it is a success. */
-  async send(fetch: FetchFunction, request: RequestInit, onResponse?: (response: Response) => void): Promise<Response> {
-    this.start("headersMs");
-    const response = await this.#attempt(() => fetch(this.#url, { ...request, signal: this.#controller.signal }));
-    this.stop("headersMs");
-    onResponse?.(response);
-    if (response.ok) return response;
-    const body = await response.text().catch(() => "");
+  /**
+   * Waits for what a caller's own function gives.
+   *
+   * @throws What that throws, or as soon as the exchange is aborted, why it was.
+   */
+  async waitFor<Result>(step: () => Result | Promise<Result>): Promise<Result> {
     this.throwIfAborted();
-    throw statusError(response, body);
+    return await Promise.race([this.#aborted, (async () => await step())()]);
+  }
+
+  /** Waits before another attempt. */
+  async sleep(milliseconds: number): Promise<void> {
+    await this.waitFor(() => new Promise<void>((resolve) => this.#startTimer("retry", milliseconds, resolve)));
+  }
+
+  /** Whether this much time is left of the whole. */
+  hasTime(milliseconds: number): boolean {
+    return Date.now() + milliseconds < this.#deadline;
+  }
+
+  /** Makes an attempt, and returns its answer as soon as the head is here. */
+  async send(fetch: FetchFunction, url: string, request: RequestInit): Promise<Response> {
+    this.#url = url;
+    this.#attempt = new AbortController();
+    this.start("headersMs");
+    try {
+      return await this.#waitForNetwork(() => fetch(url, { ...request, signal: this.#attempt.signal }));
+    } finally {
+      this.stop("headersMs");
+    }
+  }
+
+  /** The error for an answer whose head says that it is a failure, also where its body breaks or never ends. */
+  async readFailure(response: Response): Promise<Error> {
+    const body = await this.waitFor(
+      () =>
+        new Promise<string>((resolve) => {
+          this.#startTimer("bodyMs", this.#milliseconds("bodyMs"), () => resolve(""));
+          response.text().then(resolve, () => resolve(""));
+        }),
+    );
+    this.stop("bodyMs");
+    this.#attempt.abort();
+    return statusError(response, body);
   }
 
   /** Reads the body of an answer that has to be JSON which `isExpected`. */
   async readJson<Body>(response: Response, isExpected: (body: unknown) => body is Body): Promise<Body> {
-    const text = await this.#attempt(() => response.text());
+    this.start("bodyMs");
+    const text = await this.#waitForNetwork(() => response.text());
+    this.stop("bodyMs");
     const body = parseJson(text);
     if (isExpected(body)) return body;
     throw protocolError(response, text.slice(0, 100));
   }
 
-  close(): void {
+  /** Stops whatever is still under way, but for the reading of an answer's end: that keeps its connection for the next. */
+  close(isAnswered = false): void {
     for (const timer of Object.values(this.#timers)) clearTimeout(timer);
-    this.#callerSignal?.removeEventListener("abort", this.#abort);
-    this.#controller.abort();
+    this.#signal?.removeEventListener("abort", this.#abortByCaller);
+    if (!isAnswered) this.#attempt.abort();
   }
 
-  async #attempt<Result>(step: () => Promise<Result>): Promise<Result> {
+  #abort(reason: unknown): void {
+    if (this.#reason !== undefined) return;
+    this.#reason = { value: reason };
+    this.#reject(reason);
+    this.#attempt.abort();
+  }
+
+  #milliseconds(which: keyof Timeouts): number {
+    const milliseconds = this.#timeouts[which] ?? DEFAULT_TIMEOUTS[which];
+    if (milliseconds > 0) return milliseconds;
+    throw new TypeError(`${which} is ${milliseconds}: it has to be more than 0 milliseconds`);
+  }
+
+  #startTimer(which: keyof Timeouts | "retry", milliseconds: number, end: () => void): void {
+    clearTimeout(this.#timers[which]);
+    this.#timers[which] = setTimeout(end, Math.min(milliseconds, LONGEST_TIMER_MS));
+  }
+
+  async #waitForNetwork<Result>(step: () => Promise<Result>): Promise<Result> {
     try {
-      return await step();
+      return await this.waitFor(step);
     } catch (cause) {
       this.throwIfAborted();
       throw new ConnectionError(this.#url, { cause });

@@ -14,11 +14,14 @@ export type {
   Attempt,
   CallOptions,
   FetchFunction,
+  Logger,
   PythonClientOptions,
+  RetryHook,
   SchemaResult,
   StandardSchema,
   Timeouts,
 } from "./options.js";
+export { type ResponseHead, responseHead } from "./response-head.js";
 export type {
   ChoiceOutput,
   DeltaEvent,

@@ -1,4 +1,4 @@
-import { environmentUrl } from "./environment.js";
+import { gatewayUrl } from "./gateway-url.js";
 import type { FetchFunction } from "./options.js";
 import type { Problem } from "./schema.gen.js";
 
@@ -40,7 +40,7 @@ export interface GenerateRouteOptions {
 export function createGenerateRoute(options: GenerateRouteOptions = {}): (request: Request) => Promise<Response> {
   const { apiKey, path = "/generate/stream", maxBodyBytes = MAX_BODY_BYTES } = options;
   return async (request) => {
-    const baseUrl = options.baseUrl ?? environmentUrl() ?? "http://localhost:8000";
+    const baseUrl = gatewayUrl(options.baseUrl);
     const body = await readBody(request, maxBodyBytes);
     if (body === undefined) {
       const detail = `The request body has more than ${maxBodyBytes} bytes.`;
@@ -57,7 +57,7 @@ export function createGenerateRoute(options: GenerateRouteOptions = {}): (reques
     try {
       const send = options.fetch ?? globalThis.fetch;
       const init = { method: "POST", headers, body, signal: request.signal };
-      return relayed(await send(baseUrl.replace(/\/+$/, "") + path, init));
+      return relayed(await send(baseUrl + path, init));
     } catch {
       // Nobody hears it, but a log that counts statuses counts no fault of the gateway's.
       const gone = { status: 499, title: "The caller went away", code: "cancelled" } as const;

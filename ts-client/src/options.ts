@@ -1,4 +1,5 @@
 import type { StreamEvent } from "./contract.js";
+import type { ResponseHead } from "./response-head.js";
 import type { GenerationResponse } from "./schema.gen.js";
 
 /** What `fetch` is in this environment. */
@@ -21,10 +22,14 @@ export type SchemaResult<Output> =
 export interface Timeouts {
   /** Until the head of the answer, which the gateway sends with the first text or the whole answer. 660,000. */
   readonly headersMs?: number | undefined;
+  /** Of the body of an answer that is no stream, a failure's too. 120,000. */
+  readonly bodyMs?: number | undefined;
   /** Of a stream, from its request to its first text. 330,000. */
   readonly firstTokenMs?: number | undefined;
   /** Of a stream, between two events. The comments that keep a silent connection open do not count. 120,000. */
   readonly idleMs?: number | undefined;
+  /** Of the whole call: all attempts, the waits between them, and a stream to its last event. No limit. */
+  readonly totalMs?: number | undefined;
 }
 
 /** One attempt of a call; a call that is tried again has several. */
@@ -35,20 +40,34 @@ export interface Attempt {
   readonly number: number;
 }
 
+/** Where a client writes what it does: `console`, or a logger of that shape. Nothing in it is secret, or a prompt. */
+export interface Logger {
+  /** Each answer: its `url`, `number`, `status`, `requestId` and `ms`. */
+  debug(message: string, facts: object): void;
+  /** Each attempt that is tried again: its `url`, `number`, `error` and `delayMs`. */
+  warn(message: string, facts: object): void;
+}
+
 /** All that a client can be told. Everything has a default. */
 export interface PythonClientOptions {
   /**
    * Where the gateway is; in a browser it may be a path of the page's own server, such as `/api`. Left out, it is the
-   * environment variable TORCHBRIDGE_BASE_URL, or `http://localhost:8000`.
+   * environment variable TORCHBRIDGE_BASE_URL, or in a browser `/api`, or `http://localhost:8000`.
    */
   readonly baseUrl?: string | undefined;
-  /** Goes out as `authorization: Bearer …`. A key in code that a browser runs is public. */
-  readonly apiKey?: string | undefined;
+  /**
+   * Goes out as `authorization: Bearer …`. A function is asked before each attempt, for keys that do not last. A key in
+   * code that a browser runs is public.
+   */
+  readonly apiKey?: string | (() => string | Promise<string>) | undefined;
   /** Go out with every request. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Takes the place of the global `fetch`, for example to trace calls. It has to respect `signal`. */
   readonly fetch?: FetchFunction | undefined;
-  /** How often a call that failed before any event is tried again, where that may help. 2. */
+  /**
+   * How often a call that failed before any event is tried again, where that may help. 2. An answer that asks for more than
+   * 60 seconds of patience is an error at once.
+   */
   readonly maxRetries?: number | undefined;
   /** Each cancels the request and makes the call throw a TimeoutError, which is not tried again. */
   readonly timeouts?: Timeouts | undefined;
@@ -59,13 +78,18 @@ export interface PythonClientOptions {
         readonly event?: StandardSchema<StreamEvent> | undefined;
       }
     | undefined;
-  /** Before each attempt. It may change the headers. */
-  readonly onRequest?: ((attempt: Attempt, headers: Headers) => void) | undefined;
+  /** Hears of each answer, and of each retry. `console` writes them all. */
+  readonly logger?: Logger | undefined;
+  /** Before each attempt. It may change the headers. As with each hook, it is waited for, and what it throws the call throws. */
+  readonly onRequest?: ((attempt: Attempt, headers: Headers) => unknown) | undefined;
   /** When the head of an answer is here, a failure's too. */
-  readonly onResponse?: ((attempt: Attempt, response: Response) => void) | undefined;
+  readonly onResponse?: ((attempt: Attempt, head: ResponseHead) => unknown) | undefined;
   /** Before the wait for the next attempt. */
-  readonly onRetry?: ((attempt: Attempt, error: Error, delayMs: number) => void) | undefined;
+  readonly onRetry?: RetryHook | undefined;
 }
+
+/** Hears why an attempt failed, and after how many milliseconds the next one comes. */
+export type RetryHook = (attempt: Attempt, error: Error, delayMs: number) => unknown;
 
 /** What one call can be told beside its request. */
 export interface CallOptions {
@@ -75,4 +99,10 @@ export interface CallOptions {
   readonly idempotencyKey?: string | undefined;
   /** Go out with this call, in place of the client's of the same names. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** As many milliseconds as the whole call may take, retries and all; or timeouts in place of the client's. */
+  readonly timeout?: number | Timeouts | undefined;
+  /** In place of the client's. */
+  readonly maxRetries?: number | undefined;
+  /** After the client's. */
+  readonly onRetry?: RetryHook | undefined;
 }

@@ -3,7 +3,7 @@ import { PythonClient } from "./client.js";
 import { type GenerationState, GenerationStore } from "./generation-store.js";
 import type { GenerationRequest } from "./schema.gen.js";
 
-export type { GenerationState } from "./generation-store.js";
+export type { GenerationRetry, GenerationState } from "./generation-store.js";
 
 /** What a component can do with its generation. */
 export interface Generation {

@@ -61,6 +61,19 @@ describe("statusError", () => {
     expect(error).toMatchObject({ message: "API error: Not Found", code: "upstream_protocol", status: 404 });
   });
 
+  it("takes from the headers what a problem leaves open", () => {
+    const headers = { "retry-after": "20", "x-request-id": "77" };
+    const body = JSON.stringify({ ...PROBLEM, retry_after: null, request_id: null, errors: null });
+    const error = statusError(new Response(null, { status: 503, headers }), body);
+    expect(error).toMatchObject({ code: "overloaded", retryAfter: 20, requestId: "77", errors: [] });
+  });
+
+  it("reads a Retry-After that is a date by the clock of whoever sent it", () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-11-22T12:00:00Z") });
+    const headers = { date: "Sun, 22 Nov 2026 13:00:00 GMT", "retry-after": "Sun, 22 Nov 2026 13:00:30 GMT" };
+    expect(statusError(new Response(null, { status: 503, headers }), "").retryAfter).toBe(30);
+  });
+
   it.each([
     ["a date to come", "Sun, 22 Nov 2026 13:00:30 GMT", 30],
     ["a date that has passed", "Sun, 22 Nov 2020 13:00:00 GMT", 0],
@@ -68,6 +81,8 @@ describe("statusError", () => {
     ["neither, with the colon of a time", "at 5:00", null],
     ["a part of a second", "1.5", null],
     ["negative", "-1", null],
+    ["a number as no header writes it", "1e3", null],
+    ["two at once", "120, 120", null],
   ])("reads a Retry-After that is %s", (_, header, expected) => {
     vi.useFakeTimers({ toFake: ["Date"], now: new Date("2026-11-22T13:00:00Z") });
     const response = new Response(null, { status: 503, headers: { "retry-after": header } });

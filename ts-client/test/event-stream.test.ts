@@ -143,6 +143,23 @@ describe("readEvents", () => {
     expect(error).toHaveProperty("message", expect.stringContaining(data));
   });
 
+  it.each([
+    ["a done before a start", [DONE]],
+    ["a delta before a start", DELTAS],
+    ["a start after a start", [START, START]],
+  ])("throws an ApiError for %s", async (order, events) => {
+    const response = responseInPieces([encode(encodeEvents(events))]);
+    await expect(collect(readEvents(response))).rejects.toMatchObject({
+      code: "upstream_protocol",
+      detail: `the answer is not the gateway's: ${order.slice(2)}`,
+    });
+  });
+
+  it("yields an error that comes before a start", async () => {
+    const response = responseInPieces([encode(encodeEvents([ERROR]))]);
+    expect(await collect(readEvents(response))).toEqual([ERROR]);
+  });
+
   it("throws an ApiError after the events before it when bytes are not UTF-8", async () => {
     const response = responseInPieces([encode(encodeEvents([START])), Uint8Array.of(0xff, 0x0a)]);
     const events = readEvents(response);

@@ -3,7 +3,7 @@ import { type GenerationState, GenerationStore } from "../src/generation-store.j
 import { type DeltaEvent, PythonClient, type StartEvent } from "../src/index.js";
 import { deferred } from "./deferred.js";
 import { sendJson, startEndlessStream, startEventStream, startServer } from "./local-server.js";
-import { DELTAS, encodeEvents, PROBLEM, REQUEST, RESPONSE, START, WHOLE_STREAM } from "./wire.js";
+import { DELTAS, DONE, encodeEvents, PROBLEM, REQUEST, RESPONSE, START, WHOLE_STREAM } from "./wire.js";
 
 afterEach(() => void vi.useRealTimers());
 
@@ -67,6 +67,46 @@ it("tells of what came in a frame when it is over", async () => {
   vi.advanceTimersByTime(1_000);
   expect(seen).toEqual(["waiting", "streaming"]);
   expect(store.getState().text).toBe(RESPONSE.text);
+});
+
+it("tells that it tries again, why, and after how long", async () => {
+  const problems = [{ ...PROBLEM, retry_after: 0 }];
+  const { url } = await startServer((_, response) => {
+    const problem = problems.shift();
+    if (problem !== undefined) return sendJson(response, 503, problem);
+    startEventStream(response, WHOLE_STREAM);
+    response.end();
+  });
+  const store = new GenerationStore(new PythonClient(url));
+  const seen: GenerationState[] = [];
+  store.subscribe(() => seen.push(store.getState()));
+  await store.generate(REQUEST);
+  expect(seen.filter(({ status }) => status === "waiting")).toEqual([
+    { status: "waiting", text: "" },
+    {
+      status: "waiting",
+      text: "",
+      retrying: { error: expect.objectContaining({ code: "overloaded" }), number: 1, delayMs: expect.any(Number) },
+    },
+  ]);
+  expect(store.getState().status).toBe("done");
+});
+
+it("tells of no retry after it was stopped", async () => {
+  const { url } = await startServer((_, response) => sendJson(response, 503, PROBLEM));
+  const store: GenerationStore = new GenerationStore(new PythonClient(url, { onRetry: () => store.stop() }));
+  await store.generate(REQUEST);
+  expect(store.getState()).toEqual({ status: "stopped", text: "" });
+});
+
+it("fails where an answer has an end and no beginning", async () => {
+  const { url } = await startServer((_, response) => {
+    startEventStream(response, [DONE]);
+    response.end();
+  });
+  const store = new GenerationStore(new PythonClient(url));
+  await store.generate(REQUEST);
+  expect(store.getState()).toMatchObject({ status: "failed", error: { code: "upstream_protocol" } });
 });
 
 it("keeps the text that is here when it is stopped, and cancels the rest", async () => {

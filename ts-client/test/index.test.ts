@@ -12,5 +12,6 @@ it("exports these and no others", () => {
     "isConnectionError",
     "isStreamTruncatedError",
     "isTimeoutError",
+    "responseHead",
   ]);
 });

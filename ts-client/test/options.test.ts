@@ -1,28 +1,7 @@
-import { afterEach, expect, expectTypeOf, it, vi } from "vitest";
+import { expect, expectTypeOf, it, vi } from "vitest";
 import { isApiError, PythonClient, type StandardSchema } from "../src/index.js";
 import { sendJson, startEventStream, startServer } from "./local-server.js";
 import { caught, collect, PROBLEM, REQUEST, RESPONSE, WHOLE_STREAM } from "./wire.js";
-
-afterEach(() => vi.unstubAllEnvs());
-
-it("finds the gateway by its options, its environment or its default", () => {
-  expect(new PythonClient({ baseUrl: "http://options/" }).baseUrl).toBe("http://options");
-  vi.stubEnv("TORCHBRIDGE_BASE_URL", "");
-  expect(new PythonClient().baseUrl).toBe("http://localhost:8000");
-  vi.stubEnv("TORCHBRIDGE_BASE_URL", "http://environment");
-  expect(new PythonClient().baseUrl).toBe("http://environment");
-  expect(new PythonClient("http://argument", { apiKey: "k" }).baseUrl).toBe("http://argument");
-});
-
-it.each([
-  ["there is no environment, as in a browser", undefined],
-  ["nobody may look at it, as in Deno without a permission", { env: new Proxy({}, { get: refuse }) }],
-])("finds it also where %s", (_, process) => {
-  vi.stubGlobal("process", process);
-  const { baseUrl } = new PythonClient();
-  vi.unstubAllGlobals();
-  expect(baseUrl).toBe("http://localhost:8000");
-});
 
 it("sends the headers of a call in place of the client's", async () => {
   const received: unknown[] = [];
@@ -61,10 +40,6 @@ it("tells whether the default model can answer now, without another attempt", as
   expect(await client.health()).toEqual({ status: "ok" });
   expect(await caught(client.health())).toMatchObject({ code: "model_not_ready" });
 });
-
-function refuse(): never {
-  throw new Error("NotCapable");
-}
 
 function only<Value>(accepts: (value: unknown) => boolean): StandardSchema<Value> {
   return {

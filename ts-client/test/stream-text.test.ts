@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import type { ServerResponse } from "node:http";
-import { expect, expectTypeOf, it } from "vitest";
+import { afterEach, expect, expectTypeOf, it, vi } from "vitest";
 import {
   ApiError,
   type DeltaEvent,
@@ -24,6 +24,8 @@ import {
   START,
   WHOLE_STREAM,
 } from "./wire.js";
+
+afterEach(() => void vi.useRealTimers());
 
 it("yields the events of a stream, typed, and returns after done", async () => {
   const seen: string[] = [];
@@ -122,9 +124,21 @@ it("sends nothing before its first event is asked for", async () => {
   expect(server.connections).toBe(0);
 });
 
-it("returns after done also when the server does not end its answer", async () => {
+it.each([
+  ["is read to its end", async (events: AsyncIterable<unknown>) => expect(await collect(events)).toEqual(WHOLE_STREAM)],
+  [
+    "is left at its done",
+    async (events: AsyncIterable<{ type: string }>) => {
+      for await (const { type } of events) if (type === "done") break;
+    },
+  ],
+])("a stream that %s waits for no server that does not end its answer", async (_, read) => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }); // time stands still: no wait has an end
   const { url, disconnected } = await startEndlessStream(WHOLE_STREAM);
-  expect(await collect(new PythonClient(url).streamText(REQUEST))).toEqual(WHOLE_STREAM);
+  const { signal } = new AbortController();
+  await read(new PythonClient(url).streamText(REQUEST, { signal }));
+  expect(getEventListeners(signal, "abort")).toEqual([]);
+  vi.advanceTimersByTime(1_000);
   await disconnected;
 });
 
@@ -136,6 +150,17 @@ it("leaves the connection to the next request when the server ends its answer af
   });
   for (let stream = 0; stream < 10; stream += 1) {
     for await (const event of new PythonClient(server.url).streamText(REQUEST)) if (event.type === "done") endAnswer();
+  }
+  expect(server.connections).toBeLessThan(5);
+});
+
+it("leaves the connection to the next request also where its stream is left at its done", async () => {
+  const server = await startServer((_, response) => {
+    startEventStream(response, WHOLE_STREAM);
+    response.end();
+  });
+  for (let stream = 0; stream < 10; stream += 1) {
+    for await (const event of new PythonClient(server.url).streamText(REQUEST)) if (event.type === "done") break;
   }
   expect(server.connections).toBeLessThan(5);
 });

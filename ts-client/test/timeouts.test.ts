@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { type FetchFunction, isTimeoutError, PythonClient } from "../src/index.js";
 import { deferred } from "./deferred.js";
 import { sendJson, startEndlessStream, startEventStream, startServer } from "./local-server.js";
-import { caught, collect, DELTAS, encodeEvents, REQUEST, RESPONSE, START, WHOLE_STREAM } from "./wire.js";
+import { caught, collect, DELTAS, encodeEvents, PROBLEM, REQUEST, RESPONSE, START, WHOLE_STREAM } from "./wire.js";
 
 // The client's clock stands still where a test does not move it, and the network goes on.
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));
@@ -95,6 +95,102 @@ it("the time that the caller takes between two events is not the gateway's", asy
     vi.advanceTimersByTime(5_000);
   }
   expect(types).toEqual(["start", "delta", "delta", "done"]);
+});
+
+/** Answers with this status and a body that has a beginning only. */
+async function startHalfAnswer(status: number): Promise<{ url: string; left: Promise<void>; requests: () => number }> {
+  const left = deferred();
+  let requests = 0;
+  const { url } = await startServer((_, response) => {
+    requests += 1;
+    response.on("close", left.resolve);
+    response.writeHead(status, { "content-type": "application/json", "content-length": 1_000 });
+    response.write('{"text":');
+  });
+  return { url, left: left.promise, requests: () => requests };
+}
+
+/** As a hook: when the client waits for what comes after it, this time is over. */
+function later(milliseconds: number): () => void {
+  return () => void setImmediate(() => vi.advanceTimersByTime(milliseconds));
+}
+
+it.each(["generateText", "generateBatch", "models", "health"] as const)(
+  "%s leaves a server that does not end its answer",
+  async (method) => {
+    const { url, left } = await startHalfAnswer(200);
+    const client = new PythonClient(url, { timeouts: { bodyMs: 1_000 }, onResponse: later(1_000) });
+    const calls = {
+      generateText: () => client.generateText(REQUEST),
+      generateBatch: () => client.generateBatch([REQUEST]),
+      models: () => client.models(),
+      health: () => client.health(),
+    };
+    expect(await caught(calls[method]())).toMatchObject({ name: "TimeoutError", timeout: "bodyMs" });
+    await left;
+  },
+);
+
+it.each(["generateText", "streamText"] as const)(
+  "%s knows a failure by its head, if its body does not end",
+  async (method) => {
+    const { url, left, requests } = await startHalfAnswer(503);
+    const client = new PythonClient(url, {
+      maxRetries: 1,
+      timeouts: { bodyMs: 1_000 },
+      onResponse: later(1_000),
+      onRetry: later(60_000),
+    });
+    const call = method === "generateText" ? client.generateText(REQUEST) : collect(client.streamText(REQUEST));
+    expect(await caught(call)).toMatchObject({ name: "ApiError", status: 503, detail: "HTTP 503 Service Unavailable" });
+    await left;
+    expect(requests()).toBe(2);
+  },
+);
+
+it("a call may not take longer than its own timeout, with the waits before its retries", async () => {
+  const { url } = await startServer((_, response) => sendJson(response, 503, { ...PROBLEM, retry_after: 0 }));
+  const client = new PythonClient(url, { maxRetries: 9, onRequest: later(400) });
+  const error = await caught(client.generateText(REQUEST, { timeout: 1_000, onRetry: later(8_000) }));
+  expect(error).toMatchObject({ name: "TimeoutError", timeout: "totalMs", message: "totalMs of 1000 is over" });
+});
+
+it("a stream may not take longer than its own timeout, also where its events keep coming", async () => {
+  const { url, disconnected } = await startEndlessStream([START, ...DELTAS]);
+  const stream = new PythonClient(url).streamText(REQUEST, { timeout: { totalMs: 1_000 } });
+  await stream.next();
+  await stream.next();
+  vi.advanceTimersByTime(1_000);
+  expect(await caught(stream.next())).toMatchObject({ timeout: "totalMs" });
+  await disconnected;
+});
+
+it("a call may have timeouts of its own in place of the client's", async () => {
+  const { url } = await startHalfAnswer(200);
+  const client = new PythonClient(url, { timeouts: { bodyMs: 1_000 }, onResponse: later(5_000) });
+  const call = client.generateText(REQUEST, { timeout: { bodyMs: 5_000 } });
+  expect(await caught(call)).toMatchObject({ message: "bodyMs of 5000 is over" });
+});
+
+it("what is not worth a wait that is longer than what is left is an error at once", async () => {
+  const { url } = await startServer((_, response) => sendJson(response, 503, { ...PROBLEM, retry_after: 30 }));
+  const error = await caught(new PythonClient(url).generateText(REQUEST, { timeout: 20_000 }));
+  expect(error).toMatchObject({ name: "ApiError", retryAfter: 30 });
+});
+
+it.each([0, -1, Number.NaN])("%s is no timeout", async (timeout) => {
+  const client = new PythonClient("http://unused", { maxRetries: 0 });
+  await expect(client.generateText(REQUEST, { timeout })).rejects.toThrow(TypeError);
+  await expect(client.generateText(REQUEST, { timeout: { headersMs: timeout } })).rejects.toThrow("headersMs is");
+});
+
+it("ends a call by its timeout also where fetch does not look at its signal", async () => {
+  const fetch: FetchFunction = () => {
+    later(1_000)();
+    return new Promise(() => undefined);
+  };
+  const client = new PythonClient("http://unused", { fetch, timeouts: { headersMs: 1_000 } });
+  expect(await caught(client.models())).toMatchObject({ name: "TimeoutError", timeout: "headersMs" });
 });
 
 it("Infinity is no limit", async () => {

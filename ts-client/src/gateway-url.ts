@@ -1,0 +1,44 @@
+/**
+ * Where the gateway is, without a slash at its end: as given, or as the environment says, or a default.
+ *
+ * @throws TypeError where that is no address of one.
+ */
+export function gatewayUrl(given: string | undefined): string {
+  const url = given ?? environmentUrl() ?? (hasPage() ? "/api" : "http://localhost:8000");
+  // What a URL may have beside, requests would lose, or `fetch` would take for a broken network.
+  const isPlain = !/[@?#\s]/.test(url);
+  if (!/^(https?:\/)?\//i.test(url) || !isPlain || !isComplete(url)) {
+    const shown = isPlain ? ` ${JSON.stringify(url)}` : ""; // else it may hold a secret
+    throw new TypeError(
+      `Not the address of a gateway${shown}: it begins with http:// or https://, or in a page with /, and has no user, query or fragment`,
+    );
+  }
+  return url.replace(/\/+$/, "");
+}
+
+/** @throws TypeError where an address without a host has no page to belong to. */
+export function checkReachable(url: string): void {
+  if (/^h/i.test(url) || hasPage()) return;
+  throw new TypeError(`No page's server to find ${url} at: outside of a browser an address needs http:// and a host`);
+}
+
+function isComplete(url: string): boolean {
+  try {
+    return url[0] === "/" || Boolean(new URL(url)); // React Native's has no `host` to ask for
+  } catch {
+    return false;
+  }
+}
+
+function hasPage(): boolean {
+  return (globalThis as { location?: object }).location !== undefined;
+}
+
+function environmentUrl(): string | undefined {
+  try {
+    const { process } = globalThis as unknown as { process: { env: { TORCHBRIDGE_BASE_URL?: string } } };
+    return process.env.TORCHBRIDGE_BASE_URL || undefined;
+  } catch {
+    return undefined; // a browser has no environment, and Deno may let nobody look
+  }
+}
