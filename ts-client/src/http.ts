@@ -20,30 +20,24 @@ export class HttpExchange {
   readonly #timeouts: Timeouts;
   readonly #timers: Partial<Record<keyof Timeouts | "retry", ReturnType<typeof setTimeout>>> = {};
   readonly #deadline: number;
-  readonly #aborted: Promise<never>;
-  #reject: (reason: unknown) => void = () => undefined;
+  #rejectWait: (reason: unknown) => void = () => undefined; // of the one wait that there is at a time
   // React Native's signals keep no reason, and nothing else that is newer than `aborted` and its event.
   #reason: { readonly value: unknown } | undefined;
   // `fetch` may leave a listener on its signal until that is collected, so it never gets the caller's, which may be shared.
   #attempt = new AbortController();
   #url = "";
+  readonly #abortByCaller = (): void => {
+    this.#abort(this.#signal?.reason ?? Object.assign(new Error("The call was aborted"), { name: "AbortError" }));
+  };
 
   constructor(signal: AbortSignal | undefined, timeouts: Timeouts) {
     this.#signal = signal;
     this.#timeouts = timeouts;
-    this.#aborted = new Promise<never>((_, reject) => {
-      this.#reject = reject;
-    });
-    this.#aborted.catch(() => undefined); // whoever waits for something hears of it
     this.#deadline = Date.now() + this.#milliseconds("totalMs");
     this.start("totalMs");
     signal?.addEventListener("abort", this.#abortByCaller);
     if (signal?.aborted) this.#abortByCaller();
   }
-
-  readonly #abortByCaller = (): void => {
-    this.#abort(this.#signal?.reason ?? Object.assign(new Error("The call was aborted"), { name: "AbortError" }));
-  };
 
   /** Aborts the exchange with a TimeoutError when this time is over; it begins anew with each call. */
   start(which: keyof Timeouts): void {
@@ -67,7 +61,10 @@ export class HttpExchange {
    */
   async waitFor<Result>(step: () => Result | Promise<Result>): Promise<Result> {
     this.throwIfAborted();
-    return await Promise.race([this.#aborted, (async () => await step())()]);
+    return await new Promise<Result>((resolve, reject) => {
+      this.#rejectWait = reject;
+      (async () => resolve(await step()))().catch(reject);
+    });
   }
 
   /** Waits before another attempt. */
@@ -126,7 +123,7 @@ export class HttpExchange {
   #abort(reason: unknown): void {
     if (this.#reason !== undefined) return;
     this.#reason = { value: reason };
-    this.#reject(reason);
+    this.#rejectWait(reason);
     this.#attempt.abort();
   }
 

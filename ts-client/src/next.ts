@@ -1,12 +1,26 @@
-import { gatewayUrl } from "./gateway-url.js";
-import type { FetchFunction } from "./options.js";
-import type { Problem } from "./schema.gen.js";
+import { member } from "./contract.js";
+import { checkReachable, gatewayUrl } from "./gateway-url.js";
+import type { FetchFunction, PythonClientOptions } from "./options.js";
+import { isOwnPage } from "./route/own-page.js";
+import { type Prepare, preparedBody } from "./route/prepared-body.js";
+import { problemResponse } from "./route/problem-response.js";
+import { readBody } from "./route/request-body.js";
 
+const METHODS = {
+  "/generate": "POST",
+  "/generate/batch": "POST",
+  "/generate/stream": "POST",
+  "/models": "GET",
+  "/readyz": "GET",
+} as const;
 const REQUEST_HEADERS = [
   "accept",
+  "baggage",
   "cache-control",
   "content-type", // the page's own word: another site's page cannot say JSON without leave, and the gateway takes no other
   "idempotency-key",
+  "traceparent",
+  "tracestate",
   "x-first-token-timeout",
   "x-request-id",
   "x-request-timeout",
@@ -14,66 +28,124 @@ const REQUEST_HEADERS = [
 const RESPONSE_HEADERS = ["age", "cache-status", "content-type", "retry-after", "x-request-id"];
 const MAX_BODY_BYTES = 2 ** 20;
 
+/** What a route can stand for: these addresses of the gateway, and no others. */
+export type GatewayPath = keyof typeof METHODS;
+
 /** Where the gateway is, and what the route sends it. */
 export interface GenerateRouteOptions {
   /** Where the gateway is. Left out, it is the environment variable TORCHBRIDGE_BASE_URL, or `http://localhost:8000`. */
   readonly baseUrl?: string | undefined;
-  /** The gateway's address that the route stands for. `/generate/stream`. */
-  readonly path?: "/generate" | "/generate/stream" | "/generate/batch" | undefined;
-  /** The gateway's key, which stays on the server. */
-  readonly apiKey?: string | undefined;
+  /** The gateway's addresses that the route stands for. All of them. */
+  readonly paths?: readonly GatewayPath[] | undefined;
+  /** The gateway's key, which stays on the server, or what gives it for each request. */
+  readonly apiKey?: PythonClientOptions["apiKey"];
   /** Headers for the gateway that only the server can know, such as `x-user` of the session. */
   readonly headers?: ((request: Request) => Record<string, string> | Promise<Record<string, string>>) | undefined;
+  /**
+   * Decides about each request before the gateway hears of it: the body that it returns is sent, and a Response that it
+   * returns is the answer. `body` is as the page sent it, and the gateway checks what comes of it. Of a batch each request
+   * comes by itself; what has no body, as `/models`, comes with undefined.
+   */
+  readonly prepare?: Prepare | undefined;
+  /** Pages of other origins that may use the route, as `https://app.example.com`. None. */
+  readonly allowedOrigins?: readonly string[] | undefined;
   /** The longest body, in bytes. 1 MiB, as the gateway. */
   readonly maxBodyBytes?: number | undefined;
+  /** Hears why a request was answered with 500: of what `prepare`, `headers` or `apiKey` throws. `console.error`. */
+  readonly onError?: ((error: unknown, request: Request) => void) | undefined;
   /** Takes the place of the global `fetch`. */
   readonly fetch?: FetchFunction | undefined;
 }
 
 /**
  * A route handler that hands a page's requests to the gateway and its answers back, as they come: with status, problem and
- * request id. A page that goes away cancels its request, also on the gateway.
+ * request id. A page that goes away cancels its request, also on the gateway. It tries nothing again: the page's client does.
  *
- *     // app/api/generate/stream/route.ts
- *     export const POST = createGenerateRoute({ apiKey: process.env.TORCHBRIDGE_API_KEY });
+ *     // app/api/[...path]/route.ts
+ *     const route = createGenerateRoute({ apiKey: process.env.TORCHBRIDGE_API_KEY });
+ *     export { route as GET, route as POST };
+ *
+ * It never throws, but for what is Next.js's own: `redirect()` and its like within `prepare`.
+ *
+ * @throws TypeError where `baseUrl` is no address of a gateway.
  */
 export function createGenerateRoute(options: GenerateRouteOptions = {}): (request: Request) => Promise<Response> {
-  const { apiKey, path = "/generate/stream", maxBodyBytes = MAX_BODY_BYTES } = options;
+  if (options.baseUrl !== undefined) checkReachable(gatewayUrl(options.baseUrl));
   return async (request) => {
-    const baseUrl = gatewayUrl(options.baseUrl);
-    const body = await readBody(request, maxBodyBytes);
-    if (body === undefined) {
-      const detail = `The request body has more than ${maxBodyBytes} bytes.`;
-      return problemResponse({
-        status: 413,
-        title: "The request body is too large",
-        code: "payload_too_large",
-        detail,
-      });
-    }
-    const headers = pick(request.headers, REQUEST_HEADERS);
-    for (const [name, value] of Object.entries((await options.headers?.(request)) ?? {})) headers.set(name, value);
-    if (apiKey !== undefined) headers.set("authorization", `Bearer ${apiKey}`);
     try {
-      const send = options.fetch ?? globalThis.fetch;
-      const init = { method: "POST", headers, body, signal: request.signal };
-      return relayed(await send(baseUrl + path, init));
-    } catch {
-      // Nobody hears it, but a log that counts statuses counts no fault of the gateway's.
-      const gone = { status: 499, title: "The caller went away", code: "cancelled" } as const;
-      if (request.signal.aborted) return problemResponse({ ...gone, detail: "The page has left." });
-      const detail = "The gateway cannot be reached.";
-      const title = "The model server is not there";
-      return problemResponse({
-        status: 503,
-        title,
-        code: "upstream_unavailable",
-        detail,
-        retryable: true,
-        retry_after: 5,
-      });
+      return await answer(request, options);
+    } catch (error) {
+      if (isFrameworks(error)) throw error;
+      tell(error, request, options.onError);
+      const detail = "The server of this page failed.";
+      return problemResponse({ status: 500, title: "The server failed", code: "internal", detail });
     }
   };
+}
+
+async function answer(request: Request, options: GenerateRouteOptions): Promise<Response> {
+  const path = gatewayPath(request.url, options.paths);
+  if (path === undefined) {
+    const detail = "There is nothing at this address.";
+    return problemResponse({ status: 404, title: "Not found", code: "not_found", detail });
+  }
+  const method = request.method === "HEAD" ? "GET" : request.method;
+  if (method !== METHODS[path]) {
+    const facts = { status: 405, title: "Method not allowed", code: "method_not_allowed" } as const;
+    return problemResponse({ ...facts, detail: `${path} takes ${METHODS[path]}.` }, { allow: METHODS[path] });
+  }
+  if (method === "POST" && !isOwnPage(request, options.allowedOrigins ?? [])) {
+    const detail = "Pages of other sites may not use this address.";
+    return problemResponse({ status: 403, title: "Forbidden", code: "forbidden", detail });
+  }
+  const body = await outgoingBody(request, path, options);
+  return body instanceof Response ? body : await sent(request, path, body, options);
+}
+
+/** Where the path ends as one of the gateway's does: it is below whatever path the route is mounted at. */
+function gatewayPath(url: string, paths = Object.keys(METHODS) as readonly GatewayPath[]): GatewayPath | undefined {
+  const pathname = new URL(url).pathname.replace(/\/+$/, "");
+  return paths.find((path) => pathname.endsWith(path));
+}
+
+async function outgoingBody(
+  request: Request,
+  path: GatewayPath,
+  { maxBodyBytes = MAX_BODY_BYTES, prepare }: GenerateRouteOptions,
+): Promise<Blob | string | undefined | Response> {
+  if (METHODS[path] === "GET") {
+    const refusal = await prepare?.(request, undefined);
+    return refusal instanceof Response ? refusal : undefined;
+  }
+  const body = await readBody(request, maxBodyBytes);
+  if (prepare === undefined || body instanceof Response) return body;
+  return await preparedBody(request, body, path === "/generate/batch", prepare);
+}
+
+async function sent(
+  request: Request,
+  path: GatewayPath,
+  body: Blob | string | undefined,
+  options: GenerateRouteOptions,
+): Promise<Response> {
+  const { apiKey, fetch = globalThis.fetch } = options;
+  const headers = pick(request.headers, REQUEST_HEADERS);
+  for (const [name, value] of Object.entries((await options.headers?.(request)) ?? {})) headers.set(name, value);
+  const key = typeof apiKey === "function" ? await apiKey() : apiKey;
+  if (key) headers.set("authorization", `Bearer ${key}`);
+  const url = gatewayUrl(options.baseUrl) + path;
+  checkReachable(url);
+  try {
+    const { method, signal } = request;
+    return relayed(await fetch(url, { method, headers, signal, ...(body !== undefined && { body }) }));
+  } catch {
+    // Nobody hears it, but a log that counts statuses counts no fault of the gateway's.
+    const gone = { status: 499, title: "The caller went away", code: "cancelled" } as const;
+    if (request.signal.aborted) return problemResponse({ ...gone, detail: "The page has left." });
+    const missing = { status: 503, title: "The model server is not there", code: "upstream_unavailable" } as const;
+    const detail = "The gateway cannot be reached.";
+    return problemResponse({ ...missing, detail, retryable: true, retry_after: 5 });
+  }
 }
 
 function relayed(response: Response): Response {
@@ -93,36 +165,17 @@ function pick(from: Headers, names: readonly string[]): Headers {
   return picked;
 }
 
-/** Undefined where it is longer than it may be, as soon as that shows. */
-async function readBody(request: Request, maxBytes: number): Promise<Blob | undefined> {
-  const pieces: Uint8Array<ArrayBuffer>[] = [];
-  let size = 0;
-  const reader = request.body?.getReader();
-  while (reader !== undefined) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    size += value.length;
-    if (size > maxBytes) {
-      await reader.cancel();
-      return undefined;
-    }
-    pieces.push(value);
-  }
-  return new Blob(pieces);
+/** What `redirect()`, `notFound()` and the like of next/navigation throw, for Next.js to catch: they have a `digest`. */
+function isFrameworks(error: unknown): boolean {
+  return error instanceof Error && typeof member(error, "digest") === "string";
 }
 
-function problemResponse(
-  facts: Pick<Problem, "status" | "title" | "code" | "detail"> & Partial<Pick<Problem, "retryable" | "retry_after">>,
-): Response {
-  const problem: Problem = {
-    type: `urn:torchbridge:error:${facts.code}`,
-    request_id: null,
-    retryable: false,
-    retry_after: null,
-    errors: [],
-    ...facts,
-  };
-  const headers = new Headers({ "content-type": "application/problem+json", "cache-control": "no-store" });
-  if (problem.retry_after !== null) headers.set("retry-after", String(problem.retry_after));
-  return new Response(JSON.stringify(problem), { status: problem.status, headers });
+function tell(error: unknown, request: Request, onError: GenerateRouteOptions["onError"]): void {
+  try {
+    // biome-ignore lint/suspicious/noConsole: a server's log is where an operator looks for a 500
+    if (onError === undefined) console.error("torchbridge: the route failed", error);
+    else onError(error, request);
+  } catch {
+    // The page gets its answer all the same.
+  }
 }

@@ -1,18 +1,47 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { expect, it } from "vitest";
-import { PythonClient } from "../src/index.js";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { parseJson } from "../src/contract.js";
+import { type GenerationRequest, PythonClient, type PythonClientOptions } from "../src/index.js";
 import { createGenerateRoute } from "../src/next.js";
 import { deferred } from "./deferred.js";
-import { closedUrl, readBody, sendJson, startEndlessStream, startServer } from "./local-server.js";
-import { collect, DELTAS, encodeEvents, PROBLEM, REQUEST, RESPONSE, START, WHOLE_STREAM } from "./wire.js";
+import { closedUrl, readBody, sendJson, startEndlessStream, startEventStream, startServer } from "./local-server.js";
+import { caught, collect, DELTAS, encodeEvents, PROBLEM, REQUEST, RESPONSE, START, WHOLE_STREAM } from "./wire.js";
 
 function ask(
   body: BodyInit = JSON.stringify(REQUEST),
   headers: Record<string, string> = {},
-  signal?: AbortSignal,
+  { path = "/generate/stream", signal }: { path?: string; signal?: AbortSignal } = {},
 ): Request {
   const init = { method: "POST", body, headers: { "content-type": "application/json", ...headers } };
-  return new Request("http://page/api/generate/stream", signal === undefined ? init : { ...init, signal });
+  return new Request(`http://page/api${path}`, signal === undefined ? init : { ...init, signal });
+}
+
+/** The client takes the route for a gateway, as a page does. */
+function clientOf(route: (request: Request) => Promise<Response>, options: PythonClientOptions = {}): PythonClient {
+  return new PythonClient("/api", {
+    ...options,
+    fetch: async (path, init) => route(new Request(`http://page${path}`, init)),
+  });
+}
+
+/** Answers all that the route stands for, and keeps what it was asked. */
+async function startGateway(): Promise<{ url: string; asked: [string, unknown, IncomingHttpHeaders][] }> {
+  const asked: [string, unknown, IncomingHttpHeaders][] = [];
+  const { url } = await startServer(async (request, response) => {
+    const { method, url: path = "", headers } = request;
+    asked.push([`${method} ${path}`, parseJson(await readBody(request)), headers]);
+    const answers: Record<string, object> = {
+      "/generate": RESPONSE,
+      "/generate/batch": { results: [RESPONSE, PROBLEM] },
+      "/models": { models: [] },
+      "/readyz": { status: "ok" },
+    };
+    const answer = answers[path];
+    if (answer !== undefined) return sendJson(response, 200, answer);
+    startEventStream(response, WHOLE_STREAM);
+    response.end();
+  });
+  return { url, asked };
 }
 
 it("hands the gateway's stream on as it comes, in a form that nobody buffers", async () => {
@@ -24,8 +53,7 @@ it("hands the gateway's stream on as it comes, in a form that nobody buffers", a
     response.end(encodeEvents(WHOLE_STREAM.slice(1)));
   });
   const route = createGenerateRoute({ baseUrl: url });
-  // The client takes the route for a gateway, as a page does.
-  const client = new PythonClient("/api", { fetch: async (_, init) => route(new Request("http://page/", init)) });
+  const client = clientOf(route);
   const types: string[] = [];
   for await (const event of client.streamText(REQUEST)) {
     types.push(event.type);
@@ -60,12 +88,11 @@ it("keeps the key on the server, and of a page's headers sends only what the gat
   });
   const route = createGenerateRoute({
     baseUrl: `${url}/`,
-    path: "/generate",
     apiKey: "secret",
     headers: async (request) => ({ "x-user": request.headers.get("cookie") ?? "" }),
   });
   const headers = { cookie: "ada", authorization: "Bearer mine", "x-user": "eve", "x-request-id": "7" };
-  const response = await route(ask(undefined, headers));
+  const response = await route(ask(undefined, headers, { path: "/generate" }));
   expect(await response.json()).toMatchObject({ asked: JSON.stringify(REQUEST) });
   expect(seen[0]).toMatchObject({ authorization: "Bearer secret", "x-user": "ada", "x-request-id": "7" });
   expect(seen[0]).not.toHaveProperty("cookie");
@@ -84,7 +111,7 @@ it("lets the gateway refuse what another site's form can send", async () => {
 it("cancels at the gateway what its page has left", async () => {
   const { url, disconnected } = await startEndlessStream([START, ...DELTAS]);
   const controller = new AbortController();
-  const response = await createGenerateRoute({ baseUrl: url })(ask(undefined, {}, controller.signal));
+  const response = await createGenerateRoute({ baseUrl: url })(ask(undefined, {}, { signal: controller.signal }));
   await response.body?.getReader().read();
   controller.abort();
   await disconnected;
@@ -97,17 +124,14 @@ it("cancels also when the page leaves before an answer has begun", async () => {
     response.on("close", left.resolve);
     controller.abort();
   });
-  const response = await createGenerateRoute({ baseUrl: url })(ask(undefined, {}, controller.signal));
+  const response = await createGenerateRoute({ baseUrl: url })(ask(undefined, {}, { signal: controller.signal }));
   expect(response.status).toBe(499);
   await left.promise;
 });
 
 it("says like the gateway that the gateway is not there", async () => {
   const route = createGenerateRoute({ baseUrl: await closedUrl() });
-  const client = new PythonClient("/api", {
-    maxRetries: 0,
-    fetch: async (_, init) => route(new Request("http://page/", init)),
-  });
+  const client = clientOf(route, { maxRetries: 0 });
   await expect(collect(client.streamText(REQUEST))).rejects.toMatchObject({
     code: "upstream_unavailable",
     retryable: true,
@@ -125,4 +149,222 @@ it("sends no body on that is longer than it may be", async () => {
   expect(await (await route(ask("x".repeat(11)))).json()).toMatchObject({ status: 413, code: "payload_too_large" });
   expect(requests).toBe(0);
   expect((await route(ask("x".repeat(10)))).status).toBe(200);
+});
+
+it("stands for all of a gateway that a client calls, from one file", async () => {
+  const { url, asked } = await startGateway();
+  const client = clientOf(createGenerateRoute({ baseUrl: url }));
+  expect(await client.generateText(REQUEST)).toEqual(RESPONSE);
+  expect(await collect(client.streamText(REQUEST))).toEqual(WHOLE_STREAM);
+  expect(await client.generateBatch([REQUEST, REQUEST])).toEqual([RESPONSE, PROBLEM]);
+  expect(await client.models()).toEqual({ models: [] });
+  expect(await client.health()).toEqual({ status: "ok" });
+  expect(asked.map(([address]) => address)).toEqual([
+    "POST /generate",
+    "POST /generate/stream",
+    "POST /generate/batch",
+    "GET /models",
+    "GET /readyz",
+  ]);
+});
+
+it.each([
+  ["GET", "/metrics", 404, "not_found"],
+  ["GET", "/openapi.json", 404, "not_found"],
+  ["POST", "/v1/completions", 404, "not_found"],
+  ["GET", "/generate", 405, "method_not_allowed"],
+  ["POST", "/models", 405, "method_not_allowed"],
+])("hands no %s %s on", async (method, path, status, code) => {
+  const { url, asked } = await startGateway();
+  const response = await createGenerateRoute({ baseUrl: url })(new Request(`http://page/api${path}`, { method }));
+  expect([response.status, await response.json()]).toEqual([status, expect.objectContaining({ status, code })]);
+  expect(asked).toEqual([]);
+});
+
+it("stands only for the paths that it is given", async () => {
+  const { url, asked } = await startGateway();
+  const client = clientOf(createGenerateRoute({ baseUrl: url, paths: ["/generate"] }), { maxRetries: 0 });
+  await client.generateText(REQUEST);
+  expect(await caught(client.models())).toMatchObject({ code: "not_found" });
+  expect(asked).toHaveLength(1);
+});
+
+it("leaves it to the page's client to try again", async () => {
+  let requests = 0;
+  const { url } = await startServer((_, response) => {
+    requests += 1;
+    sendJson(response, 503, { ...PROBLEM, retry_after: 0 });
+  });
+  const client = clientOf(createGenerateRoute({ baseUrl: url }), { maxRetries: 2 });
+  expect(await caught(client.models())).toMatchObject({ code: "overloaded" });
+  expect(requests).toBe(3);
+});
+
+it("hands the context of a trace on, and nobody's cookies", async () => {
+  const { url, asked } = await startGateway();
+  const trace = { traceparent: "00-1-2-01", tracestate: "a=1", baggage: "user=ada" };
+  await createGenerateRoute({ baseUrl: url })(ask(undefined, { ...trace, cookie: "session=1" }));
+  expect(asked[0]?.[2]).toMatchObject(trace);
+  expect(asked[0]?.[2]).not.toHaveProperty("cookie");
+});
+
+it("asks for its key for each request", async () => {
+  const { url, asked } = await startGateway();
+  const keys = ["first", "second", ""];
+  const route = createGenerateRoute({ baseUrl: url, apiKey: async () => keys.shift() ?? "" });
+  for (let number = 0; number < 3; number += 1) await route(ask());
+  expect(asked.map(([, , { authorization }]) => authorization)).toEqual(["Bearer first", "Bearer second", undefined]);
+});
+
+describe("prepare", () => {
+  const clamp = (_: Request, body: GenerationRequest | undefined): GenerationRequest | undefined =>
+    body && { ...body, prompt: `Be kind. ${body.prompt}`, max_length: Math.min(body.max_length ?? 100, 50) };
+
+  it("shapes what the gateway gets", async () => {
+    const { url, asked } = await startGateway();
+    const client = clientOf(createGenerateRoute({ baseUrl: url, prepare: clamp }));
+    await client.generateText({ ...REQUEST, max_length: 9_000 });
+    await collect(client.streamText(REQUEST));
+    await client.models();
+    expect(asked.map(([, body]) => body)).toEqual([
+      { prompt: "Be kind. Hello", max_length: 50 },
+      { prompt: "Be kind. Hello", max_length: 50 },
+      undefined,
+    ]);
+  });
+
+  it("shapes each request of a batch", async () => {
+    const { url, asked } = await startGateway();
+    const client = clientOf(createGenerateRoute({ baseUrl: url, prepare: clamp }));
+    await client.generateBatch([{ ...REQUEST, max_length: 9_000 }, REQUEST]);
+    const prepared = { prompt: "Be kind. Hello", max_length: 50 };
+    expect(asked.map(([, body]) => body)).toEqual([{ requests: [prepared, prepared] }]);
+  });
+
+  it.each(["/generate", "/generate/stream", "/generate/batch", "/models", "/readyz"])(
+    "refuses at %s before the gateway hears of it",
+    async (path) => {
+      const { url, asked } = await startGateway();
+      const prepare = async (request: Request): Promise<Response> =>
+        new Response(request.headers.get("cookie"), { status: 401 });
+      const route = createGenerateRoute({ baseUrl: url, prepare });
+      const method = path.startsWith("/generate") ? "POST" : "GET";
+      for (const body of path === "/generate/batch" ? [{ requests: [REQUEST] }, { requests: [] }] : [REQUEST]) {
+        const init = { method, headers: { cookie: "ada" }, ...(method === "POST" && { body: JSON.stringify(body) }) };
+        const response = await route(new Request(`http://page/api${path}`, init));
+        expect([response.status, await response.text()]).toEqual([401, "ada"]);
+      }
+      expect(asked).toEqual([]);
+    },
+  );
+
+  it.each([
+    ["/generate", "{", 400, "malformed_json"],
+    ["/generate", "[1]", 422, "invalid_request"],
+    ["/generate", "null", 422, "invalid_request"],
+    ["/generate/batch", "{}", 422, "invalid_request"],
+    ["/generate/batch", '{"requests": [1]}', 422, "invalid_request"],
+  ])("is not asked about what is no request: %s %s", async (path, body, status, code) => {
+    const { url, asked } = await startGateway();
+    const prepare = vi.fn(clamp);
+    const response = await createGenerateRoute({ baseUrl: url, prepare })(ask(body, {}, { path }));
+    expect([response.status, await response.json()]).toEqual([status, expect.objectContaining({ code })]);
+    expect([asked, prepare.mock.calls]).toEqual([[], []]);
+  });
+});
+
+describe("a failure of the server's own", () => {
+  const failure = new Error("the session store is gone: password hunter2");
+  const fail = (): never => {
+    throw failure;
+  };
+
+  it.each([
+    ["prepare", { prepare: fail }],
+    ["prepare, later", { prepare: async () => fail() }],
+    ["headers", { headers: fail }],
+    ["the key", { apiKey: fail }],
+  ])("is a problem where it is of %s, and the server's log has it", async (_, options) => {
+    const { url, asked } = await startGateway();
+    const heard: unknown[] = [];
+    const onError = (error: unknown): void => {
+      heard.push(error);
+      throw new Error("the log is full, too");
+    };
+    const response = await createGenerateRoute({ baseUrl: url, onError, ...options })(ask());
+    const body = await response.text();
+    expect([response.status, JSON.parse(body)]).toEqual([500, expect.objectContaining({ code: "internal" })]);
+    expect(body).not.toContain("hunter2");
+    expect([heard, asked]).toEqual([[failure], []]);
+  });
+
+  it("is written to the console where nobody hears it", async () => {
+    const written = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    onTestFinished(() => written.mockRestore());
+    await createGenerateRoute({ baseUrl: "http://unused", prepare: fail })(ask());
+    expect(written.mock.calls).toEqual([["torchbridge: the route failed", failure]]);
+  });
+
+  it("is an address that is none", async () => {
+    expect(() => createGenerateRoute({ baseUrl: "localhost:8000" })).toThrow(TypeError);
+    expect(() => createGenerateRoute({ baseUrl: "/api" })).toThrow(TypeError);
+    vi.stubEnv("TORCHBRIDGE_BASE_URL", "localhost:8000");
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const heard: unknown[] = [];
+    const response = await createGenerateRoute({ onError: (error) => heard.push(error) })(ask());
+    expect([response.status, heard]).toEqual([500, [expect.any(TypeError)]]);
+  });
+
+  it("is a body that prepare forgets to return", async () => {
+    const heard: unknown[] = [];
+    const route = createGenerateRoute({
+      baseUrl: "http://unused",
+      prepare: () => undefined,
+      onError: (error) => heard.push(String(error)),
+    });
+    expect((await route(ask())).status).toBe(500);
+    expect(heard).toEqual(["TypeError: prepare was given a body and has returned none"]);
+  });
+});
+
+it("leaves to Next.js what is Next.js's own", async () => {
+  const redirect = Object.assign(new Error("NEXT_REDIRECT"), { digest: "NEXT_REDIRECT;replace;/login;307;" });
+  const prepare = (): never => {
+    throw redirect;
+  };
+  expect(await caught(createGenerateRoute({ baseUrl: "http://unused", prepare })(ask()))).toBe(redirect);
+});
+
+it("answers a request whose body breaks off", async () => {
+  const { url, asked } = await startGateway();
+  const body = new ReadableStream({
+    start: (controller) => controller.error(new Error("the connection is gone")),
+  });
+  const broken = new Request("http://page/api/generate", { method: "POST", body, duplex: "half" } as RequestInit);
+  expect((await createGenerateRoute({ baseUrl: url })(broken)).status).toBe(400);
+  expect(asked).toEqual([]);
+});
+
+describe("a page", () => {
+  it.each([
+    ["its own, as a browser says", { "sec-fetch-site": "same-origin", origin: "https://page" }, 200],
+    ["none, as its address typed in", { "sec-fetch-site": "none" }, 200],
+    ["of another site", { "sec-fetch-site": "cross-site", origin: "https://evil.example" }, 403],
+    ["of the same site's other host", { "sec-fetch-site": "same-site", origin: "https://blog.page" }, 403],
+    ["that is allowed, of another site", { "sec-fetch-site": "cross-site", origin: "https://friend.example" }, 200],
+    ["its own, of a browser that says the origin only", { origin: "http://page" }, 200],
+    ["of another site, of such a browser", { origin: "https://evil.example" }, 403],
+    ["of no site, of such a browser", { origin: "null" }, 403],
+    [
+      "its own, behind a proxy",
+      { origin: "https://app.example.com", "x-forwarded-host": "app.example.com, page" },
+      200,
+    ],
+    ["none at all", {}, 200],
+  ])("is %s", async (_, headers, status) => {
+    const { url, asked } = await startGateway();
+    const route = createGenerateRoute({ baseUrl: url, allowedOrigins: ["https://friend.example"] });
+    expect((await route(ask(undefined, headers))).status).toBe(status);
+    expect(asked).toHaveLength(status === 200 ? 1 : 0);
+  });
 });

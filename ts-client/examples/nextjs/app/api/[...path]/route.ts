@@ -1,0 +1,12 @@
+import { createGenerateRoute } from "torchbridge/next";
+
+// What of the gateway the page uses, and no more. Here is the place for `prepare`, which asks who it is and says how much.
+const route = createGenerateRoute({
+  apiKey: process.env.TORCHBRIDGE_API_KEY,
+  paths: ["/generate/stream", "/models"],
+});
+
+export { route as GET, route as POST };
+
+/** Seconds that a host such as Vercel lets a stream run. vercel.json lets a page that leaves end it. */
+export const maxDuration = 300;
