@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { existsSync, readFileSync } from "node:fs";
+import { mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -21,6 +21,7 @@ const SETTINGS = {
     rootDir: ".",
     outDir: ".",
     declaration: false,
+    declarationMap: false,
     isolatedDeclarations: false,
   },
   exclude: ["node_modules"],
@@ -32,15 +33,15 @@ let project: string;
 beforeAll(async () => {
   project = await mkdtemp(join(tmpdir(), "torchbridge-"));
   const { npm_execpath: npm = "npm-cli.js" } = process.env;
-  await run(process.execPath, [tsc, "--project", root, "--outDir", join(project, "built")]);
+  // Built where it is packed, so that its maps point to the sources beside it.
+  await run("sh", ["-c", 'mkdir package && cp -r "$0/src" "$0/tsconfig.json" package', root], { cwd: project });
+  await run("ln", ["-s", join(root, "node_modules"), join(project, "package/node_modules")]);
   const manifest = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
   await writeFile(
-    join(project, "built.json"),
+    join(project, "package/package.json"),
     JSON.stringify({ ...manifest, scripts: undefined, devDependencies: undefined }),
   );
-  await run("sh", ["-c", "mkdir package && mv built package/dist && mv built.json package/package.json"], {
-    cwd: project,
-  });
+  await run(process.execPath, [tsc, "--project", join(project, "package")]);
   await run(process.execPath, [npm, "pack", "./package", "--silent"], { cwd: project });
   await run("rm", ["-r", "package"], { cwd: project });
   await writeFile(join(project, "package.json"), JSON.stringify({ private: true, type: "module" }));
@@ -81,4 +82,16 @@ it("runs the README's snippets", async () => {
   const { stdout, stderr } = await run(process.execPath, ["main.js"], { cwd: project });
   expect(stdout).toContain(`${RESPONSE.text} 2 0.25`);
   expect(stderr).toContain(`API error: ${PROBLEM.detail}`);
+});
+
+it("carries the source of each file, for debuggers and editors", async () => {
+  const dist = join(project, "node_modules/torchbridge/dist");
+  const files = await readdir(dist, { recursive: true });
+  const code = files.filter((file) => /\.(js|d\.ts)$/.test(file));
+  expect(code).toContain("index.js");
+  for (const file of code) {
+    const map = join(dist, `${file}.map`);
+    const { sources } = JSON.parse(await readFile(map, "utf8")) as { sources: string[] };
+    expect(sources.map((source) => existsSync(join(map, "..", source)))).toEqual([true]);
+  }
 });
