@@ -49,12 +49,13 @@ export class PythonClient {
       "firstTokenMs",
     );
     const head = headOf(response);
+    const schema = this.#options.schemas?.event;
     let isLast = false;
     try {
       exchange.start("idleMs");
       for await (const sent of readEvents(response)) {
         isLast = sent.type === "done" || sent.type === "error";
-        const event = await exchange.waitFor(() => checked(this.#options.schemas?.event, sent, response));
+        const event = schema ? await exchange.waitFor(() => checked(schema, sent, response)) : sent;
         exchange.throwIfAborted();
         if (event.type === "error") throw new ApiError(event.problem);
         if (event.type !== "start") exchange.stop("firstTokenMs");
@@ -113,7 +114,7 @@ export class PythonClient {
     const head = headOf(response);
     try {
       const sent = await exchange.readJson(response, isExpected);
-      return keepHead(await exchange.waitFor(() => checked(schema, sent, response)), head);
+      return keepHead(schema ? await exchange.waitFor(() => checked(schema, sent, response)) : sent, head);
     } catch (error) {
       throw keepHead(error, head);
     } finally {
@@ -137,12 +138,7 @@ export class PythonClient {
   }
 }
 
-async function checked<Value>(
-  schema: StandardSchema<Value> | undefined,
-  value: Value,
-  response: Response,
-): Promise<Value> {
-  if (schema === undefined) return value;
+async function checked<Value>(schema: StandardSchema<Value>, value: Value, response: Response): Promise<Value> {
   const result = await schema["~standard"].validate(value);
   if (result.issues === undefined) return result.value;
   throw protocolError(response, `${result.issues[0]?.message}`);

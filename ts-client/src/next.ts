@@ -1,6 +1,7 @@
 import { member } from "./contract.js";
 import { checkReachable, gatewayUrl } from "./gateway-url.js";
 import type { FetchFunction, PythonClientOptions } from "./options.js";
+import { authorization, setHeaders } from "./request-headers.js";
 import { isOwnPage } from "./route/own-page.js";
 import { type Prepare, preparedBody } from "./route/prepared-body.js";
 import { problemResponse } from "./route/problem-response.js";
@@ -51,7 +52,7 @@ export interface GenerateRouteOptions {
   readonly allowedOrigins?: readonly string[] | undefined;
   /** The longest body, in bytes. 1 MiB, as the gateway. */
   readonly maxBodyBytes?: number | undefined;
-  /** Hears why a request was answered with 500: of what `prepare`, `headers` or `apiKey` throws. `console.error`. */
+  /** Hears why a request was answered with 500 (what `prepare`, `headers` or `apiKey` throws) or 503. `console.error`. */
   readonly onError?: ((error: unknown, request: Request) => void) | undefined;
   /** Takes the place of the global `fetch`. */
   readonly fetch?: FetchFunction | undefined;
@@ -130,18 +131,18 @@ async function sent(
 ): Promise<Response> {
   const { apiKey, fetch = globalThis.fetch } = options;
   const headers = pick(request.headers, REQUEST_HEADERS);
-  for (const [name, value] of Object.entries((await options.headers?.(request)) ?? {})) headers.set(name, value);
-  const key = typeof apiKey === "function" ? await apiKey() : apiKey;
-  if (key) headers.set("authorization", `Bearer ${key}`);
+  setHeaders(headers, await options.headers?.(request));
+  setHeaders(headers, { authorization: await authorization(apiKey) });
   const url = gatewayUrl(options.baseUrl) + path;
   checkReachable(url);
   try {
     const { method, signal } = request;
     return relayed(await fetch(url, { method, headers, signal, ...(body !== undefined && { body }) }));
-  } catch {
+  } catch (error) {
     // Nobody hears it, but a log that counts statuses counts no fault of the gateway's.
     const gone = { status: 499, title: "The caller went away", code: "cancelled" } as const;
     if (request.signal.aborted) return problemResponse({ ...gone, detail: "The page has left." });
+    tell(error, request, options.onError);
     const missing = { status: 503, title: "The model server is not there", code: "upstream_unavailable" } as const;
     const detail = "The gateway cannot be reached.";
     return problemResponse({ ...missing, detail, retryable: true, retry_after: 5 });

@@ -1,6 +1,7 @@
 import { checkReachable } from "./gateway-url.js";
 import { HttpExchange } from "./http.js";
 import type { Attempt, CallOptions, PythonClientOptions, Timeouts } from "./options.js";
+import { requestHeaders } from "./request-headers.js";
 import { headOf } from "./response-head.js";
 import { retryDelay } from "./retry.js";
 
@@ -72,30 +73,4 @@ async function tryOnce(
   logger?.debug("torchbridge: answer", { ...attempt, status, requestId, ms: Date.now() - startedAt });
   await exchange.waitFor(() => onResponse?.(attempt, headOf(response)));
   return response.ok ? response : await exchange.readFailure(response);
-}
-
-/** The client's, those of the call, and what neither can change. */
-async function requestHeaders(
-  { apiKey, headers: own }: PythonClientOptions,
-  { headers, idempotencyKey }: CallOptions,
-  accept: string,
-  body: object | undefined,
-): Promise<Headers> {
-  const key = typeof apiKey === "function" ? await apiKey() : apiKey;
-  const all = new Headers();
-  for (const [name, value] of [
-    ...Object.entries(own ?? {}),
-    ["authorization", key && `Bearer ${key}`],
-    ["idempotency-key", idempotencyKey],
-    ...Object.entries(headers ?? {}),
-    ["accept", accept],
-    ["content-type", body && "application/json"],
-  ] as const) {
-    try {
-      if (value) all.set(name, value);
-    } catch {
-      throw new TypeError(`The header ${name} has a name or a value that no request can carry`); // it may be a secret
-    }
-  }
-  return all;
 }

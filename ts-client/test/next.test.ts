@@ -130,13 +130,15 @@ it("cancels also when the page leaves before an answer has begun", async () => {
 });
 
 it("says like the gateway that the gateway is not there", async () => {
-  const route = createGenerateRoute({ baseUrl: await closedUrl() });
+  const heard: unknown[] = [];
+  const route = createGenerateRoute({ baseUrl: await closedUrl(), onError: (error) => heard.push(error) });
   const client = clientOf(route, { maxRetries: 0 });
   await expect(collect(client.streamText(REQUEST))).rejects.toMatchObject({
     code: "upstream_unavailable",
     retryable: true,
     retryAfter: 5,
   });
+  expect(heard).toEqual([expect.any(TypeError)]); // fetch's own, with the reason for who runs the server
 });
 
 it("sends no body on that is longer than it may be", async () => {
@@ -296,6 +298,15 @@ describe("a failure of the server's own", () => {
     expect([response.status, JSON.parse(body)]).toEqual([500, expect.objectContaining({ code: "internal" })]);
     expect(body).not.toContain("hunter2");
     expect([heard, asked]).toEqual([[failure], []]);
+  });
+
+  it("shows no secret of a key that cannot be sent", async () => {
+    const heard: string[] = [];
+    const onError = (error: unknown): void => void heard.push(String(error));
+    const route = createGenerateRoute({ baseUrl: "http://unused", apiKey: "line 1\nline 2", onError });
+    expect((await route(ask())).status).toBe(500);
+    expect(heard).toEqual([expect.stringContaining("authorization")]);
+    expect(heard.join()).not.toContain("line");
   });
 
   it("is written to the console where nobody hears it", async () => {

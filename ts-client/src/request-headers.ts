@@ -1,0 +1,32 @@
+import type { CallOptions, PythonClientOptions } from "./options.js";
+
+/** The client's, those of the call, and what neither can change. */
+export async function requestHeaders(
+  { apiKey, headers: own }: PythonClientOptions,
+  { headers, idempotencyKey }: CallOptions,
+  accept: string,
+  body: object | undefined,
+): Promise<Headers> {
+  const all = new Headers();
+  setHeaders(all, own);
+  setHeaders(all, { authorization: await authorization(apiKey), "idempotency-key": idempotencyKey });
+  setHeaders(all, headers);
+  setHeaders(all, { accept, "content-type": body && "application/json" });
+  return all;
+}
+
+/** What is empty is not set. @throws TypeError where a value is none that a request can carry, without the value. */
+export function setHeaders(all: Headers, added: Readonly<Record<string, string | undefined>> = {}): void {
+  for (const [name, value] of Object.entries(added)) {
+    try {
+      if (value) all.set(name, value);
+    } catch {
+      throw new TypeError(`The header ${name} has a name or a value that no request can carry`); // it may be a secret
+    }
+  }
+}
+
+export async function authorization(apiKey: PythonClientOptions["apiKey"]): Promise<string | undefined> {
+  const key = typeof apiKey === "function" ? await apiKey() : apiKey;
+  return key && `Bearer ${key}`;
+}
