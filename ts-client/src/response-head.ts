@@ -11,8 +11,8 @@ export interface ResponseHead {
 const heads = new WeakMap<object, ResponseHead>();
 
 /**
- * The head of the answer that this came with: what a call returned, an event of a stream, or what a call threw after an
- * answer had begun. Undefined for all else.
+ * The head of the answer that this came with: what a call returned, the `start` or `done` of a stream, or what a call
+ * threw after an answer had begun. Undefined for all else.
  */
 export function responseHead(result: object): ResponseHead | undefined {
   return heads.get(result);
