@@ -15,8 +15,13 @@ export type GenerationState =
       readonly start: StartEvent;
       readonly response: GenerationResponse;
     }
-  | { readonly status: "stopped"; readonly text: string }
-  | { readonly status: "failed"; readonly text: string; readonly error: Error };
+  | { readonly status: "stopped"; readonly text: string; readonly start: StartEvent | undefined }
+  | {
+      readonly status: "failed";
+      readonly text: string;
+      readonly start: StartEvent | undefined;
+      readonly error: Error;
+    };
 
 /** Why nothing has come yet: an attempt failed, and the client makes another one. */
 export interface GenerationRetry {
@@ -75,15 +80,16 @@ export class GenerationStore {
       }
     } catch (error) {
       // Who has aborted it has also said what there is to show instead.
-      if (!isStopped()) this.#tell({ status: "failed", text, error: error as Error });
+      if (!isStopped()) this.#tell({ status: "failed", text, start, error: error as Error });
     }
   };
 
   /** Keeps the text that is here, and cancels the rest, also on the gateway. */
   readonly stop = (): void => {
-    if (this.#state.status !== "waiting" && this.#state.status !== "streaming") return;
+    const state = this.#state;
+    if (state.status !== "waiting" && state.status !== "streaming") return;
     this.#cancel();
-    this.#tell({ status: "stopped", text: this.#state.text });
+    this.#tell({ status: "stopped", text: state.text, start: state.status === "streaming" ? state.start : undefined });
   };
 
   /** Generates the last request again. */

@@ -48,7 +48,7 @@ export interface GenerateRouteOptions {
    * comes by itself; what has no body, as `/models`, comes with undefined.
    */
   readonly prepare?: Prepare | undefined;
-  /** Pages of other origins that may use the route, as `https://app.example.com`. None. */
+  /** Pages of other origins that may use the route, as `https://app.example.com`. None. CORS's own headers are not its part. */
   readonly allowedOrigins?: readonly string[] | undefined;
   /** The longest body, in bytes. 1 MiB, as the gateway. */
   readonly maxBodyBytes?: number | undefined;

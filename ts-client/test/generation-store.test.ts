@@ -115,7 +115,7 @@ it("keeps the text that is here when it is stopped, and cancels the rest", async
   const generated = store.generate(REQUEST);
   await until(store, ({ text }) => text === RESPONSE.text);
   store.stop();
-  expect(store.getState()).toEqual({ status: "stopped", text: RESPONSE.text });
+  expect(store.getState()).toEqual({ status: "stopped", text: RESPONSE.text, start: START });
   await generated;
   await disconnected;
   expect(store.getState().status).toBe("stopped");
@@ -141,6 +141,16 @@ it("shows why it failed, with the text so far, and generates the same again", as
   isUp = true;
   await store.retry();
   expect(store.getState()).toMatchObject({ status: "done", text: RESPONSE.text });
+});
+
+it("says which model began what broke off", async () => {
+  const { url } = await startServer((_, response) => {
+    startEventStream(response, [START, ...DELTAS]);
+    response.end();
+  });
+  const store = new GenerationStore(new PythonClient(url));
+  await store.generate(REQUEST);
+  expect(store.getState()).toMatchObject({ status: "failed", text: RESPONSE.text, start: START });
 });
 
 it("cancels what runs when something else is to be generated", async () => {
@@ -169,7 +179,7 @@ it("shows no event that comes after it was stopped, also one that was on its way
   delta.resolve();
   store.stop();
   await generated;
-  expect(store.getState()).toEqual({ status: "stopped", text: "" });
+  expect(store.getState()).toEqual({ status: "stopped", text: "", start: START });
 });
 
 it("tells by its status what there is", () => {

@@ -103,7 +103,7 @@ describe("with a fetch that streams", () => {
     await all.promise;
     store.stop();
     await generated;
-    expect(store.getState()).toEqual({ status: "stopped", text: RESPONSE.text });
+    expect(store.getState()).toEqual({ status: "stopped", text: RESPONSE.text, start: START });
     await disconnected;
   });
 });

@@ -2,10 +2,11 @@ import type { GenerationState } from "torchbridge/react";
 
 /** Which model answered, and how fast. */
 export function Figures({ generation }: { generation: GenerationState }) {
-  if (generation.status === "streaming") {
-    return <Facts facts={{ Model: `${generation.start.model} ${generation.start.model_version}` }} />;
+  if (generation.status === "idle" || generation.status === "waiting") return null;
+  if (generation.status !== "done") {
+    const { start } = generation;
+    return start === undefined ? null : <Facts facts={{ Model: `${start.model} ${start.model_version}` }} />;
   }
-  if (generation.status !== "done") return null;
   const { model, model_version, tokens_generated, generation_time, time_to_first_token, cached } = generation.response;
   return (
     <Facts
