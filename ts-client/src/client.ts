@@ -2,10 +2,18 @@ import { isBatchResponse, isGenerationResponse, isHealth, isModelList, type Stre
 import { ApiError, protocolError } from "./errors.js";
 import { readEvents } from "./event-stream.js";
 import { gatewayUrl } from "./gateway-url.js";
-import { type Opened, openExchange } from "./open-exchange.js";
+import type { HttpExchange } from "./http.js";
+import { newExchange, type Opened, type Outgoing, openExchange } from "./open-exchange.js";
 import type { CallOptions, PythonClientOptions, StandardSchema, Timeouts } from "./options.js";
-import { headOf, keepHead, responseHead } from "./response-head.js";
+import { headOf, keepHead, type ResponseHead, responseHead } from "./response-head.js";
 import type { ErrorEvent, GenerationRequest, GenerationResponse, Health, ModelList, Problem } from "./schema.gen.js";
+
+/** How far a stream is read, for who leaves it. */
+interface Reading {
+  exchange?: HttpExchange;
+  isLast: boolean;
+  isLeft: boolean;
+}
 
 /** Calls a Torchbridge gateway. */
 export class PythonClient {
@@ -37,24 +45,38 @@ export class PythonClient {
    * @throws ApiError, before the first event or after some, StreamTruncatedError, ConnectionError, TimeoutError, or the
    * reason of the aborted signal.
    */
-  async *streamText(
+  streamText(
     request: GenerationRequest,
-    options?: CallOptions,
+    options: CallOptions = {},
   ): AsyncGenerator<Exclude<StreamEvent, ErrorEvent>, void, undefined> {
-    const [exchange, response] = await this.open(
-      "/generate/stream",
-      request,
-      options,
-      "text/event-stream",
-      "firstTokenMs",
-    );
-    const head = headOf(response);
-    const schema = this.#options.schemas?.event;
-    let isLast = false;
+    const reading: Reading = { isLast: false, isLeft: false };
+    const events = this.#events(request, options, reading);
+    const leave = events.return.bind(events);
+    // A generator's own waits for the event that is under way: a stream that is made of this one is cancelled by it.
+    events.return = (value) => {
+      reading.isLeft = !reading.isLast;
+      if (reading.isLeft) reading.exchange?.abort(undefined);
+      return leave(value);
+    };
+    return events;
+  }
+
+  async *#events(
+    request: GenerationRequest,
+    options: CallOptions,
+    reading: Reading,
+  ): AsyncGenerator<Exclude<StreamEvent, ErrorEvent>, void, undefined> {
+    const exchange = newExchange(this.#options, options);
+    reading.exchange = exchange;
+    let head: ResponseHead | undefined;
     try {
+      const outgoing = this.#outgoing("/generate/stream", request, "text/event-stream", "firstTokenMs");
+      const [, response] = await openExchange(outgoing, this.#options, options, exchange);
+      head = headOf(response);
+      const schema = this.#options.schemas?.event;
       exchange.start("idleMs");
       for await (const sent of readEvents(response)) {
-        isLast = sent.type === "done" || sent.type === "error";
+        reading.isLast = sent.type === "done" || sent.type === "error";
         const event = schema ? await exchange.waitFor(() => checked(schema, sent, response)) : sent;
         exchange.throwIfAborted();
         if (event.type === "error") throw new ApiError(event.problem);
@@ -64,10 +86,11 @@ export class PythonClient {
         exchange.start("idleMs");
       }
     } catch (error) {
+      if (reading.isLeft) return;
       exchange.throwIfAborted();
       throw keepHead(error, head);
     } finally {
-      exchange.close(isLast);
+      exchange.close(reading.isLast);
     }
   }
 
@@ -134,7 +157,11 @@ export class PythonClient {
     accept: string,
     timer?: keyof Timeouts,
   ): Promise<Opened> {
-    return openExchange({ url: this.baseUrl + path, body, accept, timer }, this.#options, options ?? {});
+    return openExchange(this.#outgoing(path, body, accept, timer), this.#options, options ?? {});
+  }
+
+  #outgoing(path: string, body: object | undefined, accept: string, timer: keyof Timeouts | undefined): Outgoing {
+    return { url: this.baseUrl + path, body, accept, timer };
   }
 }
 

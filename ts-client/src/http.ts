@@ -27,7 +27,7 @@ export class HttpExchange {
   #attempt = new AbortController();
   #url = "";
   readonly #abortByCaller = (): void => {
-    this.#abort(this.#signal?.reason ?? Object.assign(new Error("The call was aborted"), { name: "AbortError" }));
+    this.abort(this.#signal?.reason ?? Object.assign(new Error("The call was aborted"), { name: "AbortError" }));
   };
 
   constructor(signal: AbortSignal | undefined, timeouts: Timeouts) {
@@ -42,7 +42,7 @@ export class HttpExchange {
   /** Aborts the exchange with a TimeoutError when this time is over; it begins anew with each call. */
   start(which: keyof Timeouts): void {
     const milliseconds = this.#milliseconds(which);
-    this.#startTimer(which, milliseconds, () => this.#abort(new TimeoutError(which, milliseconds)));
+    this.#startTimer(which, milliseconds, () => this.abort(new TimeoutError(which, milliseconds)));
   }
 
   stop(which: keyof Timeouts): void {
@@ -120,7 +120,8 @@ export class HttpExchange {
     if (!isAnswered) this.#attempt.abort();
   }
 
-  #abort(reason: unknown): void {
+  /** Ends the call with this reason, whatever of it is under way. */
+  abort(reason: unknown): void {
     if (this.#reason !== undefined) return;
     this.#reason = { value: reason };
     this.#rejectWait(reason);

@@ -17,15 +17,19 @@ export interface Outgoing {
   readonly timer: keyof Timeouts | undefined;
 }
 
+/** One for a call, with the timeouts that hold for it. */
+export function newExchange({ timeouts }: PythonClientOptions, { signal, timeout }: CallOptions): HttpExchange {
+  return new HttpExchange(signal, { ...timeouts, ...(typeof timeout === "number" ? { totalMs: timeout } : timeout) });
+}
+
 /** Tries until the head of an answer says that it is a success. What comes after it is not tried again. */
 export async function openExchange(
   outgoing: Outgoing,
   client: PythonClientOptions,
   call: CallOptions,
+  exchange: HttpExchange = newExchange(client, call),
 ): Promise<Opened> {
-  const { maxRetries = client.maxRetries ?? 2, signal, timeout } = call;
-  const timeouts = typeof timeout === "number" ? { totalMs: timeout } : timeout;
-  const exchange = new HttpExchange(signal, { ...client.timeouts, ...timeouts });
+  const { maxRetries = client.maxRetries ?? 2 } = call;
   try {
     for (let number = 0; ; number += 1) {
       const attempt = { url: outgoing.url, number };

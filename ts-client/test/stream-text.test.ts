@@ -118,6 +118,28 @@ it("disconnects from the server when the loop throws", async () => {
   await disconnected;
 });
 
+it.each([
+  ["the next event", [START]],
+  ["the head of an answer", undefined],
+])("disconnects at once when it is left while %s is awaited", async (_, events) => {
+  const [asked, left] = [deferred(), deferred()];
+  let requests = 0;
+  const { url } = await startServer((_request, response) => {
+    requests += 1;
+    response.on("close", left.resolve);
+    if (events !== undefined) startEventStream(response, events);
+    asked.resolve();
+  });
+  const stream = new PythonClient(url).streamText(REQUEST);
+  if (events !== undefined) await stream.next();
+  const next = stream.next();
+  await asked.promise;
+  expect(await stream.return()).toEqual({ done: true, value: undefined });
+  expect(await next).toEqual({ done: true, value: undefined });
+  await left.promise;
+  expect(requests).toBe(1);
+});
+
 it("sends nothing before its first event is asked for", async () => {
   const server = await startServer((_, response) => response.end());
   await new PythonClient(server.url).streamText(REQUEST).return();
