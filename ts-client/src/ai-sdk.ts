@@ -1,181 +1,146 @@
+import { asApiCallError, noSuchModel } from "./ai-sdk/errors.js";
+import { chatRequest } from "./ai-sdk/request.js";
 import type {
-  LanguageModelV3,
-  LanguageModelV3CallOptions,
-  LanguageModelV3FinishReason,
-  LanguageModelV3GenerateResult,
-  LanguageModelV3Message,
-  LanguageModelV3StreamPart,
-  LanguageModelV3StreamResult,
-  LanguageModelV3Usage,
-} from "@ai-sdk/provider";
+  ModelAnswer,
+  ModelCall,
+  ModelStream,
+  SpecificationVersion,
+  StreamPart,
+  TorchbridgeModel,
+  TorchbridgeProvider,
+  Warning,
+} from "./ai-sdk/specification.js";
+import { streamParts, usageOf } from "./ai-sdk/stream-parts.js";
 import { readChunks } from "./chat-stream.js";
 import { PythonClient } from "./client.js";
+import type { HttpExchange } from "./http.js";
 import type { PythonClientOptions } from "./options.js";
 
+export type { SpecificationVersion, TorchbridgeModel, TorchbridgeProvider } from "./ai-sdk/specification.js";
+
+/** What a provider can be told: what a PythonClient can, but for what the AI SDK does itself. */
+export type TorchbridgeOptions = Omit<PythonClientOptions, "maxRetries" | "onRetry" | "schemas">;
+
 const PATH = "/v1/chat/completions";
-const TEXT_ID = "0";
 
 /**
- * A function that makes models for the AI SDK, versions 6 and 7: `streamText({ model: torchbridge("tiny"), prompt })`.
- * `tiny@2.0` is one version. A conversation goes through the model's own chat template.
+ * A provider for `ai` 7: `streamText({ model: createTorchbridge()("tiny"), prompt })`. `tiny@2.0` is one version. A
+ * conversation goes through the model's own chat template.
  */
-export function createTorchbridge(options?: PythonClientOptions): (modelId: string) => LanguageModelV3 {
+export function createTorchbridge(options?: TorchbridgeOptions): TorchbridgeProvider {
   const client = new PythonClient(options);
-  return (modelId) => ({
-    specificationVersion: "v3",
+  return provider("v4", () => client);
+}
+
+/** A provider for `ai` 6, which knows no models of specification V4. `ai` 7 takes these as well. */
+export function createTorchbridgeV3(options?: TorchbridgeOptions): TorchbridgeProvider<"v3"> {
+  const client = new PythonClient(options);
+  return provider("v3", () => client);
+}
+
+/** For `ai` 7: the gateway that TORCHBRIDGE_BASE_URL names when a model is called, or `http://localhost:8000`. */
+export const torchbridge: TorchbridgeProvider = /* @__PURE__ */ provider("v4", () => new PythonClient());
+
+function provider<Version extends SpecificationVersion>(
+  specificationVersion: Version,
+  client: () => PythonClient,
+): TorchbridgeProvider<Version> {
+  const languageModel = (modelId: string): TorchbridgeModel<Version> => ({
+    specificationVersion,
     provider: "torchbridge",
     modelId,
     supportedUrls: {},
-    doStream: (call) => stream(client, modelId, call),
-    doGenerate: (call) => generate(client, modelId, call),
+    doStream: async (call) => toStream(await ask(client(), modelId, call)),
+    doGenerate: async (call) => await toAnswer(await ask(client(), modelId, call)),
+  });
+  return Object.assign((modelId: string) => languageModel(modelId), {
+    specificationVersion,
+    languageModel,
+    embeddingModel(modelId: string): never {
+      throw noSuchModel("embeddingModel", modelId);
+    },
+    imageModel(modelId: string): never {
+      throw noSuchModel("imageModel", modelId);
+    },
   });
 }
 
-/** The gateway that the environment variable TORCHBRIDGE_BASE_URL names, or `http://localhost:8000`. */
-export const torchbridge: (modelId: string) => LanguageModelV3 = (modelId) => createTorchbridge()(modelId);
-
-async function stream(
-  client: PythonClient,
-  modelId: string,
-  call: LanguageModelV3CallOptions,
-): Promise<LanguageModelV3StreamResult> {
-  const body = requestBody(modelId, call);
-  const parts = streamParts(client, body, call);
-  // Up to here a failure is one of the call, and the AI SDK's own `onError` hears of it as such.
-  const first = await parts.next();
-  return {
-    request: { body },
-    stream: new ReadableStream<LanguageModelV3StreamPart>({
-      start(controller) {
-        if (!first.done) controller.enqueue(first.value);
-      },
-      async pull(controller) {
-        try {
-          const next = await parts.next();
-          if (next.done) controller.close();
-          else controller.enqueue(next.value);
-        } catch (error) {
-          controller.enqueue({ type: "error", error });
-          controller.close();
-        }
-      },
-      async cancel() {
-        await parts.return();
-      },
-    }),
-  };
+/** A call whose answer has begun. */
+interface Asked {
+  readonly request: { body: object };
+  readonly response: { headers: Record<string, string> };
+  readonly warnings: Warning[];
+  readonly first: IteratorResult<StreamPart, void>;
+  readonly rest: AsyncGenerator<StreamPart, void, undefined>;
+  readonly exchange: HttpExchange;
 }
 
-async function* streamParts(
-  client: PythonClient,
-  body: object,
-  call: LanguageModelV3CallOptions,
-): AsyncGenerator<LanguageModelV3StreamPart, void, undefined> {
-  let finishReason: LanguageModelV3FinishReason = { unified: "other", raw: undefined };
-  let usage = usageOf(undefined, undefined);
-  let isFirst = true;
-  const [exchange, response] = await client.open(PATH, body, callOptions(call), "text/event-stream", "firstTokenMs");
+/** Until the first part is here a failure is one of the call, which the AI SDK tries again where that may help. */
+async function ask(client: PythonClient, modelId: string, call: ModelCall): Promise<Asked> {
+  const { body, warnings } = chatRequest(modelId, call);
+  const told = (error: unknown): unknown => asApiCallError(error, client.baseUrl + PATH, body);
+  const headers = definedOnly(call.headers);
   try {
-    exchange.start("idleMs");
-    for await (const chunk of readChunks(response)) {
-      exchange.throwIfAborted();
-      exchange.stop("idleMs"); // how long the caller takes is no fault of the gateway's
-      if (isFirst) {
-        isFirst = false;
-        yield { type: "stream-start", warnings: warningsOf(call) };
-        yield { type: "response-metadata", id: chunk.id, modelId: chunk.model, timestamp: new Date() };
-        yield { type: "text-start", id: TEXT_ID };
-      }
-      if (chunk.text !== "") {
-        exchange.stop("firstTokenMs");
-        yield { type: "text-delta", id: TEXT_ID, delta: chunk.text };
-      }
-      if (chunk.finishReason !== undefined) {
-        finishReason = { unified: chunk.finishReason === "length" ? "length" : "stop", raw: chunk.finishReason };
-      }
-      if (chunk.usage !== undefined) usage = usageOf(chunk.usage.prompt_tokens, chunk.usage.completion_tokens);
-      exchange.start("idleMs");
-    }
+    const options = { signal: call.abortSignal, headers, maxRetries: 0 };
+    const [exchange, response] = await client.open(PATH, body, options, "text/event-stream", "firstTokenMs");
+    const rest = streamParts(readChunks(exchange, response), call, warnings, told);
+    const first = await rest.next();
+    return { request: { body }, response: { headers: headersOf(response) }, warnings, first, rest, exchange };
   } catch (error) {
-    exchange.throwIfAborted();
-    throw error;
-  } finally {
-    exchange.close();
+    throw told(error);
   }
-  yield { type: "text-end", id: TEXT_ID };
-  yield { type: "finish", finishReason, usage };
 }
 
-async function generate(
-  client: PythonClient,
-  modelId: string,
-  call: LanguageModelV3CallOptions,
-): Promise<LanguageModelV3GenerateResult> {
-  const body = requestBody(modelId, call);
+function toStream({ request, response, first, rest, exchange }: Asked): ModelStream {
+  const stream = new ReadableStream<StreamPart>({
+    start(controller) {
+      if (!first.done) controller.enqueue(first.value);
+    },
+    async pull(controller) {
+      const next = await rest.next();
+      if (next.done) controller.close();
+      else controller.enqueue(next.value);
+    },
+    cancel() {
+      // Not by `rest` alone: its `return` waits until the part is here that it is waiting for.
+      exchange.close();
+      rest.return().catch(() => undefined);
+    },
+  });
+  return { stream, request, response };
+}
+
+async function toAnswer({ request, response, warnings, first, rest }: Asked): Promise<ModelAnswer> {
+  const finishReason = { unified: "other", raw: undefined } as const;
+  const answer: ModelAnswer = { content: [], finishReason, usage: usageOf(undefined), warnings, request, response };
   let text = "";
-  const result: LanguageModelV3GenerateResult = {
-    content: [],
-    finishReason: { unified: "other", raw: undefined },
-    usage: usageOf(undefined, undefined),
-    warnings: warningsOf(call),
-    request: { body },
-  };
-  for await (const part of streamParts(client, body, call)) {
+  for (let next = first; !next.done; next = await rest.next()) {
+    const part = next.value;
+    if (part.type === "error") throw part.error;
     if (part.type === "text-delta") text += part.delta;
-    if (part.type === "response-metadata") result.response = { ...part };
-    if (part.type === "finish") Object.assign(result, { finishReason: part.finishReason, usage: part.usage });
+    if (part.type === "text-end") answer.content.push({ type: "text", text });
+    if (part.type === "tool-call") answer.content.push(part);
+    if (part.type === "response-metadata") {
+      answer.response = { ...response, id: part.id, modelId: part.modelId, timestamp: part.timestamp };
+    }
+    if (part.type === "finish") {
+      answer.finishReason = part.finishReason;
+      answer.usage = part.usage;
+      answer.providerMetadata = part.providerMetadata;
+    }
   }
-  result.content.push({ type: "text", text });
-  return result;
+  return answer;
 }
 
-function requestBody(modelId: string, call: LanguageModelV3CallOptions): object {
-  return {
-    model: modelId,
-    messages: call.prompt.map((message) => ({ role: message.role, content: textOf(message) })),
-    max_completion_tokens: call.maxOutputTokens,
-    temperature: call.temperature,
-    top_p: call.topP,
-    top_k: call.topK,
-    stop: call.stopSequences?.length ? call.stopSequences : undefined,
-    seed: call.seed,
-    stream: true,
-    stream_options: { include_usage: true },
-  };
+function headersOf(response: Response): Record<string, string> {
+  const headers: Record<string, string> = {};
+  response.headers.forEach((value, name) => {
+    headers[name] = value;
+  });
+  return headers;
 }
 
-function callOptions({ abortSignal, headers }: LanguageModelV3CallOptions): {
-  signal: AbortSignal | undefined;
-  headers: Record<string, string>;
-} {
-  const sent = Object.entries(headers ?? {}).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  return { signal: abortSignal, headers: Object.fromEntries(sent) };
-}
-
-function textOf(message: LanguageModelV3Message): string {
-  if (message.role === "system") return message.content;
-  return message.content
-    .map((part) => {
-      if (part.type !== "text") throw new TypeError(`The model reads text only, and no ${part.type}.`);
-      return part.text;
-    })
-    .join("");
-}
-
-/** What the model does not do is said, and not silently left out. */
-function warningsOf(call: LanguageModelV3CallOptions): LanguageModelV3GenerateResult["warnings"] {
-  const isJson = call.responseFormat?.type === "json";
-  return [
-    ...(call.tools?.length ? [{ type: "unsupported" as const, feature: "tools" }] : []),
-    ...(isJson ? [{ type: "unsupported" as const, feature: "responseFormat" }] : []),
-    ...(call.presencePenalty ? [{ type: "unsupported" as const, feature: "presencePenalty" }] : []),
-    ...(call.frequencyPenalty ? [{ type: "unsupported" as const, feature: "frequencyPenalty" }] : []),
-  ];
-}
-
-function usageOf(prompt: number | undefined, completion: number | undefined): LanguageModelV3Usage {
-  return {
-    inputTokens: { total: prompt, noCache: prompt, cacheRead: undefined, cacheWrite: undefined },
-    outputTokens: { total: completion, text: completion, reasoning: undefined },
-  };
+function definedOnly(headers: ModelCall["headers"]): Record<string, string> {
+  const isDefined = (entry: [string, string | undefined]): entry is [string, string] => entry[1] !== undefined;
+  return Object.fromEntries(Object.entries(headers ?? {}).filter(isDefined));
 }

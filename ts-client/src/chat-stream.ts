@@ -1,68 +1,143 @@
 import { hasText, isProblem, member, parseJson } from "./contract.js";
 import { ApiError, protocolError, StreamTruncatedError } from "./errors.js";
-import { EventStreamDecoder, EventStreamError } from "./event-stream.js";
+import { cancel, EventStreamDecoder, EventStreamError, readToEnd } from "./event-stream.js";
+import type { HttpExchange } from "./http.js";
 
 /** What there is in one event of the gateway's `/v1/chat/completions`. */
 export interface ChatChunk {
   readonly id: string;
   readonly model: string;
+  /** Seconds since 1970. */
+  readonly created: number;
+  /** The beginning of the digest of the model's archive, as OpenAI writes it. */
+  readonly fingerprint: string | undefined;
   readonly text: string;
+  readonly toolCalls: readonly ToolCallPiece[];
+  /** Of the tokens in this event, where they were asked for: OpenAI's objects. */
+  readonly logprobs: readonly unknown[];
   readonly finishReason: string | undefined;
   readonly usage: { readonly prompt_tokens: number; readonly completion_tokens: number } | undefined;
+  /** The event as it came. */
+  readonly raw: unknown;
+}
+
+/** A piece of a call of a tool: the next characters of its JSON. All pieces of one call have its `id` and `name`. */
+export interface ToolCallPiece {
+  readonly id: string;
+  readonly name: string;
+  readonly arguments: string;
 }
 
 /**
- * The events of an answer up to its `[DONE]`.
+ * The events of an answer up to its `[DONE]`, within the exchange's `firstTokenMs` and `idleMs`. The exchange is closed
+ * here, and by its caller only to cancel it.
  *
- * @throws ApiError where a failure ends the stream or the answer is not the gateway's, and StreamTruncatedError.
+ * @throws ApiError where a failure ends the stream or the answer is not the gateway's, StreamTruncatedError, and why the
+ * exchange was aborted.
  */
-export async function* readChunks(response: Response): AsyncGenerator<ChatChunk, void, undefined> {
-  const decoder = new EventStreamDecoder();
-  let text = "";
+export async function* readChunks(
+  exchange: HttpExchange,
+  response: Response,
+): AsyncGenerator<ChatChunk, void, undefined> {
+  const reader = response.body?.getReader();
+  const stream = new ChatStream();
   try {
-    for await (const bytes of bodyOf(response)) {
-      for (const data of decoder.feed(bytes)) {
-        if (data === "[DONE]") return;
-        const chunk = parseChunk(data);
-        text += chunk.text;
+    const contentType = response.headers.get("content-type") ?? "nothing";
+    if (!reader || !/^text\/event-stream/i.test(contentType)) throw new EventStreamError(`it is ${contentType}`);
+    exchange.start("idleMs");
+    while (!stream.isEnded) {
+      const { done, value } = await reader.read().catch((cause: unknown) => {
+        throw new StreamTruncatedError(stream.text, { cause });
+      });
+      if (done) throw new StreamTruncatedError(stream.text);
+      for (const chunk of stream.feed(value)) {
+        exchange.throwIfAborted();
+        exchange.stop("idleMs"); // how long the caller takes is no fault of the gateway's
+        if (isAnswer(chunk)) exchange.stop("firstTokenMs");
         yield chunk;
+        exchange.start("idleMs");
       }
     }
   } catch (error) {
+    exchange.throwIfAborted();
     if (error instanceof EventStreamError) throw protocolError(response, error.message);
-    if (error instanceof ApiError) throw error;
-    throw new StreamTruncatedError(text, { cause: error });
-  }
-  throw new StreamTruncatedError(text);
-}
-
-/** Not by `for await` over the body itself, which Safari cannot. */
-async function* bodyOf(response: Response): AsyncGenerator<Uint8Array, void, undefined> {
-  const reader = response.body?.getReader();
-  try {
-    for (let piece = await reader?.read(); piece !== undefined && !piece.done; piece = await reader?.read()) {
-      yield piece.value;
-    }
+    throw error;
   } finally {
-    reader?.cancel().catch(() => undefined);
+    exchange.stop("firstTokenMs");
+    exchange.stop("idleMs");
+    // Nobody waits for an end that a proxy may hold back, but a connection that had its end can serve the next request.
+    const leave = stream.isEnded ? readToEnd : cancel;
+    void Promise.resolve(reader && leave(reader)).finally(() => exchange.close());
   }
 }
 
-function parseChunk(data: string): ChatChunk {
-  const sent = parseJson(data);
-  if (isProblem(sent)) throw new ApiError(sent);
-  const choices = member(sent, "choices");
-  if (!hasText(sent, "id") || !hasText(sent, "model") || !Array.isArray(choices)) {
-    throw new EventStreamError(`not a chunk: ${data.slice(0, 100)}`);
+/** From the bytes of one answer to its events. */
+class ChatStream {
+  /** Whether the gateway has said all that it says. */
+  isEnded = false;
+  /** All of it so far. */
+  text = "";
+  readonly #decoder = new EventStreamDecoder();
+  readonly #toolCalls = new Map<unknown, { readonly id: string; readonly name: string }>();
+  #isFinished = false;
+
+  *feed(bytes: Uint8Array): Generator<ChatChunk, void, undefined> {
+    for (const data of this.#decoder.feed(bytes)) {
+      const sent = parseJson(data);
+      this.isEnded = data === "[DONE]" || isProblem(sent);
+      if (isProblem(sent)) throw new ApiError(sent);
+      if (this.isEnded && !this.#isFinished) throw new EventStreamError("it ends without a finish_reason");
+      if (this.isEnded) return;
+      const choices = member(sent, "choices");
+      if (!hasText(sent, "id") || !hasText(sent, "model") || !Array.isArray(choices)) {
+        throw new EventStreamError(`not a chunk: ${data.slice(0, 100)}`);
+      }
+      yield this.#chunk(sent, choices[0]);
+    }
   }
-  const [choice] = choices;
-  const content = member(member(choice, "delta"), "content");
-  const finishReason = member(choice, "finish_reason");
-  return {
-    id: sent.id,
-    model: sent.model,
-    text: typeof content === "string" ? content : "",
-    finishReason: typeof finishReason === "string" ? finishReason : undefined,
-    usage: (member(sent, "usage") as ChatChunk["usage"] | null) ?? undefined,
-  };
+
+  #chunk(sent: { id: string; model: string }, choice: unknown): ChatChunk {
+    const delta = member(choice, "delta");
+    const text = textOf(member(delta, "content")) ?? "";
+    const finishReason = textOf(member(choice, "finish_reason"));
+    this.text += text;
+    this.#isFinished ||= finishReason !== undefined;
+    return {
+      id: sent.id,
+      model: sent.model,
+      created: Number(member(sent, "created") ?? Date.now() / 1_000),
+      fingerprint: textOf(member(sent, "system_fingerprint")),
+      text,
+      toolCalls: listOf(member(delta, "tool_calls")).map((piece) => this.#toolCallPiece(piece)),
+      logprobs: listOf(member(member(choice, "logprobs"), "content")),
+      finishReason,
+      usage: (member(sent, "usage") as ChatChunk["usage"] | null) ?? undefined,
+      raw: sent,
+    };
+  }
+
+  /** Only the first piece of a call says whose it is; the others have its index. */
+  #toolCallPiece(sent: unknown): ToolCallPiece {
+    const index = member(sent, "index");
+    const called = member(sent, "function");
+    const id = textOf(member(sent, "id"));
+    const name = textOf(member(called, "name"));
+    const head = this.#toolCalls.get(index) ?? (id && name ? { id, name } : undefined);
+    if (head === undefined) throw new EventStreamError("a tool call has no id or no name");
+    this.#toolCalls.set(index, head);
+    return { ...head, arguments: textOf(member(called, "arguments")) ?? "" };
+  }
+}
+
+/** Whether there is something of the model's in it: the first event of all has nothing. */
+function isAnswer({ text, toolCalls, finishReason }: ChatChunk): boolean {
+  return text !== "" || toolCalls.length > 0 || finishReason !== undefined;
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
+
+function listOf(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
 }

@@ -145,7 +145,7 @@ export function parseStreamEvent(data: string): StreamEvent | undefined {
 }
 
 /** Lets the server end its answer: a connection that is cut instead cannot serve the next request. */
-async function readToEnd(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+export async function readToEnd(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
   const timer = setTimeout(() => cancel(reader), MILLISECONDS_TO_END);
   try {
     while (!(await reader.read()).done);
@@ -156,7 +156,7 @@ async function readToEnd(reader: ReadableStreamDefaultReader<Uint8Array>): Promi
   }
 }
 
-function cancel(reader: ReadableStreamDefaultReader<Uint8Array>): void {
+export function cancel(reader: ReadableStreamDefaultReader<Uint8Array>): void {
   // A stream that has failed already refuses this with the same failure.
   reader.cancel().catch(() => undefined);
 }
