@@ -3,6 +3,8 @@ import { ApiError, protocolError, StreamTruncatedError } from "./errors.js";
 import { cancel, EventStreamDecoder, EventStreamError, readToEnd } from "./event-stream.js";
 import type { HttpExchange } from "./http.js";
 
+const LONGEST_WAIT_FOR_THE_END_MS = 50;
+
 /** What there is in one event of the gateway's `/v1/chat/completions`. */
 export interface ChatChunk {
   readonly id: string;
@@ -65,10 +67,27 @@ export async function* readChunks(
   } finally {
     exchange.stop("firstTokenMs");
     exchange.stop("idleMs");
-    // Nobody waits for an end that a proxy may hold back, but a connection that had its end can serve the next request.
-    const leave = stream.isEnded ? readToEnd : cancel;
-    void Promise.resolve(reader && leave(reader)).finally(() => exchange.close());
+    if (reader && stream.isEnded) await release(reader, exchange);
+    else {
+      if (reader) cancel(reader);
+      exchange.close();
+    }
   }
+}
+
+/**
+ * Leaves the connection to the next request, which would open another one if it came before this one's end. A proxy may
+ * hold that back: nobody waits long for it.
+ */
+async function release(reader: ReadableStreamDefaultReader<Uint8Array>, exchange: HttpExchange): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, LONGEST_WAIT_FOR_THE_END_MS);
+    void readToEnd(reader).finally(() => {
+      clearTimeout(timer);
+      exchange.close();
+      resolve();
+    });
+  });
 }
 
 /** From the bytes of one answer to its events. */
