@@ -100,17 +100,21 @@ it("warns once of each thing that the answer will be without", async () => {
   ] as const;
   const { body, features } = await asked({
     prompt: [USER, { role: "assistant", content }, USER],
-    tools: [{ type: "provider", id: "other.search" }],
+    tools: [
+      { type: "provider", id: "other.search" },
+      { type: "function", name: "clock", inputSchema: {}, inputExamples: [{ input: {} }] },
+    ],
     reasoning: "high",
   });
-  expect(body).toMatchObject({ messages: [{}, { role: "assistant", content: "Hi" }, {}] });
-  expect(body).not.toHaveProperty("tools");
+  const tools = [{ type: "function", function: { name: "clock", parameters: {} } }];
+  expect(body).toMatchObject({ messages: [{}, { role: "assistant", content: "Hi" }, {}], tools });
   expect(features).toEqual([
     "reasoning in a message",
     "tool-call in a message",
     "tool-result in a message",
     "reasoning",
     "tool other.search of another provider",
+    "inputExamples of a tool",
   ]);
 });
 

@@ -1,4 +1,4 @@
-// The AI SDK itself, 7 with models of specification V4 and 6 with V3, over a server that speaks as the gateway does.
+// The AI SDK itself, 7 with models of specification V4 and V3, and 6 with V3, over a server that speaks as the gateway does.
 
 import { describe, expect, it } from "vitest";
 import { createTorchbridge, createTorchbridgeV3 } from "../src/ai-sdk.js";
@@ -41,9 +41,10 @@ const MODULES = new URL("../../tests/openai_clients/node_modules/", import.meta.
 const STREAM = wholeStream(CHUNKS);
 
 describe.each([
-  ["ai-6", createTorchbridgeV3],
-  ["ai-7", createTorchbridge],
-])("%s", (version, create) => {
+  ["ai-6", "V3", createTorchbridgeV3],
+  ["ai-7", "V3", createTorchbridgeV3],
+  ["ai-7", "V4", createTorchbridge],
+])("%s with models of %s", (version, _, create) => {
   const load = async (): Promise<AiSdk> => await import(new URL(`${version}/dist/index.js`, MODULES).href);
   const modelAt = (url: string): object => create({ baseUrl: url })("tiny");
 

@@ -37,7 +37,8 @@ function settings(call: ModelCall, warn: (feature: string) => void): object {
       warn(`tool ${tool.id} of another provider`);
       return [];
     }
-    const { name, description, inputSchema: parameters, strict } = tool;
+    const { name, description, inputSchema: parameters, inputExamples, strict } = tool;
+    if (inputExamples?.length) warn("inputExamples of a tool");
     return [{ type: "function", function: { name, description, parameters, strict } }];
   });
   return {

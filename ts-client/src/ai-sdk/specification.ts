@@ -65,6 +65,7 @@ export interface FunctionTool {
   readonly name: string;
   readonly description?: string;
   readonly inputSchema: object;
+  readonly inputExamples?: readonly object[];
   readonly strict?: boolean;
 }
 
