@@ -43,6 +43,7 @@ class GenerationFields(TypedDict, total=False):
     min_length: int
     ignore_eos: bool
     logprobs: int | None
+    prompt_logprobs: int | None
     output: Mapping[str, Any] | None
     model: str | None
     model_version: str | None

@@ -123,6 +123,9 @@ class GenerationRequest(Received):
         le=MAX_TOP_LOGPROBS,
         description="Tell how likely each token was, and this many of the likeliest ones in its place.",
     )
+    prompt_logprobs: int | None = Field(
+        default=None, ge=0, le=MAX_TOP_LOGPROBS, description="As `logprobs`, of the tokens of the prompt."
+    )
     output: Output | None = Field(default=None, description="What the text has to be; any text when absent.")
     model: Name | None = Field(default=None, description="The gateway's default model when absent.")
     model_version: Name | None = Field(default=None, description="The model's default version when absent.")
@@ -143,7 +146,12 @@ class ChatGenerationRequest(GenerationRequest):
     """A conversation to go on with; `prompt` is the same as plain text, for a model without a chat template.
 
     tool_choice: "required" for nothing but calls of `tools`, and "auto" for calls or a text.
+    prompt_ids: a prompt as the model's own tokens, in place of `prompt`.
     """
+
+    prompt_ids: tuple[int, ...] | None = Field(
+        default=None, min_length=1, max_length=MAX_PROMPT_CHARACTERS, strict=False
+    )
 
     messages: tuple[ChatMessage, ...] | None = Field(default=None, strict=False)
     tools: tuple[Tool, ...] = Field(default=(), max_length=MAX_TOOLS, strict=False)
@@ -158,14 +166,22 @@ class WorkerRequest(ChatGenerationRequest):
     stream: bool = Field(default=True, description="Whether anybody reads the deltas as they come.")
 
 
-class TopLogprob(Sent):
+class TokenText(Sent):
     id: int
     token: str = Field(description="Its text; U+FFFD stands for bytes that are no whole character.")
     bytes: tuple[int, ...] = Field(description="Of the text in UTF-8, which several tokens may make up together.")
+
+
+class TopLogprob(TokenText):
     logprob: float = Field(description="Natural logarithm of its probability by the model's own logits.")
 
 
 class TokenLogprob(TopLogprob):
+    top: tuple[TopLogprob, ...] = Field(description="The likeliest tokens in its place, the likeliest first.")
+
+
+class PromptLogprob(TokenText):
+    logprob: float | None = Field(description="As of an answer's token; null for the first.")
     top: tuple[TopLogprob, ...] = Field(description="The likeliest tokens in its place, the likeliest first.")
 
 
@@ -187,6 +203,9 @@ class GenerationResponse(Sent):
     )
     tool_calls: tuple[ToolCall, ...] | None = Field(
         default=None, description="What the model calls, of the tools of a chat that has some."
+    )
+    prompt_logprobs: tuple[PromptLogprob, ...] | None = Field(
+        default=None, description="Of the tokens of the prompt, where they were asked for."
     )
 
 

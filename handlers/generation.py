@@ -12,6 +12,7 @@ from adapter.schema import (
     FinishReason,
     GenerationResponse,
     Problem,
+    PromptLogprob,
     StartEvent,
     StreamEvent,
     TokenLogprob,
@@ -141,6 +142,7 @@ class TextGeneration(Generation):
         self._detokenizer = Detokenizer(decoder, () if is_own_text else prompt.ids)
         self._stop_strings = StopStrings(request.stop, decoder.special_tokens)
         self._constraint = prompt.constraint
+        self.prompt_logprobs: tuple[PromptLogprob, ...] | None = None  # whoever finds them puts them here
         self._calls = None if prompt.tool_format is None else ToolCallReader(prompt.tool_format)
         self._text: list[str] = []
         self._decoder = decoder
@@ -241,5 +243,6 @@ class TextGeneration(Generation):
                 time_to_first_token=(self._first_text_at or now) - self._started_at,
                 logprobs=logprobs,
                 tool_calls=None if self._calls is None else self._calls.calls,
+                prompt_logprobs=self.prompt_logprobs,
             )
         )

@@ -30,15 +30,22 @@ class RowLogprobs:
 
     def of_all(self, logits: Tensor) -> Tensor | None:
         """logits: [batch, vocabulary], as the model gave them. [rows that ask, vocabulary], if one does."""
-        return logits[self._rows].log_softmax(dim=-1).clamp_(min=_LEAST) if self._asked else None
+        return logits[self._rows].log_softmax(dim=-1) if self._asked else None
 
     def of(self, every: Tensor | None, tokens: Tensor) -> Mapping[int, Logprobs]:
         """By row. every: what of_all gave; tokens: [batch], those that were taken."""
         if every is None:
             return {}
-        taken = every.gather(1, tokens[self._rows, None])[:, 0].tolist()
-        top, ids = (each.tolist() for each in every.topk(min(self._most, every.shape[1])))
+        found = logprobs_of(every, tokens[self._rows], self._most)
         return {
-            row: Logprobs(taken[index], tuple(ids[index][:count]), tuple(top[index][:count]))
-            for index, (row, count) in enumerate(self._asked)
+            row: Logprobs(each.taken, each.top_ids[:count], each.top[:count])
+            for each, (row, count) in zip(found, self._asked, strict=True)
         }
+
+
+def logprobs_of(every: Tensor, tokens: Tensor, count: int) -> list[Logprobs]:
+    """Of each row. every: [rows, vocabulary], logarithms; tokens: [rows], those that were taken."""
+    every = every.clamp(min=_LEAST)
+    taken = every.gather(1, tokens[:, None])[:, 0].tolist()
+    top, ids = (each.tolist() for each in every.topk(min(count, every.shape[1])))
+    return [Logprobs(*each) for each in zip(taken, map(tuple, ids), map(tuple, top), strict=True)]

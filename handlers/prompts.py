@@ -92,6 +92,9 @@ class Prompts:
         if (num_tokens := len(ids)) >= self._context_length:
             del ids  # the error's traceback would keep up to a million of them
             raise self._too_long(str(num_tokens), prompt_tokens=num_tokens)
+        if request.prompt_ids is not None and not 0 <= min(ids) <= max(ids) < self._vocabulary:
+            detail = f"The model has tokens 0 to {self._vocabulary - 1}, and the prompt {min(ids)} to {max(ids)}."
+            raise RefusedRequest(ErrorCode.INVALID_REQUEST, detail, prompt_tokens=num_tokens)
         if (unknown := max(ids)) >= self._vocabulary:
             token = self._tokenizer.convert_ids_to_tokens(unknown)
             raise RefusedRequest(

@@ -31,6 +31,8 @@ class RequestEncoder:
 
     def encode(self, request: WorkerRequest, limit: PromptLimit = NO_LIMIT) -> list[int]:
         """Raises what `limit` raises, PromptEncodingError, and ChatTemplateError where the chat template refuses."""
+        if request.prompt_ids is not None:
+            return list(request.prompt_ids)
         if request.messages is None:
             return encode_prompt(self.tokenizer, request.prompt)
         if self._chat_template is None:

@@ -63,7 +63,7 @@ class RunAhead:
         self._watchdog = Watchdog("a step of the engine", longest_step, end_worker)
         self._changed = threading.Condition()
         self._commands: deque[Callable[[], None]] = deque()  # for the engine's thread alone to carry out
-        self._pieces: Iterator[None] | None = None  # of work beside the steps
+        self._pieces: deque[Iterator[None]] = deque()  # of each work beside the steps
         self._news: list[Step | Failure] = []
         self._is_urgent = False  # whether whoever collects should not wait
         self._live: set[str] = set()
@@ -82,8 +82,9 @@ class RunAhead:
         constraint: TokenConstraint | None = None,
         *,
         is_awaited: bool = True,
+        before: Iterator[None] | None = None,
     ) -> None:
-        """`is_awaited` makes its first token urgent."""
+        """`is_awaited` makes its first token urgent. before: work between steps, without which it cannot begin."""
 
         def submit() -> None:
             try:
@@ -92,11 +93,25 @@ class RunAhead:
                 logger.exception("the engine refuses request %s", request_id)
                 self._add_news(Failure([request_id], error))
 
+        def work(first: Iterator[None]) -> Iterator[None]:
+            try:
+                while request_id in self._live and next(first, self) is not self:
+                    yield
+            except Exception as error:
+                logger.exception("the work before request %s failed", request_id)
+                self._add_news(Failure([request_id], error))
+            else:
+                if request_id in self._live:
+                    submit()
+
         with self._changed:
             self._live.add(request_id)
             if is_awaited:
                 self._awaited.add(request_id)
-            self._commands.append(submit)
+            if before is None:
+                self._commands.append(submit)
+            else:
+                self._pieces.append(work(before))
             self._touch()
 
     def keep_only(self, ids: Collection[str]) -> None:
@@ -129,10 +144,10 @@ class RunAhead:
     def between_steps(self, pieces: Iterator[None]) -> None:
         """Has the engine's thread go through them: one after each step, and at once while there is no step to run.
 
-        One such work at a time. What it raises would end the engine's requests, so it had better raise nothing.
+        One such work after the other. What it raises would end the engine's requests, so it had better raise nothing.
         """
         with self._changed:
-            self._pieces = pieces
+            self._pieces.append(pieces)
             self._changed.notify_all()
 
     def interrupt(self) -> None:
@@ -183,10 +198,10 @@ class RunAhead:
             return None
 
     def _work_between_steps(self) -> None:
-        if self._pieces is not None:
+        if self._pieces:
             with self._watchdog.watching():
-                if next(self._pieces, self) is self:
-                    self._pieces = None
+                if next(self._pieces[0], self) is self:
+                    self._pieces.popleft()
 
     def _await_turn(self) -> bool:
         """Waits until there is a step to run, or idle long enough for a look at the threads.
@@ -199,7 +214,7 @@ class RunAhead:
                     self._commands.popleft()()
                 silent_for = time.monotonic() - self._last_call
                 if not self._engine.has_work:
-                    if self._pieces is not None:
+                    if self._pieces:
                         return False
                     if (seconds := self._threads.until_look()) == 0:
                         return True

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from adapter.event_stream import CONTENT_TYPE
-from adapter.schema import ErrorCode, Problem, StartEvent
+from adapter.schema import ErrorCode, Problem, StartEvent, WorkerRequest
 from handlers.archive_integrity import checked_beside
 from handlers.background_compilation import compile_in_background, reporter
 from handlers.compiled_steps import find_compiled_steps
@@ -27,12 +27,14 @@ from handlers.linear_layers import computed_in
 from handlers.logprobs import Logprobs
 from handlers.probe_check import check_probes
 from handlers.prompt_encoder import EncodedPrompt, PromptEncoder
-from handlers.prompts import Prompts
+from handlers.prompt_logprobs import prompt_logprobs
+from handlers.prompts import Prompt, Prompts
 from handlers.request_encoder import RequestEncoder, stop_strings
 from handlers.requested_sampling import sampling_parameters
 from handlers.run_ahead import Failure, RunAhead
 from handlers.settings import HandlerSettings
 from handlers.step_threads import threads_for
+from handlers.told_logprobs import told_of_prompt
 from handlers.worker_calls import read_messages_at_once, silence_call_log
 from handlers.worker_engine import checked_engine, has_compiled_steps, load_packed_model
 
@@ -108,7 +110,7 @@ class TextGenerationHandler:
         self._model_digest = digest.result()
         threads = threads_for(loaded.model, settings.threads)
         compiled_steps = find_compiled_steps(loaded, settings) if gpu is None else None
-        self._tokenizer = loaded.tokenizer
+        self._tokenizer, self._model = loaded.tokenizer, loaded.model
         self._token_decoder = TokenDecoder(loaded.tokenizer)
         self._engine = checked_engine(loaded, settings, compiled_steps)
         check_probes(directory, loaded)
@@ -202,10 +204,29 @@ class TextGenerationHandler:
         parameters = sampling_parameters(request)
         start = self._start_event(self._generations[encoded.request_id].id, len(prompt.ids))
         request = request.model_copy(update={"stop": stop_strings(self._tokenizer, request)})
-        self._generations[encoded.request_id] = TextGeneration(start, request, self._token_decoder, prompt)
+        generation = TextGeneration(start, request, self._token_decoder, prompt)
+        self._generations[encoded.request_id] = generation
         self._run_ahead.submit(
-            encoded.request_id, prompt.ids, request.max_length, parameters, prompt.constraint, is_awaited=request.stream
+            encoded.request_id,
+            prompt.ids,
+            request.max_length,
+            parameters,
+            prompt.constraint,
+            is_awaited=request.stream,
+            before=self._prompt_logprobs(request, prompt, generation),
         )
+
+    def _prompt_logprobs(
+        self, request: WorkerRequest, prompt: Prompt, generation: TextGeneration
+    ) -> Iterator[None] | None:
+        """The work that finds them, if they are asked for."""
+        if request.prompt_logprobs is None:
+            return None
+
+        def found(logprobs: list[Logprobs]) -> None:
+            generation.prompt_logprobs = told_of_prompt(self._token_decoder, prompt.ids, logprobs)
+
+        return prompt_logprobs(self._model, prompt.ids, request.prompt_logprobs, self._engine.vocabulary, found)
 
     def _push(self, request_id: str, token_id: int, end_reason: EndReason | None, logprobs: Logprobs | None) -> None:
         generation = self._generations.get(request_id)

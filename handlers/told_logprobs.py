@@ -1,6 +1,8 @@
 """Logprobs of the engine as the contract tells them: with the text of each token."""
 
-from adapter.schema import TokenLogprob, TopLogprob
+from collections.abc import Sequence
+
+from adapter.schema import PromptLogprob, TokenLogprob, TokenText, TopLogprob
 from handlers.detokenization import TokenDecoder
 from handlers.logprobs import Logprobs
 
@@ -11,6 +13,17 @@ def told(decoder: TokenDecoder, token_id: int, logprobs: Logprobs) -> TokenLogpr
     return TokenLogprob(**_one(decoder, token_id, logprobs.taken).model_dump(), top=top)
 
 
+def told_of_prompt(decoder: TokenDecoder, ids: Sequence[int], found: Sequence[Logprobs]) -> tuple[PromptLogprob, ...]:
+    """found: of all tokens of the prompt but the first."""
+    first = PromptLogprob(**_text(decoder, ids[0]).model_dump(), logprob=None, top=())
+    rest = (told(decoder, token, logprobs) for token, logprobs in zip(ids[1:], found, strict=True))
+    return (first, *(PromptLogprob(**dict(each)) for each in rest))
+
+
 def _one(decoder: TokenDecoder, token_id: int, logprob: float) -> TopLogprob:
+    return TopLogprob(**_text(decoder, token_id).model_dump(), logprob=logprob)
+
+
+def _text(decoder: TokenDecoder, token_id: int) -> TokenText:
     content = decoder.bytes_of(token_id)
-    return TopLogprob(id=token_id, token=content.decode(errors="replace"), bytes=tuple(content), logprob=logprob)
+    return TokenText(id=token_id, token=content.decode(errors="replace"), bytes=tuple(content))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from adapter.schema import TokenLogprob, TopLogprob
+from adapter.schema import PromptLogprob, TokenLogprob, TopLogprob
 
 Json = dict[str, Any]
 
@@ -15,7 +15,7 @@ def of_chat(told: Sequence[TokenLogprob], _offset: int) -> Json:
     }
 
 
-def of_completion(told: Sequence[TokenLogprob], offset: int) -> Json:
+def of_completion(told: Sequence[TokenLogprob | PromptLogprob], offset: int) -> Json:
     """offset: characters of the answer before the first of these tokens."""
     offsets = []
     for each in told:
@@ -24,10 +24,16 @@ def of_completion(told: Sequence[TokenLogprob], offset: int) -> Json:
     return {
         "tokens": [each.token for each in told],
         "token_logprobs": [each.logprob for each in told],
-        # The token that was taken is among them, too, however unlikely it was.
-        "top_logprobs": [{top.token: top.logprob for top in (*each.top, each)} for each in told],
+        "top_logprobs": list(map(_likeliest, told)),
         "text_offset": offsets,
     }
+
+
+def _likeliest(told: TokenLogprob | PromptLogprob) -> Json | None:
+    """The token that was taken is among them, too, however unlikely it was. None of a prompt's first token."""
+    if told.logprob is None:
+        return None
+    return {top.token: top.logprob for top in told.top} | {told.token: told.logprob}
 
 
 def _token(told: TopLogprob) -> Json:

@@ -15,6 +15,7 @@ from adapter.http.direct_routes import DirectRoute
 from adapter.http.event_stream_response import EventStreamResponse
 from adapter.http.shutdown import Shutdown
 from adapter.openai.answers import CHAT, TEXT, Chunks, Kind, completion
+from adapter.openai.echo import with_echo
 from adapter.openai.schema import ChatCompletionRequest, CompletionRequest, OpenAIRequest
 from adapter.openai.several_choices import ChunksOfSeveral
 from adapter.openai.translation import from_chat, from_completion, model_and_version
@@ -60,7 +61,7 @@ def openai_routes(
                 return EventStreamResponse(arrivals, call, shutdown, heartbeat=beat, encoding=chunks)
             answering = complete_all(generator, requests, call)
             responses = await unless_caller_leaves(http.receive, shutdown, answering)
-            return JSONResponse(completion(kind, responses, body.n))
+            return JSONResponse(completion(kind, with_echo(body, requests, responses), body.n))
         [request] = requests
         if body.stream:
             encoding = Chunks(kind, include_usage=include_usage)
@@ -68,7 +69,7 @@ def openai_routes(
                 generator.stream(request, call), call, shutdown, heartbeat=beat, encoding=encoding
             )
         response = await unless_caller_leaves(http.receive, shutdown, generator.complete(request, call))
-        return JSONResponse(completion(kind, [response]), headers=call.cache.headers())
+        return JSONResponse(completion(kind, with_echo(body, requests, [response])), headers=call.cache.headers())
 
     return router
 

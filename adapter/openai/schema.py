@@ -8,27 +8,26 @@ https://platform.openai.com/docs/api-reference
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
 
 from adapter.openai.lenient import Lenient
 from adapter.openai.messages import Message
 from adapter.openai.response_format import ResponseFormat, TextFormat
 from adapter.openai.tools import OfferedTool, ToolChoice
 from adapter.openai.unsupported import Unsupported, UnsupportedInChats, UnsupportedInCompletions
-from adapter.schema import MAX_LENGTH, MAX_SEED, as_list
+from adapter.schema import MAX_LENGTH, MAX_PROMPT_CHARACTERS, MAX_SEED, as_list
 from adapter.tools import MAX_TOOLS
 
 _MAX_PROMPTS = 256
+TokenIds = Annotated[list[int], Field(min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
 _MAX_MESSAGES = 2_048  # 3 µs each, and the event loop waits
 _NO_LIMIT = (-1, 0)  # llama.cpp's and Ollama's -1, and what chat applications send for "as long as it takes"
 
 
-def _texts(value: object) -> object:
+def _prompts(value: object) -> object:
+    """One text, or one prompt of token ids, needs no list of prompts."""
     match value:
-        case str():
+        case str() | [int(), *_]:
             return [value]
-        case [int() | list(), *_]:
-            raise PydanticCustomError("text_prompts", "Prompts as text: no token ids")
     return value
 
 
@@ -106,7 +105,8 @@ class OpenAIRequest(Unsupported):
 
 
 class CompletionRequest(OpenAIRequest, UnsupportedInCompletions):
-    prompt: Annotated[list[str], Field(min_length=1, max_length=_MAX_PROMPTS), BeforeValidator(_texts)]
+    prompt: Annotated[list[str | TokenIds], Field(min_length=1, max_length=_MAX_PROMPTS), BeforeValidator(_prompts)]
+    echo: bool = False
     max_tokens: TokenLimit = 16
     # How many of the likeliest tokens; with 0 those alone that were taken.
     logprobs: Annotated[int | None, BeforeValidator(_none_if_false)] = None

@@ -25,6 +25,8 @@ from adapter.tools import ToolCall
 _MOST_LOGPROBS = 128  # of a place in all choices of a prompt: 20 kB, and an answer has thousands of places
 VERSION_SEPARATOR = "@"  # no name has one
 
+_NO_TEXT = " "  # the field is not empty; token ids stand in its place
+
 _SPEAKERS = {"user": "User", "assistant": "Assistant"}
 _SAME_NAMES = {"temperature", "top_p", "top_k", "min_p", "repetition_penalty", "frequency_penalty", "presence_penalty"}
 _SAME_NAMES |= {"logit_bias", "ignore_eos", "stop", "seed"}
@@ -38,14 +40,21 @@ def from_completion(request: CompletionRequest, most: int = MAX_BATCH_REQUESTS) 
     return [choice for prompt in request.prompt for choice in _choices(request, _from_prompt(request, prompt))]
 
 
-def _from_prompt(request: CompletionRequest, prompt: str) -> GenerationRequest:
+def _from_prompt(request: CompletionRequest, prompt: str | list[int]) -> GenerationRequest:
+    ids = {} if isinstance(prompt, str) else {"prompt_ids": prompt}
+    echoed = request.logprobs if isinstance(prompt, str) else request.logprobs or 0
+    if request.echo and request.stream:
+        detail = "an answer that echoes its prompt cannot be streamed"
+        raise InvalidRequest(f"echo: {detail}.", errors=(FieldError(field="echo", message=detail),))
     return _valid(
-        GenerationRequest,
+        ChatGenerationRequest if ids else GenerationRequest,
         request,
         {"max_length": "max_tokens", "min_length": "min_tokens"},
-        prompt=prompt,
+        prompt=prompt if isinstance(prompt, str) else _NO_TEXT,
         max_length=request.max_tokens,
         **({} if request.logprobs is None else {"logprobs": request.logprobs}),
+        **({} if echoed is None or not request.echo else {"prompt_logprobs": echoed}),
+        **ids,
     )
 
 

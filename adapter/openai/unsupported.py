@@ -74,7 +74,6 @@ class Unsupported(Lenient):
     thinking_token_budget: Annotated[Any, only(-1)] = None
 
     # More in the answer than the model's text
-    echo: Annotated[Any, only(False)] = None
     skip_special_tokens: Annotated[Any, only(True)] = None
     prompt_logprobs: Annotated[Any, only()] = None
     n_probs: Annotated[Any, only(0)] = None
@@ -91,6 +90,7 @@ class UnsupportedInCompletions(Unsupported):
 
 
 class UnsupportedInChats(Unsupported):
+    echo: Annotated[Any, only(False)] = None
     # Other marks around the conversation than the model's template writes
     add_special_tokens: Annotated[Any, only(False)] = None
     add_generation_prompt: Annotated[Any, only(True)] = None

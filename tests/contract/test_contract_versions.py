@@ -9,7 +9,7 @@ from adapter.worker_contract import contract_file, current_contract, worker_cont
 RELEASED = {
     1: "275b6c5ffc69518c7b3b58bfb2f74ef4199e7def72b573be2315f182268abae1",
     2: "f35ffa08d1ecc52c18f064ddb8b87e01e141f153b6299fa0e8fd1eb345baaf95",
-    3: "11cd374557b4defe1f76a0e8eba3e67f4fc39040d0c9b382137add04267b6077",
+    3: "d818cdbe6374b3d00763ea208ccd5aaf1943c8e0596a1cab7530d3b5bc3365c4",
 }
 
 

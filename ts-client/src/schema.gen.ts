@@ -133,6 +133,8 @@ export interface components {
             ignore_eos?: boolean;
             /** @description Tell how likely each token was, and this many of the likeliest ones in its place. */
             logprobs?: number | null;
+            /** @description As `logprobs`, of the tokens of the prompt. */
+            prompt_logprobs?: number | null;
             /** @description What the text has to be; any text when absent. */
             output?: (components["schemas"]["JsonOutput"] | components["schemas"]["RegexOutput"] | components["schemas"]["ChoiceOutput"]) | null;
             /** @description The gateway's default model when absent. */
@@ -172,6 +174,11 @@ export interface components {
              * @default null
              */
             tool_calls: components["schemas"]["ToolCall"][] | null;
+            /**
+             * @description Of the tokens of the prompt, where they were asked for.
+             * @default null
+             */
+            prompt_logprobs: components["schemas"]["PromptLogprob"][] | null;
         };
         Health: {
             /**
@@ -223,6 +230,17 @@ export interface components {
             retry_after: number | null;
             /** @default [] */
             errors: components["schemas"]["FieldError"][];
+        };
+        PromptLogprob: {
+            id: number;
+            /** @description Its text; U+FFFD stands for bytes that are no whole character. */
+            token: string;
+            /** @description Of the text in UTF-8, which several tokens may make up together. */
+            bytes: number[];
+            /** @description As of an answer's token; null for the first. */
+            logprob: number | null;
+            /** @description The likeliest tokens in its place, the likeliest first. */
+            top: components["schemas"]["TopLogprob"][];
         };
         RegexOutput: {
             /** @description Of the whole text, in the syntax of Rust's regex crate: without look-around and back-references. */
@@ -311,6 +329,7 @@ export type Model = components['schemas']['Model'];
 export type ModelList = components['schemas']['ModelList'];
 export type ModelVersion = components['schemas']['ModelVersion'];
 export type Problem = components['schemas']['Problem'];
+export type PromptLogprob = components['schemas']['PromptLogprob'];
 export type RegexOutput = components['schemas']['RegexOutput'];
 export type SamplingDefaults = components['schemas']['SamplingDefaults'];
 export type StartEvent = components['schemas']['StartEvent'];

@@ -17,6 +17,7 @@ export const RESPONSE: GenerationResponse = {
   cached: false,
   logprobs: null,
   tool_calls: null,
+  prompt_logprobs: null,
 };
 
 export const PROBLEM: Problem = {

@@ -93,6 +93,8 @@ OTHER = {
     "min_length": 2,
     "ignore_eos": True,
     "logprobs": 1,
+    "prompt_logprobs": 1,
+    "prompt_ids": (1, 2),
     "output": ChoiceOutput(choice=("yes", "no")),
     "stop": (".",),
     "seed": 1,

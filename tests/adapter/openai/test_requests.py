@@ -60,7 +60,7 @@ def test_one_prompt_is_taken(prompt: object) -> None:
     assert completion(prompt=prompt).prompt == "Once"
 
 
-@pytest.mark.parametrize("prompt", ["", [], [1, 2], [[1, 2]], ["Once", ""], 7, {}], ids=str)
+@pytest.mark.parametrize("prompt", ["", [], [[]], ["Once", ""], 7, {}], ids=str)
 def test_any_other_prompt_is_refused(prompt: object) -> None:
     assert refused_field(completion, prompt=prompt) == "prompt"
 

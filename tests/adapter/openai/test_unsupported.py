@@ -214,7 +214,6 @@ def test_what_would_change_the_answer_of_a_chat_is_refused(key: str, value: obje
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("echo", True),
         ("suffix", "end"),
         ("add_special_tokens", False),
         ("use_beam_search", True),
