@@ -35,13 +35,18 @@ def check_schema_size(schema: JsonSchema) -> JsonSchema:
             "must have at most {most} characters when it is written as JSON",
             {"most": MAX_JSON_SCHEMA_CHARACTERS},
         )
-    if math.prod(_digits(value) for value in _multiples(schema)) > MAX_MULTIPLE_OF:
+    check_multiples(schema)
+    return schema
+
+
+def check_multiples(schemas: object) -> None:
+    """schemas: one, or several that one automaton is made of."""
+    if math.prod(_digits(value) for value in _multiples(schemas)) > MAX_MULTIPLE_OF:
         raise PydanticCustomError(
             "multiple_of_too_large",
             "must have a multipleOf of at most {most}, all of them multiplied and without a decimal point",
             {"most": MAX_MULTIPLE_OF},
         )
-    return schema
 
 
 def _multiples(schema: object) -> Iterator[float]:
@@ -52,7 +57,7 @@ def _multiples(schema: object) -> Iterator[float]:
                 yield value
             for each in schema.values():
                 yield from _multiples(each)
-        case list():
+        case list() | tuple():
             for each in schema:
                 yield from _multiples(each)
 

@@ -24,7 +24,7 @@ from pydantic_core import PydanticCustomError, core_schema
 from adapter.output import Output
 from adapter.received import Received
 from adapter.sent import Sent
-from adapter.tools import MAX_TOOLS, Tool, ToolCall, ToolCallDelta
+from adapter.tools import ToolCall, ToolCallDelta, Tools
 
 # Of what WorkerRequest takes (adapter/worker_contract.py): an archive packed today is served by every later gateway.
 CONTRACT_VERSION = 3
@@ -154,7 +154,7 @@ class ChatGenerationRequest(GenerationRequest):
     )
 
     messages: tuple[ChatMessage, ...] | None = Field(default=None, strict=False)
-    tools: tuple[Tool, ...] = Field(default=(), max_length=MAX_TOOLS, strict=False)
+    tools: Tools = ()
     tool_choice: Literal["auto", "required"] = "auto"
     parallel_tool_calls: bool = True
 

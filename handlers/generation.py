@@ -26,6 +26,7 @@ from handlers.prompts import Prompt
 from handlers.stop_strings import StopStrings
 from handlers.told_logprobs import told
 from handlers.tool_calls import ToolCallReader, joined
+from handlers.tool_formats import ToolFormat
 
 # Seconds between two deltas of an answer at least, as each costs TorchServe and the gateway more than a small model's
 # step. For a reader no slower than a screen, and while many read, as much slower as keeps all of them together at 330 a
@@ -143,7 +144,7 @@ class TextGeneration(Generation):
         self._stop_strings = StopStrings(request.stop, decoder.special_tokens)
         self._constraint = prompt.constraint
         self.prompt_logprobs: tuple[PromptLogprob, ...] | None = None  # whoever finds them puts them here
-        self._calls = None if prompt.tool_format is None else ToolCallReader(prompt.tool_format)
+        self._calls = None if prompt.tool_format is None else _call_reader(prompt.tool_format, request, decoder)
         self._text: list[str] = []
         self._decoder = decoder
         self._logprobs: list[TokenLogprob] = []
@@ -179,8 +180,9 @@ class TextGeneration(Generation):
         if end_reason is not None:
             self._add(self._detokenizer.flush())
         if end_reason is not None and not self.is_ended:
+            self._give(self._stop_strings.push(self._calls.flush() if self._calls else ""))
             self._give(self._stop_strings.flush())
-            self._end_by(end_reason)
+            self._end_by("stop_sequence" if self._stop_strings.is_found else end_reason)
 
     def _tell(self, logprobs: TokenLogprob) -> None:
         self._logprobs.append(logprobs)
@@ -190,38 +192,39 @@ class TextGeneration(Generation):
     def _add_token(self, token_id: int, piece: str) -> None:
         if not self.is_ended:
             self._num_tokens += 1
-        if mark := self._stop_strings.mark_of(token_id) or self._mark_of_calls(token_id):
+        if mark := self._mark_of_calls(token_id) or self._stop_strings.mark_of(token_id):
             piece += self._detokenizer.flush() + mark
         self._add(piece)
 
     def _add(self, piece: str) -> None:
         if self.is_ended:
             return
-        self._give(self._stop_strings.push(piece))
+        self._give(self._stop_strings.push(self._text_of(piece)))
         if self._stop_strings.is_found:
             self._end_by("stop_sequence")
 
-    def _give(self, piece: str) -> None:
-        if piece and self._calls is not None:
-            piece, deltas = self._calls.push(piece)
-            self._pending_calls += deltas
-        if piece or self._pending_calls:
+    def _text_of(self, piece: str) -> str:
+        """What is no part of a call: stop strings are looked for in it alone."""
+        if self._calls is None:
+            return piece
+        text, deltas = self._calls.push(piece)
+        if deltas:
             self._first_text_at = self._first_text_at or time.monotonic()
-        self._give_text(piece)
+            self._pending_calls += deltas
+        return text
 
-    def _give_text(self, piece: str) -> None:
+    def _give(self, piece: str) -> None:
         if piece:
+            self._first_text_at = self._first_text_at or time.monotonic()
             self._text.append(piece)
             self._pending += piece
 
     def _mark_of_calls(self, token_id: int) -> str:
-        """The name of a special token that calls are written with."""
+        """What stands for a special token that calls are written with."""
         name = self._decoder.special_tokens.get(token_id)
-        return name if name and self._calls is not None and self._calls.form.holds(name) else ""
+        return self._calls.mark_of(name) if name and self._calls is not None else ""
 
     def _end_by(self, reason: FinishReason) -> None:
-        if self._calls is not None:
-            self._give_text(self._calls.flush())
         has_called = self._calls is not None and bool(self._calls.calls)
         self._finish("tool_calls" if has_called and reason in {"stop", "complete"} else reason)
 
@@ -246,3 +249,12 @@ class TextGeneration(Generation):
                 prompt_logprobs=self.prompt_logprobs,
             )
         )
+
+
+def _call_reader(form: ToolFormat, request: WorkerRequest, decoder: TokenDecoder) -> ToolCallReader:
+    return ToolCallReader(
+        form,
+        [tool.name for tool in request.tools],
+        special_tokens=decoder.special_tokens.values(),
+        is_required=request.tool_choice == "required",
+    )

@@ -22,14 +22,14 @@ from adapter.output import ChoiceOutput, JsonOutput, Output, RegexOutput
 from handlers.detokenization import TokenDecoder
 from handlers.token_constraint import bits
 from handlers.token_texts import token_texts
-from handlers.tool_grammar import Calls, grammar_of_calls
+from handlers.tool_grammar import Calls, arguments_schema, grammar_of_calls
 
 _LONGEST_REASON = 300  # characters
 _MOST_KEPT = 16  # grammars, of which each has up to 50 MB
 # Copies share what they have found out of the lexer, and its limit: each of so many may use a whole answer's worth.
 _MOST_COPIES = 4
-# Work, not time, so that the same grammar is taken or refused on every machine: some 20 ms of a core at most to make
-# one, and 14 for a token.
+# Work, not time, so that the same grammar is taken or refused on every machine: seconds at most to make one, beside all
+# other requests, and 14 ms for a token.
 _LIMITS = LLParserLimits(
     initial_lexer_fuel=1_000_000,
     step_lexer_fuel=200_000,
@@ -48,8 +48,9 @@ _PLAINER = {
 # Where a grammar leaves no choice, the next tokens need not be known before they come: of a million equal letters it
 # would take a third of a second.
 _HEAD = '%llguidance {"no_forcing": true}\n'
-# A model that is unsure writes white space for ever where it may. No keyword is passed over.
-_JSON = {"whitespace_pattern": r"[ \n\r\t]{1,20}", "lenient": False, "coerce_one_of": False}
+# A space, or a line and its indent: a model that is unsure writes white space for ever where it may. No keyword is
+# passed over.
+_JSON = {"whitespace_pattern": r" |\n {0,16}", "lenient": False, "coerce_one_of": False}
 # Nobody reads the arguments of a call as they are laid out.
 _ARGUMENTS = _JSON | {"whitespace_pattern": " "}
 
@@ -109,6 +110,8 @@ class Grammars:
         source = self._source(wanted)
         kept = self._kept.get(source)
         if kept is None or kept.is_used_up:
+            if isinstance(wanted, Calls):
+                self._check_each(wanted)
             kept = self._kept[source] = _Kept(self._made(source))
             if len(self._kept) > _MOST_KEPT:
                 self._kept.popitem(last=False)
@@ -131,6 +134,14 @@ class Grammars:
             case Calls():
                 rules = grammar_of_calls(wanted, _ARGUMENTS, self._special_tokens)
                 return f"{_HEAD}start: {opening}answer\n{rules}"
+
+    def _check_each(self, calls: Calls) -> None:
+        """What is wrong with one tool is said of it."""
+        for tool in calls.tools:
+            try:
+                self._made(f"{_HEAD}start: %json {arguments_schema(tool, _ARGUMENTS)}")
+            except GrammarError as error:
+                raise GrammarError(f"The tool {tool.name!r}: {error}") from error
 
     def _made(self, source: str) -> LLMatcher:
         matcher = LLMatcher(self._tokens, source, log_level=0, limits=_LIMITS)

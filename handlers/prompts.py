@@ -67,10 +67,11 @@ class Prompts:
         if request.logit_bias and (unknown := max(map(int, request.logit_bias))) >= self._vocabulary:
             detail = f"logit_bias names token {unknown}, and the model has tokens 0 to {self._vocabulary - 1}."
             raise RefusedRequest(ErrorCode.INVALID_REQUEST, detail)
+        ids = self._ids(request)  # first: what does not fit needs no grammar
         tool_format = self._encoder.tool_format if request.tools else None
         wanted = request.output if tool_format is None else _calls(request, tool_format)
         constraint = None if wanted is None else self._constraint(wanted)
-        return Prompt(self._ids(request), constraint, tool_format)
+        return Prompt(ids, constraint, tool_format)
 
     def _constraint(self, wanted: Output | Calls) -> Grammar:
         try:

@@ -2,7 +2,7 @@
 
 import secrets
 import string
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from handlers.stop_strings import overlap
 from handlers.tool_formats import ToolFormat
 
 _ID_CHARACTERS = string.ascii_letters + string.digits
+_FIRST_MARK = 0xDB00  # of code points that no text holds (surrogates), and StopStrings has others
 _ID_LENGTH = 9  # exactly, for the templates of Mistral
 
 
@@ -20,14 +21,33 @@ class Read(NamedTuple):
 
 
 class ToolCallReader:
-    """Tells the calls of one answer from its text, which has this form, as its grammar sees to."""
+    """Tells the calls of one answer from its text, which has this form, as its grammar sees to.
 
-    def __init__(self, form: ToolFormat) -> None:
-        self.form = form
+    Special tokens that calls are written with stand in the text as marks (`mark_of`), so that their names, which a
+    model may spell in its words, are no more than that.
+    """
+
+    def __init__(
+        self,
+        form: ToolFormat,
+        names: Sequence[str],
+        *,
+        special_tokens: Iterable[str] = (),
+        is_required: bool = False,
+    ) -> None:
+        """names: of the tools. is_required: whether the answer is nothing but calls."""
+        held = [token for token in special_tokens if form.holds(token)]
+        self._marks = {token: chr(_FIRST_MARK + number) for number, token in enumerate(held)}
+        self._form, self._names, self._is_required = form.with_marks(self._marks), names, is_required
         self._calls: list[ToolCall] = []
         self._held = ""
         self._read = self._in_text
         self._arguments = _JsonObject()
+        self._opening = ""  # of the call whose name is read
+
+    def mark_of(self, special_token: str) -> str:
+        """What to push for it; nothing, unless calls are written with it."""
+        return self._marks.get(special_token, "")
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:
@@ -45,18 +65,19 @@ class ToolCallReader:
     def flush(self) -> str:
         """Text that was held back, when no more follows."""
         held, self._held = self._held, ""
-        return held if self._read in (self._in_text, self._in_text_to_its_end) else ""
+        is_text = self._read in (self._in_text, self._in_text_to_its_end)
+        return held if is_text and not self._is_required else ""
 
     # Each reads what it can of what is held, and says what reads the rest; None where it needs more.
 
     def _in_text(self) -> Read | None:
-        opening = self.form.trigger or self.form.opening
+        opening = self._form.trigger or self._form.opening
         before, found, _ = self._held.partition(opening)
-        if found and (self.form.trigger or not before):
+        if found and (self._form.trigger or not before):
             self._read = self._in_opening
             return self._text(len(before)) or Read("", [])
         safe = len(self._held) - overlap(self._held, opening)
-        if safe and not self.form.trigger:
+        if safe and not self._form.trigger:
             self._read = self._in_text_to_its_end
         return self._text(safe)
 
@@ -68,18 +89,24 @@ class ToolCallReader:
         return Read(text, []) if text else None
 
     def _in_opening(self) -> Read | None:
-        opening = self.form.opening
+        opening = self._form.opening
         if not (self._held.startswith(opening) or opening.startswith(self._held)):
-            # A special token that was spelled in ordinary ones, which no grammar takes for it.
-            spelled, self._held = self._held[:1], self._held[1:]
-            self._read = self._in_text
-            return Read(spelled, [])
+            return self._back_to_text()
         return self._behind(opening)
 
+    def _back_to_text(self) -> Read:
+        """What began as a call is the text of an answer in JSON, or a mark that a model spelled in its words."""
+        first, self._held = self._held[:1], self._held[1:]
+        self._read = self._in_text if self._form.trigger else self._in_text_to_its_end
+        return Read(first, [])
+
     def _in_name(self) -> Read | None:
-        name, found, rest = self._held.partition(self.form.middle)
-        if not found:
-            return None
+        name, found, rest = self._held.partition(self._form.middle)
+        if not found or name not in self._names:
+            if any((each + self._form.middle).startswith(self._held) for each in self._names):
+                return None
+            self._held = self._opening + self._held
+            return self._back_to_text()
         self._held = rest
         call = ToolCall(id="".join(secrets.choice(_ID_CHARACTERS) for _ in range(_ID_LENGTH)), name=name, arguments="")
         self._calls.append(call)
@@ -99,7 +126,7 @@ class ToolCallReader:
         return Read("", [ToolCallDelta(index=len(self._calls) - 1, id=None, name=None, arguments=piece)])
 
     def _behind_call(self) -> Read | None:
-        form = self.form
+        form = self._form
         return None if form.separator is None else self._behind(form.call_end + form.separator + form.call_begin)
 
     def _behind(self, expected: str) -> Read | None:
@@ -107,6 +134,7 @@ class ToolCallReader:
         if not self._held.startswith(expected):
             return None
         self._held = self._held.removeprefix(expected)
+        self._opening = expected
         self._read = self._in_name
         return Read("", [])
 

@@ -2,7 +2,7 @@
 
 # ruff: noqa: RUF001 - DeepSeek's marks have wide bars
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 
@@ -33,6 +33,24 @@ class ToolFormat(NamedTuple):
         """Whether it stands in what is written around names and arguments."""
         parts = (self.begin, self.call_begin, self.middle, self.call_end, self.separator or "", self.end)
         return any(text in part for part in parts)
+
+    def with_marks(self, marks: Mapping[str, str]) -> "ToolFormat":
+        """With another text in the place of each of some."""
+
+        def marked(text: str) -> str:
+            for name in sorted(marks, key=len, reverse=True):
+                text = text.replace(name, marks[name])
+            return text
+
+        return self._replace(
+            trigger=marked(self.trigger),
+            begin=marked(self.begin),
+            call_begin=marked(self.call_begin),
+            middle=marked(self.middle),
+            call_end=marked(self.call_end),
+            separator=None if self.separator is None else marked(self.separator),
+            end=marked(self.end),
+        )
 
     def written(self, calls: Sequence[tuple[str, str]]) -> str:
         """calls: the name and the arguments, in JSON, of each."""

@@ -31,8 +31,11 @@ def grammar_of_calls(calls: Calls, options: Mapping[str, object], special_tokens
     form = calls.format
     literal = _Literals(special_tokens)
     bodies = [
-        f"body_{number}: {literal(tool.name + form.middle)} %json {_schema(tool, options)} {literal(form.call_end)}"
+        f"body_{number}: {literal(tool.name + form.middle)} arguments_{number} {literal(form.call_end)}"
         for number, tool in enumerate(calls.tools)
+    ]
+    arguments = [
+        f"arguments_{number}: %json {arguments_schema(tool, options)}" for number, tool in enumerate(calls.tools)
     ]
     body = " | ".join(f"body_{number}" for number in range(len(bodies)))
     more = "" if form.separator is None else f"({literal(form.separator + form.call_begin)} body)*"
@@ -40,6 +43,7 @@ def grammar_of_calls(calls: Calls, options: Mapping[str, object], special_tokens
         f"calls: body {more if calls.are_several else ''} {literal(form.end)}",
         f"body: {body}",
         *bodies,
+        *arguments,
         f"only_calls: {literal(form.opening)} calls",
     ]
     if calls.is_required:
@@ -70,7 +74,7 @@ class _Literals:
         return " ".join(f"<[{self._ids[part]}]>" if part in self._ids else json.dumps(part) for part in parts)
 
 
-def _schema(tool: Tool, options: Mapping[str, object]) -> str:
+def arguments_schema(tool: Tool, options: Mapping[str, object]) -> str:
     return json.dumps({"type": "object"} | tool.parameters | {"x-guidance": options})
 
 

@@ -7,6 +7,7 @@ import pytest
 from handlers.tool_calls import ToolCallReader, joined
 from handlers.tool_formats import GENERIC, TOOL_FORMATS, ToolFormat
 
+NAMES = ["say", "time"]
 HARD = '{"text":"} \\"\\\\\\" {","of":{"a":[1,{}]}}'
 
 
@@ -28,7 +29,7 @@ def read(
     form: ToolFormat, pieces: Iterable[str]
 ) -> tuple[str, list[tuple[str, str]], list[tuple[int, str | None, str]]]:
     """The text, the calls, and what was told of them piece by piece."""
-    reader = ToolCallReader(form)
+    reader = ToolCallReader(form, NAMES)
     text, deltas = "", []
     for piece in pieces:
         more = reader.push(piece)
@@ -80,8 +81,29 @@ def test_marks_that_a_model_spells_in_its_text_begin_no_call() -> None:
     assert read(GENERIC, [text])[0] == text
 
 
+def test_a_special_token_that_is_spelled_in_words_is_a_text() -> None:
+    form = next(form for form in TOOL_FORMATS if "[ARGS]" in form.signs)
+    reader = ToolCallReader(form, NAMES, special_tokens=["[TOOL_CALLS]", "[ARGS]", "</s>"])
+    call, arguments = reader.mark_of("[TOOL_CALLS]"), reader.mark_of("[ARGS]")
+
+    assert reader.mark_of("</s>") == ""
+    assert reader.push("The mark [TOOL_CALLS] begins").text == "The mark [TOOL_CALLS] begins"
+    assert [delta.name for delta in reader.push(f"{call}say{arguments}{{}}").deltas] == ["say", None]
+
+
+def test_json_that_begins_as_a_call_is_a_text_all_the_same() -> None:
+    llama = next(form for form in TOOL_FORMATS if not form.trigger)
+    for pieces in cuts('{"name": "Bob", "age": 3}'):
+        assert read(llama, pieces)[:2] == ('{"name": "Bob", "age": 3}', [])
+
+
+def test_half_a_mark_is_no_text_where_calls_are_required() -> None:
+    reader = ToolCallReader(GENERIC, NAMES, is_required=True)
+    assert reader.push("<tool_").text + reader.flush() == ""
+
+
 def test_each_call_has_an_id_of_its_own_that_every_template_takes() -> None:
-    reader = ToolCallReader(GENERIC)
+    reader = ToolCallReader(GENERIC, ["a"])
     reader.push(GENERIC.written([("a", "{}"), ("a", "{}")]))
     first, second = (call.id for call in reader.calls)
 

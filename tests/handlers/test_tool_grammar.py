@@ -111,3 +111,9 @@ def test_a_tool_whose_parameters_cannot_be_kept_is_refused_by_its_keyword(tokens
     tool = Tool(name="odd", parameters={"properties": {"a": {"type": "array", "uniqueItems": True}}})
     with pytest.raises(GrammarError, match="uniqueItems"):
         tokens.of(Calls(GENERIC, [tool], is_required=False, are_several=True, output=None))
+
+
+def test_what_shows_only_within_the_arguments_of_a_tool_is_found_out_before_a_token(tokens: Tokens) -> None:
+    many = Tool(name="many", parameters={"properties": {f"p{number}": {} for number in range(530)}})
+    with pytest.raises(GrammarError, match="The tool 'many'"):
+        tokens.of(Calls(GENERIC, [TOOLS[0], many], is_required=True, are_several=True, output=None))

@@ -70,6 +70,19 @@ def test_a_call_that_is_cut_short_says_so(frontend: FakeFrontend) -> None:
     assert response(answer(frontend, REQUIRED | {"max_length": 30, "temperature": 0})).finish_reason == "length"
 
 
+@pytest.mark.parametrize("stop", ["}", "city", "</tool_call>", "weather"])
+def test_stop_strings_are_looked_for_in_texts_alone(frontend: FakeFrontend, stop: str) -> None:
+    told = response(answer(frontend, REQUIRED | {"seed": 1, "stop": [stop]}))
+
+    assert told.finish_reason == "tool_calls"
+    assert [call.name for call in told.tool_calls or ()] == ["weather"]
+
+
+@pytest.mark.parametrize("length", range(1, 12))
+def test_a_call_that_has_hardly_begun_leaves_no_text(frontend: FakeFrontend, length: int) -> None:
+    assert response(answer(frontend, REQUIRED | {"max_length": length})).text == ""
+
+
 def test_a_text_beside_tools_is_a_text(frontend: FakeFrontend) -> None:
     told = response(answer(frontend, CHAT | {"temperature": 0, "max_length": 10}))
 
@@ -88,4 +101,5 @@ def test_a_tool_that_cannot_be_kept_is_refused_before_there_is_a_token(frontend:
 
     assert isinstance(failure, ErrorEvent)
     assert failure.problem.code == ErrorCode.INVALID_REQUEST
+    assert "'weather'" in failure.problem.detail
     assert "uniqueItems" in failure.problem.detail
