@@ -30,6 +30,7 @@ from adapter.http.operator_routes import operator_routes
 from adapter.http.problem_responses import install_problem_responses
 from adapter.http.request_envelope import RequestEnvelope
 from adapter.http.shutdown import Shutdown
+from adapter.openai.responses.routes import response_routes
 from adapter.openai.routes import openai_routes
 from adapter.settings import Settings
 from adapter.torchserve.inference_client import InferenceClient
@@ -97,6 +98,7 @@ def create_app(
         generation_routes(generator, shutdown, settings),
         model_routes(registry),
         openai_routes(generator, registry, shutdown, settings),
+        response_routes(generator, registry, shutdown, settings),
         operator_routes(generator, readiness, shutdown),
     )
     for router in routers:

@@ -12,18 +12,26 @@ from adapter.tools import MAX_TOOLS
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 
 
-def _one_text(value: object) -> object:
-    """The text of a content that comes in parts. What an assistant refused with is its text, too."""
-    if not isinstance(value, list):
-        return value
-    texts = []
-    for part in value:
-        match part:
-            case {"type": "text", "text": str(text)} | {"type": "refusal", "refusal": str(text)}:
-                texts.append(text)
-            case _:
-                raise PydanticCustomError("text_only", "Text only: every part must be of type text")
-    return "\n".join(texts)
+def text_in_parts(*types: str) -> BeforeValidator:
+    """The text of a content that comes in parts of `types`. What an assistant refused with is its text, too."""
+
+    def one_text(value: object) -> object:
+        if not isinstance(value, list):
+            return value
+        texts = []
+        for part in value:
+            match part:
+                case {"type": kind, "text": str(text)} if kind in types:
+                    texts.append(text)
+                case {"type": "refusal", "refusal": str(text)}:
+                    texts.append(text)
+                case _:
+                    raise PydanticCustomError(
+                        "text_only", "Text only: every part must be of type {types}", {"types": " or ".join(types)}
+                    )
+        return "\n".join(texts)
+
+    return BeforeValidator(one_text)
 
 
 class CalledFunction(Lenient):
@@ -41,7 +49,7 @@ class Message(Lenient):
     """tool_calls: of an assistant's; tool_call_id: of the call that a message of role "tool" is the result of."""
 
     role: Role
-    content: Annotated[str, BeforeValidator(_one_text)]
+    content: Annotated[str, text_in_parts("text")]
     tool_calls: list[Call] = Field(default_factory=list, max_length=MAX_TOOLS)
     tool_call_id: str | None = None
 

@@ -80,7 +80,9 @@ class StreamOptions(Lenient):
     include_usage: bool = False
 
 
-class OpenAIRequest(Unsupported):
+class SampledRequest(Unsupported):
+    """What all of /v1 has: who answers, how tokens are drawn, and where the answer ends."""
+
     model: str | None = None
     temperature: float | None = None
     top_p: float | None = None
@@ -95,13 +97,18 @@ class OpenAIRequest(Unsupported):
     stop: Annotated[
         tuple[str, ...], Field(strict=False, fail_fast=True), BeforeValidator(as_list), AfterValidator(_stop)
     ] = ()
-    response_format: ResponseFormat = TextFormat(type="text")
     seed: Annotated[int, Field(ge=-(2**63), lt=2**64), AfterValidator(_seed)] | None = None
+    stream: bool = False
+    user: str | None = None  # as the header X-User
+
+
+class OpenAIRequest(SampledRequest):
+    """A completion or a chat."""
+
+    response_format: ResponseFormat = TextFormat(type="text")
     n: Annotated[int, Field(ge=1), BeforeValidator(_whole)] = 1
     best_of: int | None = None
-    stream: bool = False
     stream_options: StreamOptions = StreamOptions()
-    user: str | None = None  # as the header X-User
 
 
 class CompletionRequest(OpenAIRequest, UnsupportedInCompletions):

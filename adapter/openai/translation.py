@@ -8,8 +8,9 @@ from pydantic import ValidationError
 from adapter.errors import InvalidRequest, ModelNotFound, PromptTooLong, TorchbridgeError
 from adapter.invalid_fields import invalid_request
 from adapter.openai.messages import Message
-from adapter.openai.schema import ChatCompletionRequest, CompletionRequest, OpenAIRequest
+from adapter.openai.schema import ChatCompletionRequest, CompletionRequest, OpenAIRequest, SampledRequest
 from adapter.openai.tools import tool_fields
+from adapter.output import Output
 from adapter.schema import (
     MAX_BATCH_REQUESTS,
     MAX_PROMPT_CHARACTERS,
@@ -46,10 +47,11 @@ def _from_prompt(request: CompletionRequest, prompt: str | list[int]) -> Generat
     if request.echo and request.stream:
         detail = "an answer that echoes its prompt cannot be streamed"
         raise InvalidRequest(f"echo: {detail}.", errors=(FieldError(field="echo", message=detail),))
-    return _valid(
+    return valid(
         ChatGenerationRequest if ids else GenerationRequest,
         request,
         {"max_length": "max_tokens", "min_length": "min_tokens"},
+        **output_field(request.response_format.output),
         prompt=prompt if isinstance(prompt, str) else _NO_TEXT,
         max_length=request.max_tokens,
         **({} if request.logprobs is None else {"logprobs": request.logprobs}),
@@ -67,16 +69,21 @@ def from_chat(request: ChatCompletionRequest, most: int = MAX_BATCH_REQUESTS) ->
 def _from_messages(request: ChatCompletionRequest) -> ChatGenerationRequest:
     limits = {"max_completion_tokens": request.max_completion_tokens, "max_tokens": request.max_tokens}
     limit = min(limits, key=lambda name: limits[name])
-    return _valid(
+    return valid(
         ChatGenerationRequest,
         request,
         {"max_length": limit, "min_length": "min_tokens", "prompt": "messages", "logprobs": "top_logprobs"},
-        prompt=plain_chat(request.messages),
-        messages=[_message(message) for message in request.messages],
+        **output_field(request.response_format.output),
+        **conversation(request.messages),
         max_length=limits[limit],
         **({"logprobs": request.top_logprobs} if request.logprobs or request.top_logprobs else {}),
         **tool_fields(request.tools, request.tool_choice, is_parallel=request.parallel_tool_calls),
     )
+
+
+def conversation(messages: list[Message]) -> dict[str, Any]:
+    """Of a chat of ours."""
+    return {"prompt": plain_chat(messages), "messages": [_message(message) for message in messages]}
 
 
 def plain_chat(messages: list[Message]) -> str:
@@ -132,17 +139,17 @@ def _role(message: Message) -> str:
     return "system" if message.role == "developer" else message.role  # chat templates know no other name for it
 
 
-def _valid(kind: type[_Request], request: OpenAIRequest, names: dict[str, str], **fields: Any) -> _Request:
+def valid(kind: type[_Request], request: SampledRequest, names: dict[str, str], **fields: Any) -> _Request:
     """A request of ours; whatever is wrong with a field is said of OpenAI's `names` for it."""
     if request.model:  # "" names none, as for vLLM
         fields["model"], fields["model_version"] = model_and_version(request.model)
     try:
-        return kind(**_sampling(request), **_output(request), **fields)
+        return kind(**_sampling(request), **fields)
     except ValidationError as error:
         raise _refusal(error, names) from None
 
 
-def _sampling(request: OpenAIRequest) -> dict[str, Any]:
+def _sampling(request: SampledRequest) -> dict[str, Any]:
     """What was sent: where nothing was, the model's authors have the say (adapter/generation/model_defaults.py)."""
     sent = request.model_dump(include=_SAME_NAMES, exclude_unset=True)
     if request.min_tokens:
@@ -152,8 +159,8 @@ def _sampling(request: OpenAIRequest) -> dict[str, Any]:
     return sent
 
 
-def _output(request: OpenAIRequest) -> dict[str, Any]:
-    output = request.response_format.output
+def output_field(output: Output | None) -> dict[str, Any]:
+    """Of a request of ours, where there is anything to say in it."""
     return {} if output is None else {"output": output}
 
 

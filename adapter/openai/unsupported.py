@@ -25,14 +25,14 @@ from pydantic_core import PydanticCustomError
 from adapter.openai.lenient import Lenient
 
 
-def only(*nothing: object) -> BeforeValidator:
+def only(*nothing: object, because: str = "Not supported by this server") -> BeforeValidator:
     """Takes a value that is one of `nothing`, and refuses every other."""
     hint = "".join(f", or send {json.dumps(each)}" for each in nothing[:1])
 
     def check(value: object) -> object:
         # True is 1 for Python, and logprobs 0 is not false.
         if not any(value == each and isinstance(value, bool) == isinstance(each, bool) for each in nothing):
-            raise PydanticCustomError("unsupported", f"Not supported by this server: leave it out{hint}")
+            raise PydanticCustomError("unsupported", f"{because}: leave it out{hint}")
         return value
 
     return BeforeValidator(check)

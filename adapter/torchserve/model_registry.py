@@ -14,7 +14,7 @@ from adapter.errors import (
     UpstreamUnavailable,
     VersionNotFound,
 )
-from adapter.schema import FieldError, Model, ModelVersion
+from adapter.schema import FieldError, Model, ModelVersion, SamplingDefaults
 from adapter.settings import RESTART_TIMEOUT
 from adapter.torchserve.comebacks import Comebacks, VersionKey
 from adapter.torchserve.management_client import ManagementClient, ModelDescription
@@ -99,6 +99,12 @@ class ModelRegistry:
         models = await self._current()
         described = self._find_meant(models, model).model
         return described.name, described.default_version
+
+    def sampling_defaults(self, model: str, version: str) -> SamplingDefaults:
+        """Of a version that has just answered, by what was heard last; where it is gone by now, those of none."""
+        served = (self._models.latest or {}).get(model)
+        pinned = served.pinned.get(version) if served else None
+        return pinned.archive.sampling_defaults if pinned else SamplingDefaults()
 
     async def resolve(self, model: str | None = None, version: str | None = None) -> PinnedVersion:
         """The model and version that a request means, with at least one worker that is ready, or is expected back.

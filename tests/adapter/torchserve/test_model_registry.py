@@ -1,8 +1,11 @@
 import asyncio
+import json
 import threading
+from pathlib import Path
 
 import pytest
 
+from adapter.archives.archive import build_archive
 from adapter.archives.served_archive import ServedArchive
 from adapter.errors import (
     InvalidRequest,
@@ -12,8 +15,9 @@ from adapter.errors import (
     UpstreamUnavailable,
     VersionNotFound,
 )
-from adapter.schema import CONTRACT_VERSION
+from adapter.schema import CONTRACT_VERSION, SamplingDefaults
 from adapter.torchserve.model_registry import ModelRegistry
+from tests.adapter.archives.model_files import write_model
 from tests.fakes import FakeManagement, wait_for
 from tests.frozen_archives import PLAIN
 
@@ -40,6 +44,16 @@ async def test_lists_models_with_versions_default_and_ready_workers(registry: Mo
 
 async def test_a_request_that_names_nothing_means_the_default_of_the_default(registry: ModelRegistry) -> None:
     assert (await registry.resolve())[:2] == ("story", "2.0")
+
+
+async def test_a_version_that_has_answered_samples_as_its_archive_says(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "model")
+    (model / "generation_config.json").write_text(json.dumps({"temperature": 0.6, "top_p": 0.9}))
+    build_archive(model, "tiny", "1.0", tmp_path)
+    registry = ModelRegistry(FakeManagement({"tiny": {"1.0": 1}}), None, tmp_path)
+    await registry.models_anew()
+    assert registry.sampling_defaults("tiny", "1.0") == SamplingDefaults(temperature=0.6, top_p=0.9)
+    assert registry.sampling_defaults("tiny", "2.0") == registry.sampling_defaults("gone", "1.0") == SamplingDefaults()
 
 
 async def test_the_default_model_may_change_while_it_is_served(registry: ModelRegistry) -> None:
