@@ -53,8 +53,9 @@ def check_ai_sdk(arguments: Sequence[str | Path]) -> None:
 
 
 @pytest.mark.torchserve
-def test_langchain_gets_objects_and_calls_tools(gateway_url: str) -> None:
-    seen = run_program([sys.executable, PROGRAMS / "langchain_tools.py", gateway_url, "tiny"])
+@pytest.mark.parametrize("api", ["chats", "responses"])
+def test_langchain_gets_objects_and_calls_tools(api: str, gateway_url: str) -> None:
+    seen = run_program([sys.executable, PROGRAMS / "langchain_tools.py", gateway_url, "tiny", api])
 
     assert is_dog(seen["by_schema"])
     assert is_dog(seen["by_tool"])

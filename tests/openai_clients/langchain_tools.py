@@ -1,4 +1,7 @@
-"""Objects and tools by the package `langchain-openai` against the gateway at `url`: prints what it gave as JSON."""
+"""Objects and tools by the package `langchain-openai` against the gateway at `url`: prints what it gave as JSON.
+
+By chats, or with a third argument "responses" by responses.
+"""
 
 import json
 import sys
@@ -10,6 +13,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, ConfigDict, Field
 
 url, model = sys.argv[1:3]
+API = {"use_responses_api": True} if sys.argv[3:] == ["responses"] else {"seed": 1}
 
 
 class Dog(BaseModel):
@@ -28,7 +32,13 @@ def weather(days: Literal[1, 2, 3]) -> str:
 
 
 chat = ChatOpenAI(
-    model=model, base_url=f"{url}/v1", api_key="none is asked for", max_tokens=200, max_retries=0, temperature=1, seed=1
+    model=model,
+    base_url=f"{url}/v1",
+    api_key="none is asked for",
+    max_tokens=200,
+    max_retries=0,
+    temperature=1,
+    **API,
 )
 question = HumanMessage("How is the weather?")
 called = chat.bind_tools([weather], tool_choice="any", parallel_tool_calls=False, strict=True).invoke([question])
@@ -38,6 +48,6 @@ seen = {
     "by_tool": chat.with_structured_output(Dog, method="function_calling").invoke("A dog.").model_dump(),
     "calls": [{"name": call["name"], "input": call["args"]} for call in called.tool_calls],
     "results": [result.content for result in results],
-    "text": chat.bind_tools([weather], tool_choice="none").invoke([question, called, *results]).content,
+    "text": chat.bind_tools([weather], tool_choice="none").invoke([question, called, *results]).text,
 }
 sys.stdout.write(json.dumps(seen))

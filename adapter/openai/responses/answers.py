@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from adapter.openai.logprobs import of_chat
-from adapter.openai.responses.schema import ResponseRequest
+from adapter.openai.response_format import JsonObjectFormat
+from adapter.openai.responses.schema import ResponseRequest, TextForm
 from adapter.openai.responses.tools import FunctionTool, ToolChoice
 from adapter.openai.translation import VERSION_SEPARATOR
 from adapter.schema import GenerationResponse, Problem, SamplingDefaults, StartEvent, TokenLogprob
@@ -58,7 +59,7 @@ def begun(
         "prompt_cache_key": request.prompt_cache_key,
         "safety_identifier": request.safety_identifier,
         "temperature": temperature,
-        "text": {"format": request.text.format.model_dump(by_alias=True)},
+        "text": {"format": _form(request.text.format)},
         "tool_choice": _choice(request.tool_choice),
         "tools": list(map(_tool, request.tools)),
         "top_logprobs": request.top_logprobs,
@@ -153,6 +154,11 @@ def _usage(response: GenerationResponse) -> Json:
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": response.prompt_tokens + response.tokens_generated,
     }
+
+
+def _form(form: TextForm) -> Json:
+    """A schema that "json_object" came without is ours."""
+    return form.model_dump(by_alias=True, exclude_unset=isinstance(form, JsonObjectFormat))
 
 
 def _tool(tool: FunctionTool) -> Json:

@@ -40,13 +40,15 @@ class JsonSchemaFormat(Lenient):
         return JsonOutput(schema=self.json_schema)
 
 
+TextForm = Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")]
+
+
 class TextOptions(Lenient):
-    format: Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")] = TextFormat(
-        type="text"
-    )
+    format: TextForm = TextFormat(type="text")
 
 
 class ResponseRequest(SampledRequest, UnsupportedInResponses):
+    model: Annotated[str, Field(min_length=1)]  # as OpenAI and Open Responses have it, other than in the rest of /v1
     input: Annotated[
         list[InputItem], Field(min_length=1, max_length=_MAX_ITEMS, fail_fast=True), BeforeValidator(one_message)
     ]

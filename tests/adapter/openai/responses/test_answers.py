@@ -89,8 +89,16 @@ def test_the_models_authors_have_the_say_where_it_is_silent(asked: Any, told: tu
     assert (response["temperature"], response["top_p"]) == told
 
 
-async def test_a_schema_is_said_again(client: httpx.AsyncClient) -> None:
-    form = {"type": "json_schema", "name": "dog", "schema": {"type": "object"}, "strict": True, "description": "d"}
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"type": "text"},
+        {"type": "json_object"},
+        {"type": "json_schema", "name": "dog", "schema": {"type": "object"}, "strict": True, "description": "d"},
+    ],
+    ids=str,
+)
+async def test_a_form_is_said_again(client: httpx.AsyncClient, form: dict[str, Any]) -> None:
     response = await answered(client, text={"format": form, "verbosity": "low"})
     assert response.to_dict()["text"] == {"format": form}
 

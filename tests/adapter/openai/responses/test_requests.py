@@ -11,7 +11,7 @@ from adapter.openai.responses.translation import from_response
 from adapter.output import JsonOutput
 from adapter.schema import MAX_LENGTH, ChatGenerationRequest, ChatMessage
 from adapter.tools import Tool, ToolCall
-from tests.adapter.openai.responses.response_calls import PARAMETERS, TIME, WEATHER
+from tests.adapter.openai.responses.response_calls import BODY, PARAMETERS, TIME, WEATHER
 from tests.adapter.openai.test_requests import refused_field
 
 CALL = {"type": "function_call", "id": "fc_1", "call_id": "1", "name": "f", "arguments": "{}", "status": "completed"}
@@ -20,7 +20,7 @@ HELLO = ChatMessage(role="user", content="Hello")
 
 
 def chat(**keys: Any) -> ChatGenerationRequest:
-    return from_response(ResponseRequest.model_validate({"input": "Hello"} | keys))
+    return from_response(ResponseRequest.model_validate(BODY | keys))
 
 
 def messages(*items: Any, **keys: Any) -> tuple[ChatMessage, ...]:
@@ -225,13 +225,15 @@ def test_the_context_ends_an_answer_without_a_limit() -> None:
 
 
 def test_null_is_as_absent() -> None:
-    optional = set(ResponseRequest.model_fields) - {"input"}
+    optional = set(ResponseRequest.model_fields) - set(BODY)
     assert chat(**dict.fromkeys(optional)) == chat()
 
 
 @pytest.mark.parametrize(
     ("keys", "field"),
     [
+        ({"model": None}, "model"),
+        ({"model": ""}, "model"),
         ({"max_output_tokens": -5}, "max_output_tokens"),
         ({"top_logprobs": 21}, "top_logprobs"),
         ({"temperature": 3}, "temperature"),

@@ -10,10 +10,10 @@ from pydantic import ValidationError
 from adapter.openai.responses import unsupported
 from adapter.openai.responses.schema import ResponseRequest
 from adapter.openai.responses.translation import from_response
+from tests.adapter.openai.responses.response_calls import BODY
 from tests.adapter.openai.test_unsupported import IGNORED as IGNORED_IN_CHATS
 from tests.adapter.openai.test_unsupported import VLLM, VLLM_CHAT
 
-BODY: dict[str, Any] = {"input": "Hello"}
 IGNORED = set(re.findall(r"`(\w+)`", unsupported.__doc__ or ""))
 
 # Of ResponsesRequest in vLLM's entrypoints/openai/responses/protocol.py, and not of its chats.
