@@ -45,7 +45,12 @@ async function objectsAndTools() {
   const format = { type: "json_schema", name: "dog", strict: true, schema };
   const dog = (await client.responses.parse(asked("A dog.", { text: { format } }))).output_parsed;
 
-  const weather = { type: "function", name: "weather", strict: true, parameters: object({ days: { enum: [1, 2, 3] } }) };
+  const weather = {
+    type: "function",
+    name: "weather",
+    strict: true,
+    parameters: object({ days: { enum: [1, 2, 3] } }),
+  };
   const question = [{ role: "user", content: "How is the weather?" }];
   const choice = { type: "function", name: "weather" };
   const stream = client.responses.stream(asked(question, { tools: [weather], tool_choice: choice }));
