@@ -42,6 +42,8 @@ def _kind(item: Any) -> str:
 
 
 def _known(item: object) -> object:
+    if not isinstance(item, dict):
+        raise PydanticCustomError("model_type", "must be a JSON object")
     kind = _kind(item)
     if kind == _REFERENCE:
         raise PydanticCustomError(

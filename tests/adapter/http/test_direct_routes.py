@@ -21,6 +21,7 @@ BODIES = {
     "/generate/batch": {"requests": [GENERATION]},
     "/v1/completions": {"prompt": "Once"},
     "/v1/chat/completions": MESSAGES,
+    "/v1/responses": {"model": "tiny", "input": "Once"},
 }
 REFUSED: list[dict[str, Any]] = [
     {"json": {"max_length": 0}},

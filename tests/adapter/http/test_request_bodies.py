@@ -12,7 +12,10 @@ from adapter.torchserve.model_registry import ModelRegistry
 from tests.fakes import FakeInference, FakeManagement
 
 JSON = {"content-type": "application/json"}
-PATHS = ("/generate", "/generate/stream", "/generate/batch", "/v1/completions", "/v1/chat/completions")
+PATHS = (
+    *("/generate", "/generate/stream", "/generate/batch"),
+    *("/v1/completions", "/v1/chat/completions", "/v1/responses"),
+)
 
 
 async def refused(
@@ -122,6 +125,12 @@ async def test_refuses_other_json_and_names_the_field(
             {"messages": [{"role": "user", "content": "Hi"}] * 2_049},
             ["messages: must have at most 2048 items"],
             id="messages",
+        ),
+        pytest.param(
+            "/v1/responses",
+            {"model": "tiny", "input": [1] * 60},
+            ["input.0: must be a JSON object"],
+            id="wrong items",
         ),
     ],
 )
