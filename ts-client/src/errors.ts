@@ -15,7 +15,7 @@ const RETRYABLE_STATUSES = [408, 429, 502, 503, 504];
 // Of all copies of this package that a page or a server has loaded: `instanceof` knows one of them only.
 const MARK = Symbol.for("torchbridge.error");
 
-abstract class TorchbridgeError extends Error {
+export abstract class TorchbridgeError extends Error {
   constructor(name: string, message: string, facts: object, options?: ErrorOptions) {
     super(message, options);
     Object.assign(this, { name }, facts);
@@ -27,7 +27,7 @@ abstract class TorchbridgeError extends Error {
   }
 }
 
-function guard<Kind extends Error>(name: string): (error: unknown) => error is Kind {
+export function guard<Kind extends Error>(name: string): (error: unknown) => error is Kind {
   return (error): error is Kind => member(error, MARK) === name;
 }
 

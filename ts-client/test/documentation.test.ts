@@ -8,7 +8,7 @@ const CONFIG = fileURLToPath(new URL("../tsconfig.json", import.meta.url));
 const isGenerated = (symbol: ts.Symbol): boolean =>
   symbol.declarations?.some(({ parent }) => parent.getSourceFile().fileName.endsWith(".gen.ts")) ?? false;
 
-it.each(["index", "react", "next", "ai-sdk"])("says of everything that %s exports what it is", (door) => {
+it.each(["index", "react", "next", "objects", "ai-sdk"])("says of everything that %s exports what it is", (door) => {
   const path = fileURLToPath(new URL(`../src/${door}.ts`, import.meta.url));
   const { options } = ts.parseJsonConfigFileContent(ts.readConfigFile(CONFIG, ts.sys.readFile).config, ts.sys, "..");
   const program = ts.createProgram([path], options);

@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { beforeAll, expect, it } from "vitest";
 import { readBody, sendJson, startEventStream, startServer } from "./local-server.js";
-import { PROBLEM, RESPONSE, WHOLE_STREAM } from "./wire.js";
+import { PROBLEM, RESPONSE, START, WHOLE_STREAM } from "./wire.js";
+
+const DOG = '{"name":"Rex","age":3}';
 
 const run = promisify(execFile);
 const root = new URL("..", import.meta.url).pathname;
@@ -48,7 +50,9 @@ beforeAll(async () => {
   await writeFile(join(project, "tsconfig.json"), JSON.stringify(SETTINGS));
   const install = ["install", "--offline", "--no-audit", "--no-fund", `./torchbridge-${manifest.version}.tgz`];
   await run(process.execPath, [npm, ...install], { cwd: project });
-  await run("ln", ["-s", join(root, "node_modules/@types"), join(project, "node_modules/@types")]);
+  for (const name of ["@types", "zod"]) {
+    await run("ln", ["-s", join(root, "node_modules", name), join(project, "node_modules", name)]);
+  }
 }, 120_000);
 
 async function snippets(): Promise<string> {
@@ -65,12 +69,13 @@ it("type-checks the README's snippets in a strict project", async () => {
 
 it("runs the README's snippets", async () => {
   const { url } = await startServer(async (request, response) => {
-    const { prompt } = JSON.parse(await readBody(request)) as { prompt: string };
+    const { prompt, output } = JSON.parse(await readBody(request)) as { prompt: string; output?: object };
+    const answer = output ? { ...RESPONSE, text: DOG } : RESPONSE;
     if (prompt === "") sendJson(response, 422, { ...PROBLEM, status: 422, code: "invalid_request", retryable: false });
     else if (request.url === "/generate/stream") {
-      startEventStream(response, WHOLE_STREAM);
+      startEventStream(response, output ? [START, { type: "done", response: answer }] : WHOLE_STREAM);
       response.end();
-    } else sendJson(response, 200, RESPONSE);
+    } else sendJson(response, 200, answer);
   });
   const program = (await snippets())
     .replaceAll("http://localhost:8000", url)
@@ -81,6 +86,7 @@ it("runs the README's snippets", async () => {
   await writeFile(join(project, "main.js"), `${stopButton} await import("./run.js");`);
   const { stdout, stderr } = await run(process.execPath, ["main.js"], { cwd: project });
   expect(stdout).toContain(`${RESPONSE.text} 2 0.25`);
+  expect(stdout).toContain("Rex 3\n3\n");
   expect(stderr).toContain(`API error: ${PROBLEM.detail}`);
 });
 

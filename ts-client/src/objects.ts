@@ -1,0 +1,116 @@
+import type { PythonClient } from "./client.js";
+import type { StreamEvent } from "./contract.js";
+import { PartialJson } from "./objects/partial-json.js";
+import { jsonSchemaOf, type ObjectSchema, writtenValue } from "./objects/schema.js";
+import type { CallOptions } from "./options.js";
+import { keepHead, type ResponseHead, responseHead } from "./response-head.js";
+import type { ErrorEvent, GenerationRequest, GenerationResponse, StartEvent } from "./schema.gen.js";
+
+export {
+  InvalidObjectError,
+  isInvalidObjectError,
+  isObjectTruncatedError,
+  ObjectTruncatedError,
+  type SchemaIssue,
+} from "./objects/errors.js";
+export type { JsonSchema, ObjectSchema, StandardJsonSchema } from "./objects/schema.js";
+
+/** What to generate, and what it has to be. */
+export interface ObjectRequest<Value, Sent = Value> extends Omit<GenerationRequest, "output"> {
+  /** Of the object. The model writes nothing that is not valid by its JSON schema. */
+  readonly schema: ObjectSchema<Value, Sent>;
+}
+
+/** An object, and the answer that it was read from. */
+export interface ObjectResult<Value> {
+  /** Valid by the schema, and as the schema makes it. */
+  readonly object: Value;
+  /** Its `text` is the JSON. */
+  readonly response: GenerationResponse;
+}
+
+/** An event of an object that is being written: one `start`, any number of `partial`, one `done`. */
+export type ObjectEvent<Value, Sent = Value> =
+  | StartEvent
+  | { readonly type: "partial"; readonly object: PartialObject<Sent> }
+  | ({ readonly type: "done" } & ObjectResult<Value>);
+
+/** What there may be of a value while it is being written. No schema has seen it. */
+export type PartialObject<Value> = Value extends readonly (infer Item)[]
+  ? PartialObject<Item>[]
+  : Value extends object
+    ? { [Key in keyof Value]?: PartialObject<Value[Key]> }
+    : Value;
+
+/**
+ * Generates an object and waits for the whole of it. Of a JSON schema the type is given: `generateObject<City>(…)`.
+ *
+ * @throws ObjectTruncatedError where the answer ends within the object, InvalidObjectError where the schema refuses it,
+ * TypeError where the schema cannot tell its JSON schema, and what `generateText` throws.
+ */
+export async function generateObject<Value = unknown, Sent = Value>(
+  client: PythonClient,
+  request: ObjectRequest<Value, Sent>,
+  options?: CallOptions,
+): Promise<ObjectResult<Value>> {
+  const response = await client.generateText(textRequest(request), options);
+  return await resultOf(request.schema, response, responseHead(response));
+}
+
+/**
+ * Generates an object and yields what there is of it as it comes. Leaving the loop early cancels the request, also on the
+ * gateway.
+ *
+ * @throws TypeError at once, where the schema cannot tell its JSON schema. In the loop ObjectTruncatedError where the
+ * answer ends within the object, InvalidObjectError where the schema refuses it, and what `streamText` throws.
+ */
+export function streamObject<Value = unknown, Sent = Value>(
+  client: PythonClient,
+  request: ObjectRequest<Value, Sent>,
+  options?: CallOptions,
+): AsyncGenerator<ObjectEvent<Value, Sent>, void, undefined> {
+  const events = client.streamText(textRequest(request), options);
+  const objects = objectEvents<Value, Sent>(events, request.schema);
+  const leave = objects.return.bind(objects);
+  // A generator's own waits for the event that is under way.
+  objects.return = (value) => {
+    events.return().catch(() => undefined);
+    return leave(value);
+  };
+  return objects;
+}
+
+async function* objectEvents<Value, Sent>(
+  events: AsyncIterable<Exclude<StreamEvent, ErrorEvent>>,
+  schema: ObjectSchema<Value, Sent>,
+): AsyncGenerator<ObjectEvent<Value, Sent>, void, undefined> {
+  const json = new PartialJson();
+  for await (const event of events) {
+    if (event.type === "start") yield event;
+    else if (event.type === "done") {
+      const head = responseHead(event);
+      const result = await resultOf(schema, event.response, head);
+      yield keepHead({ type: "done", ...result }, head);
+    } else {
+      const object = json.add(event.text) ? json.value : undefined;
+      if (object !== undefined) yield { type: "partial", object: object as PartialObject<Sent> };
+    }
+  }
+}
+
+function textRequest<Value, Sent>({ schema, ...request }: ObjectRequest<Value, Sent>): GenerationRequest {
+  return { ...request, output: { schema: jsonSchemaOf(schema) } };
+}
+
+async function resultOf<Value>(
+  schema: ObjectSchema<Value, unknown>,
+  response: GenerationResponse,
+  head: ResponseHead | undefined,
+): Promise<ObjectResult<Value>> {
+  try {
+    const object = await writtenValue(schema, response.text, response.finish_reason);
+    return keepHead({ object, response }, head);
+  } catch (error) {
+    throw keepHead(error, head);
+  }
+}
