@@ -3,6 +3,7 @@ import { ApiError, protocolError } from "./errors.js";
 import { readEvents } from "./event-stream.js";
 import { gatewayUrl } from "./gateway-url.js";
 import type { HttpExchange } from "./http.js";
+import { leavable } from "./leavable.js";
 import { newExchange, type Opened, type Outgoing, openExchange } from "./open-exchange.js";
 import type { CallOptions, PythonClientOptions, StandardSchema, Timeouts } from "./options.js";
 import { headOf, keepHead, type ResponseHead, responseHead } from "./response-head.js";
@@ -50,15 +51,10 @@ export class PythonClient {
     options: CallOptions = {},
   ): AsyncGenerator<Exclude<StreamEvent, ErrorEvent>, void, undefined> {
     const reading: Reading = { isLast: false, isLeft: false };
-    const events = this.#events(request, options, reading);
-    const leave = events.return.bind(events);
-    // A generator's own waits for the event that is under way: a stream that is made of this one is cancelled by it.
-    events.return = (value) => {
+    return leavable(this.#events(request, options, reading), () => {
       reading.isLeft = !reading.isLast;
       if (reading.isLeft) reading.exchange?.abort(undefined);
-      return leave(value);
-    };
-    return events;
+    });
   }
 
   async *#events(

@@ -1,5 +1,6 @@
 import type { PythonClient } from "./client.js";
 import type { StreamEvent } from "./contract.js";
+import { leavable } from "./leavable.js";
 import { PartialJson } from "./objects/partial-json.js";
 import { jsonSchemaOf, type ObjectSchema, writtenValue } from "./objects/schema.js";
 import type { CallOptions } from "./options.js";
@@ -70,14 +71,9 @@ export function streamObject<Value = unknown, Sent = Value>(
   options?: CallOptions,
 ): AsyncGenerator<ObjectEvent<Value, Sent>, void, undefined> {
   const events = client.streamText(textRequest(request), options);
-  const objects = objectEvents<Value, Sent>(events, request.schema);
-  const leave = objects.return.bind(objects);
-  // A generator's own waits for the event that is under way.
-  objects.return = (value) => {
+  return leavable(objectEvents<Value, Sent>(events, request.schema), () => {
     events.return().catch(() => undefined);
-    return leave(value);
-  };
-  return objects;
+  });
 }
 
 async function* objectEvents<Value, Sent>(
