@@ -65,6 +65,27 @@ it("lets no model write properties that a Standard Schema would drop", async () 
   expect(asked).toMatchObject([{ output: { schema: { anyOf: [{ ...closed, properties }, { type: "null" }] } } }]);
 });
 
+it("says in other words what a record of Zod's says of its keys", async () => {
+  const { client, asked } = await startAnswering(["{}"]);
+  const schema = z
+    .object({ any: z.record(z.string(), z.number()), some: z.partialRecord(z.enum(["a"]), z.string()) })
+    .partial();
+  await generateObject(client, { prompt, schema });
+  expect(asked).toMatchObject([
+    {
+      output: {
+        schema: {
+          properties: {
+            any: { type: "object", additionalProperties: { type: "number" } },
+            some: { type: "object", properties: { a: { type: "string" } }, additionalProperties: false },
+          },
+        },
+      },
+    },
+  ]);
+  expect(JSON.stringify(asked)).not.toContain("propertyNames");
+});
+
 it("closes no part of what has to be valid by several parts", async () => {
   const { client, asked } = await startAnswering(["{}"]);
   const whole = { allOf: [SCHEMA, { type: "object", properties: { age: {} } }] };

@@ -1,7 +1,7 @@
 import { member } from "../contract.js";
 import type { SchemaResult } from "../options.js";
-import { closed } from "./closed-schema.js";
 import { InvalidObjectError, ObjectTruncatedError, type SchemaIssue } from "./errors.js";
+import { modelSchema } from "./model-schema.js";
 
 /** What a value has to be: a Standard Schema that tells its JSON schema, or a JSON schema. */
 export type ObjectSchema<Value, Sent = Value> = StandardJsonSchema<Value, Sent> | JsonSchema;
@@ -36,7 +36,7 @@ export function jsonSchemaOf(schema: ObjectSchema<unknown>): Record<string, unkn
   if (typeof member(schema["~standard"].jsonSchema, "input") !== "function") {
     throw new TypeError("This schema cannot tell its JSON schema: a newer version of its library may");
   }
-  return closed(schema["~standard"].jsonSchema.input({ target: "draft-2020-12" }));
+  return modelSchema(schema["~standard"].jsonSchema.input({ target: "draft-2020-12" }));
 }
 
 /**
