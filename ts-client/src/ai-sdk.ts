@@ -11,7 +11,7 @@ import type {
   Warning,
 } from "./ai-sdk/specification.js";
 import { streamParts, usageOf } from "./ai-sdk/stream-parts.js";
-import { readChunks } from "./chat-stream.js";
+import { CHAT_PATH, readChunks } from "./chat-stream.js";
 import { PythonClient } from "./client.js";
 import type { HttpExchange } from "./http.js";
 import type { PythonClientOptions } from "./options.js";
@@ -20,8 +20,6 @@ export type { SpecificationVersion, TorchbridgeModel, TorchbridgeProvider } from
 
 /** What a provider can be told: what a PythonClient can, but for what the AI SDK does itself. */
 export type TorchbridgeOptions = Omit<PythonClientOptions, "maxRetries" | "onRetry" | "schemas">;
-
-const PATH = "/v1/chat/completions";
 
 /**
  * A provider for `ai` 7: `streamText({ model: createTorchbridge()("tiny"), prompt })`. `tiny@2.0` is one version. A
@@ -78,11 +76,11 @@ interface Asked {
 /** Until the first part is here a failure is one of the call, which the AI SDK tries again where that may help. */
 async function ask(client: PythonClient, modelId: string, call: ModelCall): Promise<Asked> {
   const { body, warnings } = chatRequest(modelId, call);
-  const told = (error: unknown): unknown => asApiCallError(error, client.baseUrl + PATH, body);
+  const told = (error: unknown): unknown => asApiCallError(error, client.baseUrl + CHAT_PATH, body);
   const headers = definedOnly(call.headers);
   try {
     const options = { signal: call.abortSignal, headers, maxRetries: 0 };
-    const [exchange, response] = await client.open(PATH, body, options, "text/event-stream", "firstTokenMs");
+    const [exchange, response] = await client.open(CHAT_PATH, body, options, "text/event-stream", "firstTokenMs");
     const rest = streamParts(readChunks(exchange, response), call, warnings, told);
     const first = await rest.next();
     return { request: { body }, response: { headers: headersOf(response) }, warnings, first, rest, exchange };

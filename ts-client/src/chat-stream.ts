@@ -3,6 +3,9 @@ import { ApiError, protocolError, StreamTruncatedError } from "./errors.js";
 import { cancel, EventStreamDecoder, EventStreamError, readToEnd } from "./event-stream.js";
 import type { HttpExchange } from "./http.js";
 
+/** Where the gateway answers chats. */
+export const CHAT_PATH = "/v1/chat/completions";
+
 const LONGEST_WAIT_FOR_THE_END_MS = 50;
 
 /** What there is in one event of the gateway's `/v1/chat/completions`. */

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { beforeAll, expect, it } from "vitest";
+import { TOOL_CHUNKS, wholeStream } from "./chat.js";
 import { readBody, sendJson, startEventStream, startServer } from "./local-server.js";
 import { PROBLEM, RESPONSE, START, WHOLE_STREAM } from "./wire.js";
 
@@ -69,6 +70,11 @@ it("type-checks the README's snippets in a strict project", async () => {
 
 it("runs the README's snippets", async () => {
   const { url } = await startServer(async (request, response) => {
+    if (request.url === "/v1/chat/completions") {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.end(wholeStream([...TOOL_CHUNKS.slice(0, 4), ...TOOL_CHUNKS.slice(-2)])); // the first call
+      return;
+    }
     const { prompt, output } = JSON.parse(await readBody(request)) as { prompt: string; output?: object };
     const answer = output ? { ...RESPONSE, text: DOG } : RESPONSE;
     if (prompt === "") sendJson(response, 422, { ...PROBLEM, status: 422, code: "invalid_request", retryable: false });
@@ -87,6 +93,7 @@ it("runs the README's snippets", async () => {
   const { stdout, stderr } = await run(process.execPath, ["main.js"], { cwd: project });
   expect(stdout).toContain(`${RESPONSE.text} 2 0.25`);
   expect(stdout).toContain("Rex 3\n3\n");
+  expect(stdout).toContain("weather Bonn\ntool_calls");
   expect(stderr).toContain(`API error: ${PROBLEM.detail}`);
 });
 
