@@ -1,6 +1,6 @@
 import { hasText, isProblem, member, parseJson } from "./contract.js";
 import { ApiError, protocolError, StreamTruncatedError } from "./errors.js";
-import { cancel, EventStreamDecoder, EventStreamError, readToEnd } from "./event-stream.js";
+import { cancel, EventStreamDecoder, EventStreamError, readerOf, readToEnd } from "./event-stream.js";
 import type { HttpExchange } from "./http.js";
 
 /** Where the gateway answers chats. */
@@ -44,11 +44,10 @@ export async function* readChunks(
   exchange: HttpExchange,
   response: Response,
 ): AsyncGenerator<ChatChunk, void, undefined> {
-  const reader = response.body?.getReader();
+  let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   const stream = new ChatStream();
   try {
-    const contentType = response.headers.get("content-type") ?? "nothing";
-    if (!reader || !/^text\/event-stream/i.test(contentType)) throw new EventStreamError(`it is ${contentType}`);
+    reader = readerOf(response);
     exchange.start("idleMs");
     while (!stream.isEnded) {
       const { done, value } = await reader.read().catch((cause: unknown) => {

@@ -16,14 +16,7 @@ export class EventStreamError extends Error {}
  * stops before its last event.
  */
 export async function* readEvents(response: Response): AsyncGenerator<StreamEvent, void, undefined> {
-  if (response.body === undefined) {
-    throw new TypeError("This fetch streams no bodies. In React Native, give the client the one of expo/fetch.");
-  }
-  const contentType = response.headers.get("content-type") ?? "nothing";
-  if (response.body === null || !/^text\/event-stream/i.test(contentType)) {
-    throw protocolError(response, `it is ${contentType}`);
-  }
-  const reader = response.body.getReader();
+  const reader = readerOf(response);
   const decoder = new EventStreamDecoder();
   let text = "";
   let isStarted = false;
@@ -55,6 +48,18 @@ export async function* readEvents(response: Response): AsyncGenerator<StreamEven
       void readToEnd(reader); // not waited for: a proxy may hold the connection
     else cancel(reader);
   }
+}
+
+/** @throws ApiError with the code `upstream_protocol`, or TypeError where this environment streams nothing. */
+export function readerOf(response: Response): ReadableStreamDefaultReader<Uint8Array> {
+  if (response.body === undefined) {
+    throw new TypeError("This fetch streams no bodies. In React Native, give the client the one of expo/fetch.");
+  }
+  const contentType = response.headers.get("content-type") ?? "nothing";
+  if (response.body === null || !/^text\/event-stream/i.test(contentType)) {
+    throw protocolError(response, `it is ${contentType}`);
+  }
+  return response.body.getReader();
 }
 
 /**

@@ -255,6 +255,15 @@ it("cancels the request when it is left before there is an answer", async () => 
   await disconnected.promise;
 });
 
+it("says what to do where no bodies are streamed", async () => {
+  const client = new PythonClient({
+    fetch: async () => ({ ok: true, body: undefined, headers: new Headers() }) as never,
+  });
+  const error = await caught(chat(client, { messages }));
+  expect(error).toBeInstanceOf(TypeError);
+  expect(error).toHaveProperty("message", expect.stringContaining("expo/fetch"));
+});
+
 it("leaves the connection to the next request", async () => {
   const server = await startChat(wholeStream(CHUNKS));
   const client = new PythonClient(server.url);

@@ -2,8 +2,10 @@
 // bodies to stream, and its signals (abort-controller 3) have neither a reason nor `throwIfAborted`.
 
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { streamChat } from "../src/chat.js";
 import { GenerationStore } from "../src/generation-store.js";
 import { type FetchFunction, PythonClient } from "../src/index.js";
+import { CHUNKS } from "./chat.js";
 import { deferred } from "./deferred.js";
 import { startEndlessStream, startEventStream, startServer } from "./local-server.js";
 import { caught, collect, DELTAS, REQUEST, RESPONSE, START, WHOLE_STREAM } from "./wire.js";
@@ -48,6 +50,23 @@ const nativeFetch: FetchFunction = async (input, init) => {
 };
 
 describe("with a fetch that streams", () => {
+  it("cancels a chat that is left while it waits, and one that is aborted", async () => {
+    const { url, disconnected } = await startEndlessStream(CHUNKS.slice(0, 2));
+    const client = new PythonClient(url, { fetch: expoFetch });
+    const left = streamChat(client, { messages: [] });
+    await left.next();
+    await left.next();
+    const waiting = left.next();
+    await left.return(undefined);
+    expect(await waiting).toEqual({ done: true, value: undefined });
+    await disconnected;
+    const controller = new AbortController();
+    const aborted = streamChat(client, { messages: [] }, { signal: controller.signal });
+    await aborted.next();
+    controller.abort();
+    expect(await caught(collect(aborted))).toMatchObject({ name: "AbortError" });
+  });
+
   it("reads a stream", async () => {
     const { url } = await startServer((_, response) => {
       startEventStream(response, WHOLE_STREAM);
