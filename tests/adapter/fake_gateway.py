@@ -1,6 +1,7 @@
 """A server in a gateway's place, whose answer a test writes itself, up to how it breaks off."""
 
 import json
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -65,7 +66,7 @@ def answers(status: int, body: object, content_type: str = "application/json", *
 
 
 @contextmanager
-def fake_gateway(play: Play) -> Iterator[FakeGateway]:
+def fake_gateway(play: Play, tls: ssl.SSLContext | None = None) -> Iterator[FakeGateway]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             exchange = Exchange(self, self.rfile.read(int(self.headers.get("content-length", 0))))
@@ -79,7 +80,9 @@ def fake_gateway(play: Play) -> Iterator[FakeGateway]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        gateway = FakeGateway(f"http://127.0.0.1:{server.server_address[1]}")
+        gateway = FakeGateway(f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_address[1]}")
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

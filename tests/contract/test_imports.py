@@ -17,7 +17,7 @@ LAYERS = (
     {"schema"},
     {"background_output", "call", "disk_space", "error_table", "errors", "event_stream", "file_descriptors", "settings"}
     | {"retry_after", "stop_signals", "thread_priority", "whole_table", "worker_contract"},
-    {"archives", "gateway_answer", "installed_versions", "invalid_fields"},
+    {"archives", "installed_versions", "invalid_fields"},
     {"client", "torchserve"},
     {"archive_commands", "generation"},
     {"http"},

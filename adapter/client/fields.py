@@ -1,0 +1,67 @@
+"""What a call takes, by keyword: the fields of a request, as they are sent, and how it is to be treated."""
+
+from collections.abc import Mapping
+from typing import Literal, Required, TypedDict
+
+
+class CallOptions(TypedDict, total=False):
+    """How one call is treated, whatever it asks for. Times are in seconds, above 0.
+
+    timeout: for each attempt's whole answer. The gateway ends what takes longer, as DeadlineExceeded; if it does not
+        within five seconds more, the client does, as TimedOut.
+    first_token_timeout: for the time until the first text, which the gateway keeps.
+    max_retries: in place of the client's.
+    headers: besides the client's, which they override.
+    request_id: of 1 to 64 letters, digits, ".", "_" and "-"; the gateway's log, its answer and its errors have it.
+    user: whom it is for: where a new version is tried out by user, each one stays with one version.
+    use_cache: whether an answer that the gateway has already will do; it will unless this is False.
+    """
+
+    timeout: float | None
+    first_token_timeout: float | None
+    max_retries: int
+    headers: Mapping[str, str]
+    request_id: str | None
+    user: str | None
+    use_cache: bool
+
+
+class SamplingFields(TypedDict, total=False):
+    """What a prompt's and a chat's request have in common."""
+
+    max_length: int
+    temperature: float
+    top_p: float | None
+    top_k: int | None
+    repetition_penalty: float | None
+    stop: str | list[str]
+    seed: int | None
+    model: str | None
+    model_version: str | None
+
+
+class GenerationFields(SamplingFields, total=False):
+    """The fields of adapter.schema.GenerationRequest, as they are sent: the gateway checks them."""
+
+    prompt: Required[str]
+
+
+class Message(TypedDict, total=False):
+    """One turn of a chat, as OpenAI's clients have it."""
+
+    role: Required[Literal["system", "developer", "user", "assistant", "tool"]]
+    content: str | None
+
+
+class ChatFields(SamplingFields, total=False):
+    """A conversation to go on with. Left out, `temperature` and the like are what the model's authors recommend."""
+
+    messages: Required[list[Message]]
+
+
+class GenerationCall(GenerationFields, CallOptions, total=False):
+    pass
+
+
+class ChatCall(ChatFields, CallOptions, total=False):
+    pass

@@ -1,0 +1,79 @@
+import os
+import weakref
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self, Unpack
+
+import httpx2
+
+from adapter.client.blocking import KeptConnections, Stream, run
+from adapter.client.chat import ChatDelta, ChatResponse
+from adapter.client.configured import Configured
+from adapter.client.events import TextEvent
+from adapter.client.fields import CallOptions, ChatCall, GenerationCall, GenerationFields
+from adapter.client.outgoing import LIMITS, tls_context
+from adapter.client.wire import Connections
+from adapter.schema import GenerationResponse, Health, ModelList, Problem
+
+
+class GatewayClient(Configured):
+    """Safe to share between threads. AsyncGatewayClient is the same for asyncio."""
+
+    def generate_text(self, **request: Unpack[GenerationCall]) -> GenerationResponse:
+        """Generates a text and waits for the whole of it."""
+        return run(self._calls.generate_text(request), self._connections)
+
+    def stream_text(self, **request: Unpack[GenerationCall]) -> Stream[TextEvent, GenerationResponse]:
+        """Generates a text and gives it as it comes: one `start`, any number of `delta`, one `done`."""
+        return Stream(self._calls.stream_text(request), self._connections)
+
+    def generate_batch(
+        self, requests: Sequence[GenerationFields], **options: Unpack[CallOptions]
+    ) -> tuple[GenerationResponse | Problem, ...]:
+        """An answer for each request, in their order, or the problem that there was with it."""
+        return run(self._calls.generate_batch(requests, options), self._connections)
+
+    def chat(self, **request: Unpack[ChatCall]) -> ChatResponse:
+        """Goes on with a conversation, through the model's own chat template."""
+        return run(self._calls.chat(request), self._connections)
+
+    def stream_chat(self, **request: Unpack[ChatCall]) -> Stream[ChatDelta, ChatResponse]:
+        """Goes on with a conversation, and gives what the assistant says as it comes."""
+        return Stream(self._calls.stream_chat(request), self._connections)
+
+    def models(self, **options: Unpack[CallOptions]) -> ModelList:
+        """The models that the gateway serves, and their versions."""
+        return run(self._calls.models(options), self._connections)
+
+    def health(self, **options: Unpack[CallOptions]) -> Health:
+        """Whether the gateway runs. This and `ready` are tried again only where the call's `max_retries` says so."""
+        return run(self._calls.live(options), self._connections)
+
+    def ready(self, **options: Unpack[CallOptions]) -> Health:
+        """Whether the default model can answer now. Where it cannot, the exception says why."""
+        return run(self._calls.ready(options), self._connections)
+
+    def close(self) -> None:
+        """Ends the connections that are kept. It can be used after that, too."""
+        _close(self._connections)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _set_up(self) -> None:
+        trust_env = self._trust_env
+        tls = tls_context(self.base_url, trust_env=trust_env)
+        self._connections: KeptConnections = Connections(
+            lambda: httpx2.Client(verify=tls, limits=LIMITS, trust_env=trust_env), os.getpid
+        )
+        weakref.finalize(self, _close, self._connections)
+
+
+def _close(connections: KeptConnections) -> None:
+    for connection in connections.take_all():
+        connection.pool.close()

@@ -1,0 +1,143 @@
+"""The connections that are kept between calls, and how another thread or task cuts the one that a call is using.
+
+The library keeps connections in a pool and does not say, before an answer begins, which of them a request goes over. So
+a pool here has one connection each, and whoever waits for the first text of an answer can be freed by its socket.
+"""
+
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+from adapter.client.errors import StreamClosed
+
+# Seconds. Shorter than the gateway (75) and what stands before it (nginx 75, ALB 60) keep them: a connection that they
+# end while a request is on its way is an attempt lost.
+KEPT_FOR = 45.0
+_MOST_KEPT = 32
+
+Pool = TypeVar("Pool")
+
+
+class Connection(Generic[Pool]):
+    """`pool` is the library's own, of one connection at most; `stream` is what it now reads and writes."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.stream: Any = None  # the library's NetworkStream, or its twin for asyncio
+
+    def shut_down(self) -> None:
+        """Wakes whoever waits on the socket, which closing it would not.
+
+        Over a second descriptor, because a socket of TLS and those of event loops have no such method, or another one.
+        """
+        of_stream = None if self.stream is None else self.stream.get_extra_info("socket")
+        if of_stream is None:
+            return
+        try:
+            with socket.fromfd(of_stream.fileno(), of_stream.family, of_stream.type) as same:
+                same.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # it is closed already
+
+
+class Connections(Generic[Pool]):
+    """Those that no call is using. Safe to share between threads.
+
+    make: a new pool. owner: for whom they are good; those of another process, or of another event loop, are left alone.
+    """
+
+    def __init__(self, make: Callable[[], Pool], owner: Callable[[], object]) -> None:
+        self._make = make
+        self._owner = owner
+        self._owned_by: object = None
+        self._free: deque[Connection[Pool]] = deque(maxlen=_MOST_KEPT)
+
+    def take(self) -> Connection[Pool]:
+        """The one that was used last, or a new one."""
+        if (owner := self._owner()) != self._owned_by:
+            self._owned_by = owner
+            self._free.clear()
+        try:
+            return self._free.pop()
+        except IndexError:
+            return Connection(self._make())
+
+    def keep(self, connection: Connection[Pool]) -> Connection[Pool] | None:
+        """Until it is taken again. Returns the one that is too many, if there is one: its pool is to be closed."""
+        try:
+            too_many = self._free.popleft() if len(self._free) == _MOST_KEPT else None
+        except IndexError:
+            too_many = None
+        self._free.append(connection)
+        return too_many
+
+    def take_all(self) -> Iterable[Connection[Pool]]:
+        while self._free:
+            try:
+                yield self._free.pop()
+            except IndexError:
+                return
+
+
+class Wire:
+    """What is under one call, over all its attempts, and whether somebody has cut it. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: Connection[Any] | None = None
+        self._is_busy = False
+        self.is_cut = threading.Event()
+
+    def enter(self) -> None:
+        """Before work on the connection. Raises StreamClosed where it is cut."""
+        with self._lock:
+            self._check()
+            self._is_busy = True
+
+    def leave(self) -> None:
+        with self._lock:
+            self._is_busy = False
+
+    def attach(self, connection: Connection[Any]) -> None:
+        with self._lock:
+            self._connection = connection
+            self._check()
+
+    def detach(self) -> None:
+        """Before somebody else may use the connection."""
+        with self._lock:
+            self._connection = None
+
+    def trace(self, event: str, information: dict[str, Any]) -> None:
+        """Hears of each step of the library's: that it made a connection is what matters."""
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            with self._lock:
+                if self._connection is not None:
+                    self._connection.stream = information["return_value"]
+                self._check()
+
+    async def trace_async(self, event: str, information: dict[str, Any]) -> None:
+        self.trace(event, information)
+
+    def cut(self) -> bool:
+        """Ends what waits on the connection, and all that comes after it.
+
+        Returns whether nobody is at work on it: then it is the caller who has to close it.
+        """
+        with self._lock:
+            self.is_cut.set()
+            if self._is_busy and self._connection is not None:
+                self._connection.shut_down()
+            return not self._is_busy
+
+    def give_up(self) -> None:
+        """Of a stream that nobody has any more: nothing can be awaited for it."""
+        self.is_cut.set()
+        if self._connection is not None:
+            self._connection.shut_down()
+
+    def _check(self) -> None:
+        if self.is_cut.is_set():
+            raise StreamClosed

@@ -1,0 +1,58 @@
+"""Both Python clients against the whole stack."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from adapter import errors
+from adapter.client import AsyncGatewayClient, GatewayClient, Message, StreamClosed
+
+pytestmark = pytest.mark.torchserve
+
+MESSAGES: list[Message] = [{"role": "user", "content": "Once upon a time"}]
+
+
+def test_text_stream_and_batch_are_one_answer_for_one_seed(gateway_url: str) -> None:
+    with GatewayClient(gateway_url) as client:
+        text = client.generate_text(prompt="Once upon a time", max_length=20, seed=1, use_cache=False).text
+        stream = client.stream_text(prompt="Once upon a time", max_length=20, seed=1, use_cache=False)
+        [in_batch] = client.generate_batch([{"prompt": "Once upon a time", "max_length": 20, "seed": 1}])
+        assert text == stream.read().text == in_batch.text
+
+
+def test_a_chat_and_its_stream_are_one_answer_for_one_seed(gateway_url: str) -> None:
+    with GatewayClient(gateway_url) as client:
+        chat = client.chat(messages=MESSAGES, max_length=20, seed=1, use_cache=False)
+        stream = client.stream_chat(messages=MESSAGES, max_length=20, seed=1, use_cache=False)
+        assert chat.text == "".join(piece.text for piece in stream) == stream.response.text
+    assert (chat.model, chat.model_version, chat.finish_reason) == ("tiny", "1.0", "length")
+
+
+def test_another_thread_closes_a_stream_without_an_end_and_the_next_call_is_answered(gateway_url: str) -> None:
+    with GatewayClient(gateway_url) as client, ThreadPoolExecutor(1) as pool:
+        stream = client.stream_text(prompt="A", model="endless", max_length=10_000)
+        reading = pool.submit(list, stream)
+        while not stream.text:
+            assert not reading.done()
+        stream.close()
+        with pytest.raises(StreamClosed):
+            reading.result()
+        assert client.generate_text(prompt="A", model="endless", max_length=1).tokens_generated == 1
+
+
+def test_a_call_ends_when_its_time_is_over(gateway_url: str) -> None:
+    with GatewayClient(gateway_url) as client, pytest.raises(errors.DeadlineExceeded):
+        client.generate_text(prompt="A", model="endless", max_length=10_000, timeout=0.5)
+
+
+async def test_the_client_for_asyncio_gives_the_same_answers_all_at_once(gateway_url: str) -> None:
+    with GatewayClient(gateway_url) as blocking:
+        expected = [blocking.generate_text(prompt="A", max_length=9, seed=seed).text for seed in range(4)]
+    async with AsyncGatewayClient(gateway_url) as client:
+        calls = [client.generate_text(prompt="A", max_length=9, seed=seed, use_cache=False) for seed in range(4)]
+        answers = await asyncio.gather(*calls)
+        streams = [client.stream_text(prompt="A", max_length=9, seed=seed, use_cache=False) for seed in range(4)]
+        streamed = await asyncio.gather(*(stream.read() for stream in streams))
+        assert (await client.ready()).status == (await client.health()).status == "ok"
+    assert [answer.text for answer in answers] == [answer.text for answer in streamed] == expected
