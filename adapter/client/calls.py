@@ -8,6 +8,7 @@ from adapter.client.answers import Head, body_reader, read_batch
 from adapter.client.chat import ChatDelta, ChatReader, ChatResponse, chat_body, read_chat
 from adapter.client.events import EventReader, TextEvent, TextEventReader
 from adapter.client.fields import CallOptions, ChatCall, GenerationCall, GenerationFields
+from adapter.client.objects import ObjectForm
 from adapter.client.request import EVENT_STREAM, Gateway, Request
 from adapter.schema import GenerationResponse, Health, ModelList, Problem
 
@@ -59,6 +60,18 @@ class Calls:
         body, options = _split(fields)
         body = chat_body(body) | {"stream": True, "stream_options": {"include_usage": True}}
         return self._stream("/v1/chat/completions", options, body, ChatReader())
+
+    def generate_object(self, schema: type[Value], fields: Mapping[str, Any]) -> Call[Value]:
+        form = ObjectForm(schema)
+        asked: Any = {**fields, "output": {"schema": form.schema}}
+        call: Call[ChatResponse] | Call[GenerationResponse]
+        call = self.chat(asked) if "messages" in asked else self.generate_text(asked)
+
+        def read(head: Head, content: bytes) -> Value:
+            answer = call.read(head, content)
+            return form.read(answer.text, answer.finish_reason)
+
+        return Call(call.request, call.max_retries, read)
 
     def models(self, options: CallOptions) -> Call[ModelList]:
         return self._call("GET", "/models", options, body_reader(ModelList))

@@ -78,6 +78,10 @@ def chat_body(fields: Mapping[str, Any]) -> dict[str, Any]:
             detail = "A version of a chat's model needs the model's name, too."
             raise InvalidRequest(detail, errors=(FieldError(field="model", message="is needed with model_version"),))
         body["model"] += _VERSION_SEPARATOR + version
+    output = body.pop("output", None)
+    if output is not None:
+        # Its name is for OpenAI's servers, which ask for one.
+        body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", **output}}
     return body
 
 

@@ -1,7 +1,7 @@
 """What a call takes, by keyword: the fields of a request, as they are sent, and how it is to be treated."""
 
 from collections.abc import Mapping
-from typing import Literal, Required, TypedDict
+from typing import Any, Literal, Required, TypedDict
 
 
 class CallOptions(TypedDict, total=False):
@@ -53,10 +53,17 @@ class Message(TypedDict, total=False):
     content: str | None
 
 
+class SchemaOutput(TypedDict):
+    """What the text has to be: JSON that is valid by this schema."""
+
+    schema: Mapping[str, Any]
+
+
 class ChatFields(SamplingFields, total=False):
     """A conversation to go on with. Left out, `temperature` and the like are what the model's authors recommend."""
 
     messages: Required[list[Message]]
+    output: SchemaOutput | None
 
 
 class GenerationCall(GenerationFields, CallOptions, total=False):

@@ -2,7 +2,7 @@ import os
 import weakref
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Self, TypeVar, Unpack, overload
 
 import httpx2
 
@@ -14,6 +14,8 @@ from adapter.client.fields import CallOptions, ChatCall, GenerationCall, Generat
 from adapter.client.outgoing import LIMITS, tls_context
 from adapter.client.wire import Connections
 from adapter.schema import GenerationResponse, Health, ModelList, Problem
+
+Value = TypeVar("Value")
 
 
 class GatewayClient(Configured):
@@ -40,6 +42,17 @@ class GatewayClient(Configured):
     def stream_chat(self, **request: Unpack[ChatCall]) -> Stream[ChatDelta, ChatResponse]:
         """Goes on with a conversation, and gives what the assistant says as it comes."""
         return Stream(self._calls.stream_chat(request), self._connections)
+
+    @overload
+    def generate_object(self, *, schema: type[Value], **request: Unpack[GenerationCall]) -> Value: ...
+    @overload
+    def generate_object(self, *, schema: type[Value], **request: Unpack[ChatCall]) -> Value: ...
+    def generate_object(self, *, schema: type[Value], **request: Any) -> Value:
+        """Generates JSON for a `prompt` or `messages`, and gives the instance: schema is a Pydantic model or its like.
+
+        Raises ObjectTruncated where there were too few tokens, ObjectInvalid where the model's own checks refuse it.
+        """
+        return run(self._calls.generate_object(schema, request), self._connections)
 
     def models(self, **options: Unpack[CallOptions]) -> ModelList:
         """The models that the gateway serves, and their versions."""

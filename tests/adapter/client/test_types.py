@@ -9,9 +9,16 @@ import pytest
 RIGHT = """
 from typing import assert_type
 
+from pydantic import BaseModel
+
 from adapter.client import AsyncGatewayClient, ChatDelta, ChatResponse, GatewayClient
 from adapter.errors import TorchbridgeError
 from adapter.schema import DeltaEvent, DoneEvent, GenerationResponse, ModelList, Problem, StartEvent
+
+
+class Dog(BaseModel):
+    name: str
+
 
 client = GatewayClient("http://localhost:8000", api_key="key", max_retries=3)
 answer = client.generate_text(prompt="Once", max_length=100, timeout=2.5, stop=["a", "b"])
@@ -19,6 +26,9 @@ assert_type(answer, GenerationResponse)
 assert_type(client.generate_batch([{"prompt": "Once"}])[0], GenerationResponse | Problem)
 assert_type(client.chat(messages=[{"role": "user", "content": "Hello"}], max_length=10), ChatResponse)
 assert_type(client.models(), ModelList)
+assert_type(client.generate_object(schema=Dog, prompt="A dog:", max_length=50), Dog)
+assert_type(client.generate_object(schema=Dog, messages=[{"role": "user", "content": "A dog?"}]), Dog)
+assert_type(client.generate_object(schema=list[Dog], prompt="Dogs:"), list[Dog])
 with client.stream_text(prompt="Once") as stream:
     for event in stream:
         assert_type(event, StartEvent | DeltaEvent | DoneEvent)
@@ -33,6 +43,7 @@ with client.stream_chat(messages=[]) as chat:
 
 async def call(client: AsyncGatewayClient) -> None:
     assert_type(await client.generate_text(prompt="Once"), GenerationResponse)
+    assert_type(await client.generate_object(schema=Dog, prompt="A dog:"), Dog)
     async for event in client.stream_text(prompt="Once"):
         assert_type(event, StartEvent | DeltaEvent | DoneEvent)
     try:
@@ -49,6 +60,8 @@ client.generate_text(prompt=1)  # wrong
 client.generate_text()  # wrong
 client.generate_text(prompt="Once", timeout="soon")  # wrong
 client.chat(messages=["Hello"])  # wrong
+client.generate_object(schema={"type": "object"}, prompt="A dog:")  # wrong
+client.generate_object(schema=int)  # wrong
 for event in client.stream_text(prompt="Once"):
     event.text  # wrong
 """
