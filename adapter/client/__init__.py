@@ -22,8 +22,9 @@ from adapter.client.errors import (
     TimedOut,
 )
 from adapter.client.events import TextEvent
-from adapter.client.fields import CallOptions, ChatFields, GenerationFields, Message
+from adapter.client.fields import CallOptions, ChatFields, GenerationFields, Message, Tool
 from adapter.client.gateway_client import GatewayClient
+from adapter.client.tool_calls import ToolCall
 
 __all__ = [
     "AnswerBroken",
@@ -47,4 +48,6 @@ __all__ = [
     "StreamTruncated",
     "TextEvent",
     "TimedOut",
+    "Tool",
+    "ToolCall",
 ]

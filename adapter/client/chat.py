@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from adapter.client.answers import Head, parse_json, problem_error, protocol_error
 from adapter.client.events import EventReader
+from adapter.client.fields import Message
+from adapter.client.tool_calls import ToolCall, ToolCallPiece, put_together
 from adapter.errors import InvalidRequest
 from adapter.event_stream import EventStreamError
 from adapter.schema import FieldError
@@ -28,8 +30,17 @@ class ChatResponse(BaseModel):
     model: str
     model_version: str
     model_digest: str
-    finish_reason: Literal["stop", "length"]
+    finish_reason: Literal["stop", "length", "tool_calls"]
     prompt_tokens: int
+    tool_calls: tuple[ToolCall, ...] = ()
+
+    def message(self) -> Message:
+        """Itself, as the turn that the next request's `messages` have."""
+        if not self.tool_calls:
+            return Message(role="assistant", content=self.text)
+        return Message(
+            role="assistant", content=self.text or None, tool_calls=[call.sent() for call in self.tool_calls]
+        )
 
 
 class ChatDelta(BaseModel):
@@ -47,12 +58,13 @@ class _Sent(BaseModel):
 
 class _Message(_Sent):
     content: str | None = None
+    tool_calls: list[ToolCallPiece] | None = None
 
 
 class _Choice(_Sent):
     message: _Message = _Message()
     delta: _Message = _Message()
-    finish_reason: Literal["stop", "length"] | None = None
+    finish_reason: Literal["stop", "length", "tool_calls"] | None = None
 
 
 class _Usage(_Sent):
@@ -88,7 +100,9 @@ def chat_body(fields: Mapping[str, Any]) -> dict[str, Any]:
 def read_chat(head: Head, content: bytes) -> ChatResponse:
     try:
         sent = _Completion.model_validate_json(content)
-        return _response(sent, sent.choices[0].message.content or "", sent.choices[0].finish_reason, sent.usage)
+        choice = sent.choices[0]
+        pieces = choice.message.tool_calls or []
+        return _response(sent, choice.message.content or "", pieces, choice.finish_reason)
     except (ValidationError, IndexError) as error:
         beginning = content.decode(errors="replace")[:100]
         raise protocol_error(head, f"the answer is not the gateway's: {beginning}") from error
@@ -100,6 +114,7 @@ class ChatReader(EventReader[ChatDelta, ChatResponse]):
     def __init__(self) -> None:
         super().__init__()
         self._finish_reason: str | None = None
+        self._pieces: list[ToolCallPiece] = []
         self._last: _Completion | None = None
 
     def _parse(self, data: str) -> ChatDelta | None:
@@ -117,6 +132,7 @@ class ChatReader(EventReader[ChatDelta, ChatResponse]):
         if not chunk.choices:
             return None
         self._finish_reason = chunk.choices[0].finish_reason or self._finish_reason
+        self._pieces += chunk.choices[0].delta.tool_calls or []
         text = chunk.choices[0].delta.content or ""
         self.text += text
         return ChatDelta(text=text) if text else None
@@ -125,12 +141,12 @@ class ChatReader(EventReader[ChatDelta, ChatResponse]):
         if self._last is None:
             raise EventStreamError("an end without a beginning")
         try:
-            self._answer = _response(self._last, self.text, self._finish_reason, self._last.usage)
+            self._answer = _response(self._last, self.text, self._pieces, self._finish_reason)
         except ValidationError as error:
             raise EventStreamError("its last chunk does not say why the answer ends, or of how many tokens") from error
 
 
-def _response(of: _Completion, text: str, finish_reason: str | None, usage: _Usage | None) -> ChatResponse:
+def _response(of: _Completion, text: str, pieces: list[ToolCallPiece], finish_reason: str | None) -> ChatResponse:
     """Raises ValidationError where the reason or the usage is missing."""
     model, _, version = of.model.partition(_VERSION_SEPARATOR)
     sent: dict[str, object] = {
@@ -140,7 +156,8 @@ def _response(of: _Completion, text: str, finish_reason: str | None, usage: _Usa
         "model_version": version,
         "model_digest": of.system_fingerprint.removeprefix(_FINGERPRINT_PREFIX),
         "finish_reason": finish_reason,
+        "tool_calls": put_together(pieces),
     }
-    if usage is not None:
-        sent |= {"prompt_tokens": usage.prompt_tokens, "tokens_generated": usage.completion_tokens}
+    if of.usage is not None:
+        sent |= {"prompt_tokens": of.usage.prompt_tokens, "tokens_generated": of.usage.completion_tokens}
     return ChatResponse.model_validate(sent)

@@ -46,11 +46,51 @@ class GenerationFields(SamplingFields, total=False):
     prompt: Required[str]
 
 
+class SentFunction(TypedDict):
+    name: str
+    arguments: str
+
+
+class SentToolCall(TypedDict):
+    """A call that an assistant asked for (`ToolCall.sent`)."""
+
+    id: str
+    type: Literal["function"]
+    function: SentFunction
+
+
 class Message(TypedDict, total=False):
-    """One turn of a chat, as OpenAI's clients have it."""
+    """One turn of a chat, as OpenAI's clients have it. A tool's says by `tool_call_id` what it answers."""
 
     role: Required[Literal["system", "developer", "user", "assistant", "tool"]]
     content: str | None
+    tool_calls: list[SentToolCall]
+    tool_call_id: str
+
+
+class Function(TypedDict, total=False):
+    """`parameters` is the JSON schema of its arguments, an object."""
+
+    name: Required[str]
+    description: str
+    parameters: Mapping[str, Any]
+    strict: bool
+
+
+class Tool(TypedDict):
+    type: Literal["function"]
+    function: Function
+
+
+class NamedFunction(TypedDict):
+    name: str
+
+
+class ToolChoice(TypedDict):
+    """Just this one."""
+
+    type: Literal["function"]
+    function: NamedFunction
 
 
 class SchemaOutput(TypedDict):
@@ -64,6 +104,9 @@ class ChatFields(SamplingFields, total=False):
 
     messages: Required[list[Message]]
     output: SchemaOutput | None
+    tools: list[Tool] | None
+    tool_choice: Literal["auto", "none", "required"] | ToolChoice | None
+    parallel_tool_calls: bool | None
 
 
 class GenerationCall(GenerationFields, CallOptions, total=False):
