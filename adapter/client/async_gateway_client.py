@@ -61,13 +61,13 @@ class AsyncGatewayClient(Configured):
         """The models that the gateway serves, and their versions."""
         return await run(self._calls.models(options), self._connections)
 
-    async def health(self, **options: Unpack[CallOptions]) -> Health:
-        """Whether the gateway runs. This and `ready` are tried again only where the call's `max_retries` says so."""
+    async def live(self, **options: Unpack[CallOptions]) -> Health:
+        """Whether the gateway runs. This and `health` are tried again only where the call's `max_retries` says so."""
         return await run(self._calls.live(options), self._connections)
 
-    async def ready(self, **options: Unpack[CallOptions]) -> Health:
+    async def health(self, **options: Unpack[CallOptions]) -> Health:
         """Whether the default model can answer now. Where it cannot, the exception says why."""
-        return await run(self._calls.ready(options), self._connections)
+        return await run(self._calls.health(options), self._connections)
 
     async def close(self) -> None:
         """Ends the connections that are kept. It can be used after that, too."""

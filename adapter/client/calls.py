@@ -79,7 +79,7 @@ class Calls:
     def live(self, options: CallOptions) -> Call[Health]:
         return self._call("GET", "/livez", {"max_retries": 0, **options}, body_reader(Health))
 
-    def ready(self, options: CallOptions) -> Call[Health]:
+    def health(self, options: CallOptions) -> Call[Health]:
         return self._call("GET", "/readyz", {"max_retries": 0, **options}, body_reader(Health))
 
     def _call(

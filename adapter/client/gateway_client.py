@@ -58,13 +58,13 @@ class GatewayClient(Configured):
         """The models that the gateway serves, and their versions."""
         return run(self._calls.models(options), self._connections)
 
-    def health(self, **options: Unpack[CallOptions]) -> Health:
-        """Whether the gateway runs. This and `ready` are tried again only where the call's `max_retries` says so."""
+    def live(self, **options: Unpack[CallOptions]) -> Health:
+        """Whether the gateway runs. This and `health` are tried again only where the call's `max_retries` says so."""
         return run(self._calls.live(options), self._connections)
 
-    def ready(self, **options: Unpack[CallOptions]) -> Health:
+    def health(self, **options: Unpack[CallOptions]) -> Health:
         """Whether the default model can answer now. Where it cannot, the exception says why."""
-        return run(self._calls.ready(options), self._connections)
+        return run(self._calls.health(options), self._connections)
 
     def close(self) -> None:
         """Ends the connections that are kept. It can be used after that, too."""

@@ -21,7 +21,7 @@ _HEADER_VALUE = re.compile(r"[!-~]([\t -~]*[!-~])?|")
 _URL = re.compile(r"[!-~]+")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)  # it would show the key
 class Request:
     """`read_timeout` is in seconds, between two pieces of the answer; `limit` for all of it."""
 

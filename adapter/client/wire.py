@@ -7,7 +7,7 @@ a pool here has one connection each, and whoever waits for the first text of an 
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 from adapter.client.errors import StreamClosed
@@ -23,8 +23,9 @@ Pool = TypeVar("Pool")
 class Connection(Generic[Pool]):
     """`pool` is the library's own, of one connection at most; `stream` is what it now reads and writes."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, owner: object) -> None:
         self.pool = pool
+        self.owner = owner
         self.stream: Any = None  # the library's NetworkStream, or its twin for asyncio
 
     def shut_down(self) -> None:
@@ -43,42 +44,43 @@ class Connection(Generic[Pool]):
 
 
 class Connections(Generic[Pool]):
-    """Those that no call is using. Safe to share between threads.
+    """Those that no call is using. Safe to share between threads, without a lock that a fork could find taken.
 
-    make: a new pool. owner: for whom they are good; those of another process, or of another event loop, are left alone.
+    make: a new pool. owner: of what is taken now. A connection of another one, which is another process or another
+    event loop, is never given.
     """
 
     def __init__(self, make: Callable[[], Pool], owner: Callable[[], object]) -> None:
         self._make = make
         self._owner = owner
-        self._owned_by: object = None
-        self._free: deque[Connection[Pool]] = deque(maxlen=_MOST_KEPT)
+        self._free: deque[Connection[Pool]] = deque()
 
     def take(self) -> Connection[Pool]:
         """The one that was used last, or a new one."""
-        if (owner := self._owner()) != self._owned_by:
-            self._owned_by = owner
-            self._free.clear()
-        try:
-            return self._free.pop()
-        except IndexError:
-            return Connection(self._make())
+        owner = self._owner()
+        while connection := self._pop(self._free.pop):
+            if connection.owner == owner:
+                return connection
+        return Connection(self._make(), owner)
 
     def keep(self, connection: Connection[Pool]) -> Connection[Pool] | None:
         """Until it is taken again. Returns the one that is too many, if there is one: its pool is to be closed."""
-        try:
-            too_many = self._free.popleft() if len(self._free) == _MOST_KEPT else None
-        except IndexError:
-            too_many = None
         self._free.append(connection)
-        return too_many
+        too_many = self._pop(self._free.popleft) if len(self._free) > _MOST_KEPT else None
+        return too_many if too_many and too_many.owner == connection.owner else None
 
-    def take_all(self) -> Iterable[Connection[Pool]]:
-        while self._free:
-            try:
-                yield self._free.pop()
-            except IndexError:
-                return
+    def take_all(self) -> Iterator[Connection[Pool]]:
+        owner = self._owner()
+        while connection := self._pop(self._free.pop):
+            if connection.owner == owner:
+                yield connection
+
+    @staticmethod
+    def _pop(pop: Callable[[], Connection[Pool]]) -> Connection[Pool] | None:
+        try:
+            return pop()
+        except IndexError:  # another thread had the last one
+            return None
 
 
 class Wire:

@@ -54,5 +54,5 @@ async def test_the_client_for_asyncio_gives_the_same_answers_all_at_once(gateway
         answers = await asyncio.gather(*calls)
         streams = [client.stream_text(prompt="A", max_length=9, seed=seed, use_cache=False) for seed in range(4)]
         streamed = await asyncio.gather(*(stream.read() for stream in streams))
-        assert (await client.ready()).status == (await client.health()).status == "ok"
+        assert (await client.health()).status == (await client.live()).status == "ok"
     assert [answer.text for answer in answers] == [answer.text for answer in streamed] == expected

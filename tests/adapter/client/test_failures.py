@@ -195,3 +195,9 @@ def test_what_json_cannot_carry_is_refused_before_it_is_sent(
         connect(gateway.url).generate_text(**fields)
     assert [error.field for error in raised.value.errors] == [field]
     assert gateway.exchanges == []
+
+
+def test_nothing_that_a_client_holds_shows_its_key() -> None:
+    made = client.GatewayClient("http://gateway", api_key="secret")
+    call = made._calls.models({})
+    assert "secret" not in f"{made!r} {made._calls!r} {call!r} {call.request!r}"

@@ -116,3 +116,14 @@ def test_no_more_connections_are_kept_than_are_good_for_anything() -> None:
     closed = [each.pool for each in map(connections.keep, taken) if each is not None]
     assert closed == list(range(68))
     assert connections.take().pool == 99
+
+
+def test_a_connection_of_another_owner_is_not_given() -> None:
+    owners = ["parent"]
+    connections: Connections[int] = Connections(iter(range(10)).__next__, lambda: owners[-1])
+    of_the_parent = connections.take()
+    connections.keep(of_the_parent)
+    owners.append("child")
+    assert connections.take().pool != of_the_parent.pool
+    connections.keep(of_the_parent)  # as of a call that ends in a thread with another event loop
+    assert list(connections.take_all()) == []

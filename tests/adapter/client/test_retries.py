@@ -79,7 +79,7 @@ def test_it_is_tried_as_often_as_is_said(
     assert raised.value.problem == problem
 
 
-@pytest.mark.parametrize("method", ["health", "ready"])
+@pytest.mark.parametrize("method", ["health", "live"])
 def test_how_the_gateway_is_now_is_asked_for_once(connect: Connect, method: str) -> None:
     with fake_gateway(fail(BUSY)) as gateway:
         with pytest.raises(errors.Overloaded):

@@ -47,7 +47,7 @@ async def call(client: AsyncGatewayClient) -> None:
     async for event in client.stream_text(prompt="Once"):
         assert_type(event, StartEvent | DeltaEvent | DoneEvent)
     try:
-        await client.ready(max_retries=1)
+        await client.health(max_retries=1)
     except TorchbridgeError as error:
         assert_type(error.retry_after, int | None)
 """
