@@ -11,7 +11,7 @@ import httpx2
 from adapter.client.answers import Head, status_error
 from adapter.client.calls import Call, StreamCall
 from adapter.client.errors import ConnectionFailed, StreamClosed
-from adapter.client.failures import named_failures
+from adapter.client.failures import failure
 from adapter.client.outgoing import LAST_WAIT, Watch, head_of, outgoing
 from adapter.client.request import Request
 from adapter.client.retry import retry_delay
@@ -41,8 +41,10 @@ class AsyncExchange:
         """The answer's head, if that says that it is a success."""
         self._connection = connection = self._connections.take()
         self._wire.attach(connection)
-        with named_failures(self._request.url):
+        try:
             response = await connection.pool.send(outgoing(self._request, self._wire.trace_async), stream=True)
+        except httpx2.HTTPError as error:
+            raise failure(error, self._request.url) from error
         self._response, self._chunks = response, response.aiter_bytes()
         head = head_of(response, self._request.url)
         self._watch.log(head)
@@ -58,8 +60,10 @@ class AsyncExchange:
 
     async def chunk(self) -> bytes:
         """The next piece of the body; empty at its end."""
-        with named_failures(self._request.url):
+        try:
             chunk = await anext(self._chunks, b"")
+        except httpx2.HTTPError as error:
+            raise failure(error, self._request.url) from error
         self._watch.check()
         return chunk
 
@@ -67,7 +71,7 @@ class AsyncExchange:
         """Waits for the end of an answer of which nothing more is wanted, so that its connection can be kept."""
         try:
             async with asyncio.timeout(LAST_WAIT):
-                await self.read()
+                await self.chunk()
         except (ConnectionFailed, TimeoutError):
             return  # it has all that it wanted
 
@@ -162,7 +166,15 @@ class AsyncStream(Generic[Event, Answer]):
         return self
 
     async def __anext__(self) -> Event:
-        event = None if self._call.reader.answer is not None else await self._work(self._next)
+        reader = self._call.reader
+        if reader.answer is None:
+            self._wire.check()
+        try:
+            while (event := reader.pop()) is None and reader.answer is None:
+                reader.feed(await self._work(self._chunk))
+        except BaseException:
+            await self.close()
+            raise
         if event is None:
             await self._leave()
             raise StopAsyncIteration
@@ -185,25 +197,24 @@ class AsyncStream(Generic[Event, Answer]):
         try:
             self._wire.enter()
             try:
-                return await step()
+                done = await step()
             finally:
                 self._wire.leave()
+            self._wire.check()  # a socket that was cut looks like the end of an answer
         except BaseException as error:
             was_cut = self._wire.is_cut.is_set()
             await self.close()
             if was_cut and isinstance(error, Exception):
                 raise StreamClosed from None
             raise
+        return done
 
-    async def _next(self) -> Event | None:
-        exchange, reader = await self._opened(), self._call.reader
-        while (event := reader.pop()) is None and reader.answer is None:
-            try:
-                chunk = await exchange.chunk()
-            except ConnectionFailed as error:
-                raise reader.truncated() from error
-            reader.feed(chunk)
-        return event
+    async def _chunk(self) -> bytes:
+        exchange = await self._opened()
+        try:
+            return await exchange.chunk()
+        except ConnectionFailed as error:
+            raise self._call.reader.truncated() from error
 
     async def _opened(self) -> AsyncExchange:
         if self._exchange is None:

@@ -1,6 +1,5 @@
 """Sends, waits and reads in the calling thread. adapter/client/asynchronous.py is the same, awaited."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -12,7 +11,7 @@ import httpx2
 from adapter.client.answers import Head, status_error
 from adapter.client.calls import Call, StreamCall
 from adapter.client.errors import ConnectionFailed, StreamClosed
-from adapter.client.failures import named_failures
+from adapter.client.failures import failure
 from adapter.client.outgoing import LAST_WAIT, Watch, head_of, outgoing
 from adapter.client.request import Request
 from adapter.client.retry import retry_delay
@@ -42,8 +41,10 @@ class Exchange:
         """The answer's head, if that says that it is a success."""
         self._connection = connection = self._connections.take()
         self._wire.attach(connection)
-        with named_failures(self._request.url):
+        try:
             response = connection.pool.send(outgoing(self._request, self._wire.trace), stream=True)
+        except httpx2.HTTPError as error:
+            raise failure(error, self._request.url) from error
         self._response, self._chunks = response, response.iter_bytes()
         head = head_of(response, self._request.url)
         self._watch.log(head)
@@ -56,8 +57,10 @@ class Exchange:
 
     def chunk(self) -> bytes:
         """The next piece of the body; empty at its end."""
-        with named_failures(self._request.url):
+        try:
             chunk = next(self._chunks, b"")
+        except httpx2.HTTPError as error:
+            raise failure(error, self._request.url) from error
         self._watch.check()
         return chunk
 
@@ -65,14 +68,15 @@ class Exchange:
         """Waits for the end of an answer of which nothing more is wanted, so that its connection can be kept."""
         if self._connection is None:
             return
-        timer = threading.Timer(LAST_WAIT, self._connection.shut_down)
-        timer.start()
+        stream = self._connection.stream
+        read = stream.read
+        stream.read = lambda max_bytes, timeout: read(max_bytes, min(timeout, LAST_WAIT))
         try:
-            self.read()
+            self.chunk()
         except ConnectionFailed:
             return  # it has all that it wanted
         finally:
-            timer.cancel()
+            del stream.read  # the method is there again
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -159,7 +163,15 @@ class Stream(Generic[Event, Answer]):
         return self
 
     def __next__(self) -> Event:
-        event = None if self._call.reader.answer is not None else self._work(self._next)
+        reader = self._call.reader
+        if reader.answer is None:
+            self._wire.check()
+        try:
+            while (event := reader.pop()) is None and reader.answer is None:
+                reader.feed(self._work(self._chunk))
+        except BaseException:
+            self.close()
+            raise
         if event is None:
             self._leave()
             raise StopIteration
@@ -182,25 +194,24 @@ class Stream(Generic[Event, Answer]):
         try:
             self._wire.enter()
             try:
-                return step()
+                done = step()
             finally:
                 self._wire.leave()
+            self._wire.check()  # a socket that was cut looks like the end of an answer
         except BaseException as error:
             was_cut = self._wire.is_cut.is_set()
             self.close()
             if was_cut and isinstance(error, Exception):
                 raise StreamClosed from None
             raise
+        return done
 
-    def _next(self) -> Event | None:
-        exchange, reader = self._opened(), self._call.reader
-        while (event := reader.pop()) is None and reader.answer is None:
-            try:
-                chunk = exchange.chunk()
-            except ConnectionFailed as error:
-                raise reader.truncated() from error
-            reader.feed(chunk)
-        return event
+    def _chunk(self) -> bytes:
+        exchange = self._opened()
+        try:
+            return exchange.chunk()
+        except ConnectionFailed as error:
+            raise self._call.reader.truncated() from error
 
     def _opened(self) -> Exchange:
         if self._exchange is None:

@@ -79,19 +79,23 @@ class TextEventReader(EventReader[TextEvent, GenerationResponse]):
     """One `start`, any number of `delta`, one `done`. Other types are a newer gateway's, and passed over."""
 
     def _parse(self, data: str) -> TextEvent | None:
-        sent = parse_json(data)
-        match sent:
-            case {"type": "error", "problem": {"detail": str(), "code": str()} as problem}:
-                raise problem_error(self.head, problem)
-            case {"type": str(kind)} if kind not in _KNOWN_TYPES:
-                return None
         try:
-            event = _TEXT_EVENT.validate_python(sent)
+            event = _TEXT_EVENT.validate_json(data)
         except ValidationError as error:
-            raise EventStreamError(f"not an event: {data[:100]}") from error
+            self._pass_over(data, error)
+            return None
         match event:
             case DeltaEvent(text=text):
                 self.text += text
             case DoneEvent(response=response):
                 self._answer = response
         return event
+
+    def _pass_over(self, data: str, error: ValidationError) -> None:
+        """Unless it is a problem, or no event at all: then it raises."""
+        match parse_json(data):
+            case {"type": "error", "problem": {"detail": str(), "code": str()} as problem}:
+                raise problem_error(self.head, problem)
+            case {"type": str(kind)} if kind not in _KNOWN_TYPES:
+                return
+        raise EventStreamError(f"not an event: {data[:100]}") from error

@@ -3,7 +3,6 @@
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import httpx2
 
@@ -17,16 +16,8 @@ from adapter.client.errors import (
 )
 
 
-@contextmanager
-def named_failures(url: str) -> Iterator[None]:
-    """Of what is done in the block to get an answer from `url`."""
-    try:
-        yield
-    except httpx2.HTTPError as error:
-        raise failure(error, url) from error
-
-
 def failure(error: httpx2.HTTPError, url: str) -> ConnectionFailed:
+    """The exception for what went wrong with an answer from `url`."""
     match error:
         case httpx2.ConnectTimeout():
             return TimedOut(f"No connection to {url} came about in time.", url=url)

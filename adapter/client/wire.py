@@ -95,7 +95,7 @@ class Wire:
     def enter(self) -> None:
         """Before work on the connection. Raises StreamClosed where it is cut."""
         with self._lock:
-            self._check()
+            self.check()
             self._is_busy = True
 
     def leave(self) -> None:
@@ -105,7 +105,7 @@ class Wire:
     def attach(self, connection: Connection[Any]) -> None:
         with self._lock:
             self._connection = connection
-            self._check()
+            self.check()
 
     def detach(self) -> None:
         """Before somebody else may use the connection."""
@@ -118,7 +118,7 @@ class Wire:
             with self._lock:
                 if self._connection is not None:
                     self._connection.stream = information["return_value"]
-                self._check()
+                self.check()
 
     async def trace_async(self, event: str, information: dict[str, Any]) -> None:
         self.trace(event, information)
@@ -140,6 +140,7 @@ class Wire:
         if self._connection is not None:
             self._connection.shut_down()
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raises StreamClosed where it is cut."""
         if self.is_cut.is_set():
             raise StreamClosed

@@ -10,8 +10,8 @@ import pytest
 
 from adapter.client import GatewayClient, Stream, StreamClosed
 from adapter.schema import ErrorCode, Problem
+from benchmarks.own_certificate import server_context
 from tests.adapter.client.conftest import Connect
-from tests.adapter.client.own_certificate import server_context
 from tests.adapter.fake_gateway import Exchange, FakeGateway, fake_gateway
 from tests.adapter.wire import DELTAS, REQUEST, RESPONSE, START, WHOLE_STREAM
 from tests.fakes import FakeInference

@@ -22,8 +22,8 @@ from adapter.client import (
 )
 from adapter.errors import TorchbridgeError
 from adapter.schema import ErrorCode, FieldError
+from benchmarks.own_certificate import server_context
 from tests.adapter.client.conftest import Connect
-from tests.adapter.client.own_certificate import server_context
 from tests.adapter.fake_gateway import Exchange, answers, fake_gateway
 from tests.adapter.wire import PROBLEM, REQUEST
 from tests.free_ports import free_port
