@@ -46,33 +46,33 @@ async def test_a_task_that_is_cancelled_cancels_its_request(address: str, infere
 
 async def test_another_task_closes_a_stream_that_waits_for_an_event() -> None:
     with fake_gateway(start_and_stall) as gateway:
-        async with AsyncGatewayClient(gateway.url) as client:
+        async with AsyncGatewayClient(gateway.url, silence_timeout=2 * PATIENCE) as client:
             stream = client.stream_text(**REQUEST)
             assert await anext(stream) == START
             waiting = asyncio.create_task(anext(stream))
             await asyncio.sleep(0)
             await stream.close()
             with pytest.raises(StreamClosed):
-                await waiting
+                await asyncio.wait_for(waiting, PATIENCE)
             assert await asyncio.to_thread(gateway.exchanges[0].caller_left.wait, PATIENCE)
 
 
 async def test_another_task_closes_a_stream_that_waits_for_its_answer_to_begin() -> None:
     with fake_gateway(NEVER) as gateway:
-        async with AsyncGatewayClient(gateway.url) as client:
+        async with AsyncGatewayClient(gateway.url, silence_timeout=2 * PATIENCE) as client:
             stream = client.stream_text(**REQUEST)
             waiting = asyncio.create_task(anext(stream))
             exchange = await exchange_of(gateway)
             await stream.close()
             with pytest.raises(StreamClosed):
-                await waiting
+                await asyncio.wait_for(waiting, PATIENCE)
             assert await asyncio.to_thread(exchange.caller_left.wait, PATIENCE)
 
 
 async def test_another_task_closes_a_stream_that_pauses_before_another_attempt() -> None:
     busy = Problem.of(ErrorCode.OVERLOADED, "busy", retry_after=60)
     with fake_gateway(lambda exchange: exchange.answer(503, busy.model_dump())) as gateway:
-        async with AsyncGatewayClient(gateway.url) as client:
+        async with AsyncGatewayClient(gateway.url, silence_timeout=2 * PATIENCE) as client:
             stream = client.stream_text(**REQUEST)
             waiting = asyncio.create_task(anext(stream))
             await exchange_of(gateway)
@@ -85,7 +85,7 @@ async def test_another_task_closes_a_stream_that_pauses_before_another_attempt()
 
 async def test_a_reader_that_is_cancelled_is_cancelled_and_not_closed() -> None:
     with fake_gateway(start_and_stall) as gateway:
-        async with AsyncGatewayClient(gateway.url) as client:
+        async with AsyncGatewayClient(gateway.url, silence_timeout=2 * PATIENCE) as client:
             stream = client.stream_text(**REQUEST)
             assert await anext(stream) == START
             waiting = asyncio.create_task(anext(stream))

@@ -40,7 +40,7 @@ def test_another_thread_closes_a_stream_that_waits_for_an_event(
     other_thread: Callable[..., Future[Any]],
 ) -> None:
     with fake_gateway(start_and_stall) as gateway:
-        stream = GatewayClient(gateway.url).stream_text(**REQUEST)
+        stream = GatewayClient(gateway.url, silence_timeout=2 * PATIENCE).stream_text(**REQUEST)
         assert next(stream) == START
         waiting = other_thread(next, stream)
         wait_until(lambda: stream._wire._is_busy)
@@ -54,7 +54,7 @@ def test_another_thread_closes_a_stream_that_waits_for_its_answer_to_begin(
     other_thread: Callable[..., Future[Any]],
 ) -> None:
     with fake_gateway(NEVER) as gateway:
-        stream = GatewayClient(gateway.url).stream_text(**REQUEST)
+        stream = GatewayClient(gateway.url, silence_timeout=2 * PATIENCE).stream_text(**REQUEST)
         waiting = other_thread(next, stream)
         wait_until(lambda: bool(gateway.exchanges))
         stream.close()
@@ -66,7 +66,7 @@ def test_another_thread_closes_a_stream_that_waits_for_its_answer_to_begin(
 def test_another_thread_closes_a_stream_over_a_connection_that_was_kept(
     address: str, inference: FakeInference, other_thread: Callable[..., Future[Any]]
 ) -> None:
-    with GatewayClient(address) as client:
+    with GatewayClient(address, silence_timeout=2 * PATIENCE) as client:
         client.models()
         inference.script = [inference.is_closed.wait]
         stream = client.stream_text(**REQUEST)
@@ -83,7 +83,7 @@ def test_another_thread_closes_a_stream_over_tls(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "own.pem"))
     with fake_gateway(start_and_stall, server_context(tmp_path / "own.pem")) as gateway:
-        stream = GatewayClient(gateway.url).stream_text(**REQUEST)
+        stream = GatewayClient(gateway.url, silence_timeout=2 * PATIENCE).stream_text(**REQUEST)
         assert next(stream) == START
         waiting = other_thread(next, stream)
         wait_until(lambda: stream._wire._is_busy)
@@ -98,7 +98,7 @@ def test_another_thread_closes_a_stream_that_pauses_before_another_attempt(
 ) -> None:
     busy = Problem.of(ErrorCode.OVERLOADED, "busy", retry_after=60)
     with fake_gateway(lambda exchange: exchange.answer(503, busy.model_dump())) as gateway:
-        stream = GatewayClient(gateway.url).stream_text(**REQUEST)
+        stream = GatewayClient(gateway.url, silence_timeout=2 * PATIENCE).stream_text(**REQUEST)
         waiting = other_thread(next, stream)
         wait_until(lambda: bool(gateway.exchanges) and stream._wire._connection is None)
         stream.close()
