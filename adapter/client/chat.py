@@ -16,7 +16,7 @@ from adapter.schema import FieldError
 _ID_PREFIX = "chatcmpl-"
 _VERSION_SEPARATOR = "@"  # no name has one
 _FINGERPRINT_PREFIX = "fp_"
-_NAMES = {"max_length": "max_completion_tokens"}  # the others are the same
+_NAMES = {"max_length": "max_completion_tokens", "min_length": "min_tokens"}  # the others are the same
 
 
 class ChatResponse(BaseModel):

@@ -34,8 +34,14 @@ class SamplingFields(TypedDict, total=False):
     top_p: float | None
     top_k: int | None
     repetition_penalty: float | None
+    min_p: float | None
+    frequency_penalty: float
+    presence_penalty: float
+    logit_bias: Mapping[str, float]
     stop: str | list[str]
     seed: int | None
+    min_length: int
+    ignore_eos: bool
     model: str | None
     model_version: str | None
 
@@ -44,6 +50,9 @@ class GenerationFields(SamplingFields, total=False):
     """The fields of adapter.schema.GenerationRequest, as they are sent: the gateway checks them."""
 
     prompt: Required[str]
+    logprobs: int | None
+    prompt_logprobs: int | None
+    output: Mapping[str, Any] | None
 
 
 class SentFunction(TypedDict):

@@ -2,11 +2,13 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
 
 import pytest
+from pydantic import BaseModel, Field
 
 from adapter import errors
-from adapter.client import AsyncGatewayClient, GatewayClient, Message, StreamClosed
+from adapter.client import AsyncGatewayClient, GatewayClient, Message, ObjectTruncated, StreamClosed
 
 pytestmark = pytest.mark.torchserve
 
@@ -27,6 +29,34 @@ def test_a_chat_and_its_stream_are_one_answer_for_one_seed(gateway_url: str) -> 
         stream = client.stream_chat(messages=MESSAGES, max_length=20, seed=1, use_cache=False)
         assert chat.text == "".join(piece.text for piece in stream) == stream.response.text
     assert (chat.model, chat.model_version, chat.finish_reason) == ("tiny", "1.0", "length")
+
+
+class Dog(BaseModel):
+    name: str = Field(max_length=12)
+    age: int = Field(ge=0, le=20)
+    toys: list[Literal["ball", "kite"]] = Field(max_length=2)
+
+
+def test_an_object_is_an_instance_of_its_model(gateway_url: str) -> None:
+    with GatewayClient(gateway_url) as client:
+        for seed in range(3):
+            dog = client.generate_object(schema=Dog, prompt="A dog: ", max_length=200, temperature=1, seed=seed)
+            assert isinstance(dog, Dog)
+        assert isinstance(client.generate_object(schema=Dog, messages=MESSAGES, max_length=200, seed=1), Dog)
+
+
+def test_an_object_that_too_few_tokens_end_is_truncated(gateway_url: str) -> None:
+    with GatewayClient(gateway_url) as client:
+        with pytest.raises(ObjectTruncated) as raised:
+            client.generate_object(schema=Dog, prompt="A dog: ", max_length=3)
+        assert raised.value.text
+        with pytest.raises(ObjectTruncated):
+            client.generate_object(schema=Dog, messages=MESSAGES, max_length=3)
+
+
+def test_a_type_that_cannot_be_kept_is_refused_by_its_keyword(gateway_url: str) -> None:
+    with GatewayClient(gateway_url) as client, pytest.raises(errors.InvalidRequest, match="uniqueItems"):
+        client.generate_object(schema=set[int], prompt="Numbers: ")
 
 
 def test_another_thread_closes_a_stream_without_an_end_and_the_next_call_is_answered(gateway_url: str) -> None:

@@ -47,11 +47,18 @@ def test_a_chat_is_sent_in_the_words_of_its_route(connect: Connect) -> None:
     with fake_gateway(answers(422, {"detail": "no"})) as gateway:
         with pytest.raises(errors.UpstreamProtocol):
             connect(gateway.url).chat(
-                messages=MESSAGES, max_length=20, model="tiny", model_version="1.0", top_p=None, stop="a", timeout=1
+                messages=MESSAGES,
+                max_length=20,
+                min_length=2,
+                model="tiny",
+                model_version="1.0",
+                top_p=None,
+                stop="a",
+                timeout=1,
             )
         [exchange] = gateway.exchanges
     assert exchange.target == "POST /v1/chat/completions"
-    body = {"messages": MESSAGES, "max_completion_tokens": 20, "model": "tiny@1.0", "stop": "a"}
+    body = {"messages": MESSAGES, "max_completion_tokens": 20, "min_tokens": 2, "model": "tiny@1.0", "stop": "a"}
     assert json.loads(exchange.body) == body
 
 
