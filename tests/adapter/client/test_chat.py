@@ -32,7 +32,7 @@ def test_a_chat_is_answered_with_who_answered(address: str, connect: Connect, in
     answer = connect(address).chat(messages=MESSAGES, max_length=20, request_id="story-1")
     assert answer == ANSWER
     [request] = inference.requests
-    assert [dict(message) for message in request.messages] == MESSAGES
+    assert [message.model_dump(exclude_unset=True) for message in request.messages] == MESSAGES
     assert request.max_length == 20
 
 
