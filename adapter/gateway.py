@@ -32,6 +32,7 @@ from adapter.http.request_envelope import RequestEnvelope
 from adapter.http.shutdown import Shutdown
 from adapter.openai.responses.routes import response_routes
 from adapter.openai.routes import openai_routes
+from adapter.openai.ui.routes import ui_routes
 from adapter.settings import Settings
 from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.keys import KeyFile
@@ -99,6 +100,7 @@ def create_app(
         model_routes(registry),
         openai_routes(generator, registry, shutdown, settings),
         response_routes(generator, registry, shutdown, settings),
+        ui_routes(generator, shutdown, settings),
         operator_routes(generator, readiness, shutdown),
     )
     for router in routers:

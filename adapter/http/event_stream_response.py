@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
+from types import MappingProxyType
 from typing import Generic, Protocol, TypeVar
 
 from starlette.responses import Response
@@ -70,13 +71,15 @@ class EventStreamResponse(Response, Generic[_Event]):
         *,
         heartbeat: float,
         encoding: Encoding[_Event],
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        """headers: beside those of every stream."""
         super().__init__()
         self._arrivals = arrivals
         self._call = call
         self._shutdown = shutdown
         self._heartbeat = heartbeat
-        self._encoding = encoding
+        self._encoding, self._own_headers = encoding, headers
         self._is_committed = False
         self._sent_at = 0.0
         self._next_beat: asyncio.TimerHandle | None = None
@@ -119,7 +122,7 @@ class EventStreamResponse(Response, Generic[_Event]):
     async def _send(self, send: Send, piece: bytes, *, is_last: bool = False) -> None:
         if not self._is_committed:
             self._is_committed = True
-            headers = {**_HEADERS, **self._call.cache.headers()}
+            headers = {**_HEADERS, **self._own_headers, **self._call.cache.headers()}
             encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
             await send({"type": "http.response.start", "status": _OK, "headers": encoded})
         self._sent_at = time.monotonic()

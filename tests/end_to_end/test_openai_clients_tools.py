@@ -75,3 +75,17 @@ def test_openai_npm_gets_objects_and_runs_tools(package: str, gateway_url: str) 
     assert ran["input"]["days"] in {1, 2, 3}
     assert seen["roles"][:3] == ["user", "assistant", "tool"]
     assert seen["text"]
+
+
+@pytest.mark.torchserve
+@pytest.mark.parametrize("package", ["ai-7", "ai-6"])
+def test_what_use_chat_stands_on_talks_to_the_gateway_itself(package: str, gateway_url: str) -> None:
+    seen = run_program([NODE, PROGRAMS / "ui-message-stream.mjs", package, gateway_url, "tiny"])
+
+    assert seen["call"]["state"] == "input-available"
+    assert set(seen["call"]["input"]) == {"city"}
+    assert seen["metadata"]["model"] == "tiny"
+    [text] = seen["text"]
+    assert text
+    assert seen["pieces"] > 1
+    assert seen["failure"] == "model_not_found"

@@ -22,6 +22,7 @@ BODIES = {
     "/v1/completions": {"prompt": "Once"},
     "/v1/chat/completions": MESSAGES,
     "/v1/responses": {"model": "tiny", "input": "Once"},
+    "/chat/ui": {"messages": [{"role": "user", "parts": [{"type": "text", "text": "Once"}]}]},
 }
 REFUSED: list[dict[str, Any]] = [
     {"json": {"max_length": 0}},

@@ -14,7 +14,7 @@ from tests.fakes import FakeInference, FakeManagement
 JSON = {"content-type": "application/json"}
 PATHS = (
     *("/generate", "/generate/stream", "/generate/batch"),
-    *("/v1/completions", "/v1/chat/completions", "/v1/responses"),
+    *("/v1/completions", "/v1/chat/completions", "/v1/responses", "/chat/ui"),
 )
 
 
@@ -131,6 +131,12 @@ async def test_refuses_other_json_and_names_the_field(
             {"model": "tiny", "input": [1] * 60},
             ["input.0: must be a JSON object"],
             id="wrong items",
+        ),
+        pytest.param(
+            "/chat/ui",
+            {"messages": [{"role": "user", "parts": [1] * 60}]},
+            ["messages.0.parts.0: must be a JSON object"],
+            id="wrong parts",
         ),
     ],
 )
