@@ -169,7 +169,10 @@ class WorkerRequest(ChatGenerationRequest):
 class TokenText(Sent):
     id: int
     token: str = Field(description="Its text; U+FFFD stands for bytes that are no whole character.")
-    bytes: tuple[int, ...] = Field(description="Of the text in UTF-8, which several tokens may make up together.")
+    bytes: tuple[int, ...] = Field(
+        description="What it adds to the text, in UTF-8: several tokens may make up a character together, and special"
+        " tokens add nothing."
+    )
 
 
 class TopLogprob(TokenText):

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
+from itertools import accumulate
 
 from adapter.event_stream import encode_event
 from adapter.schema import (
@@ -228,8 +229,20 @@ class TextGeneration(Generation):
         has_called = self._calls is not None and bool(self._calls.calls)
         self._finish("tool_calls" if has_called and reason in {"stop", "complete"} else reason)
 
+    def _tell_of_text_alone(self) -> None:
+        """Forgets the tokens behind the text. A stream may have told of some, while their text was held back."""
+        num_bytes = len("".join(self._text).encode())
+        before = accumulate((len(told.bytes) for told in self._logprobs), initial=0)
+        num_kept = sum(begin < num_bytes for begin in before)
+        num_untold = len(self._logprobs[num_kept:])
+        del self._logprobs[num_kept:]
+        if self._pending_logprobs is not None and num_untold:
+            del self._pending_logprobs[-num_untold:]
+
     def _finish(self, reason: FinishReason) -> None:
         now = time.monotonic()
+        if reason == "stop_sequence":
+            self._tell_of_text_alone()
         logprobs = None if self._pending_logprobs is None else tuple(self._logprobs)
         self._end = DoneEvent(
             response=GenerationResponse(

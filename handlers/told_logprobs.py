@@ -25,5 +25,8 @@ def _one(decoder: TokenDecoder, token_id: int, logprob: float) -> TopLogprob:
 
 
 def _text(decoder: TokenDecoder, token_id: int) -> TokenText:
+    """A special token has a name, and adds nothing to a text."""
+    if (name := decoder.special_tokens.get(token_id)) is not None:
+        return TokenText(id=token_id, token=name, bytes=())
     content = decoder.bytes_of(token_id)
     return TokenText(id=token_id, token=content.decode(errors="replace"), bytes=tuple(content))

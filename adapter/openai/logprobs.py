@@ -1,5 +1,6 @@
 """Logprobs as OpenAI's two kinds of answers have them."""
 
+import codecs
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,9 +19,10 @@ def of_chat(told: Sequence[TokenLogprob], _offset: int) -> Json:
 def of_completion(told: Sequence[TokenLogprob | PromptLogprob], offset: int) -> Json:
     """offset: characters of the answer before the first of these tokens."""
     offsets = []
+    characters = codecs.getincrementaldecoder("utf-8")(errors="ignore")  # which several tokens may make up together
     for each in told:
         offsets.append(offset)
-        offset += len(each.token)
+        offset += len(characters.decode(bytes(each.bytes)))
     return {
         "tokens": [each.token for each in told],
         "token_logprobs": [each.logprob for each in told],

@@ -235,7 +235,7 @@ export interface components {
             id: number;
             /** @description Its text; U+FFFD stands for bytes that are no whole character. */
             token: string;
-            /** @description Of the text in UTF-8, which several tokens may make up together. */
+            /** @description What it adds to the text, in UTF-8: several tokens may make up a character together, and special tokens add nothing. */
             bytes: number[];
             /** @description As of an answer's token; null for the first. */
             logprob: number | null;
@@ -275,7 +275,7 @@ export interface components {
             id: number;
             /** @description Its text; U+FFFD stands for bytes that are no whole character. */
             token: string;
-            /** @description Of the text in UTF-8, which several tokens may make up together. */
+            /** @description What it adds to the text, in UTF-8: several tokens may make up a character together, and special tokens add nothing. */
             bytes: number[];
             /** @description Natural logarithm of its probability by the model's own logits. */
             logprob: number;
@@ -301,7 +301,7 @@ export interface components {
             id: number;
             /** @description Its text; U+FFFD stands for bytes that are no whole character. */
             token: string;
-            /** @description Of the text in UTF-8, which several tokens may make up together. */
+            /** @description What it adds to the text, in UTF-8: several tokens may make up a character together, and special tokens add nothing. */
             bytes: number[];
             /** @description Natural logarithm of its probability by the model's own logits. */
             logprob: number;

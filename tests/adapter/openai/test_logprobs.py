@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from adapter.openai.answers import CHAT, TEXT, Chunks, Kind, completion
+from adapter.openai.logprobs import of_completion
 from adapter.schema import (
     DeltaEvent,
     DoneEvent,
@@ -62,6 +63,15 @@ def test_a_completion_has_a_list_for_each_fact() -> None:
         "top_logprobs": [{"Hé": -0.5, "Ho": -1.0}, {" me": -0.1, " us": -2.0, " you": -3.0}],
         "text_offset": [0, 2],
     }
+
+
+def test_places_in_the_text_count_its_characters_whatever_tokens_make_them_up() -> None:
+    def piece(token: str, content: bytes) -> TokenLogprob:
+        return TokenLogprob(id=1, token=token, bytes=tuple(content), logprob=-1, top=())
+
+    snowman = "\N{SNOWMAN}".encode()
+    tokens = [piece("\ufffd", snowman[:1]), piece("\ufffd", snowman[1:]), piece("<end>", b""), piece("a", b"a")]
+    assert of_completion(tokens, 5)["text_offset"] == [5, 5, 6, 6]
 
 
 def test_streamed_they_come_with_the_text_and_add_up_to_the_same() -> None:
