@@ -1,62 +1,38 @@
-import { member } from "./contract.js";
-import { checkReachable, gatewayUrl } from "./gateway-url.js";
-import type { FetchFunction, PythonClientOptions } from "./options.js";
-import { authorization, setHeaders } from "./request-headers.js";
-import { isOwnPage } from "./route/own-page.js";
-import { type Prepare, preparedBody } from "./route/prepared-body.js";
-import { problemResponse } from "./route/problem-response.js";
-import { readBody } from "./route/request-body.js";
+import { gatewayRoute, type Methods, type RouteOptions } from "./route/gateway-route.js";
+import type { GenerationRequest } from "./schema.gen.js";
 
-const METHODS = {
+const GENERATION: Methods<GatewayPath> = {
   "/generate": "POST",
   "/generate/batch": "POST",
   "/generate/stream": "POST",
   "/models": "GET",
   "/readyz": "GET",
-} as const;
-const REQUEST_HEADERS = [
-  "accept",
-  "baggage",
-  "cache-control",
-  "content-type", // the page's own word: another site's page cannot say JSON without leave, and the gateway takes no other
-  "idempotency-key",
-  "traceparent",
-  "tracestate",
-  "x-first-token-timeout",
-  "x-request-id",
-  "x-request-timeout",
-];
-const RESPONSE_HEADERS = ["age", "cache-status", "content-type", "retry-after", "x-request-id"];
-const MAX_BODY_BYTES = 2 ** 20;
+};
+const CHAT: Methods<ChatPath> = { "/chat/ui": "POST", "/v1/chat/completions": "POST" };
 
 /** What a route can stand for: these addresses of the gateway, and no others. */
-export type GatewayPath = keyof typeof METHODS;
+export type GatewayPath = "/generate" | "/generate/batch" | "/generate/stream" | "/models" | "/readyz";
+
+/** What a route of chats can stand for: what `useChat` calls, and what `chat` and clients of OpenAI's API do. */
+export type ChatPath = "/chat/ui" | "/v1/chat/completions";
+
+/** A chat as a page sends it: its messages are as the AI SDK or as OpenAI's API has them. */
+export interface ChatBody {
+  /** As the AI SDK's `useChat` keeps them for /chat/ui, and as OpenAI's API has them for the other address. */
+  readonly messages?: readonly unknown[];
+  /** A model's name, or `name@version`. */
+  readonly model?: string;
+  /** The longest answer. */
+  readonly max_tokens?: number;
+  /** Any other field of /v1/chat/completions. */
+  readonly [field: string]: unknown;
+}
 
 /** Where the gateway is, and what the route sends it. */
-export interface GenerateRouteOptions {
-  /** Where the gateway is. Left out, it is the environment variable TORCHBRIDGE_BASE_URL, or `http://localhost:8000`. */
-  readonly baseUrl?: string | undefined;
-  /** The gateway's addresses that the route stands for. All of them. */
-  readonly paths?: readonly GatewayPath[] | undefined;
-  /** The gateway's key, which stays on the server, or what gives it for each request. */
-  readonly apiKey?: PythonClientOptions["apiKey"];
-  /** Headers for the gateway that only the server can know, such as `x-user` of the session. */
-  readonly headers?: ((request: Request) => Record<string, string> | Promise<Record<string, string>>) | undefined;
-  /**
-   * Decides about each request before the gateway hears of it: the body that it returns is sent, and a Response that it
-   * returns is the answer. `body` is as the page sent it, and the gateway checks what comes of it. Of a batch each request
-   * comes by itself; what has no body, as `/models`, comes with undefined.
-   */
-  readonly prepare?: Prepare | undefined;
-  /** Pages of other origins that may use the route, as `https://app.example.com`. None. CORS's own headers are not its part. */
-  readonly allowedOrigins?: readonly string[] | undefined;
-  /** The longest body, in bytes. 1 MiB, as the gateway. */
-  readonly maxBodyBytes?: number | undefined;
-  /** Hears why a request was answered with 500 (what `prepare`, `headers` or `apiKey` throws) or 503. `console.error`. */
-  readonly onError?: ((error: unknown, request: Request) => void) | undefined;
-  /** Takes the place of the global `fetch`. */
-  readonly fetch?: FetchFunction | undefined;
-}
+export type GenerateRouteOptions = RouteOptions<GatewayPath, GenerationRequest>;
+
+/** The same of chats. */
+export type ChatRouteOptions = RouteOptions<ChatPath, ChatBody>;
 
 /**
  * A route handler that hands a page's requests to the gateway and its answers back, as they come: with status, problem and
@@ -71,112 +47,17 @@ export interface GenerateRouteOptions {
  * @throws TypeError where `baseUrl` is no address of a gateway.
  */
 export function createGenerateRoute(options: GenerateRouteOptions = {}): (request: Request) => Promise<Response> {
-  if (options.baseUrl !== undefined) checkReachable(gatewayUrl(options.baseUrl));
-  return async (request) => {
-    try {
-      return await answer(request, options);
-    } catch (error) {
-      if (isFrameworks(error)) throw error;
-      tell(error, request, options.onError);
-      const detail = "The server of this page failed.";
-      return problemResponse({ status: 500, title: "The server failed", code: "internal", detail });
-    }
-  };
+  return gatewayRoute(GENERATION, options);
 }
 
-async function answer(request: Request, options: GenerateRouteOptions): Promise<Response> {
-  const path = gatewayPath(request.url, options.paths);
-  if (path === undefined) {
-    const detail = "There is nothing at this address.";
-    return problemResponse({ status: 404, title: "Not found", code: "not_found", detail });
-  }
-  const method = request.method === "HEAD" ? "GET" : request.method;
-  if (method !== METHODS[path]) {
-    const facts = { status: 405, title: "Method not allowed", code: "method_not_allowed" } as const;
-    return problemResponse({ ...facts, detail: `${path} takes ${METHODS[path]}.` }, { allow: METHODS[path] });
-  }
-  if (method === "POST" && !isOwnPage(request, options.allowedOrigins ?? [])) {
-    const detail = "Pages of other sites may not use this address.";
-    return problemResponse({ status: 403, title: "Forbidden", code: "forbidden", detail });
-  }
-  const body = await outgoingBody(request, path, options);
-  return body instanceof Response ? body : await sent(request, path, body, options);
-}
-
-/** Where the path ends as one of the gateway's does: it is below whatever path the route is mounted at. */
-function gatewayPath(url: string, paths = Object.keys(METHODS) as readonly GatewayPath[]): GatewayPath | undefined {
-  const pathname = new URL(url).pathname.replace(/\/+$/, "");
-  return paths.find((path) => pathname.endsWith(path));
-}
-
-async function outgoingBody(
-  request: Request,
-  path: GatewayPath,
-  { maxBodyBytes = MAX_BODY_BYTES, prepare }: GenerateRouteOptions,
-): Promise<Blob | string | undefined | Response> {
-  if (METHODS[path] === "GET") {
-    const refusal = await prepare?.(request, undefined);
-    return refusal instanceof Response ? refusal : undefined;
-  }
-  const body = await readBody(request, maxBodyBytes);
-  if (prepare === undefined || body instanceof Response) return body;
-  return await preparedBody(request, body, path === "/generate/batch", prepare);
-}
-
-async function sent(
-  request: Request,
-  path: GatewayPath,
-  body: Blob | string | undefined,
-  options: GenerateRouteOptions,
-): Promise<Response> {
-  const { apiKey, fetch = globalThis.fetch } = options;
-  const headers = pick(request.headers, REQUEST_HEADERS);
-  setHeaders(headers, await options.headers?.(request));
-  setHeaders(headers, { authorization: await authorization(apiKey) });
-  const url = gatewayUrl(options.baseUrl) + path;
-  checkReachable(url);
-  try {
-    const { method, signal } = request;
-    return relayed(await fetch(url, { method, headers, signal, ...(body !== undefined && { body }) }));
-  } catch (error) {
-    // Nobody hears it, but a log that counts statuses counts no fault of the gateway's.
-    const gone = { status: 499, title: "The caller went away", code: "cancelled" } as const;
-    if (request.signal.aborted) return problemResponse({ ...gone, detail: "The page has left." });
-    tell(error, request, options.onError);
-    const missing = { status: 503, title: "The model server is not there", code: "upstream_unavailable" } as const;
-    const detail = "The gateway cannot be reached.";
-    return problemResponse({ ...missing, detail, retryable: true, retry_after: 5 });
-  }
-}
-
-function relayed(response: Response): Response {
-  const headers = pick(response.headers, RESPONSE_HEADERS);
-  // Next.js and proxies before it would compress a stream, and send it when it is complete.
-  headers.set("cache-control", "no-store, no-transform");
-  headers.set("x-accel-buffering", "no");
-  return new Response(response.body, { status: response.status, headers });
-}
-
-function pick(from: Headers, names: readonly string[]): Headers {
-  const picked = new Headers();
-  for (const name of names) {
-    const value = from.get(name);
-    if (value !== null) picked.set(name, value);
-  }
-  return picked;
-}
-
-/** What `redirect()`, `notFound()` and the like of next/navigation throw, for Next.js to catch: they have a `digest`. */
-function isFrameworks(error: unknown): boolean {
-  return error instanceof Error && typeof member(error, "digest") === "string";
-}
-
-function tell(error: unknown, request: Request, onError: GenerateRouteOptions["onError"]): void {
-  try {
-    // biome-ignore lint/suspicious/noConsole: a server's log is where an operator looks for a 500
-    if (onError === undefined) console.error("torchbridge: the route failed", error);
-    else onError(error, request);
-  } catch {
-    // The page gets its answer all the same.
-  }
+/**
+ * The same for chats, by themselves: what `prepare` has to look at is another body than that of a generation.
+ *
+ *     // app/api/chat/[...path]/route.ts, with useChat({ transport: new DefaultChatTransport({ api: "/api/chat/ui" }) })
+ *     export const POST = createChatRoute({ prepare: (request, body) => body && { ...body, max_tokens: 500 } });
+ *
+ * @throws TypeError where `baseUrl` is no address of a gateway.
+ */
+export function createChatRoute(options: ChatRouteOptions = {}): (request: Request) => Promise<Response> {
+  return gatewayRoute(CHAT, options);
 }

@@ -1,22 +1,21 @@
 import { member, parseJson } from "../contract.js";
-import type { GenerationRequest } from "../schema.gen.js";
 import { problemResponse } from "./problem-response.js";
 
-/** See GenerateRouteOptions. */
-export type Prepare = (
+/** See RouteOptions. */
+export type Prepare<Body> = (
   request: Request,
-  body: GenerationRequest | undefined,
-) => GenerationRequest | Response | undefined | Promise<GenerationRequest | Response | undefined>;
+  body: Body | undefined,
+) => Body | Response | undefined | Promise<Body | Response | undefined>;
 
 /**
  * What to send to the gateway in place of the page's `body`, or the answer that `prepare` gives instead. Each request of a
  * batch goes through `prepare`, so that a page cannot get in a batch what it does not get alone.
  */
-export async function preparedBody(
+export async function preparedBody<Body>(
   request: Request,
   body: Blob,
   isBatch: boolean,
-  prepare: Prepare,
+  prepare: Prepare<Body>,
 ): Promise<string | Response> {
   const sent = parseJson(await body.text());
   if (sent === undefined) {
@@ -24,11 +23,11 @@ export async function preparedBody(
     return problemResponse({ status: 400, title: "The request body is not JSON", code: "malformed_json", detail });
   }
   const items = isBatch ? member(sent, "requests") : [sent];
-  if (!Array.isArray(items) || !items.every(isObject)) {
+  if (!Array.isArray(items) || !items.every(isObject<Body>)) {
     const detail = isBatch ? "requests: it has to be a list of objects." : "The request body has to be an object.";
     return problemResponse({ status: 422, title: "The request is not valid", code: "invalid_request", detail });
   }
-  const prepared: GenerationRequest[] = [];
+  const prepared: Body[] = [];
   for (const item of items) {
     const result = await prepare(request, item);
     if (result instanceof Response) return result;
@@ -41,6 +40,6 @@ export async function preparedBody(
 }
 
 /** Of the values of JSON. The fields are as the page sent them: it is the gateway that checks them. */
-function isObject(value: unknown): value is GenerationRequest {
+function isObject<Body>(value: unknown): value is Body {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
