@@ -227,15 +227,10 @@ class Engine:
         stopped = torch.isin(tokens, self._stop_token_ids)
         ended_rows = (stopped | (lengths >= self._limits[:live]) | ~is_sound).nonzero()[:, 0].tolist()
         ended_rows = sorted({*ended_rows, *complete})
-
-        def reason(row: int) -> EndReason:
-            if not is_sound[row]:
-                return "failed"
-            if stopped[row]:
-                return "stop"
-            return "complete" if row in complete else "length"
-
-        reasons = {row: reason(row) for row in ended_rows}
+        reasons = {
+            row: _end_reason(is_sound=bool(is_sound[row]), is_stopped=bool(stopped[row]), is_complete=row in complete)
+            for row in ended_rows
+        }
         ended = {self._running[row].id: reason for row, reason in reasons.items()}
         named = {self._running[row].id: each for row, each in logprobs.items()}
         step = Step(self._ids, tokens.tolist(), ended, named)
@@ -296,3 +291,11 @@ class Engine:
         self._choice = TokenChoice(self._running, self.vocabulary, self._lengths.device)
         lengths = self._lengths[: len(self._running)].tolist()
         self._runs = cut_into_runs([length + 1 for length in lengths], self._run_cost())
+
+
+def _end_reason(*, is_sound: bool, is_stopped: bool, is_complete: bool) -> EndReason:
+    if not is_sound:
+        return "failed"
+    if is_stopped:
+        return "stop"
+    return "complete" if is_complete else "length"

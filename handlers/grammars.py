@@ -22,7 +22,7 @@ from adapter.output import ChoiceOutput, JsonOutput, Output, RegexOutput
 from handlers.detokenization import TokenDecoder
 from handlers.token_constraint import bits
 from handlers.token_texts import token_texts
-from handlers.tool_grammar import Calls, arguments_schema, grammar_of_calls
+from handlers.tool_grammar import Calls, arguments_rule, grammar_of_calls, json_rule
 
 _LONGEST_REASON = 300  # characters
 _MOST_KEPT = 16  # grammars, of which each has up to 50 MB
@@ -47,7 +47,7 @@ _PLAINER = {
 }
 # Where a grammar leaves no choice, the next tokens need not be known before they come: of a million equal letters it
 # would take a third of a second.
-_HEAD = '%llguidance {"no_forcing": true}\n'
+_START = '%llguidance {"no_forcing": true}\nstart: '
 # A space, or a line and its indent: a model that is unsure writes white space for ever where it may. No keyword is
 # passed over.
 _JSON = {"whitespace_pattern": r" |\n {0,16}", "lenient": False, "coerce_one_of": False}
@@ -81,11 +81,12 @@ class _Kept:
     """A grammar that is made, with the copies of it that answers have had."""
 
     def __init__(self, matcher: LLMatcher) -> None:
-        self._matcher, self._copies = matcher, [Grammar(matcher.deep_copy())]
+        self._matcher = matcher
+        self._copies: list[Grammar] = []
 
     @property
     def is_used_up(self) -> bool:
-        return len(self._copies) > _MOST_COPIES or any(copy.failure for copy in self._copies)
+        return len(self._copies) >= _MOST_COPIES or any(copy.failure for copy in self._copies)
 
     def copy(self) -> Grammar:
         self._copies.append(Grammar(self._matcher.deep_copy()))
@@ -109,12 +110,14 @@ class Grammars:
         """A new one. Raises GrammarError."""
         source = self._source(wanted)
         kept = self._kept.get(source)
-        if kept is None or kept.is_used_up:
+        if kept is None:
             if isinstance(wanted, Calls):
                 self._check_each(wanted)
-            kept = self._kept[source] = _Kept(self._made(source))
+            kept = self._kept[source] = _Kept(self._tried(source))
             if len(self._kept) > _MOST_KEPT:
                 self._kept.popitem(last=False)
+        elif kept.is_used_up:
+            kept = self._kept[source] = _Kept(self._made(source))
         self._kept.move_to_end(source)
         return kept.copy()
 
@@ -123,30 +126,35 @@ class Grammars:
         opening = '" "? ' if self._drops_first_space else ""
         match wanted:
             case JsonOutput():
-                schema = json.dumps(wanted.json_schema | {"x-guidance": _JSON})  # whatever its own said
-                return f"{_HEAD}start: {opening}text\ntext: %json {schema}"
+                return f"{_START}{opening}text\ntext: {json_rule(wanted.json_schema, _JSON)}"
             case RegexOutput():
                 regex = f"[ ]?(?:{wanted.regex})" if self._drops_first_space else wanted.regex
-                return f"{_HEAD}start: {_in_lark(regex)}"
+                return f"{_START}{_in_lark(regex)}"
             case ChoiceOutput():
                 choices = " | ".join(map(json.dumps, wanted.choice))
-                return f"{_HEAD}start: {opening}({choices})"
+                return f"{_START}{opening}({choices})"
             case Calls():
                 rules = grammar_of_calls(wanted, _ARGUMENTS, self._special_tokens)
-                return f"{_HEAD}start: {opening}answer\n{rules}"
+                return f"{_START}{opening}answer\n{rules}"
 
     def _check_each(self, calls: Calls) -> None:
         """What is wrong with one tool is said of it."""
         for tool in calls.tools:
             try:
-                self._made(f"{_HEAD}start: %json {arguments_schema(tool, _ARGUMENTS)}")
+                self._tried(f"{_START}{arguments_rule(tool, _ARGUMENTS)}")
             except GrammarError as error:
                 raise GrammarError(f"The tool {tool.name!r}: {error}") from error
 
+    def _tried(self, source: str) -> LLMatcher:
+        matcher = self._made(source)
+        if reason := self._failure_of(Grammar(matcher.deep_copy())):
+            raise _refusal(reason)
+        return matcher
+
     def _made(self, source: str) -> LLMatcher:
         matcher = LLMatcher(self._tokens, source, log_level=0, limits=_LIMITS)
-        if reason := matcher.get_error() or self._failure_of(Grammar(matcher.deep_copy())):
-            raise GrammarError(f"The output cannot be kept: {_reason(reason)}.")
+        if reason := matcher.get_error():
+            raise _refusal(reason)
         return matcher
 
     def _failure_of(self, grammar: Grammar) -> str | None:
@@ -163,6 +171,10 @@ class Grammars:
 def _in_lark(regex: str) -> str:
     [grammar] = json.loads(LLMatcher.grammar_from_regex(regex))["grammars"]
     return str(grammar["lark_grammar"]).removeprefix("start: ")
+
+
+def _refusal(reason: str) -> GrammarError:
+    return GrammarError(f"The output cannot be kept: {_reason(reason)}.")
 
 
 def _reason(error: str) -> str:

@@ -10,8 +10,6 @@ from llguidance import LLTokenizer, TokenizerWrapper
 
 from handlers.detokenization import TokenDecoder
 
-_MOST_BYTES = 1_000
-
 
 class _TokenTexts:
     bos_token_id = None
@@ -28,11 +26,8 @@ class _TokenTexts:
         self._longest = max(map(len, self._ids))
 
     def __call__(self, text: bytes) -> list[int]:
-        """Tokens whose texts together are this one, the longest first. Asked where a grammar leaves no choice.
-
-        Of a long one they are its beginning: a grammar may leave no choice for a million letters.
-        """
-        ids, start, text = [], 0, text[:_MOST_BYTES]
+        """Tokens whose texts together are this one, the longest first."""
+        ids, start = [], 0
         while start < len(text):
             ends = range(min(len(text), start + self._longest), start, -1)
             end = next((end for end in ends if text[start:end] in self._ids), None)

@@ -13,9 +13,8 @@ You may call functions. These are there, one a line:
 {tools}
 </tools>
 To call one, answer with its name and its arguments, as JSON:
-<tool_call>
-{{"name": "the_name", "arguments": {{"an_argument": "its value"}}}}
-</tool_call>"""
+{call}"""
+_SAMPLE_CALL = GENERIC.written([("the_name", '{"an_argument": "its value"}')])
 
 
 def told_in_texts(messages: Sequence[ChatMessage], tools: Sequence[Tool]) -> list[ChatMessage]:
@@ -23,7 +22,7 @@ def told_in_texts(messages: Sequence[ChatMessage], tools: Sequence[Tool]) -> lis
     texts = list(_with_results_together(_as_text(message) for message in messages))
     if not tools:
         return texts
-    told = _INSTRUCTION.format(tools="\n".join(_in_a_line(tool) for tool in tools))
+    told = _INSTRUCTION.format(tools="\n".join(_in_a_line(tool) for tool in tools), call=_SAMPLE_CALL)
     if texts and texts[0].role == "system":
         return [ChatMessage(role="system", content=f"{texts[0].content}\n\n{told}"), *texts[1:]]
     return [ChatMessage(role="system", content=told), *texts]

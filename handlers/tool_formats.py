@@ -68,6 +68,21 @@ GENERIC = ToolFormat(
     separator="\n",
 )
 
+
+def _json_list(*signs: str, after: str = "") -> ToolFormat:
+    """Of models that write their calls as a list in JSON behind a mark, which is the first sign."""
+    return ToolFormat(
+        signs=signs,
+        trigger=signs[0],
+        begin=f"{signs[0]}[",
+        call_begin='{"name": "',
+        middle='", "arguments": ',
+        call_end="}",
+        separator=", ",
+        end=f"]{after}",
+    )
+
+
 # The first whose signs are all there: a template of many forms teaches that which is most its own.
 TOOL_FORMATS = (
     ToolFormat(  # DeepSeek V3.1
@@ -86,36 +101,9 @@ TOOL_FORMATS = (
         middle="[ARGS]",
         call_end="",
     ),
-    ToolFormat(  # Mistral before it
-        signs=("[TOOL_CALLS]",),
-        trigger="[TOOL_CALLS]",
-        begin="[TOOL_CALLS][",
-        call_begin='{"name": "',
-        middle='", "arguments": ',
-        call_end="}",
-        separator=", ",
-        end="]",
-    ),
-    ToolFormat(  # Phi 4 mini
-        signs=("<|tool_call|>", "<|/tool_call|>"),
-        trigger="<|tool_call|>",
-        begin="<|tool_call|>[",
-        call_begin='{"name": "',
-        middle='", "arguments": ',
-        call_end="}",
-        separator=", ",
-        end="]<|/tool_call|>",
-    ),
-    ToolFormat(  # Granite 3
-        signs=("<|tool_call|>",),
-        trigger="<|tool_call|>",
-        begin="<|tool_call|>[",
-        call_begin='{"name": "',
-        middle='", "arguments": ',
-        call_end="}",
-        separator=", ",
-        end="]",
-    ),
+    _json_list("[TOOL_CALLS]"),  # Mistral before it
+    _json_list("<|tool_call|>", "<|/tool_call|>", after="<|/tool_call|>"),  # Phi 4 mini
+    _json_list("<|tool_call|>"),  # Granite 3
     GENERIC,
     ToolFormat(  # Llama 3
         signs=('"parameters": ', "ipython"),

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from adapter.output import JsonOutput, Output
+from adapter.output import JsonOutput, JsonSchema, Output
 from adapter.tools import Tool
 from handlers.tool_formats import ToolFormat
 
@@ -34,9 +34,7 @@ def grammar_of_calls(calls: Calls, options: Mapping[str, object], special_tokens
         f"body_{number}: {literal(tool.name + form.middle)} arguments_{number} {literal(form.call_end)}"
         for number, tool in enumerate(calls.tools)
     ]
-    arguments = [
-        f"arguments_{number}: %json {arguments_schema(tool, options)}" for number, tool in enumerate(calls.tools)
-    ]
+    arguments = [f"arguments_{number}: {arguments_rule(tool, options)}" for number, tool in enumerate(calls.tools)]
     body = " | ".join(f"body_{number}" for number in range(len(bodies)))
     more = "" if form.separator is None else f"({literal(form.separator + form.call_begin)} body)*"
     rules = [
@@ -49,8 +47,7 @@ def grammar_of_calls(calls: Calls, options: Mapping[str, object], special_tokens
     if calls.is_required:
         return _lark("only_calls", rules)
     if isinstance(calls.output, JsonOutput):
-        schema = json.dumps(calls.output.json_schema | {"x-guidance": options})
-        return _lark("only_calls | text", [*rules, f"text: %json {schema}"])
+        return _lark("only_calls | text", [*rules, f"text: {json_rule(calls.output.json_schema, options)}"])
     if not form.trigger:
         # A text that begins as a call is one.
         return _lark("only_calls | TEXT", [*rules, r"TEXT: /([^{](.|\n)*)?/"])
@@ -74,8 +71,13 @@ class _Literals:
         return " ".join(f"<[{self._ids[part]}]>" if part in self._ids else json.dumps(part) for part in parts)
 
 
-def arguments_schema(tool: Tool, options: Mapping[str, object]) -> str:
-    return json.dumps({"type": "object"} | tool.parameters | {"x-guidance": options})
+def arguments_rule(tool: Tool, options: Mapping[str, object]) -> str:
+    return json_rule({"type": "object"} | tool.parameters, options)
+
+
+def json_rule(schema: JsonSchema, options: Mapping[str, object]) -> str:
+    """options: of llguidance, whatever the schema's own say."""
+    return f"%json {json.dumps(schema | {'x-guidance': options})}"
 
 
 def _lark(start: str, rules: Sequence[str]) -> str:
