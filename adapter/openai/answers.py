@@ -1,12 +1,12 @@
 """Our answers as OpenAI's: one object at the end, or chunks as the text comes."""
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from adapter.http.openai_problem import OpenAIProblem
+from adapter.openai.event_data import DONE, event_data
 from adapter.openai.logprobs import of_chat, of_completion
 from adapter.openai.tools import called, called_so_far
 from adapter.openai.translation import VERSION_SEPARATOR
@@ -98,15 +98,15 @@ class Chunks:
 
     def encode_failure(self, problem: Problem) -> bytes:
         """Without [DONE]: the clients raise their own error for it."""
-        return _data(OpenAIProblem.from_problem(problem).model_dump(mode="json"))
+        return event_data(OpenAIProblem.from_problem(problem).model_dump(mode="json"))
 
     def encode_event(self, event: StreamEvent) -> bytes:
-        return b"".join(map(_data, self._chunks(event)))
+        return b"".join(map(event_data, self._chunks(event)))
 
     def end(self, responses: Sequence[GenerationResponse], num_choices: int = 1) -> bytes:
         """What follows the last choice; for `responses`, see completion."""
-        used = _data(self._head | {"choices": [], "usage": usage(responses, num_choices)})
-        return (used if self._include_usage else b"") + b"data: [DONE]\n\n"
+        used = event_data(self._head | {"choices": [], "usage": usage(responses, num_choices)})
+        return (used if self._include_usage else b"") + DONE
 
     def _chunks(self, event: StreamEvent) -> Iterator[Json]:
         kind = self._kind
@@ -154,8 +154,3 @@ def _choice(index: int, content: Json, finish_reason: str | None, logprobs: Json
 
 def _finish_reason(response: GenerationResponse) -> str:
     return response.finish_reason if response.finish_reason in {"length", "tool_calls"} else "stop"
-
-
-def _data(chunk: Json) -> bytes:
-    # ASCII only: no character of the text can pass for the end of a line (see adapter/event_stream.py).
-    return b"data: " + json.dumps(chunk, separators=(",", ":")).encode() + b"\n\n"

@@ -19,7 +19,7 @@ from adapter.tools import MAX_TOOLS
 
 _MAX_PROMPTS = 256
 TokenIds = Annotated[list[int], Field(min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
-_MAX_MESSAGES = 2_048  # 3 µs each, and the event loop waits
+MAX_MESSAGES = 2_048  # 3 µs each, and the event loop waits
 _NO_LIMIT = (-1, 0)  # llama.cpp's and Ollama's -1, and what chat applications send for "as long as it takes"
 
 
@@ -120,7 +120,7 @@ class CompletionRequest(OpenAIRequest, UnsupportedInCompletions):
 
 
 class ChatCompletionRequest(OpenAIRequest, UnsupportedInChats):
-    messages: list[Message] = Field(min_length=1, max_length=_MAX_MESSAGES, fail_fast=True)
+    messages: list[Message] = Field(min_length=1, max_length=MAX_MESSAGES, fail_fast=True)
     tools: list[OfferedTool] = Field(default_factory=list, max_length=MAX_TOOLS)
     tool_choice: ToolChoice = "auto"
     parallel_tool_calls: bool = True

@@ -1,9 +1,9 @@
 """One streamed response as the events of OpenAI's: of the response, of each item of its output, and of its content."""
 
-import json
 from collections.abc import Callable, Sequence
 
 from adapter.http.openai_problem import OpenAIProblem
+from adapter.openai.event_data import event_data
 from adapter.openai.responses import answers
 from adapter.openai.responses.answers import COMPLETED, INCOMPLETE, Json
 from adapter.openai.responses.growing import Events, GrowingCall, GrowingText
@@ -51,9 +51,7 @@ class ResponseEvents:
     def _numbered(self, name: str, rest: Json) -> bytes:
         data = {"type": name, "sequence_number": self._num_events} | rest
         self._num_events += 1
-        # ASCII only: no character of the text can pass for the end of a line (see adapter/event_stream.py).
-        encoded = json.dumps(data, separators=(",", ":")).encode()
-        return b"event: " + name.encode() + b"\ndata: " + encoded + b"\n\n"
+        return b"event: " + name.encode() + b"\n" + event_data(data)
 
     def _told(self, event: StreamEvent) -> Events:
         match event:

@@ -12,11 +12,10 @@ from adapter.openai.response_format import JsonObjectFormat, TextFormat
 from adapter.openai.responses.items import InputItem, one_message
 from adapter.openai.responses.tools import FunctionTool, ToolChoice
 from adapter.openai.responses.unsupported import UnsupportedInResponses
-from adapter.openai.schema import SampledRequest, TokenLimit
+from adapter.openai.schema import MAX_MESSAGES, SampledRequest, TokenLimit
 from adapter.output import JsonOutput, Output
 from adapter.tools import MAX_TOOLS
 
-_MAX_ITEMS = 2_048  # as of messages
 LOGPROBS = "message.output_text.logprobs"
 
 # OpenAI's own limits of it.
@@ -50,7 +49,7 @@ class TextOptions(Lenient):
 class ResponseRequest(SampledRequest, UnsupportedInResponses):
     model: Annotated[str, Field(min_length=1)]  # as OpenAI and Open Responses have it, other than in the rest of /v1
     input: Annotated[
-        list[InputItem], Field(min_length=1, max_length=_MAX_ITEMS, fail_fast=True), BeforeValidator(one_message)
+        list[InputItem], Field(min_length=1, max_length=MAX_MESSAGES, fail_fast=True), BeforeValidator(one_message)
     ]
     instructions: str | None = None
     tools: list[FunctionTool] = Field(default_factory=list, max_length=MAX_TOOLS)

@@ -10,7 +10,7 @@ from adapter.http.call_parameters import CallParameters
 from adapter.http.direct_routes import DirectRoute
 from adapter.http.event_stream_response import EventStreamResponse
 from adapter.http.shutdown import Shutdown
-from adapter.openai.schema import SampledRequest, TokenLimit
+from adapter.openai.schema import MAX_MESSAGES, SampledRequest, TokenLimit
 from adapter.openai.tools import OfferedTool, ToolChoice, tool_fields
 from adapter.openai.translation import conversation, valid
 from adapter.openai.ui.messages import UiMessage, as_messages
@@ -19,14 +19,13 @@ from adapter.schema import MAX_LENGTH, ChatGenerationRequest
 from adapter.settings import Settings
 from adapter.tools import MAX_TOOLS
 
-_MAX_MESSAGES = 2_048  # as of /v1
 _NAMES = {"max_length": "max_tokens", "min_length": "min_tokens", "prompt": "messages"}
 
 
 class UiChatRequest(SampledRequest):
     """What `useChat` sends, of which `id`, `trigger` and `messageId` are the page's own, and what its `body` adds."""
 
-    messages: list[UiMessage] = Field(min_length=1, max_length=_MAX_MESSAGES, fail_fast=True)
+    messages: list[UiMessage] = Field(min_length=1, max_length=MAX_MESSAGES, fail_fast=True)
     tools: list[OfferedTool] = Field(default_factory=list, max_length=MAX_TOOLS)
     tool_choice: ToolChoice = "auto"
     parallel_tool_calls: bool = True

@@ -7,12 +7,12 @@ import json
 from collections.abc import Iterator
 
 from adapter.openai.answers import Json
+from adapter.openai.event_data import DONE, event_data
 from adapter.schema import DeltaEvent, DoneEvent, GenerationResponse, Problem, StartEvent, StreamEvent
 from adapter.tools import ToolCall, ToolCallDelta
 
 HEADERS = {"x-vercel-ai-ui-message-stream": "v1"}
 _TEXT_ID = "0"  # of the one text of an answer
-_END = b"data: [DONE]\n\n"
 _FINISH_REASONS = {"length": "length", "tool_calls": "tool-calls"}
 
 
@@ -27,12 +27,12 @@ class UiMessageChunks:
         return isinstance(event, StartEvent)
 
     def encode(self, events: list[StreamEvent]) -> bytes:
-        encoded = b"".join(_data(chunk) for event in events for chunk in self._chunks(event))
-        return encoded + _END if isinstance(events[-1], DoneEvent) else encoded
+        encoded = b"".join(event_data(chunk) for event in events for chunk in self._chunks(event))
+        return encoded + DONE if isinstance(events[-1], DoneEvent) else encoded
 
     def encode_failure(self, problem: Problem) -> bytes:
         """A page has the words of an error alone."""
-        return _data({"type": "error", "errorText": problem.detail}) + _END
+        return event_data({"type": "error", "errorText": problem.detail}) + DONE
 
     def _chunks(self, event: StreamEvent) -> Iterator[Json]:
         match event:
@@ -80,8 +80,3 @@ def _whole_call(call: ToolCall) -> Json:
     except ValueError:
         words = "The answer ended within the arguments of this call."
         return {"type": "tool-input-error", **told, "input": call.arguments, "errorText": words}
-
-
-def _data(chunk: Json) -> bytes:
-    # ASCII only: no character of the text can pass for the end of a line (see adapter/event_stream.py).
-    return b"data: " + json.dumps(chunk, separators=(",", ":")).encode() + b"\n\n"
