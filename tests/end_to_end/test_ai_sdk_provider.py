@@ -1,14 +1,12 @@
 """The AI SDK with the TypeScript client's own provider, through gateway, TorchServe and worker."""
 
-import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from adapter.archives.archive import PROJECT
-from tests.end_to_end.test_typescript_client import NODE, TIMEOUT, compile_client
+from tests.end_to_end.client_programs import NODE, compile_client, run_program
 
 pytestmark = pytest.mark.torchserve
 
@@ -26,13 +24,7 @@ def seen(request: pytest.FixtureRequest, door: Path, gateway_url: str) -> dict[s
     """What the Node program saw."""
     program = Path(__file__).with_name("ai_sdk_provider.mjs")
     package = PACKAGES / request.param / "dist" / "index.js"
-    process = subprocess.run(
-        [NODE, program, door, gateway_url, package, PROVIDERS[request.param]],
-        check=True,
-        timeout=TIMEOUT,
-        stdout=subprocess.PIPE,
-    )
-    return json.loads(process.stdout)
+    return run_program([NODE, program, door, gateway_url, package, PROVIDERS[request.param]])
 
 
 def test_answer_tells_its_version_and_what_to_quote_to_the_operator(seen: dict[str, Any]) -> None:

@@ -10,8 +10,8 @@ import pytest
 import requests
 
 from adapter.torchserve.server_process import TorchServeProcess
+from tests.end_to_end.client_programs import NODE, TIMEOUT, compile_client
 from tests.end_to_end.observing import cpu_seconds, num_waiting, wait_until_idle
-from tests.end_to_end.test_typescript_client import NODE, TIMEOUT, compile_client
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.torchserve

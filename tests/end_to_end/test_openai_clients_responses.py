@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 
+from tests.end_to_end.client_programs import NODE, run_program
 from tests.end_to_end.test_openai_clients import (
     DETAILS as DETAILS_OF_CHATS,
 )
 from tests.end_to_end.test_openai_clients import (
-    NODE,
     OPENAI_ERRORS,
     PROGRAMS,
     STATUSES,
-    run_program,
     scripted_gateway,
 )
 from tests.end_to_end.test_openai_clients_tools import is_dog

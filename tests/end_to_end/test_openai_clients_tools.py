@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.test_openai_clients import NODE, PROGRAMS, run_program
-from tests.end_to_end.test_typescript_client import compile_client
+from tests.end_to_end.client_programs import NODE, compile_client, run_program
+from tests.end_to_end.test_openai_clients import PROGRAMS
 
 AI_PACKAGES = {"ai 7": ["ai-7", "@ai-sdk/openai-compatible-3"], "ai 6": ["ai-6", "@ai-sdk/openai-compatible-2"]}
 OWN_PROVIDERS = {"ai 7": ["ai-7", "createTorchbridge"], "ai 6": ["ai-6", "createTorchbridgeV3"]}

@@ -1,13 +1,10 @@
 """Chats, tools and their objects by the TypeScript client, through gateway, TorchServe and worker."""
 
-import json
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.end_to_end.test_typescript_client import NODE, TIMEOUT, TYPESCRIPT_CLIENT, compile_client
+from tests.end_to_end.client_programs import run_with_zod
 
 pytestmark = pytest.mark.torchserve
 
@@ -17,15 +14,7 @@ CITIES = {"ROME", "BONN"}
 @pytest.fixture(scope="module")
 def seen(gateway_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the Node program saw."""
-    dist = compile_client(tmp_path_factory.mktemp("client")).parent
-    program = Path(__file__).with_name("typescript_chat.mjs")
-    process = subprocess.run(
-        [NODE, program, dist, gateway_url, TYPESCRIPT_CLIENT / "node_modules" / "zod" / "index.js"],
-        check=True,
-        timeout=TIMEOUT,
-        stdout=subprocess.PIPE,
-    )
-    return json.loads(process.stdout)
+    return run_with_zod("typescript_chat.mjs", gateway_url, tmp_path_factory.mktemp("client"))
 
 
 def test_answer_tells_its_version_and_its_number_of_tokens(seen: dict[str, Any]) -> None:

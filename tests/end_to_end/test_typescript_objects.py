@@ -1,13 +1,11 @@
 """Objects by the TypeScript client, with a schema of Zod's, through gateway, TorchServe and worker."""
 
 import json
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.end_to_end.test_typescript_client import NODE, TIMEOUT, TYPESCRIPT_CLIENT, compile_client
+from tests.end_to_end.client_programs import run_with_zod
 
 pytestmark = pytest.mark.torchserve
 
@@ -15,15 +13,7 @@ pytestmark = pytest.mark.torchserve
 @pytest.fixture(scope="module")
 def seen(gateway_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the Node program saw."""
-    dist = compile_client(tmp_path_factory.mktemp("client")).parent
-    program = Path(__file__).with_name("typescript_objects.mjs")
-    process = subprocess.run(
-        [NODE, program, dist, gateway_url, TYPESCRIPT_CLIENT / "node_modules" / "zod" / "index.js"],
-        check=True,
-        timeout=TIMEOUT,
-        stdout=subprocess.PIPE,
-    )
-    return json.loads(process.stdout)
+    return run_with_zod("typescript_objects.mjs", gateway_url, tmp_path_factory.mktemp("client"))
 
 
 def test_object_is_what_the_schema_makes_of_the_text(seen: dict[str, Any]) -> None:
