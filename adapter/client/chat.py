@@ -52,27 +52,23 @@ class ChatDelta(BaseModel):
     text: str
 
 
-class _Sent(BaseModel):
-    """Null is as absent in what OpenAI's servers send."""
-
-
-class _Message(_Sent):
+class _Message(BaseModel):
     content: str | None = None
     tool_calls: list[ToolCallPiece] | None = None
 
 
-class _Choice(_Sent):
+class _Choice(BaseModel):
     message: _Message = _Message()
     delta: _Message = _Message()
     finish_reason: Literal["stop", "length", "tool_calls"] | None = None
 
 
-class _Usage(_Sent):
+class _Usage(BaseModel):
     prompt_tokens: int
     completion_tokens: int
 
 
-class _Completion(_Sent):
+class _Completion(BaseModel):
     """A whole answer, or a chunk of a stream."""
 
     id: str
