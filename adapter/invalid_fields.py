@@ -38,6 +38,11 @@ def invalid_request(details: Sequence[Any], whole: str = "body", *, skip: int = 
     return InvalidRequest("; ".join(f"{e.field}: {e.message}" for e in errors[:_MAX_FIELDS_IN_DETAIL]), errors=errors)
 
 
+def refused_field(field: str, message: str) -> InvalidRequest:
+    """The error for one field, of which something else than its type is wrong."""
+    return InvalidRequest(f"{field}: {message}.", errors=(FieldError(field=field, message=message),))
+
+
 def _message(detail: Any) -> str:
     words = _WORDS.get(detail["type"], "").format_map(detail.get("ctx", {})) or str(detail["msg"])
     meant = _MEANT.get(detail["loc"][-1]) if detail["type"] == "extra_forbidden" else None

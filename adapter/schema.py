@@ -27,7 +27,7 @@ from adapter.sent import Sent
 from adapter.tools import ToolCall, ToolCallDelta, Tools
 
 # Of what WorkerRequest takes (adapter/worker_contract.py): an archive packed today is served by every later gateway.
-CONTRACT_VERSION = 3
+CONTRACT_VERSION = 4
 
 MAX_PROMPT_CHARACTERS = 1_000_000
 MAX_LENGTH = 32_768
@@ -145,6 +145,7 @@ class ChatMessage(BaseModel):
 class ChatGenerationRequest(GenerationRequest):
     """A conversation to go on with; `prompt` is the same as plain text, for a model without a chat template.
 
+    continue_final_message: whether the answer goes on with the text of the last message, which is the assistant's.
     tool_choice: "required" for nothing but calls of `tools`, and "auto" for calls or a text.
     prompt_ids: a prompt as the model's own tokens, in place of `prompt`.
     """
@@ -154,6 +155,7 @@ class ChatGenerationRequest(GenerationRequest):
     )
 
     messages: tuple[ChatMessage, ...] | None = Field(default=None, strict=False)
+    continue_final_message: bool = False
     tools: Tools = ()
     tool_choice: Literal["auto", "required"] = "auto"
     parallel_tool_calls: bool = True

@@ -24,6 +24,9 @@ _MAX_REASON_CHARACTERS = 200
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _QUESTION, _ANSWER = "Sample question", "Sample answer"
 _TOOL = "sample_tool"
+# Stands after a text that an answer is to go on with, as transformers' apply_chat_template has it. A template that
+# strips the text is known by the space.
+_CONTINUED = "CONTINUE_FINAL_MESSAGE_TAG "
 # The roles of sample conversations. Many a template refuses some of them.
 CONVERSATIONS = (
     ("user",),
@@ -63,16 +66,18 @@ class ChatTemplate:
         messages: Messages,
         tools: Tools = (),
         *,
+        continues: bool = False,
         special_tokens_in_messages: bool = False,
         limit: PromptLimit = NO_LIMIT,
     ) -> list[int]:
         """Up to where the assistant's answer begins. Raises ChatTemplateError and PromptEncodingError.
 
         messages: of the members that templates know, as "role" and "content". tools: none, unless `shows_tools`.
+        continues: whether the answer goes on with the text of the last message.
         special_tokens_in_messages: whether the text of a special token is that token in a caller's text, too.
         limit: what it raises is raised.
         """
-        text = self.render(messages, tools)
+        text = self.render(messages, tools, continues=continues)
         limit.check_text(text)
         encoding = self._encode(text)
         # A mark that turns out to be a caller's text is read as text, together with what stands on both sides of it.
@@ -80,14 +85,22 @@ class ChatTemplate:
         if special_tokens_in_messages:
             return encoding.ids
         try:
-            marks = self._own_marks(messages, tools, text, encoding)
+            hidden = self._render_hidden(messages, tools, alphabet := Alphabet(), continues=continues)
+            marks = self._own_marks(hidden, alphabet.reveal(hidden), text, encoding)
             return encoding.ids if marks is None else self._marks.encode(text, marks)
         except (PlainTextError, TooManyCharactersError) as error:
             reason = "The text of a special token in these messages cannot be told from the chat template's own."
             raise ChatTemplateError(reason) from error
 
-    def render(self, messages: Messages, tools: Tools = (), *, add_generation_prompt: bool = True) -> str:
-        """As apply_chat_template does. Raises ChatTemplateError."""
+    def render(
+        self, messages: Messages, tools: Tools = (), *, add_generation_prompt: bool = True, continues: bool = False
+    ) -> str:
+        """As apply_chat_template does. Raises ChatTemplateError.
+
+        continues: whether it ends with the text of the last message, and not with the beginning of an answer.
+        """
+        if continues:
+            return self._up_to_last_text(messages, tools)
         present = [{key: value for key, value in message.items() if value is not None} for message in messages]
         if self._contents_as_parts:
             present = [_with_parts(message) for message in present]
@@ -124,11 +137,24 @@ class ChatTemplate:
         following = next((mark for mark in marks if mark.begin >= end), None)
         return following.token_id if following and not text[end : following.begin].strip() else None
 
-    def _own_marks(self, messages: Messages, tools: Tools, text: str, encoding: Encoding) -> list[Mark] | None:
+    def _up_to_last_text(self, messages: Messages, tools: Tools) -> str:
+        *others, last = messages
+        marked = {**last, "content": last["content"] + _CONTINUED}
+        text = self.render([*others, marked], tools, add_generation_prompt=False)
+        before, found, after = text.rpartition(_CONTINUED.rstrip())
+        if not found or last["content"].strip() not in before:
+            raise ChatTemplateError(
+                "The model's chat template changes the last message, so no answer can go on with it."
+            )
+        return before if after.startswith(" ") else before.rstrip()
+
+    def _render_hidden(self, messages: Messages, tools: Tools, alphabet: Alphabet, *, continues: bool) -> str:
+        hidden = [_hidden(message, alphabet) for message in messages]
+        return self.render(hidden, alphabet.hide(tools), continues=continues)
+
+    def _own_marks(self, hidden: str, revealed: str, text: str, encoding: Encoding) -> list[Mark] | None:
         """The template's own in `text`; None where there are no others in its `encoding`."""
-        alphabet = Alphabet()
-        hidden = self.render([_hidden(message, alphabet) for message in messages], alphabet.hide(tools))
-        if (revealed := alphabet.reveal(hidden)) != text:
+        if revealed != text:
             # The template took another way, because of something that it asked of a text. If it writes the same marks
             # on that way, and the texts add none to them there, those are all that there are.
             own = _ids(self._without_callers(hidden))

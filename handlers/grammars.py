@@ -100,14 +100,15 @@ class Grammars:
         """vocabulary: how many tokens the model has. It takes half a second. Raises GrammarError."""
         if not any(token_id < vocabulary for token_id in stop_token_ids):
             raise GrammarError("The model has no token that ends an answer, so no output can be kept.")
+        self._stop_token_ids = frozenset(stop_token_ids)
         self._tokens = token_texts(decoder, stop_token_ids, vocabulary)
         self._drops_first_space = decoder.drops_first_space
         self._special_tokens = {name: each for each, name in decoder.special_tokens.items() if each < vocabulary}
         self._words = torch.empty(-(-vocabulary // 32), dtype=torch.int32)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
-    def constraint(self, wanted: Output | Calls) -> Grammar:
-        """A new one. Raises GrammarError."""
+    def constraint(self, wanted: Output | Calls, *, needs_tokens: bool = False) -> Grammar:
+        """A new one. needs_tokens: whether the answer may not end at once. Raises GrammarError."""
         source = self._source(wanted)
         kept = self._kept.get(source)
         if kept is None:
@@ -119,7 +120,10 @@ class Grammars:
         elif kept.is_used_up:
             kept = self._kept[source] = _Kept(self._made(source))
         self._kept.move_to_end(source)
-        return kept.copy()
+        grammar = kept.copy()
+        if needs_tokens and self._stop_token_ids.issuperset(self._allowed(grammar).tolist()):
+            raise _refusal("no text but an empty one is valid by it, and the answer may not end at once")
+        return grammar
 
     def _source(self, wanted: Output | Calls) -> str:
         """As llguidance reads it. Where a text of its own lacks its first space, it may begin with one."""
@@ -161,11 +165,15 @@ class Grammars:
         """What is found out at the first tokens only, of an answer like any other."""
         choice = random.Random(0)  # noqa: S311 - no secret
         for _ in range(_TOKENS_TRIED):
-            grammar.allowed(self._words)
-            allowed = bits(self._words[None])[0].nonzero()[:, 0]
+            allowed = self._allowed(grammar)
             if grammar.failure or not len(allowed) or grammar.take(int(choice.choice(allowed))):
                 break
         return grammar.failure
+
+    def _allowed(self, grammar: Grammar) -> Tensor:
+        """The tokens that may come next, in their order."""
+        grammar.allowed(self._words)
+        return bits(self._words[None])[0].nonzero()[:, 0]
 
 
 def _in_lark(regex: str) -> str:

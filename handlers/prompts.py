@@ -70,14 +70,15 @@ class Prompts:
         ids = self._ids(request)  # first: what does not fit needs no grammar
         tool_format = self._encoder.tool_format if request.tools else None
         wanted = request.output if tool_format is None else _calls(request, tool_format)
-        constraint = None if wanted is None else self._constraint(wanted)
+        needs_tokens = request.min_length > 0 or request.ignore_eos
+        constraint = None if wanted is None else self._constraint(wanted, needs_tokens=needs_tokens)
         return Prompt(ids, constraint, tool_format)
 
-    def _constraint(self, wanted: Output | Calls) -> Grammar:
+    def _constraint(self, wanted: Output | Calls, *, needs_tokens: bool) -> Grammar:
         try:
             if self._grammars is None:
                 self._grammars = Grammars(TokenDecoder(self._tokenizer), self._stop_token_ids, self._vocabulary)
-            return self._grammars.constraint(wanted)
+            return self._grammars.constraint(wanted, needs_tokens=needs_tokens)
         except GrammarError as error:
             raise RefusedRequest(ErrorCode.INVALID_REQUEST, str(error)) from error
 

@@ -41,7 +41,11 @@ class RequestEncoder:
             return self._encode_plain_chat(request.prompt)
         messages, tools = for_template(request, shows_tools=self._chat_template.shows_tools)
         return self._chat_template.encode(
-            messages, tools, special_tokens_in_messages=self._special_tokens_in_messages, limit=limit
+            messages,
+            tools,
+            continues=request.continue_final_message,
+            special_tokens_in_messages=self._special_tokens_in_messages,
+            limit=limit,
         )
 
     def _encode_plain_chat(self, prompt: str) -> list[int]:

@@ -112,6 +112,7 @@ class ChatFields(SamplingFields, total=False):
     """A conversation to go on with. Left out, `temperature` and the like are what the model's authors recommend."""
 
     messages: Required[list[Message]]
+    continue_final_message: bool
     output: SchemaOutput | None
     tools: list[Tool] | None
     tool_choice: Literal["auto", "none", "required"] | ToolChoice | None

@@ -121,6 +121,8 @@ class CompletionRequest(OpenAIRequest, UnsupportedInCompletions):
 
 class ChatCompletionRequest(OpenAIRequest, UnsupportedInChats):
     messages: list[Message] = Field(min_length=1, max_length=MAX_MESSAGES, fail_fast=True)
+    continue_final_message: bool = False
+    add_generation_prompt: bool | None = None  # vLLM wants false beside it; it says nothing more
     tools: list[OfferedTool] = Field(default_factory=list, max_length=MAX_TOOLS)
     tool_choice: ToolChoice = "auto"
     parallel_tool_calls: bool = True

@@ -5,9 +5,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from adapter.errors import InvalidRequest
+from adapter.invalid_fields import refused_field
 from adapter.openai.lenient import Lenient
-from adapter.schema import FieldError
 from adapter.tools import ToolCall, ToolCallDelta
 
 Json = dict[str, Any]
@@ -44,15 +43,15 @@ def tool_fields(tools: Sequence[OfferedTool], choice: ToolChoice, *, is_parallel
         case ChosenTool(function=NamedFunction(name=name)):
             chosen = [tool for tool in tools if tool.function.name == name]
             if not chosen:
-                raise _no_tool(f"there is no tool {name!r:.80}")
+                raise refused_field("tool_choice", f"there is no tool {name!r:.80}")
             return {"tools": [_tool(chosen[0])], "tool_choice": "required", "parallel_tool_calls": False}
         case "required" if not tools:
-            raise _no_tool("there are no tools")
+            raise refused_field("tool_choice", "there are no tools")
     if not tools or choice == "none":
         return {}
     names = [tool.function.name for tool in tools]
     if len(set(names)) < len(names):
-        raise _refused("tools", "two tools have the same name")
+        raise refused_field("tools", "two tools have the same name")
     required: Json = {"tool_choice": "required"} if choice == "required" else {}
     return {"tools": list(map(_tool, tools)), "parallel_tool_calls": is_parallel} | required
 
@@ -77,11 +76,3 @@ def _delta(delta: ToolCallDelta) -> Json:
 
 def _tool(tool: OfferedTool) -> Json:
     return tool.function.model_dump()
-
-
-def _no_tool(detail: str) -> InvalidRequest:
-    return _refused("tool_choice", detail)
-
-
-def _refused(field: str, detail: str) -> InvalidRequest:
-    return InvalidRequest(f"{field}: {detail}.", errors=(FieldError(field=field, message=detail),))

@@ -5,8 +5,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from adapter.errors import InvalidRequest, ModelNotFound, PromptTooLong, TorchbridgeError
-from adapter.invalid_fields import invalid_request
+from adapter.errors import ModelNotFound, PromptTooLong, TorchbridgeError
+from adapter.invalid_fields import invalid_request, refused_field
 from adapter.openai.messages import Message
 from adapter.openai.schema import ChatCompletionRequest, CompletionRequest, OpenAIRequest, SampledRequest
 from adapter.openai.tools import tool_fields
@@ -18,7 +18,6 @@ from adapter.schema import (
     NAME_PATTERN,
     ChatGenerationRequest,
     ChatMessage,
-    FieldError,
     GenerationRequest,
 )
 from adapter.tools import ToolCall
@@ -27,6 +26,8 @@ _MOST_LOGPROBS = 128  # of a place in all choices of a prompt: 20 kB, and an ans
 VERSION_SEPARATOR = "@"  # no name has one
 
 _NO_TEXT = " "  # the field is not empty; token ids stand in its place
+
+CHAT_NAMES = {"max_length": "max_tokens", "min_length": "min_tokens", "prompt": "messages", "tools.*": "function"}
 
 _SPEAKERS = {"user": "User", "assistant": "Assistant"}
 _SAME_NAMES = {"temperature", "top_p", "top_k", "min_p", "repetition_penalty", "frequency_penalty", "presence_penalty"}
@@ -45,8 +46,7 @@ def _from_prompt(request: CompletionRequest, prompt: str | list[int]) -> Generat
     ids = {} if isinstance(prompt, str) else {"prompt_ids": prompt}
     echoed = request.logprobs if isinstance(prompt, str) else request.logprobs or 0
     if request.echo and request.stream:
-        detail = "an answer that echoes its prompt cannot be streamed"
-        raise InvalidRequest(f"echo: {detail}.", errors=(FieldError(field="echo", message=detail),))
+        raise refused_field("echo", "an answer that echoes its prompt cannot be streamed")
     return valid(
         ChatGenerationRequest if ids else GenerationRequest,
         request,
@@ -72,27 +72,43 @@ def _from_messages(request: ChatCompletionRequest) -> ChatGenerationRequest:
     return valid(
         ChatGenerationRequest,
         request,
-        {"max_length": limit, "min_length": "min_tokens", "prompt": "messages", "logprobs": "top_logprobs"},
+        CHAT_NAMES | {"max_length": limit, "logprobs": "top_logprobs"},
         **output_field(request.response_format.output),
-        **conversation(request.messages),
+        **conversation(request.messages, continues=_continues(request)),
         max_length=limits[limit],
         **({"logprobs": request.top_logprobs} if request.logprobs or request.top_logprobs else {}),
         **tool_fields(request.tools, request.tool_choice, is_parallel=request.parallel_tool_calls),
     )
 
 
-def conversation(messages: list[Message]) -> dict[str, Any]:
-    """Of a chat of ours."""
-    return {"prompt": plain_chat(messages), "messages": [_message(message) for message in messages]}
+def _continues(request: ChatCompletionRequest) -> bool:
+    """Whether the answer goes on with the text of the last message. Raises InvalidRequest where it cannot."""
+    continues, last = request.continue_final_message, request.messages[-1]
+    if request.add_generation_prompt is continues:
+        raise refused_field("add_generation_prompt", "it is the contrary of continue_final_message: leave it out")
+    if continues and (last.role != "assistant" or not last.content or last.tool_calls):
+        detail = "the last message has to be the assistant's, with a text and without calls"
+        raise refused_field("continue_final_message", detail)
+    return continues
 
 
-def plain_chat(messages: list[Message]) -> str:
+def conversation(messages: list[Message], *, continues: bool = False) -> dict[str, Any]:
+    """Of a chat of ours. continues: whether its answer goes on with the text of the last message."""
+    return {
+        "prompt": plain_chat(messages, continues=continues),
+        "messages": [_message(message) for message in messages],
+        **({"continue_final_message": True} if continues else {}),
+    }
+
+
+def plain_chat(messages: list[Message], *, continues: bool = False) -> str:
     """The conversation as plain text that the assistant is to go on with, for a model without a chat template."""
     turns = [
         f"{_SPEAKERS[message.role]}: {message.content}\n" if message.role in _SPEAKERS else f"{message.content}\n\n"
         for message in messages
     ]
-    return "".join(turns) + f"{_SPEAKERS['assistant']}:"
+    text = "".join(turns)
+    return text.removesuffix("\n") if continues else text + f"{_SPEAKERS['assistant']}:"
 
 
 def model_and_version(model_id: str) -> tuple[str, str | None]:
@@ -105,18 +121,16 @@ def model_and_version(model_id: str) -> tuple[str, str | None]:
 
 def _check_number(number: int, most: int) -> None:
     if number > most:
-        detail = f"This asks for {number} answers, and a call has at most {most}."
-        raise InvalidRequest(detail, errors=(FieldError(field="n", message=detail),))
+        raise refused_field("n", f"this asks for {number} answers, and a call has at most {most}")
 
 
 def _choices(request: OpenAIRequest, one: GenerationRequest) -> list[GenerationRequest]:
     """As many as are asked for, each with a seed of its own where one was given."""
     if request.best_of not in (None, request.n):
-        detail = "best_of is n, or left out: this server gives all answers that it makes"
-        raise InvalidRequest(detail, errors=(FieldError(field="best_of", message=detail),))
+        raise refused_field("best_of", "it is n, or left out: this server gives all answers that it makes")
     if request.n > 1 and one.logprobs is not None and request.n * (one.logprobs + 1) > _MOST_LOGPROBS:
         detail = f"n times one more than the number of likeliest tokens is at most {_MOST_LOGPROBS}"
-        raise InvalidRequest(detail, errors=(FieldError(field="n", message=detail),))
+        raise refused_field("n", detail)
     if one.seed is None:
         return [one] * request.n
     return [one.model_copy(update={"seed": (one.seed + index) % (MAX_SEED + 1)}) for index in range(request.n)]
@@ -140,7 +154,10 @@ def _role(message: Message) -> str:
 
 
 def valid(kind: type[_Request], request: SampledRequest, names: dict[str, str], **fields: Any) -> _Request:
-    """A request of ours; whatever is wrong with a field is said of OpenAI's `names` for it."""
+    """A request of ours; whatever is wrong with a field is said of OpenAI's `names` for it.
+
+    "tools.*" in them is the member of a tool that has the tool's own.
+    """
     if request.model:  # "" names none, as for vLLM
         fields["model"], fields["model_version"] = model_and_version(request.model)
     try:
@@ -169,6 +186,8 @@ def _refusal(error: ValidationError, names: dict[str, str]) -> TorchbridgeError:
     is_too_long = any(detail["type"] == "string_too_long" and detail["loc"] == ("prompt",) for detail in details)
     for detail in details:
         field, *rest = detail["loc"]
+        if len(rest) > 1 and (member := names.get(f"{field}.*")):
+            rest.insert(1, member)
         detail["loc"] = (names.get(str(field), field), *rest)
     refusal = invalid_request(details)
     if is_too_long:

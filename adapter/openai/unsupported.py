@@ -93,8 +93,6 @@ class UnsupportedInChats(Unsupported):
     echo: Annotated[Any, only(False)] = None
     # Other marks around the conversation than the model's template writes
     add_special_tokens: Annotated[Any, only(False)] = None
-    add_generation_prompt: Annotated[Any, only(True)] = None
-    continue_final_message: Annotated[Any, only(False)] = None
     chat_template: Annotated[Any, only("")] = None
     chat_template_kwargs: Annotated[Any, only({})] = None
     documents: Annotated[Any, only([])] = None

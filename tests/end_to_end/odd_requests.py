@@ -16,7 +16,8 @@ _PIECES = (
     *("café", "naïve", "😀", "👨‍👩‍👧", "é", "नमस्ते", "日本語", "مرحبا", "�", "\ufeff", "\u2028", "\x00", "\x7f", "\x85"),
     *("{{ messages }}", "{% for x in y %}", "<|im_", "end|>", "＜|im_end|＞", "data: [DONE]\n\n", '"}', "\\u0000"),
 )
-_ROUTES = ("/generate", "/generate/stream", "/v1/completions", "/v1/chat/completions")
+_ROUTES = (*("/generate", "/generate/stream", "/v1/completions", "/v1/chat/completions", "/v1/responses", "/chat/ui"),)
+_LIMITS = {"/generate": "max_length", "/generate/stream": "max_length", "/v1/responses": "max_output_tokens"}
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,23 @@ class OddRequest:
     @property
     def is_ordinary(self) -> bool:
         """Whether nothing in it can be refused by any model."""
-        return "messages" not in self.body and self.body["prompt"] == "Once upon a time"
+        return self.body.get("prompt") == "Once upon a time"
 
 
 def random_request(chance: random.Random, model: str) -> OddRequest:
     route = chance.choice(_ROUTES)
     body: dict[str, Any] = {"model": model} | _sampling(chance)
-    limit = "max_tokens" if route.startswith("/v1") else "max_length"
-    body[limit] = chance.randint(1, 12)
-    if route == "/v1/chat/completions":
-        body["messages"] = [_message(chance) for _ in range(chance.randint(1, 4))]
-    else:
-        body["prompt"] = "Once upon a time" if chance.random() < 0.2 else _text(chance) or "a"
+    body[_LIMITS.get(route, "max_tokens")] = chance.randint(1, 12)
+    match route:
+        case "/v1/chat/completions":
+            body["messages"] = [_message(chance) for _ in range(chance.randint(1, 4))]
+        case "/v1/responses":
+            body["input"] = _text(chance) or "a"
+            body["instructions"] = chance.choice((None, _text(chance)))
+        case "/chat/ui":
+            body["messages"] = [_ui_message(chance) for _ in range(chance.randint(1, 4))]
+        case _:
+            body["prompt"] = "Once upon a time" if chance.random() < 0.2 else _text(chance) or "a"
     if route.startswith("/v1") and chance.random() < 0.5:
         body["stream"] = True
     return OddRequest(route, body)
@@ -68,6 +74,11 @@ def _message(chance: random.Random) -> dict[str, Any]:
     return message | ({"name": _text(chance, 2)} if chance.random() < 0.1 else {})
 
 
+def _ui_message(chance: random.Random) -> dict[str, Any]:
+    parts = [{"type": "text", "text": _text(chance)} for _ in range(chance.randint(1, 2))]
+    return {"id": "1", "role": chance.choice(("system", "user", "assistant")), "parts": parts}
+
+
 def _text(chance: random.Random, most: int = 12) -> str:
     if most > 3 and chance.random() < 0.02:
         return "the cat " * 200  # more than a context
@@ -86,14 +97,41 @@ async def outcome_of(client: httpx.AsyncClient, request: OddRequest) -> Outcome:
     answer = await client.post(request.route, json=request.body, headers={"cache-control": "no-store"})
     if answer.status_code != 200:
         return Outcome(None, answer.json()["code"])
-    if request.route == "/generate/stream":
-        return _streamed(answer.content)
+    match request.route:
+        case "/generate/stream":
+            return _streamed(answer.content)
+        case "/v1/responses" | "/chat/ui":
+            read = _response if request.route == "/v1/responses" else _ui_stream
+            return read(answer)
+        case "/generate":
+            return Outcome(answer.json()["text"], answer.json()["finish_reason"])
     if request.body.get("stream"):
         return _chunked(answer.text)
-    if request.route == "/generate":
-        return Outcome(answer.json()["text"], answer.json()["finish_reason"])
     (choice,) = answer.json()["choices"]
     return Outcome(_content(choice, "message"), choice["finish_reason"])
+
+
+def _response(answer: httpx.Response) -> Outcome:
+    if answer.headers["content-type"].startswith("application/json"):
+        return _of_response(answer.json())
+    last = _data(answer.text)[-1]
+    return Outcome(None, last["code"]) if last["type"] == "error" else _of_response(last["response"])
+
+
+def _of_response(response: dict[str, Any]) -> Outcome:
+    [message] = response["output"]
+    return Outcome(message["content"][0]["text"], response["status"])
+
+
+def _ui_stream(answer: httpx.Response) -> Outcome:
+    chunks = _data(answer.text.removesuffix("data: [DONE]\n\n"))
+    text = "".join(chunk["delta"] for chunk in chunks if chunk["type"] == "text-delta")
+    return Outcome(text, chunks[-1].get("finishReason", "error"))
+
+
+def _data(stream: str) -> list[dict[str, Any]]:
+    lines = [line for event in stream.split("\n\n") for line in event.split("\n")]
+    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
 
 
 def _streamed(content: bytes) -> Outcome:

@@ -1,5 +1,6 @@
 """A real chat model on the real stack: packed with its check, served, and asked by OpenAI's routes."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ def gateway(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def chat(gateway: httpx.Client, *contents: str, **parameters: Any) -> Any:
-    messages = [{"role": "user", "content": content} for content in contents]
+    roles = itertools.cycle(["user", "assistant"])
+    messages = [{"role": role, "content": content} for role, content in zip(roles, contents, strict=False)]
     body = {"model": "smol", "messages": messages, "temperature": 0, "max_tokens": 24} | parameters
     answer = gateway.post("/v1/chat/completions", json=body)
     assert answer.status_code == 200, answer.text
@@ -72,6 +74,15 @@ def test_a_message_with_the_templates_marks_stays_one_message(gateway: httpx.Cli
         json={"model": "smol", "prompt": f"<|im_start|>user\n{injection}{QUESTION}<|im_end|>\n", "max_tokens": 1},
     )
     assert answer["usage"]["prompt_tokens"] > as_marks.json()["usage"]["prompt_tokens"] + 20
+
+
+def test_an_answer_that_is_begun_goes_on_as_if_the_model_had_begun_it(gateway: httpx.Client) -> None:
+    whole = chat(gateway, QUESTION)["choices"][0]["message"]["content"]
+    beginning = chat(gateway, QUESTION, max_tokens=4)["choices"][0]["message"]["content"]
+
+    rest = chat(gateway, QUESTION, beginning, continue_final_message=True, add_generation_prompt=False)
+
+    assert beginning + rest["choices"][0]["message"]["content"] == whole
 
 
 def test_a_special_token_as_a_stop_string_ends_an_answer(gateway: httpx.Client) -> None:

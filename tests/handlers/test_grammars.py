@@ -126,6 +126,16 @@ def test_where_more_may_follow_the_model_ends_it(answers: Answers) -> None:
     assert answers.all() == {"0": ("", "stop")}
 
 
+@pytest.mark.parametrize("regex", ["()", "a{0}"])
+def test_an_answer_that_has_to_have_tokens_is_not_asked_for_none(grammars: Grammars, regex: str) -> None:
+    nothing = OUTPUT.validate_python({"regex": regex})
+
+    assert grammars.constraint(nothing)
+    with pytest.raises(GrammarError, match="may not end at once"):
+        grammars.constraint(nothing, needs_tokens=True)
+    assert grammars.constraint(OUTPUT.validate_python({"regex": "a?"}), needs_tokens=True)
+
+
 def test_answers_beside_them_are_as_without(answers: Answers) -> None:
     for number in range(4):
         answers.ask(f"free {number}", seed=number, max_length=40)

@@ -137,12 +137,12 @@ def function_call(call: ToolCall, status: str) -> Json:
 def _of_text(told: Iterable[TokenLogprob], text: str) -> list[TokenLogprob]:
     """Those of the text before the calls."""
     taken: list[TokenLogprob] = []
-    length = 0
+    missing = len(text.encode())
     for each in told:
-        if length >= len(text):
+        if missing <= 0:
             break
         taken.append(each)
-        length += len(each.token)
+        missing -= len(each.bytes)  # and not of `token`: several may make up one character
     return taken
 
 

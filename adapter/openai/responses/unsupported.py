@@ -39,6 +39,8 @@ class UnsupportedInResponses(UnsupportedInChats):
     logprobs: Annotated[Any, only(False, because=_called("top_logprobs"))] = None
     n: Annotated[Any, only(1)] = None
     best_of: Annotated[Any, only(1)] = None
+    add_generation_prompt: Annotated[Any, only(True)] = None
+    continue_final_message: Annotated[Any, only(False)] = None
 
     # vLLM's
     enable_response_messages: Annotated[Any, only(False)] = None

@@ -57,6 +57,7 @@ class Part(Lenient):
 
 
 class UiMessage(Lenient):
+    id: str = ""
     role: Literal["system", "user", "assistant"]
     parts: list[Part] = Field(fail_fast=True)
 

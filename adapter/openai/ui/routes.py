@@ -12,14 +12,12 @@ from adapter.http.event_stream_response import EventStreamResponse
 from adapter.http.shutdown import Shutdown
 from adapter.openai.schema import MAX_MESSAGES, SampledRequest, TokenLimit
 from adapter.openai.tools import OfferedTool, ToolChoice, tool_fields
-from adapter.openai.translation import conversation, valid
+from adapter.openai.translation import CHAT_NAMES, conversation, valid
 from adapter.openai.ui.messages import UiMessage, as_messages
 from adapter.openai.ui.stream import HEADERS, UiMessageChunks
 from adapter.schema import MAX_LENGTH, ChatGenerationRequest
 from adapter.settings import Settings
 from adapter.tools import MAX_TOOLS
-
-_NAMES = {"max_length": "max_tokens", "min_length": "min_tokens", "prompt": "messages"}
 
 
 class UiChatRequest(SampledRequest):
@@ -40,13 +38,14 @@ def ui_routes(generator: TextGenerator, shutdown: Shutdown, settings: Settings) 
     async def chat(body: UiChatRequest, call: CallParameters, request: Request) -> Response:
         del request
         asked = _request(body)
+        last = body.messages[-1]
         call = replace(call, user=call.user or body.user, uses_model_defaults=True)
         return EventStreamResponse(
             generator.stream(asked, call),
             call,
             shutdown,
             heartbeat=settings.heartbeat_interval,
-            encoding=UiMessageChunks(),
+            encoding=UiMessageChunks(last.id if last.role == "assistant" else ""),
             headers=HEADERS,
         )
 
@@ -57,7 +56,7 @@ def _request(body: UiChatRequest) -> ChatGenerationRequest:
     return valid(
         ChatGenerationRequest,
         body,
-        _NAMES,
+        CHAT_NAMES,
         **conversation(as_messages(body.messages)),
         **tool_fields(body.tools, body.tool_choice, is_parallel=body.parallel_tool_calls),
         max_length=body.max_tokens,

@@ -17,9 +17,13 @@ _FINISH_REASONS = {"length": "length", "tool_calls": "tool-calls"}
 
 
 class UiMessageChunks:
-    """The Encoding of it."""
+    """The Encoding of it.
 
-    def __init__(self) -> None:
+    message_id: of the assistant's message that the answer goes on with, after the results of its tools.
+    """
+
+    def __init__(self, message_id: str = "") -> None:
+        self._message_id = message_id
         self._is_in_text = False
         self._call_ids: dict[int, str] = {}  # by the index of the call
 
@@ -38,7 +42,7 @@ class UiMessageChunks:
         match event:
             case StartEvent():
                 told = {"model": event.model, "modelVersion": event.model_version, "promptTokens": event.prompt_tokens}
-                yield {"type": "start", "messageId": event.id, "messageMetadata": told}
+                yield {"type": "start", "messageId": self._message_id or event.id, "messageMetadata": told}
                 yield {"type": "start-step"}
             case DeltaEvent(text=text, tool_calls=calls):
                 if text:

@@ -99,6 +99,7 @@ OTHER = {
     "stop": (".",),
     "seed": 1,
     "messages": (ChatMessage(role="user", content="Once"),),
+    "continue_final_message": True,
     "tools": (Tool(name="time"),),
     "tool_choice": "required",
     "parallel_tool_calls": False,

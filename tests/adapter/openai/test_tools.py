@@ -60,8 +60,8 @@ def test_a_chat_without_tools_is_one_that_older_archives_know(keys: dict[str, An
         ({"tool_choice": "required"}, "tool_choice"),
         ({"tools": [WEATHER], "tool_choice": CHOSEN}, "tool_choice"),
         ({"tools": [WEATHER, WEATHER]}, "tools"),
-        ({"tools": [{"type": "function", "function": {"name": "two words"}}]}, "tools.0.name"),
-        ({"tools": [{"type": "function", "function": {"name": ""}}]}, "tools.0.name"),
+        ({"tools": [{"type": "function", "function": {"name": "two words"}}]}, "tools.0.function.name"),
+        ({"tools": [{"type": "function", "function": {"name": ""}}]}, "tools.0.function.name"),
     ],
     ids=str,
 )

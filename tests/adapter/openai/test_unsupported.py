@@ -201,7 +201,6 @@ def test_what_asks_for_nothing_of_a_completion_is_taken(keys: dict[str, Any]) ->
         ("structured_outputs", {"choice": ["a", "b"]}),
         ("skip_special_tokens", False),
         ("add_special_tokens", True),
-        ("continue_final_message", True),
         ("chat_template_kwargs", {"enable_thinking": False}),
         ("mirostat", 2),
     ],

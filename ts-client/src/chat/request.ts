@@ -47,6 +47,8 @@ export interface ChatRequest<Tools extends ChatTools, Value> {
   readonly messages: readonly ChatMessage[];
   /** `tiny`, or `tiny@2.0` for one version. Left out, the gateway's default. */
   readonly model?: string | undefined;
+  /** Whether the answer goes on with the text of the last message, which is the assistant's. */
+  readonly continue_final_message?: boolean | undefined;
   /** What the model may call, by name. */
   readonly tools?: Tools | undefined;
   /** Whether it has to call a tool, and which. `auto`. */

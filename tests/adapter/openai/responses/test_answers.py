@@ -157,6 +157,14 @@ async def test_logprobs_are_those_of_the_text(client: httpx.AsyncClient, inferen
     assert message["content"][0]["logprobs"] == [token | {"top_logprobs": [token]}] * 2
 
 
+async def test_half_a_character_is_a_part_of_the_text(client: httpx.AsyncClient, inference: FakeInference) -> None:
+    halves = [TOLD.model_copy(update={"token": "\N{REPLACEMENT CHARACTER}", "bytes": (byte,)}) for byte in "é".encode()]
+    inference.script = [START, ended("é", CALLS, logprobs=(*halves, TOLD))]
+    [message, *_] = (await answered(client, top_logprobs=1, tools=[WEATHER, TIME])).to_dict()["output"]
+
+    assert [token["bytes"] for token in message["content"][0]["logprobs"]] == [[195], [169]]
+
+
 @pytest.mark.parametrize("body", [BODY, STREAMED], ids=["whole", "streamed"])
 @pytest.mark.parametrize(
     ("failure", "told"),

@@ -59,6 +59,16 @@ async def test_a_call_is_told_as_it_is_written_and_then_whole(
     assert told[-2]["finishReason"] == "tool-calls"
 
 
+async def test_an_answer_to_the_results_of_tools_is_the_message_that_called_them(client: httpx.AsyncClient) -> None:
+    result = {"type": "tool-weather", "toolCallId": "c1", "state": "output-available", "input": {}, "output": "blue"}
+    [question] = BODY["messages"]
+    answered = await chunks(client, messages=[question, {"id": "m2", "role": "assistant", "parts": [result]}])
+    asked = await chunks(client)
+
+    assert answered[0]["messageId"] == "m2"
+    assert asked[0]["messageId"] not in {"", "m1"}
+
+
 async def test_a_call_that_is_cut_short_is_an_error_of_it(client: httpx.AsyncClient, inference: FakeInference) -> None:
     cut = done("", (CALL.model_copy(update={"arguments": '{"ci'}),)).response
     inference.script = [START, CALLED[0], DoneEvent(response=cut.model_copy(update={"finish_reason": "length"}))]
