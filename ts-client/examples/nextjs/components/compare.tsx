@@ -1,34 +1,28 @@
-"use client";
-
 import { useState } from "react";
 import type { Model } from "torchbridge";
 import { useGeneration } from "torchbridge/react";
 import { Answer } from "./answer";
 import { Parameters, type ParameterValues, START_VALUES } from "./parameters";
 import { PromptForm } from "./prompt-form";
-import { VersionMenu, versionsOf } from "./version-menu";
+import { VersionMenu } from "./version-menu";
+import { asRequested, firstPair } from "./versions";
 
 /** The same prompt for two versions, side by side. */
-export function Compare({ models }: { models: readonly Model[] }) {
-  const versions = versionsOf(models);
+export function Compare({ models }: { readonly models: readonly Model[] }) {
   const [values, setValues] = useState<ParameterValues>({ ...START_VALUES, temperature: 0 });
   const [chosen, setChosen] = useState<readonly [string, string]>(["", ""]);
   const [asked, setAsked] = useState("");
   const left = useGeneration();
   const right = useGeneration();
   const sides = [left, right] as const;
-  const shown = [chosen[0] || (versions[0] ?? ""), chosen[1] || (versions.at(-1) ?? "")] as const;
+  const first = firstPair(models);
+  const shown = [chosen[0] || first[0], chosen[1] || first[1]] as const;
   const isBusy = sides.some(({ status }) => status === "waiting" || status === "streaming");
 
   function generate(prompt: string): void {
     setAsked(prompt);
-    for (const [side, version] of [
-      [left, shown[0]],
-      [right, shown[1]],
-    ] as const) {
-      const [model, model_version] = version.split("@");
-      void side.generate({ prompt, ...values, ...(model && model_version ? { model, model_version } : {}) });
-    }
+    void left.generate({ prompt, ...values, ...asRequested(shown[0]) });
+    void right.generate({ prompt, ...values, ...asRequested(shown[1]) });
   }
 
   function stop(): void {
@@ -55,6 +49,9 @@ export function Compare({ models }: { models: readonly Model[] }) {
           />
           <Parameters values={values} onChange={setValues} />
         </PromptForm>
+        {first[0] !== "" && first[0] === first[1] ? (
+          <p className="hint">One version alone is served. Deploy another one to compare it.</p>
+        ) : null}
       </div>
       <div className="columns even">
         <Answer generation={left} label={`Answer of ${shown[0] || "the left version"}`} prompt={asked} />

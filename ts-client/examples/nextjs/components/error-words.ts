@@ -1,4 +1,12 @@
-import { isApiError, isConnectionError, isStreamTruncatedError, isTimeoutError } from "torchbridge";
+import {
+  ApiError,
+  isApiError,
+  isConnectionError,
+  isStreamTruncatedError,
+  isTimeoutError,
+  type Problem,
+} from "torchbridge";
+import { isObjectTruncatedError } from "torchbridge/objects";
 
 /** What went wrong, for who sits before the page. */
 export function inWords(error: Error): string {
@@ -6,6 +14,7 @@ export function inWords(error: Error): string {
   if (isStreamTruncatedError(error))
     return "The connection broke before the end. What is here is not the whole answer.";
   if (isConnectionError(error)) return "This page cannot reach its server. Are you online?";
+  if (isObjectTruncatedError(error)) return "The answer ended before the form was filled. Try again.";
   if (!isApiError(error)) return "Something went wrong on this page.";
   switch (error.code) {
     case "overloaded":
@@ -29,5 +38,21 @@ export function inWords(error: Error): string {
       return "This version is no longer served. Choose another one.";
     default:
       return `The server could not answer (${error.code}). Its reference is ${error.requestId ?? "unknown"}.`;
+  }
+}
+
+/** The same of what `useChat` throws: the body of an answer is its message, and within a stream the problem's own words. */
+export function chatErrorInWords(error: Error): string {
+  if (error instanceof TypeError) return "This page cannot reach its server. Are you online?"; // as `fetch` says it
+  const problem = problemIn(error.message);
+  return problem ? inWords(new ApiError(problem)) : error.message;
+}
+
+function problemIn(body: string): Problem | undefined {
+  try {
+    const problem: Partial<Problem> | null = JSON.parse(body);
+    return problem?.code && problem.detail ? (problem as Problem) : undefined;
+  } catch {
+    return undefined;
   }
 }

@@ -1,13 +1,16 @@
+import type { GenerationResponse } from "torchbridge";
 import type { GenerationState } from "torchbridge/react";
 
-/** Which model answered, and how fast. */
-export function Figures({ generation }: { generation: GenerationState }) {
+/** Which model answered, and how fast. What was stopped or has failed tells who had begun it. */
+export function Figures({ generation }: { readonly generation: GenerationState }) {
   if (generation.status === "idle" || generation.status === "waiting") return null;
-  if (generation.status !== "done") {
-    const { start } = generation;
-    return start === undefined ? null : <Facts facts={{ Model: `${start.model} ${start.model_version}` }} />;
-  }
-  const { model, model_version, tokens_generated, generation_time, time_to_first_token, cached } = generation.response;
+  if (generation.status === "done") return <ResponseFigures response={generation.response} />;
+  const { start } = generation;
+  return start === undefined ? null : <Facts facts={{ Model: `${start.model} ${start.model_version}` }} />;
+}
+
+export function ResponseFigures({ response }: { readonly response: GenerationResponse }) {
+  const { model, model_version, tokens_generated, generation_time, time_to_first_token, cached } = response;
   return (
     <Facts
       facts={{
@@ -20,7 +23,7 @@ export function Figures({ generation }: { generation: GenerationState }) {
   );
 }
 
-function Facts({ facts }: { facts: Readonly<Record<string, string>> }) {
+export function Facts({ facts }: { readonly facts: Readonly<Record<string, string>> }) {
   return (
     <dl className="figures">
       {Object.entries(facts).map(([name, value]) => (

@@ -1,5 +1,3 @@
-"use client";
-
 import { useState } from "react";
 import type { Model } from "torchbridge";
 import { useGeneration } from "torchbridge/react";
@@ -7,8 +5,10 @@ import { Answer } from "./answer";
 import { Parameters, type ParameterValues, START_VALUES } from "./parameters";
 import { PromptForm } from "./prompt-form";
 import { VersionMenu } from "./version-menu";
+import { asRequested } from "./versions";
 
-export function Generate({ models }: { models: readonly Model[] }) {
+/** A prompt, and the text that goes on from it. */
+export function Generate({ models }: { readonly models: readonly Model[] }) {
   const generation = useGeneration();
   const [values, setValues] = useState<ParameterValues>(START_VALUES);
   const [version, setVersion] = useState("");
@@ -17,8 +17,7 @@ export function Generate({ models }: { models: readonly Model[] }) {
 
   function generate(prompt: string): void {
     setAsked(prompt);
-    const [model, model_version] = version.split("@");
-    void generation.generate({ prompt, ...values, ...(model && model_version ? { model, model_version } : {}) });
+    void generation.generate({ prompt, ...values, ...asRequested(version) });
   }
 
   return (

@@ -1,61 +1,28 @@
 "use client";
 
-import { type KeyboardEvent, useEffect, useState } from "react";
-import { type Model, PythonClient } from "torchbridge";
+import { Chats } from "./chat/chats";
 import { Compare } from "./compare";
+import { PetForm } from "./form/pet-form";
 import { Generate } from "./generate";
+import { Tabs } from "./tabs";
+import { useModels } from "./use-models";
 
-const TABS = [
-  { id: "generate", label: "Generate" },
-  { id: "compare", label: "Compare versions" },
-] as const;
-
-type Tab = (typeof TABS)[number]["id"];
-
-/** Two tabs, by the pattern of the ARIA authoring practices: arrows move between them. */
 export function Playground() {
-  const [tab, setTab] = useState<Tab>("generate");
-  const [models, setModels] = useState<readonly Model[]>([]);
-  useEffect(() => {
-    const controller = new AbortController();
-    new PythonClient("/api").models({ signal: controller.signal }).then(
-      (list) => setModels(list.models),
-      () => undefined, // the menus are then without choices; asking says why
-    );
-    return () => controller.abort();
-  }, []);
-
-  function move(event: KeyboardEvent): void {
-    if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-    const next = tab === "generate" ? "compare" : "generate";
-    setTab(next);
-    document.getElementById(`tab-${next}`)?.focus();
-  }
-
+  const { models, error } = useModels();
   return (
     <>
-      <div role="tablist" aria-label="What to do" className="tabs">
-        {TABS.map(({ id, label }) => (
-          <button
-            key={id}
-            id={`tab-${id}`}
-            type="button"
-            role="tab"
-            aria-selected={tab === id}
-            aria-controls={`panel-${id}`}
-            tabIndex={tab === id ? 0 : -1}
-            onClick={() => setTab(id)}
-            onKeyDown={move}
-          >
-            {label}
-          </button>
-        ))}
-      </div>
-      {TABS.map(({ id }) => (
-        <section key={id} id={`panel-${id}`} role="tabpanel" aria-labelledby={`tab-${id}`} hidden={tab !== id}>
-          {id === "generate" ? <Generate models={models} /> : <Compare models={models} />}
-        </section>
-      ))}
+      <p role="status" className={error ? "notice" : "hidden"}>
+        {error ? "The model server is not there. This page looks for it every few seconds." : ""}
+      </p>
+      <Tabs
+        label="What to do"
+        tabs={[
+          { id: "chat", label: "Chat", panel: <Chats models={models} /> },
+          { id: "form", label: "Form", panel: <PetForm models={models} /> },
+          { id: "compare", label: "Compare versions", panel: <Compare models={models} /> },
+          { id: "generate", label: "Generate", panel: <Generate models={models} /> },
+        ]}
+      />
     </>
   );
 }

@@ -15,8 +15,9 @@ export function PromptForm({ isBusy, onGenerate, onStop, children }: PromptFormP
     event.preventDefault();
     if (!isBusy) onGenerate(prompt);
   }
-  function submitByKey(event: KeyboardEvent): void {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit(event);
+  function submitByKey(event: KeyboardEvent<HTMLTextAreaElement>): void {
+    // As the button does it: the browser says what is missing.
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) event.currentTarget.form?.requestSubmit();
   }
 
   return (
@@ -31,8 +32,8 @@ export function PromptForm({ isBusy, onGenerate, onStop, children }: PromptFormP
         onKeyDown={submitByKey}
         aria-describedby={`${id}-hint`}
       />
-      <p id={`${id}-hint`} className="hint">
-        Ctrl and Enter generate.
+      <p id={`${id}-hint`} className="hint keys">
+        Ctrl or ⌘ with Enter generates.
       </p>
       <div className="fields">{children}</div>
       {/* Not `disabled`, which would take the focus from who has just pressed it. */}

@@ -1,12 +1,6 @@
 import { useId } from "react";
 import type { Model } from "torchbridge";
-
-/** `model@version` of each version that can answer. */
-export function versionsOf(models: readonly Model[]): string[] {
-  return models.flatMap((model) =>
-    model.versions.filter((each) => each.ready_workers > 0).map((each) => `${model.name}@${each.version}`),
-  );
-}
+import { versionsOf } from "./versions";
 
 interface VersionMenuProps {
   readonly label: string;
@@ -19,12 +13,14 @@ interface VersionMenuProps {
 
 export function VersionMenu({ label, models, value, onChange, isOne = false }: VersionMenuProps) {
   const id = useId();
+  const versions = versionsOf(models);
   return (
     <div className="field">
       <label htmlFor={id}>{label}</label>
       <select id={id} value={value} onChange={(event) => onChange(event.target.value)}>
         {isOne ? null : <option value="">the default</option>}
-        {versionsOf(models).map((version) => (
+        {isOne && versions.length === 0 ? <option value="">none is served</option> : null}
+        {versions.map((version) => (
           <option key={version} value={version}>
             {version}
           </option>

@@ -1,0 +1,67 @@
+"""The example app as a person has it before them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, Locator, Page
+
+from adapter.archives.archive import PROJECT
+from tests.end_to_end.versions.conftest import Site
+
+CLIENT = PROJECT / "ts-client"
+APP = CLIENT / "examples" / "nextjs"
+SCREENSHOTS = APP / "screenshots"
+SLOW = "light@1.0"  # a letter every five milliseconds
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+@contextmanager
+def opened(browser: Browser, url: str, *, is_served: bool = True, **context: Any) -> Iterator[Page]:
+    """A page of the app with its menus filled, if there `is_served` anything.
+
+    An error that nobody catches fails the test.
+    """
+    window: BrowserContext = browser.new_context(**{"viewport": {"width": 1180, "height": 820}, **context})
+    page = window.new_page()
+    page.set_default_timeout(120_000)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(url)
+    if is_served:
+        wait_for_menus(page)
+    yield page
+    window.close()
+    assert errors == []
+
+
+def wait_for_menus(page: Page) -> None:
+    menu = page.locator("#panel-generate").get_by_label("Version", exact=True)
+    menu.locator("option", has_text=SLOW).wait_for(state="attached")
+
+
+def panel(page: Page, tab: str) -> Locator:
+    page.get_by_role("tab", name=tab).click()
+    return page.get_by_role("tabpanel", name=tab)
+
+
+def generate(page: Page, version: str | None = None, tokens: int = 200) -> Locator:
+    """Has the answer begin, which is returned."""
+    opened_panel = panel(page, "Generate")
+    if version is not None:
+        opened_panel.get_by_label("Version").select_option(version)
+    opened_panel.get_by_label("Most tokens").fill(str(tokens))
+    opened_panel.get_by_role("button", name="Generate").click()
+    return page.get_by_role("article", name="Answer", exact=True)
+
+
+def is_free(site: Site) -> bool:
+    traffic = site.server.gateway.traffic().of("light", "1.0")
+    return traffic is not None and traffic.live_requests == traffic.running_requests == 0
+
+
+def serious_violations(page: Page) -> list[tuple[str, list[str]]]:
+    page.add_script_tag(path=APP / "node_modules" / "axe-core" / "axe.min.js")
+    found: list[dict[str, Any]] = page.evaluate("async () => (await axe.run()).violations")
+    serious = [violation for violation in found if violation["impact"] in {"serious", "critical"}]
+    return [(violation["id"], [node["html"] for node in violation["nodes"]]) for violation in serious]

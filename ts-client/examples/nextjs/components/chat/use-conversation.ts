@@ -1,0 +1,47 @@
+import { useChat } from "@ai-sdk/react";
+import { DefaultChatTransport, lastAssistantMessageIsCompleteWithToolCalls } from "ai";
+import { useEffect, useRef, useState } from "react";
+import type { ChatMessage } from "./chat-message";
+import { type Conversation, keepConversation } from "./conversations";
+import { localTime } from "./local-time";
+import { type ChatSettings, requestBody } from "./settings";
+
+const FRAME_MS = 50;
+
+/** The AI SDK's `useChat` on the gateway's own /chat/ui, with the tool that this page runs; this browser keeps what is said. */
+export function useConversation(conversation: Conversation, settings: ChatSettings) {
+  const current = useRef(settings);
+  const [transport] = useState(
+    () =>
+      new DefaultChatTransport<ChatMessage>({
+        api: "/api/chat/ui",
+        prepareSendMessagesRequest: ({ messages }) => ({ body: requestBody(messages, current.current) }),
+      }),
+  );
+  const chat = useChat<ChatMessage>({
+    id: conversation.id,
+    messages: [...conversation.messages],
+    transport,
+    throttle: FRAME_MS,
+    sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithToolCalls,
+    onToolCall: ({ toolCall: { toolCallId, toolName: tool, input } }) => {
+      try {
+        void chat.addToolOutput({ tool, toolCallId, output: localTime(input) });
+      } catch (error) {
+        void chat.addToolOutput({ tool, toolCallId, state: "output-error", errorText: String(error) });
+      }
+    },
+    onFinish: ({ messages }) => keepConversation({ id: conversation.id, system: current.current.system, messages }),
+  });
+  const { messages, status, stop } = chat;
+  useEffect(() => {
+    current.current = settings;
+  }, [settings]);
+  useEffect(() => {
+    // A page that is loaded anew still has the question.
+    if (status === "submitted") keepConversation({ id: conversation.id, system: current.current.system, messages });
+  }, [status, messages, conversation.id]);
+  // Who leaves a conversation hears no more of its answer, and neither does the gateway write on.
+  useEffect(() => () => void stop(), [stop]);
+  return chat;
+}
