@@ -17,7 +17,7 @@ unexport PYTHONPATH
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install format lint typecheck check-typescript test test-end-to-end generate check-generated check \
-        model-types real-model package-ci archive serve lock soak faults bench gpu-wheels clean
+        model-types real-model package-ci release-check publish-npm archive serve lock soak faults bench gpu-wheels clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,9 +87,8 @@ check: lint typecheck check-typescript check-generated ## All of the checks abov
 test: check real-model ## All checks and all tests, the real TorchServe's among them
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 	@$(MAKE) test-typescript
-	@$(NPM) ts-client run build
+	@$(MAKE) release-check
 	@$(NPM) ts-client run size
-	@$(NPM) ts-client run check-package
 
 test-typescript: install ## Only the tests of ts-client, also on Node 20 where /usr/bin/node is one
 	@$(NPM) ts-client test
@@ -99,6 +98,20 @@ test-typescript: install ## Only the tests of ts-client, also on Node 20 where /
 
 test-end-to-end: install real-model ## Only the tests on the real stack
 	$(BIN)/pytest tests/end_to_end
+
+# The tag of a release: `v` and the version that all its parts have.
+RELEASE ?= v$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+
+release-check: install ## Build what a release publishes, and check it as far as that needs no registry
+	@grep -q '"version": "$(RELEASE:v%=%)"' ts-client/package.json || \
+		{ echo 'ts-client/package.json is not of version $(RELEASE:v%=%)'; exit 1; }
+	@$(NPM) ts-client run build
+	@$(NPM) ts-client run check-package
+
+# In the workflow of the release alone: npm takes its word for who publishes, and for what it was made from.
+publish-npm: release-check
+	@grep -q '^## \[$(RELEASE:v%=%)\]' CHANGELOG.md || { echo 'CHANGELOG.md says nothing of $(RELEASE:v%=%)'; exit 1; }
+	@$(NPM) ts-client run release
 
 package-ci: export MODEL ?= models/tiny
 package-ci: export NAME ?= tiny

@@ -59,10 +59,18 @@ def test_every_action_of_others_is_pinned_by_its_commit(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
-def test_a_workflow_may_read_only(file: Path) -> None:
+def test_a_workflow_may_read_only_and_a_release_say_who_it_is(file: Path) -> None:
     content = yaml.safe_load(file.read_text())
     assert content["permissions"] == {"contents": "read"}
-    assert not any("permissions" in job for job in content["jobs"].values())
+    given = [job["permissions"] for job in content["jobs"].values() if "permissions" in job]
+    assert given == ([{"contents": "read", "id-token": "write"}] if file.name == "release.yml" else [])
+
+
+def test_a_release_publishes_what_a_tag_names_and_nothing_else() -> None:
+    content = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())
+    assert content[True] == {"push": {"tags": ["v*"]}}  # "on" is a boolean in YAML 1.1
+    [*_, publish] = steps_of(ROOT / ".github/workflows/release.yml")
+    assert publish["env"]["RELEASE"] == "${{ github.ref_name }}"
 
 
 def test_the_key_is_given_to_none_but_the_step_that_signs() -> None:
