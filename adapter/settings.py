@@ -1,6 +1,8 @@
 """The gateway's settings: one frozen object, each default in sight, each changed by TORCHBRIDGE_<NAME>."""
 
+import difflib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -134,3 +136,22 @@ class Settings(BaseSettings):
     @property
     def asks_for_keys(self) -> bool:
         return self.api_keys is not None or self.api_keys_file is not None
+
+
+_PREFIX = "TORCHBRIDGE_"
+# Of clients, of other commands, and of the workers.
+_OTHERS = ("API_KEY", "BASE_URL", "COMPILATIONS", "COMPILED_STEPS", "PASS_ENVIRONMENT", "RUN_DIRECTORY", "SIGNING_KEY")
+_OF_TESTS = "TORCHBRIDGE_TEST_"
+
+
+class UnknownVariable(ValueError):
+    """A variable of the environment has a name like ours and is none: nobody would know that it changes nothing."""
+
+
+def check_variables(names: Iterable[str]) -> None:
+    """Raises UnknownVariable, with the name that is the most alike."""
+    known = [f"{_PREFIX}{name.upper()}" for name in (*Settings.model_fields, *_OTHERS)]
+    for name in names:
+        if name.startswith(_PREFIX) and not name.startswith(_OF_TESTS) and name not in known:
+            [nearest] = difflib.get_close_matches(name, known, n=1, cutoff=0)
+            raise UnknownVariable(f"{name} is no setting: is {nearest} meant?")

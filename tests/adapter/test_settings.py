@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from adapter.settings import Settings
+from adapter.settings import Settings, UnknownVariable, check_variables
 
 
 def test_listens_on_loopback_and_looks_for_torchserve_there() -> None:
@@ -96,3 +96,17 @@ def test_names_of_hosts_stand_between_commas(monkeypatch: pytest.MonkeyPatch) ->
 def test_refuses_what_is_no_name_of_a_host(host: str) -> None:
     with pytest.raises(ValidationError, match=r"Must be names such as app\.example\.com without ports"):
         Settings(allowed_hosts=f"gateway,{host}")
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("TORCHBRIDGE_RATE_LIMITS", "TORCHBRIDGE_RATE_LIMIT"), ("TORCHBRIDGE_CACHE_MAXAGE", "TORCHBRIDGE_CACHE_MAX_AGE")],
+)
+def test_a_name_that_is_no_setting_is_refused_with_the_nearest_one(name: str, nearest: str) -> None:
+    with pytest.raises(UnknownVariable, match=f"^{name} is no setting: is {nearest} meant[?]$"):
+        check_variables([name])
+
+
+def test_the_names_of_settings_clients_tests_and_others_are_known() -> None:
+    ours = [f"TORCHBRIDGE_{name.upper()}" for name in Settings.model_fields]
+    check_variables([*ours, "TORCHBRIDGE_API_KEY", "TORCHBRIDGE_TEST_REQUESTS", "TORCH_HOME", "PATH"])
