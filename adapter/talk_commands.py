@@ -1,0 +1,125 @@
+"""A word with a model from a terminal, through the gateway: `torchbridge generate` and `torchbridge chat`."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from adapter.background_output import say
+from adapter.client import ChatFields, GatewayClient, Message
+from adapter.errors import TorchbridgeError
+from adapter.schema import MAX_LENGTH
+
+_FORGET = "/new"
+_GREETING = f"Ctrl-C stops an answer, {_FORGET} begins anew, Ctrl-D ends."
+
+Url = Annotated[
+    str, typer.Option(envvar="TORCHBRIDGE_BASE_URL", help="The gateway's address. TORCHBRIDGE_API_KEY is its key.")
+]
+Model = Annotated[str | None, typer.Option(metavar="NAME[@VERSION]", help="Left out, the gateway's default.")]
+Temperature = Annotated[
+    float | None, typer.Option(min=0, max=2, help="0 always takes the likeliest token; left out, what its authors say.")
+]
+
+talk_commands = typer.Typer()
+
+
+@talk_commands.command()
+def generate(
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="A text to go on from; - reads the standard input.")],
+    *,
+    model: Model = None,
+    max_length: Annotated[int, typer.Option(min=1, max=MAX_LENGTH, help="Most tokens to generate.")] = 100,
+    temperature: Annotated[float, typer.Option(min=0, max=2, help="0 always takes the likeliest token.")] = 0.7,
+    url: Url = "http://localhost:8000",
+) -> None:
+    """Print the text that a model goes on with from PROMPT, as it comes. Ctrl-C stops it."""
+    name, _, version = (model or "").partition("@")
+    with (
+        _client(url) as client,
+        client.stream_text(
+            prompt=sys.stdin.read() if prompt == "-" else prompt,
+            max_length=max_length,
+            temperature=temperature,
+            model=name or None,
+            model_version=version or None,
+        ) as stream,
+    ):
+        for event in stream:
+            if event.type == "delta":
+                say(event.text, end="")
+    say("")
+
+
+@talk_commands.command()
+def chat(
+    *,
+    model: Model = None,
+    system: Annotated[str | None, typer.Option(help="What the model is told before all else.")] = None,
+    max_tokens: Annotated[int, typer.Option(min=1, max=MAX_LENGTH, help="Most tokens of an answer.")] = 500,
+    temperature: Temperature = None,
+    url: Url = "http://localhost:8000",
+) -> None:
+    """Talk with a model. From a pipe, each line is a question."""
+    beginning = [Message(role="system", content=system)] if system else []
+    name, _, version = (model or "").partition("@")
+    request = ChatFields(messages=[], max_length=max_tokens, model=name or None, model_version=version or None)
+    if temperature is not None:
+        request["temperature"] = temperature
+    with _client(url) as client:
+        client.models()  # a gateway that is not there shows before anything is typed
+        said = list(beginning)
+        if sys.stdin.isatty():
+            say(_GREETING)
+        for question in _questions():
+            if question == _FORGET:
+                said = list(beginning)
+                continue
+            turn = Message(role="user", content=question)
+            if answer := _answer(client, request | {"messages": [*said, turn]}):
+                said += [turn, Message(role="assistant", content=answer)]
+
+
+def _client(url: str) -> GatewayClient:
+    return GatewayClient(url, api_key=os.environ.get("TORCHBRIDGE_API_KEY") or None)
+
+
+def _questions() -> Iterator[str]:
+    if sys.stdin.isatty():
+        import readline  # noqa: F401, PLC0415 - so that `input` has a history; it changes the terminal when it is loaded
+    while True:
+        try:
+            question = input("> " if sys.stdin.isatty() else "").strip()
+        except EOFError:
+            return
+        if question:
+            yield question
+
+
+def _answer(client: GatewayClient, request: ChatFields) -> str:
+    """Shown as it comes: all of it, or what there is when Ctrl-C or a failure ends it."""
+    texts: list[str] = []
+    with _ended_by_interrupt(), client.stream_chat(**request) as stream:
+        for event in stream:
+            texts.append(event.text)
+            say(event.text, end="")
+    say("")
+    return "".join(texts)
+
+
+@contextmanager
+def _ended_by_interrupt() -> Iterator[None]:
+    """Ctrl-C and a failure, of which it is told, end the block and not the chat."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        pass
+    except TorchbridgeError as error:
+        typer.echo(f"torchbridge: {error.with_cause}", err=True)
+    finally:
+        signal.signal(signal.SIGINT, previous)
