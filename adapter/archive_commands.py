@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from adapter.archives.archive import DEFAULT_MODEL_CONFIG, PROJECT, build_archive
+from adapter.archives.archive import DEFAULT_MODEL_CONFIG, build_archive
 from adapter.archives.archive_reader import ArchiveError, read_bill_of_materials, read_probes, read_record
 from adapter.archives.inspection import as_json, as_tables
 from adapter.archives.model_check import check_model
@@ -22,11 +22,11 @@ from adapter.archives.step_compilation import COMPILED_STEPS, compile_steps
 from adapter.archives.verification import verify_archive
 from adapter.background_output import say
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
+from adapter.installation import INSTALLATION
 from adapter.probes import Probe, Probes
 from adapter.stop_signals import run_until_stopped
 from adapter.torchserve.archive_probe import probe_archive, served_alone
 
-_MODEL_STORE = PROJECT / "model_store"
 _SHOWN_CHARACTERS = 40
 
 Archive = Annotated[Path, typer.Argument(metavar="FILE.mar")]
@@ -43,7 +43,7 @@ def pack(
     *,
     name: Annotated[str, typer.Option(help="Its name in requests.")],
     version: Annotated[str, typer.Option(help="Its version in requests.")],
-    output: Annotated[Path, typer.Option(help="The directory of the archive.")] = _MODEL_STORE,
+    output: Annotated[Path, typer.Option(help="The directory of the archive.")] = INSTALLATION.archives,
     config: Annotated[Path, typer.Option(help="Workers, slots, queue and timeouts.")] = DEFAULT_MODEL_CONFIG,
     sign: Annotated[Path | None, typer.Option(metavar="KEY", help="A private key: also write FILE.mar.sig.")] = None,
 ) -> None:

@@ -27,7 +27,9 @@ from adapter.generation.rate_limit import RateLimitError
 from adapter.http.api_keys import ApiKeysError
 from adapter.installed_versions import installed_versions
 from adapter.serve import RunningStack, running_stack
+from adapter.settings import UnknownVariable
 from adapter.stop_signals import Stopped, stop_signals
+from adapter.talk_commands import talk_commands
 from adapter.torchserve.private_directory import NotPrivate
 from adapter.torchserve.probing import ProbeMismatch
 from adapter.torchserve.properties import PropertiesError
@@ -52,6 +54,7 @@ _EXPECTED = (
     SigningKeyError,
     StartFailed,
     TorchbridgeError,
+    UnknownVariable,
     ValidationError,  # of the settings
     VerificationError,
     VersionError,
@@ -68,6 +71,7 @@ EXIT_BUSY, EXIT_DISK_FULL = 5, 6  # README, "The life of a version"
 app = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True, add_completion=False)
 app.add_typer(commands)
 app.add_typer(version_commands)
+app.add_typer(talk_commands)
 
 
 def _print_versions(*, is_asked_for: bool) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import ipaddress
 import logging
+import os
 import socket
 import threading
 import time
@@ -13,13 +14,14 @@ from typing import Any, NoReturn
 
 import requests
 
-from adapter.archives.archive import PROJECT, build_archive
+from adapter.archives.archive import build_archive
 from adapter.archives.model_source import fetch_model, package_url
 from adapter.control.app import listen
 from adapter.control.messages import control_socket
 from adapter.errors import TorchbridgeError
 from adapter.gateway_server import GatewayServer
-from adapter.settings import Settings
+from adapter.installation import INSTALLATION
+from adapter.settings import Settings, check_variables
 from adapter.stop_signals import StopSignals
 from adapter.thread_priority import give_way
 from adapter.torchserve.model_registry import ModelRegistry
@@ -43,7 +45,7 @@ from adapter.versions.restoration import (
 from adapter.versions.running_server import ServerFiles
 from adapter.versions.server_state import ServerState
 
-DEFAULT_MODEL = str(PROJECT / "models" / "tiny")
+DEFAULT_MODEL = str(INSTALLATION.shipped / "models" / "tiny")
 VERSION = "1.0"
 
 _SECONDS_BETWEEN_LOOKS = 0.5
@@ -74,6 +76,7 @@ def running_stack(
     Inside the block it answers; after it nothing is left, sooner if `signals` say that it is urgent. `host`, `port` and
     `compiles` (the setting `compile`) come before those of the settings.
     """
+    check_variables(os.environ)
     given = {"host": host, "port": port, "compile": compiles}
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     listening = Settings(**chosen)  # before the long start: settings that are wrong show here

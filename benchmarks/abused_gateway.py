@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Self
 
-from adapter.archives.archive import PROJECT
+from benchmarks.project import PROJECT
 
 NUM_DESCRIPTORS = 300
 

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import torch
 
-from adapter.archives.archive import PROJECT, build_archive
+from adapter.archives.archive import build_archive
 from adapter.archives.model_check import check_model
 from adapter.torchserve.archive_probe import served_alone
 from adapter.torchserve.server_process import TorchServeProcess
 from adapter.torchserve.worker_log import WorkerLog
 from adapter.versions.readiness import wait_until_ready
 from benchmarks.plots import Bars
+from benchmarks.project import PROJECT
 from benchmarks.random_models import CACHE, random_model
 from benchmarks.report import Goal, Table, goal_table, write_report
 from benchmarks.rounds import interleave_many

@@ -5,11 +5,12 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from adapter.archives.archive import PROJECT, build_archive
+from adapter.archives.archive import build_archive
 from adapter.torchserve.archive_probe import served_alone
 from benchmarks.abused_gateway import NUM_DESCRIPTORS, AbusedGateway
 from benchmarks.abuses import ABUSES
 from benchmarks.command_line import parse_arguments
+from benchmarks.project import PROJECT
 from benchmarks.report import Table, write_report
 from benchmarks.rounds import Figure, console, interleave_many
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from adapter.archives.archive import PROJECT
 from benchmarks import fake_upstream, http_load
 from benchmarks.gateway_subjects import PROMPT, Subject, direct_body
 from benchmarks.http_load import Load
+from benchmarks.project import PROJECT
 from benchmarks.server_process import ServerProcess
 
 CONCURRENCY = 16

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from adapter.archives.archive import PROJECT
 from benchmarks import fake_upstream
 from benchmarks.own_gateway import gateway_over
 from benchmarks.peers.environments import python_of
+from benchmarks.project import PROJECT
 from benchmarks.random_models import CACHE
 from benchmarks.server_process import ServerProcess, answers
 

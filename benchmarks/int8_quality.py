@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from adapter.archives.archive import PROJECT
 from benchmarks.chat_requests import questions
+from benchmarks.project import PROJECT
 from benchmarks.real_model import MODEL as REAL
 from benchmarks.report import Table, write_report
 from benchmarks.rounds import console

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from adapter.archives.archive import PROJECT
+from benchmarks.project import PROJECT
 from benchmarks.server_process import ServerProcess, answers
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from adapter.archives.archive import DEFAULT_MODEL_CONFIG, PROJECT
+from adapter.archives.archive import DEFAULT_MODEL_CONFIG
 from benchmarks.plots import Bars
+from benchmarks.project import PROJECT
 from benchmarks.report import Goal, Table, at_least, goal_table, write_report
 from benchmarks.rounds import ROUNDS, interleave_many
 

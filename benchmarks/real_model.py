@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from adapter.archives.archive import PROJECT
 from benchmarks.awake_servers import Server, paused
 from benchmarks.chat_requests import OUTPUT_TOKENS, body_for, questions, read_chat
 from benchmarks.closed_loop import closed_loop
@@ -16,11 +15,12 @@ from benchmarks.command_line import exit_on_sigterm, parse_arguments
 from benchmarks.own_stack import compiled, own_stack, pack_with_defaults
 from benchmarks.peers.environments import pinned_version, python_of
 from benchmarks.plots import Bars
+from benchmarks.project import PROJECT
 from benchmarks.report import Goal, Table, at_least, goal_table, write_report
 from benchmarks.rounds import Figure, console, interleave_many
 from benchmarks.server_process import ServerProcess, answers
 
-MODEL = PROJECT / ".real_model"
+MODEL = PROJECT / ".real_model" / "SmolLM2-135M-Instruct"
 REQUESTS = {1: 2, 16: 16, 64: 64}  # of a turn, by the number of streams
 OURS, EARLY = "torchbridge", "torchbridge, in its first minutes"
 VLLM, VLLM_BEST = "vLLM", "vLLM, both cores"

@@ -28,11 +28,11 @@ from adapter.archives.record import (
 from adapter.archives.torchserve_manifest import MODEL_CONFIG_ENTRY, torchserve_manifest
 from adapter.archives.verification import VerificationError, verify_archive
 from adapter.archives.zip_writer import Source, record_of, size_of, write_zip
+from adapter.installation import CODE
 from adapter.probes import PROBES_ENTRY, Probes
 from adapter.schema import CONTRACT_VERSION, NAME_PATTERN
 
-PROJECT = Path(__file__).resolve().parents[2]
-DEFAULT_MODEL_CONFIG = PROJECT / "handlers" / "model-config.yaml"
+DEFAULT_MODEL_CONFIG = CODE / "handlers" / "model-config.yaml"
 
 
 def build_archive(

@@ -5,8 +5,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from adapter.archives.archive import PROJECT
 from adapter.archives.worker_environment import worker_environment
+from adapter.installation import CODE
 
 _WARNING = "warning: "
 
@@ -25,7 +25,7 @@ def run_handler(module: str, *arguments: str) -> HandlerOutput:
     """What `python -m module` prints, and what it warns of on standard error. Raises HandlerProcessError."""
     command = [sys.executable, "-m", module, *arguments]
     environment = worker_environment(os.environ) | {"HF_HUB_OFFLINE": "1"}  # as a worker's
-    process = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, check=False)  # noqa: S603 - our own
+    process = subprocess.run(command, cwd=CODE, env=environment, capture_output=True, check=False)  # noqa: S603 - our own
     lines = process.stderr.decode(errors="replace").strip().splitlines()
     if process.returncode:
         raise HandlerProcessError((lines or ["it ended without a word"])[-1])

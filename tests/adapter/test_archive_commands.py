@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from adapter import cli
-from adapter.archives.archive import PROJECT, build_archive
+from adapter.archives.archive import build_archive
 from adapter.archives.archive_reader import read_probes
 from tests.adapter.archives.model_files import add_tensor
+from tests.project import PROJECT
 
 TINY = str(PROJECT / "models" / "tiny")
 

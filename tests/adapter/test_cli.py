@@ -15,12 +15,12 @@ from typing import NoReturn
 import pytest
 
 from adapter import cli
-from adapter.archives.archive import PROJECT
 from adapter.archives.archive_reader import read_record
 from adapter.errors import UpstreamUnavailable
 from adapter.stop_signals import Stopped, stop_signals
 from adapter.torchserve.ports import bind
 from adapter.torchserve.server_process import StartFailed
+from tests.project import PROJECT
 
 
 class FakeStack:

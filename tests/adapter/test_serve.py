@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from adapter import serve
-from adapter.archives.archive import PROJECT, build_archive
+from adapter.archives.archive import build_archive
 from adapter.gateway_server import GatewayServer
 from adapter.settings import Settings
 from adapter.stop_signals import StopSignals
@@ -29,6 +29,7 @@ from adapter.versions.running_server import ServerFiles
 from tests.adapter.archives.model_files import write_model
 from tests.adapter.archives.repacking import damage
 from tests.adapter.fake_torchserve import fake_torchserve
+from tests.project import PROJECT
 
 
 @pytest.fixture(autouse=True)

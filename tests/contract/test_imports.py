@@ -11,7 +11,7 @@ HANDLERS = sorted((ROOT / "handlers").glob("*.py"))
 
 # Lowest first: a module or package of one layer imports from lower layers only.
 LAYERS = (
-    {"compilation", "handler_section", "probes", "received", "sent", "strict_yaml"},
+    {"compilation", "handler_section", "installation", "probes", "received", "sent", "strict_yaml"},
     {"output"},
     {"tools"},
     {"schema"},
@@ -23,7 +23,7 @@ LAYERS = (
     {"http"},
     {"control", "openai"},
     {"gateway", "versions"},
-    {"gateway_server", "openapi", "version_commands"},
+    {"gateway_server", "openapi", "talk_commands", "version_commands"},
     {"serve"},
     {"cli"},
     {"entry_point"},

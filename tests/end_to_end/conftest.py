@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from adapter.archives.archive import PROJECT, build_archive
+from adapter.archives.archive import build_archive
 from adapter.gateway import create_app
 from adapter.settings import Settings
 from adapter.torchserve.server_process import TorchServeProcess
 from tests.end_to_end.endless_model import MODEL_CONFIG, write_endless_model
 from tests.end_to_end.own_stack import running_torchserve, settings_before
 from tests.fakes import serving
+from tests.project import PROJECT
 
 TINY = PROJECT / "models" / "tiny"
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from adapter.archives.archive import PROJECT
 from tests.end_to_end.client_programs import NODE, compile_client, run_program
+from tests.project import PROJECT
 
 pytestmark = pytest.mark.torchserve
 

@@ -17,7 +17,6 @@ import psutil
 import pytest
 import requests
 
-from adapter.archives.archive import PROJECT
 from adapter.errors import TorchbridgeError
 from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.management_client import ManagementClient, ModelDescription
@@ -27,6 +26,7 @@ from tests.end_to_end.endless_model import write_endless_model
 from tests.end_to_end.gateway_calls import TIMEOUT, expect_problem
 from tests.free_ports import torchserve_properties
 from tests.processes import processes_of
+from tests.project import PROJECT
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.torchserve

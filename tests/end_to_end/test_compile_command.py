@@ -15,7 +15,7 @@ import psutil
 import pytest
 import yaml
 
-from adapter.archives.archive import DEFAULT_MODEL_CONFIG, PROJECT, build_archive
+from adapter.archives.archive import DEFAULT_MODEL_CONFIG, build_archive
 from adapter.archives.archive_reader import read_probes
 from adapter.archives.model_check import check_model
 from adapter.compilation import Compilation, CompilationState
@@ -27,6 +27,7 @@ from adapter.versions.running_server import RunningServer
 from adapter.versions.status import VersionStatus, server_status
 from tests.end_to_end.versions.conftest import write_config
 from tests.processes import processes_of
+from tests.project import PROJECT
 from tests.waiting import PATIENCE, PATIENCE_WITH_WORKERS, wait_until
 
 pytestmark = [

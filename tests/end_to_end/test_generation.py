@@ -10,10 +10,10 @@ import requests
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from adapter.archives.archive import PROJECT
 from adapter.schema import DeltaEvent, DoneEvent, GenerationResponse, ModelList
 from adapter.torchserve.server_process import TorchServeProcess
 from tests.end_to_end.gateway_calls import TIMEOUT, expect_problem, post, stream
+from tests.project import PROJECT
 
 pytestmark = pytest.mark.torchserve
 

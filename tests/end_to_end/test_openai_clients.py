@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import requests
 
-from adapter.archives.archive import PROJECT
 from adapter.call import Call
 from adapter.errors import Overloaded, PromptTooLong, RateLimited, WorkerDied
 from adapter.gateway import create_app
@@ -18,6 +17,7 @@ from adapter.settings import Settings
 from adapter.torchserve.model_registry import ModelRegistry
 from tests.end_to_end.client_programs import NODE, TIMEOUT, run_program
 from tests.fakes import FakeInference, FakeManagement, answer_to, serving
+from tests.project import PROJECT
 
 PROGRAMS = PROJECT / "tests" / "openai_clients"
 

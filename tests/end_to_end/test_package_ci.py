@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from adapter.archives.archive import PROJECT
 from adapter.archives.archive_reader import read_record
 from adapter.archives.signing_keys import create_key_pair
 from adapter.archives.verification import verify_archive
+from tests.project import PROJECT
 
 pytestmark = pytest.mark.torchserve
 

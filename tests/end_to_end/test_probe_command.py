@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from adapter.archives.archive import PROJECT, build_archive
+from adapter.archives.archive import build_archive
 from adapter.archives.model_check import check_model
 from adapter.archives.signature import sign_file
 from adapter.archives.signing_keys import create_key_pair, load_private_key
 from adapter.probes import PROBES_ENTRY
 from tests.adapter.archives.repacking import Contents, repack
 from tests.processes import processes_of
+from tests.project import PROJECT
 
 pytestmark = pytest.mark.torchserve
 

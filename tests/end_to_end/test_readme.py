@@ -9,10 +9,10 @@ import sys
 import pytest
 import requests
 
-from adapter.archives.archive import PROJECT
 from adapter.event_stream import EventDecoder
 from adapter.schema import GenerationResponse
 from tests.end_to_end.gateway_calls import TIMEOUT
+from tests.project import PROJECT
 
 pytestmark = pytest.mark.torchserve
 

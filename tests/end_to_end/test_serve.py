@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from adapter.archives.archive import DEFAULT_MODEL_CONFIG, PROJECT, build_archive
+from adapter.archives.archive import DEFAULT_MODEL_CONFIG, build_archive
 from adapter.archives.archive_reader import read_record
 from adapter.schema import DoneEvent, ErrorCode, ErrorEvent
 from adapter.torchserve.properties import read_properties
@@ -22,6 +22,7 @@ from tests.end_to_end.endless_model import write_endless_model
 from tests.end_to_end.gateway_calls import stream
 from tests.free_ports import torchserve_properties
 from tests.processes import hear_interrupts, processes_of
+from tests.project import PROJECT
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.torchserve

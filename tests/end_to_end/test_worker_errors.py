@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 import requests
 
-from adapter.archives.archive import PROJECT, build_archive
+from adapter.archives.archive import build_archive
 from adapter.archives.packed_code import packed_code
 from adapter.schema import DoneEvent, ErrorEvent
 from tests.end_to_end.endless_model import MODEL_CONFIG, write_endless_model
 from tests.end_to_end.gateway_calls import TIMEOUT, expect_problem, post, stream
 from tests.end_to_end.own_stack import running_gateway
+from tests.project import PROJECT
 from tests.tokenizer_families import save_random_model
 from tests.waiting import wait_until
 

@@ -10,7 +10,6 @@ from jsonschema import validate
 from pydantic import TypeAdapter
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from adapter.archives.archive import PROJECT
 from adapter.output import Output
 from handlers.detokenization import TokenDecoder
 from handlers.engine import EndReason, Engine
@@ -18,6 +17,7 @@ from handlers.grammars import GrammarError, Grammars
 from handlers.sampling import SamplingParameters
 from handlers.token_constraint import bits
 from tests.handlers.engine_answers import add
+from tests.project import PROJECT
 from tests.tokenizer_families import FAMILIES, make_tokenizer
 
 TINY = PROJECT / "models" / "tiny"

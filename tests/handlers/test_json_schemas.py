@@ -14,13 +14,13 @@ import torch
 from jsonschema import Draft202012Validator
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from adapter.archives.archive import PROJECT
 from adapter.output import JsonOutput
 from handlers.detokenization import TokenDecoder
 from handlers.engine import EndReason, Engine
 from handlers.grammars import Grammars
 from handlers.sampling import SamplingParameters
 from tests.handlers.engine_answers import add
+from tests.project import PROJECT
 from tests.real_model.directory import REAL_MODEL, needs_real_model
 
 FILE = Path(__file__).parents[1] / "fixtures" / "json_schemas.json"

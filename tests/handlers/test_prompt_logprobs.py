@@ -8,12 +8,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from adapter.archives.archive import PROJECT
 from adapter.schema import ErrorCode, ErrorEvent, GenerationResponse, PromptLogprob
 from handlers import prompt_logprobs as module
 from handlers.logprobs import Logprobs
 from handlers.prompt_logprobs import prompt_logprobs
 from tests.handlers.fake_frontend import Client, FakeFrontend
+from tests.project import PROJECT
 
 TINY = PROJECT / "models" / "tiny"
 PROMPT = "Once upon a time there was a little dog"

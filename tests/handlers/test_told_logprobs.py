@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from adapter.archives.archive import PROJECT
 from adapter.schema import GenerationResponse
 from tests.handlers.fake_frontend import Client, FakeFrontend
+from tests.project import PROJECT
 
 PROMPT = "Once upon a time"
 

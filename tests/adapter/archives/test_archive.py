@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from adapter.archives.archive import PROJECT, build_archive
+from adapter.archives.archive import build_archive
 from adapter.archives.archive_reader import ArchiveError, read_manifest, read_record
 from tests.adapter.archives.model_files import FILES
 from tests.adapter.archives.throwaway_archive import ANSWERS, write_archive
+from tests.project import PROJECT
 
 
 def build(model: Path, output: Path, name: str = "tiny", version: str = "1.0") -> Path:

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from adapter.archives import model_check
-from adapter.archives.archive import DEFAULT_MODEL_CONFIG, PROJECT, build_archive
+from adapter.archives.archive import DEFAULT_MODEL_CONFIG, build_archive
 from adapter.archives.handler_process import HandlerOutput, run_handler
 from adapter.archives.model_check import check_model
 from adapter.archives.model_source import ModelSourceError
 from tests.adapter.archives.model_files import add_tensor, rename_tensor
+from tests.project import PROJECT
 
 TINY = PROJECT / "models" / "tiny"
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from adapter.archives.archive import PROJECT
 from tests.adapter.archives.model_files import write_model
+from tests.project import PROJECT
 
 TIME_ZONES = ("UTC", "Pacific/Kiritimati", "America/St_Johns", "Asia/Kathmandu")
 LOCALES = ("C", "C.UTF-8", "tr_TR.UTF-8", "de_DE.ISO-8859-1")

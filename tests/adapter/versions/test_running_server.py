@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from adapter.archives.archive import PROJECT
 from adapter.torchserve.private_directory import NotPrivate
 from adapter.versions.errors import ServerBusy, ServerNotRunning
 from adapter.versions.running_server import RunningServer, ServerFiles
 from adapter.versions.server_state import ServerState
+from tests.project import PROJECT
 
 ADDRESSES = "inference_address=http://127.0.0.1:1111\nmanagement_address=http://127.0.0.1:2222\n"
 HOLDS_THE_LOCK = """

@@ -6,8 +6,8 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
-from adapter.archives.archive import PROJECT
 from tests.end_to_end.versions.conftest import Site
+from tests.project import PROJECT
 
 CLIENT = PROJECT / "ts-client"
 APP = CLIENT / "examples" / "nextjs"

@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 
 from adapter import cli
-from adapter.archives.archive import PROJECT
 from adapter.control.client import ControlClient
 from adapter.torchserve.management_client import ManagementClient
 from adapter.versions.journal import Journal
 from adapter.versions.model_store import ModelStore
 from adapter.versions.server_state import ServerState
 from tests.full_disk import fill
+from tests.project import PROJECT
 
 WATCHED: list[tuple[type, str]] = [
     (Journal, "_write"),

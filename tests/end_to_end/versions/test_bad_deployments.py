@@ -13,7 +13,7 @@ from threading import Event, Thread
 import psutil
 import pytest
 
-from adapter.archives.archive import PROJECT, build_archive
+from adapter.archives.archive import build_archive
 from adapter.archives.signature import sign_file, signature_path
 from adapter.archives.signing_keys import create_key_pair, load_private_key
 from adapter.archives.verification import VerificationError
@@ -32,6 +32,7 @@ from tests.end_to_end.gateway_calls import post
 from tests.end_to_end.versions.conftest import Site, running_site
 from tests.end_to_end.versions.constant_load import constant_load
 from tests.end_to_end.versions.light_archives import LIGHT_HANDLER, probes
+from tests.project import PROJECT
 from tests.waiting import PATIENCE_WITH_WORKERS, wait_until
 
 pytestmark = pytest.mark.torchserve

@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import pytest
 
-from adapter.archives.archive import PROJECT
 from adapter.versions.lifecycle import promote, retire, scale
 from adapter.versions.recovery import changing
 from adapter.versions.status import server_status
@@ -25,6 +24,7 @@ from tests.end_to_end.versions.conftest import Site, running_site
 from tests.end_to_end.versions.constant_load import ConstantLoad, constant_load
 from tests.end_to_end.versions.light_archives import LightArchives
 from tests.full_disk import small_disk
+from tests.project import PROJECT
 from tests.waiting import PATIENCE_WITH_WORKERS as PATIENCE
 
 pytestmark = pytest.mark.torchserve

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from adapter.archives.archive import PROJECT
 from tests.end_to_end.versions.conftest import write_config
 from tests.end_to_end.versions.constant_load import constant_load
+from tests.project import PROJECT
 from tests.waiting import PATIENCE_WITH_WORKERS
 
 pytestmark = pytest.mark.torchserve

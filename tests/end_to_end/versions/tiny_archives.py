@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from adapter.archives.archive import PROJECT, build_archive
+from adapter.archives.archive import build_archive
 from adapter.archives.model_check import check_model
 from adapter.probes import Probes
+from tests.project import PROJECT
 
 TINY = PROJECT / "models" / "tiny"
 

@@ -1,0 +1,141 @@
+"""The wheel as a user has it: in an environment of its own, run in an empty directory, with no checkout near."""
+
+import os
+import re
+import site
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.end_to_end.test_serve import read_until
+from tests.free_ports import torchserve_properties
+from tests.processes import processes_of
+from tests.project import PROJECT
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.torchserve
+
+# Only tests and the TypeScript client's build need them.
+NOT_NEEDED = re.compile(r"nodejs|pytest|matplotlib|playwright|hatchling|mypy|ruff")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(directory)]
+    subprocess.run(command, cwd=PROJECT, check=True, timeout=300)
+    [built] = directory.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def commands(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs of an environment that has the wheel, and what it depends on from this one."""
+    environment = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True, timeout=300)
+    python = environment / "bin" / "python"
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)]
+    subprocess.run(install, check=True, timeout=300)
+    [own] = (environment / "lib").glob("python*/site-packages")
+    # A path that a .pth file adds is not looked through for others, such as the one of an editable checkout.
+    (own / "dependencies.pth").write_text("\n".join(site.getsitepackages()))
+    return python.parent
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """With a short name, as people's are: sockets lie below it."""
+    with tempfile.TemporaryDirectory() as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def surroundings(home: Path) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "OMP_NUM_THREADS") if name in os.environ}
+    return kept | {"HOME": str(home), "TORCHBRIDGE_COMPILE": "false", "HF_HUB_OFFLINE": "1"}
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    directory = tmp_path / "empty"
+    directory.mkdir()
+    return directory
+
+
+def torchserve_config(directory: Path, wheel: Path) -> Path:
+    """The wheel's own on ports that are free."""
+    with zipfile.ZipFile(wheel) as files:
+        content = files.read("torchbridge/shipped/config.properties").decode()
+    for name, address in torchserve_properties().items():
+        content = re.sub(rf"(?m)^{name}=.*$", f"{name}={address}", content)
+    config = directory / "torchserve.properties"
+    config.write_text(content)
+    return config
+
+
+def test_a_server_answers_from_an_empty_directory_and_writes_nothing_there(
+    commands: Path, wheel: Path, surroundings: dict[str, str], empty: Path, tmp_path: Path
+) -> None:
+    command = [str(commands / "torchbridge"), "serve", "--port", "0"]
+    command += ["--torchserve-config", str(torchserve_config(tmp_path, wheel))]
+    with subprocess.Popen(
+        command, cwd=empty, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            url = re.findall(r"http://127\.0\.0\.1:\d+", read_until(server, "curl"))[0]
+            answer = requests.post(f"{url}/generate", json={"prompt": "Once upon a time", "max_length": 3}, timeout=120)
+            status = subprocess.run(
+                [str(commands / "torchbridge"), "status"],
+                cwd=tmp_path,  # from any directory: the server is the user's
+                env=surroundings,
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=120,
+            )
+        finally:
+            server.terminate()
+            server.communicate()
+    assert answer.json()["tokens_generated"] == 3
+    assert "tiny" in status.stdout
+    assert list(empty.iterdir()) == []
+    state = Path(surroundings["HOME"]) / ".local" / "state" / "torchbridge"
+    assert state.is_dir()
+    wait_until(lambda: not processes_of(state))
+
+
+def test_an_archive_is_packed_to_where_the_command_was_given(
+    commands: Path, surroundings: dict[str, str], empty: Path
+) -> None:
+    model = PROJECT / "models" / "tiny"
+    command = [str(commands / "torchbridge"), "pack", str(model), "--name", "tiny", "--version", "1.0"]
+    subprocess.run(command, cwd=empty, env=surroundings, check=True, timeout=300)
+    assert [file.relative_to(empty) for file in empty.rglob("*.mar")] == [Path("model_store/tiny-1.0.mar")]
+
+
+def test_a_program_imports_the_client_by_the_project_s_name(
+    commands: Path, surroundings: dict[str, str], empty: Path
+) -> None:
+    program = "import torchbridge; print(torchbridge.GatewayClient, torchbridge.__file__)"
+    command = [str(commands / "python"), "-c", program]
+    done = subprocess.run(command, cwd=empty, env=surroundings, capture_output=True, text=True, check=True, timeout=120)
+    assert "GatewayClient" in done.stdout
+    assert str(commands.parent) in done.stdout
+
+
+def test_what_only_tests_need_is_not_asked_for(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as files:
+        [name] = [each for each in files.namelist() if each.endswith(".dist-info/METADATA")]
+        metadata = Parser().parsestr(files.read(name).decode())
+        names = files.namelist()
+    needed = [each for each in metadata.get_all("Requires-Dist", []) if "extra ==" not in each]
+    assert [each for each in needed if NOT_NEEDED.match(each)] == []
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"adapter", "handlers", "torchbridge"}
+    assert "torchbridge/shipped/models/tiny/model.safetensors" in names
