@@ -104,8 +104,9 @@ test-end-to-end: install real-model ## Only the tests on the real stack
 RELEASE ?= v$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 release-check: install ## Build what a release publishes, and check it as far as that needs no registry
-	@grep -q '"version": "$(RELEASE:v%=%)"' ts-client/package.json || \
-		{ echo 'ts-client/package.json is not of version $(RELEASE:v%=%)'; exit 1; }
+	@for file in pyproject.toml ts-client/package.json; do \
+		grep -Eq '^ *"?version"?( =|:) "$(RELEASE:v%=%)"' $$file || \
+			{ echo "$$file is not of version $(RELEASE:v%=%)"; exit 1; }; done
 	@$(MAKE) wheel
 	@$(NPM) ts-client run build
 	@$(NPM) ts-client run check-package
