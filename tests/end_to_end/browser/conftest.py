@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from adapter.versions.deployment import DeploymentOptions, deploy
 from adapter.versions.recovery import changing
+from tests.debian_packages import installed_program
 from tests.end_to_end.browser.app_page import APP, CLIENT, opened
 from tests.end_to_end.versions.conftest import Site, running_site
 from tests.end_to_end.versions.light_archives import LightArchives
@@ -21,7 +22,6 @@ from tests.end_to_end.versions.tiny_archives import TinyArchives
 from tests.free_ports import free_port
 from tests.waiting import wait_until
 
-CHROMIUM = "/usr/bin/chromium"
 # Without the last four it looks for its maker's hosts, which no test may.
 CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 CHROMIUM_OPTIONS += ["--no-first-run", "--disable-component-update", "--disable-sync"]
@@ -75,11 +75,9 @@ def _answers(url: str) -> bool:
 def browser(app_url: str) -> Iterator[Browser]:
     """After all else: Playwright keeps an event loop running in this thread, in which no other one may run."""
     del app_url
-    if not Path(CHROMIUM).exists():
-        for command in (["update"], ["install", "-y", "--no-install-recommends", "chromium", "fonts-dejavu-core"]):
-            subprocess.run(["apt-get", "-qq", *command], check=True, timeout=900)
+    program = installed_program("chromium", "chromium", "fonts-dejavu-core")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
+        browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_OPTIONS)
         yield browser
         browser.close()
 

@@ -1,8 +1,6 @@
 """Debian's HAProxy before gateways: it keeps its connections to them, and looks whether they are there."""
 
 import csv
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,6 +9,7 @@ from pathlib import Path
 
 import requests
 
+from tests.debian_packages import installed_program
 from tests.waiting import PATIENCE, wait_until
 
 # A server that refuses a connection is tried again after a second, or another one at once: the defaults but for
@@ -54,12 +53,7 @@ class HAProxy:
 
 def haproxy_program() -> str | None:
     """None where there is none, and none can be had."""
-    # /usr/sbin is not on every user's PATH.
-    path = os.pathsep.join((os.environ["PATH"], "/usr/sbin"))
-    if shutil.which("haproxy", path=path) is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        for command in (["update"], ["install", "-y", "--no-install-recommends", "haproxy"]):
-            subprocess.run(["apt-get", "-qq", *command], check=True, timeout=900)
-    return shutil.which("haproxy", path=path)
+    return installed_program("haproxy", "haproxy")
 
 
 @contextmanager
