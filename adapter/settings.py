@@ -17,6 +17,8 @@ from adapter.schema import MAX_BATCH_REQUESTS, Name
 Origin = Annotated[str, StringConstraints(pattern=r"^https?://[^/?#@\s]+\Z")]
 LOAD_TIMEOUT, RESTART_TIMEOUT = 900.0, 120.0  # seconds
 
+_PREFIX = "TORCHBRIDGE_"
+
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -57,7 +59,7 @@ PageOrigin = Annotated[str, AfterValidator(_check_page_origin)]
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_prefix="TORCHBRIDGE_", frozen=True, regex_engine="python-re", hide_input_in_errors=True
+        env_prefix=_PREFIX, frozen=True, regex_engine="python-re", hide_input_in_errors=True
     )
 
     host: str = Field(default="127.0.0.1", min_length=1)  # an empty one would be every address
@@ -138,10 +140,9 @@ class Settings(BaseSettings):
         return self.api_keys is not None or self.api_keys_file is not None
 
 
-_PREFIX = "TORCHBRIDGE_"
 # Of clients, of other commands, and of the workers.
 _OTHERS = ("API_KEY", "BASE_URL", "COMPILATIONS", "COMPILED_STEPS", "PASS_ENVIRONMENT", "RUN_DIRECTORY", "SIGNING_KEY")
-_OF_TESTS = "TORCHBRIDGE_TEST_"
+_OF_TESTS = f"{_PREFIX}TEST_"
 
 
 class UnknownVariable(ValueError):

@@ -12,8 +12,10 @@ import typer
 from adapter.background_output import say
 from adapter.client import ChatFields, GatewayClient, Message
 from adapter.errors import TorchbridgeError
+from adapter.openai.translation import VERSION_SEPARATOR
 from adapter.schema import MAX_LENGTH
 
+_URL = "http://localhost:8000"
 _FORGET = "/new"
 _GREETING = f"Ctrl-C stops an answer, {_FORGET} begins anew, Ctrl-D ends."
 
@@ -35,18 +37,18 @@ def generate(
     model: Model = None,
     max_length: Annotated[int, typer.Option(min=1, max=MAX_LENGTH, help="Most tokens to generate.")] = 100,
     temperature: Annotated[float, typer.Option(min=0, max=2, help="0 always takes the likeliest token.")] = 0.7,
-    url: Url = "http://localhost:8000",
+    url: Url = _URL,
 ) -> None:
     """Print the text that a model goes on with from PROMPT, as it comes. Ctrl-C stops it."""
-    name, _, version = (model or "").partition("@")
+    name, version = _name_and_version(model)
     with (
         _client(url) as client,
         client.stream_text(
             prompt=sys.stdin.read() if prompt == "-" else prompt,
             max_length=max_length,
             temperature=temperature,
-            model=name or None,
-            model_version=version or None,
+            model=name,
+            model_version=version,
         ) as stream,
     ):
         for event in stream:
@@ -62,12 +64,12 @@ def chat(
     system: Annotated[str | None, typer.Option(help="What the model is told before all else.")] = None,
     max_tokens: Annotated[int, typer.Option(min=1, max=MAX_LENGTH, help="Most tokens of an answer.")] = 500,
     temperature: Temperature = None,
-    url: Url = "http://localhost:8000",
+    url: Url = _URL,
 ) -> None:
     """Talk with a model. From a pipe, each line is a question."""
     beginning = [Message(role="system", content=system)] if system else []
-    name, _, version = (model or "").partition("@")
-    request = ChatFields(messages=[], max_length=max_tokens, model=name or None, model_version=version or None)
+    name, version = _name_and_version(model)
+    request = ChatFields(messages=[], max_length=max_tokens, model=name, model_version=version)
     if temperature is not None:
         request["temperature"] = temperature
     with _client(url) as client:
@@ -82,6 +84,11 @@ def chat(
             turn = Message(role="user", content=question)
             if answer := _answer(client, request | {"messages": [*said, turn]}):
                 said += [turn, Message(role="assistant", content=answer)]
+
+
+def _name_and_version(model: str | None) -> tuple[str | None, str | None]:
+    name, _, version = (model or "").partition(VERSION_SEPARATOR)
+    return name or None, version or None
 
 
 def _client(url: str) -> GatewayClient:

@@ -1,55 +1,8 @@
 """What a program imports that calls a gateway: `from torchbridge import GatewayClient`."""
 
-from adapter.client import (
-    AnswerBroken,
-    AsyncGatewayClient,
-    AsyncStream,
-    CallOptions,
-    ChatDelta,
-    ChatFields,
-    ChatResponse,
-    ConnectionFailed,
-    ConnectionRefused,
-    GatewayClient,
-    GenerationFields,
-    HostUnknown,
-    Message,
-    NotTrusted,
-    ObjectInvalid,
-    ObjectTruncated,
-    Stream,
-    StreamClosed,
-    StreamTruncated,
-    TextEvent,
-    TimedOut,
-    Tool,
-    ToolCall,
-)
+from adapter import client as _client
+from adapter.client import *  # noqa: F403 - all that it lists, which type checkers follow
 from adapter.errors import TorchbridgeError
 
-__all__ = [
-    "AnswerBroken",
-    "AsyncGatewayClient",
-    "AsyncStream",
-    "CallOptions",
-    "ChatDelta",
-    "ChatFields",
-    "ChatResponse",
-    "ConnectionFailed",
-    "ConnectionRefused",
-    "GatewayClient",
-    "GenerationFields",
-    "HostUnknown",
-    "Message",
-    "NotTrusted",
-    "ObjectInvalid",
-    "ObjectTruncated",
-    "Stream",
-    "StreamClosed",
-    "StreamTruncated",
-    "TextEvent",
-    "TimedOut",
-    "Tool",
-    "ToolCall",
-    "TorchbridgeError",
-]
+__all__ = ["TorchbridgeError"]
+__all__ += _client.__all__
