@@ -104,7 +104,7 @@ test-end-to-end: install real-model ## Only the tests on the real stack
 RELEASE ?= v$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 release-check: install ## Build what a release publishes, and check it as far as that needs no registry
-	@for file in pyproject.toml ts-client/package.json; do \
+	@for file in pyproject.toml torchbridge/pyproject.toml ts-client/package.json; do \
 		grep -Eq '^ *"?version"?( =|:) "$(RELEASE:v%=%)"' $$file || \
 			{ echo "$$file is not of version $(RELEASE:v%=%)"; exit 1; }; done
 	@$(MAKE) wheel
@@ -123,8 +123,9 @@ package-ci: export OUTPUT ?= dist
 package-ci: .venv/.installed ## Pack, verify, scan, boot, probe and attest MODEL as NAME and VERSION into OUTPUT
 	@.ci/package
 
-wheel: .venv/.installed ## Build the wheel into dist: all that `torchbridge serve` needs, but for its dependencies
+wheel: .venv/.installed ## Build the wheels into dist: all that `torchbridge serve` needs, and the Python client alone
 	$(BIN)/python -m hatchling build --target wheel --directory dist
+	cd torchbridge && ../$(BIN)/python -m hatchling build --target wheel --directory ../dist
 
 archive: .venv/.installed ## Pack models/tiny into model_store
 	$(BIN)/torchbridge pack models/tiny --name tiny --version 1.0
@@ -168,7 +169,7 @@ GPU_PLATFORMS = $(foreach libc,39 35 34 31 28 27 24 17,--platform manylinux_2_$(
 	--platform manylinux1_x86_64
 gpu-wheels: .venv/.installed ## What the stack needs beside torch, as wheels for such a machine, into .gpu
 	rm -rf .gpu
-	$(PIP) wheel -q --no-deps --no-build-isolation -w .gpu .
+	$(PIP) wheel -q --no-deps --no-build-isolation -w .gpu . ./torchbridge
 	$(BIN)/python -m benchmarks.gpu_wheels | xargs $(PIP) download -q --no-deps --only-binary=:all: \
 		--implementation cp --python-version 3.12 $(GPU_PLATFORMS) -d .gpu
 	@# In two parts, because 64 MiB travel to such a machine at a time.

@@ -7,15 +7,19 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from email.message import Message
 from email.parser import Parser
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 import pytest
 import requests
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.end_to_end.test_serve import read_until
-from tests.free_ports import torchserve_properties
+from tests.free_ports import free_ports, torchserve_properties
 from tests.processes import processes_of
 from tests.project import PROJECT
 from tests.waiting import wait_until
@@ -26,27 +30,64 @@ pytestmark = pytest.mark.torchserve
 NOT_NEEDED = re.compile(r"nodejs|pytest|matplotlib|playwright|hatchling|mypy|ruff")
 
 
+def built(source: Path, directory: Path) -> Path:
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(directory)]
+    subprocess.run(command, cwd=source, check=True, timeout=300)
+    [wheel] = directory.glob("*.whl")
+    return wheel
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(directory)]
-    subprocess.run(command, cwd=PROJECT, check=True, timeout=300)
-    [built] = directory.glob("*.whl")
-    return built
+    return built(PROJECT, tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture(scope="module")
-def commands(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of an environment that has the wheel, and what it depends on from this one."""
+def client_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(PROJECT / "torchbridge", tmp_path_factory.mktemp("dist"))
+
+
+def environment_with(directory: Path, *wheels: Path) -> Path:
+    """The directory of packages of a new environment, which has the wheels and nothing that they depend on."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(directory)], check=True, timeout=300)
+    install = [sys.executable, "-m", "pip", "--python", str(directory / "bin" / "python"), "install", "--no-deps"]
+    subprocess.run([*install, "--no-index", *map(str, wheels)], check=True, timeout=300)
+    [packages] = (directory / "lib").glob("python*/site-packages")
+    return packages
+
+
+@pytest.fixture(scope="module")
+def commands(wheel: Path, client_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs of an environment that has the wheels, and what they depend on from this one."""
     environment = tmp_path_factory.mktemp("environment")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True, timeout=300)
-    python = environment / "bin" / "python"
-    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)]
-    subprocess.run(install, check=True, timeout=300)
-    [own] = (environment / "lib").glob("python*/site-packages")
+    own = environment_with(environment, wheel, client_wheel)
     # A path that a .pth file adds is not looked through for others, such as the one of an editable checkout.
     (own / "dependencies.pth").write_text("\n".join(site.getsitepackages()))
-    return python.parent
+    return environment / "bin"
+
+
+def needed_distributions(requirements: Iterable[str]) -> Iterator[Distribution]:
+    """Of this environment, what installing these would install."""
+    seen: set[str] = set()
+    unseen = [Requirement(each) for each in requirements]
+    while unseen:
+        requirement = unseen.pop()
+        is_meant = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        if is_meant and canonicalize_name(requirement.name) not in seen:
+            seen.add(canonicalize_name(requirement.name))
+            found = distribution(requirement.name)
+            yield found
+            unseen += [Requirement(each) for each in found.requires or ()]
+
+
+@pytest.fixture(scope="module")
+def python_with_the_client_alone(client_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    environment = tmp_path_factory.mktemp("environment")
+    own = environment_with(environment, client_wheel)
+    for needed in needed_distributions(metadata_of(client_wheel).get_all("Requires-Dist", [])):
+        for name in {file.parts[0] for file in needed.files or () if file.parts[0] not in ("..", "__pycache__")}:
+            (own / name).symlink_to(needed.locate_file(name))
+    return environment / "bin" / "python"
 
 
 @pytest.fixture
@@ -67,6 +108,17 @@ def empty(tmp_path: Path) -> Path:
     directory = tmp_path / "empty"
     directory.mkdir()
     return directory
+
+
+def metadata_of(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as files:
+        [name] = [each for each in files.namelist() if each.endswith(".dist-info/METADATA")]
+        return Parser().parsestr(files.read(name).decode())
+
+
+def names_in(wheel: Path) -> set[str]:
+    with zipfile.ZipFile(wheel) as files:
+        return {name for name in files.namelist() if ".dist-info/" not in name}
 
 
 def torchserve_config(directory: Path, wheel: Path) -> Path:
@@ -130,12 +182,31 @@ def test_a_program_imports_the_client_by_the_project_s_name(
     assert str(commands.parent) in done.stdout
 
 
+def test_the_client_alone_needs_nothing_but_what_it_asks_for(
+    python_with_the_client_alone: Path, surroundings: dict[str, str], empty: Path
+) -> None:
+    program = f"""
+import importlib.util
+from torchbridge import ConnectionRefused, GatewayClient
+assert [name for name in ("torch", "fastapi", "handlers", "adapter.gateway") if importlib.util.find_spec(name)] == []
+try:
+    GatewayClient("http://127.0.0.1:{free_ports(1)[0]}", max_retries=0).generate_text(prompt="Once")
+except ConnectionRefused:
+    print("asked")
+"""
+    command = [str(python_with_the_client_alone), "-W", "error", "-c", program]
+    done = subprocess.run(
+        command, cwd=empty, env=surroundings, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (done.stdout, done.stderr) == ("asked\n", "")
+
+
+def test_no_file_is_in_both_wheels(wheel: Path, client_wheel: Path) -> None:
+    assert names_in(wheel) & names_in(client_wheel) == set()
+
+
 def test_what_only_tests_need_is_not_asked_for(wheel: Path) -> None:
-    with zipfile.ZipFile(wheel) as files:
-        [name] = [each for each in files.namelist() if each.endswith(".dist-info/METADATA")]
-        metadata = Parser().parsestr(files.read(name).decode())
-        names = files.namelist()
-    needed = [each for each in metadata.get_all("Requires-Dist", []) if "extra ==" not in each]
+    needed = [each for each in metadata_of(wheel).get_all("Requires-Dist", []) if "extra ==" not in each]
     assert [each for each in needed if NOT_NEEDED.match(each)] == []
-    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"adapter", "handlers", "torchbridge"}
-    assert "torchbridge/shipped/models/tiny/model.safetensors" in names
+    assert {name.split("/")[0] for name in names_in(wheel)} == {"adapter", "handlers", "torchbridge"}
+    assert "torchbridge/shipped/models/tiny/model.safetensors" in names_in(wheel)

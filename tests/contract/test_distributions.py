@@ -1,0 +1,70 @@
+"""The two Python distributions: `torchbridge` of the root, and `torchbridge-client` of the directory torchbridge."""
+
+import ast
+import tomllib
+from typing import Any
+
+from tests.project import PROJECT
+
+CLIENT_DIRECTORY = PROJECT / "torchbridge"
+
+
+def read(pyproject: str) -> dict[str, Any]:
+    return tomllib.loads((PROJECT / pyproject).read_text())
+
+
+def wheel(pyproject: str) -> dict[str, Any]:
+    target: dict[str, Any] = read(pyproject)["tool"]["hatch"]["build"]["targets"]["wheel"]
+    return target
+
+
+def files_of_the_client() -> dict[str, str]:
+    """Where each lies in the wheel, by where it lies here."""
+    included = wheel("torchbridge/pyproject.toml")["force-include"]
+    return {
+        str((CLIENT_DIRECTORY / source).resolve().relative_to(PROJECT)): target for source, target in included.items()
+    }
+
+
+def imported_from_adapter(module: str) -> set[str]:
+    path = PROJECT / module.replace(".", "/")
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    tree = ast.parse(file.read_text())
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+    names = {node.module for node in nodes if node.module and node.module.startswith("adapter.")}
+    return names | {f"adapter.{alias.name}" for node in nodes if node.module == "adapter" for alias in node.names}
+
+
+def needed_by(module: str) -> set[str]:
+    found, unseen = set(), {module}
+    while unseen:
+        found |= unseen
+        unseen = {name for each in unseen for name in imported_from_adapter(each)} - found
+    return found - {module}
+
+
+def test_the_client_has_each_module_that_it_imports_and_none_else() -> None:
+    files = [file for file in files_of_the_client() if file.startswith("adapter/") and file.endswith(".py")]
+    modules = {file.removesuffix(".py").replace("/", ".") for file in files} - {"adapter.__init__"}
+    assert {name for name in needed_by("torchbridge") if not name.startswith("adapter.client")} == modules
+
+
+def test_what_the_client_has_the_server_has_not() -> None:
+    excluded = wheel("pyproject.toml")["exclude"]
+    assert sorted(excluded) == sorted(f"/{file}" for file in files_of_the_client() if file.startswith("adapter/"))
+
+
+def test_a_module_is_imported_by_the_name_that_it_has_here() -> None:
+    assert all(file == target for file, target in files_of_the_client().items())
+
+
+def test_the_server_depends_on_the_client_of_its_own_version() -> None:
+    version = read("torchbridge/pyproject.toml")["project"]["version"]
+    assert read("pyproject.toml")["project"]["version"] == version
+    assert f"torchbridge-client=={version}" in read("pyproject.toml")["project"]["dependencies"]
+
+
+def test_what_the_client_depends_on_the_server_names_too() -> None:
+    """The lock is made from what the server names."""
+    needed = read("torchbridge/pyproject.toml")["project"]["dependencies"]
+    assert set(needed) <= set(read("pyproject.toml")["project"]["dependencies"])
