@@ -22,8 +22,8 @@ _HANDLER = Path(__file__).with_name("torchserve_batching_handler.py")
 _SECONDS_BETWEEN_LOOKS = 0.5
 
 
-def pack(model: Path, threads: int, directory: Path) -> Path:
-    """The directory that torch-model-archiver made of the model, in a model store of its own."""
+def pack(model: Path, threads: int, directory: Path, store: Path) -> None:
+    """Has torch-model-archiver make an archive of the model in `store`."""
     config = directory / "model-config.yaml"
     config.write_text(
         yaml.safe_dump(
@@ -38,9 +38,7 @@ def pack(model: Path, threads: int, directory: Path) -> Path:
         ),
         encoding="utf-8",
     )
-    store = directory / "model_store"
     temporary = directory / "archiver"
-    store.mkdir()
     temporary.mkdir()
     subprocess.run(  # noqa: S603 - our own command
         [
@@ -48,12 +46,10 @@ def pack(model: Path, threads: int, directory: Path) -> Path:
             *("--model-name", _NAME, "--version", "1.0"),
             *("--handler", str(_HANDLER), "--config-file", str(config)),
             *("--extra-files", str(model), "--export-path", str(store)),
-            *("--archive-format", "no-archive"),
         ],
         check=True,
         env=os.environ | {"TMPDIR": str(temporary)},  # it deletes what has the model's name there
     )
-    return store / _NAME
 
 
 def main() -> None:
@@ -63,10 +59,13 @@ def main() -> None:
     properties = free_addresses() | {
         "inference_address": f"http://127.0.0.1:{arguments.port}",
         "disable_token_authorization": "true",
+        "load_models": f"{_NAME}.mar",  # as an archive that is not ours: TorchServeProcess would look into it
     }
     with tempfile.TemporaryDirectory(prefix="torchserve-") as directory:
-        packed = pack(arguments.model, arguments.threads, Path(directory))
-        with TorchServeProcess([packed], Path(directory) / "run", properties) as torchserve:
+        run_directory = Path(directory) / "run"  # without archives TorchServe's model store is where it runs
+        run_directory.mkdir(mode=0o700)
+        pack(arguments.model, arguments.threads, Path(directory), run_directory)
+        with TorchServeProcess([], run_directory, properties) as torchserve:
             torchserve.start()
             while torchserve.is_running() and not stopped.wait(_SECONDS_BETWEEN_LOOKS):
                 pass
