@@ -22,14 +22,18 @@ from adapter.archives.worker_environment import EnvironmentRefused
 from adapter.background_output import background_output, say
 from adapter.control.client import GatewayNotRunning
 from adapter.disk_space import DiskFull, is_full_disk
+from adapter.doctor.command import doctor_commands
 from adapter.errors import TorchbridgeError
 from adapter.generation.rate_limit import RateLimitError
 from adapter.http.api_keys import ApiKeysError
 from adapter.installed_versions import installed_versions
 from adapter.serve import RunningStack, running_stack
 from adapter.settings import UnknownVariable
+from adapter.simulator.command import simulate_commands
+from adapter.simulator.script import ScriptError
 from adapter.stop_signals import Stopped, stop_signals
 from adapter.talk_commands import talk_commands
+from adapter.top.command import top_commands
 from adapter.torchserve.private_directory import NotPrivate
 from adapter.torchserve.probing import ProbeMismatch
 from adapter.torchserve.properties import PropertiesError
@@ -51,6 +55,7 @@ _EXPECTED = (
     PropertiesError,
     ProbeMismatch,
     RateLimitError,
+    ScriptError,
     SigningKeyError,
     StartFailed,
     TorchbridgeError,
@@ -72,6 +77,9 @@ app = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True, add_comp
 app.add_typer(commands)
 app.add_typer(version_commands)
 app.add_typer(talk_commands)
+app.add_typer(doctor_commands)
+app.add_typer(top_commands)
+app.add_typer(simulate_commands)
 
 
 def _print_versions(*, is_asked_for: bool) -> None:

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from adapter.control.app import TwoDoors
@@ -67,8 +68,9 @@ class GatewayServer(uvicorn.Server):
     `shutdown_grace` seconds. What has not ended by then is told so.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        app = create_app(settings, host_names=(settings.host, *settings.allowed_hosts))
+    def __init__(self, settings: Settings, app: FastAPI | None = None) -> None:
+        """`app`: of create_app, in place of the one that the settings describe."""
+        app = app or create_app(settings, host_names=(settings.host, *settings.allowed_hosts))
         self._end: Shutdown = app.state.shutdown
         self._delay, self._grace = settings.shutdown_delay, settings.shutdown_grace
         self._listens_until = 0.0  # time.monotonic()

@@ -32,6 +32,10 @@ class ControlClient:
         """Once it is here, no later request is given to another default version than the one that it names."""
         return self._parse(self._send("GET", "/traffic"), TrafficReport)
 
+    def metrics(self) -> str:
+        """In Prometheus' text format."""
+        return self._send("GET", "/metrics").decode()
+
     def set_default_model(self, model: str) -> None:
         """From now on it is meant by requests that name none. Fails where it is not there, or has no ready worker."""
         self._send("PUT", "/default-model", DefaultModelRequest(model=model))

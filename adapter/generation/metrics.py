@@ -16,6 +16,7 @@ from prometheus_client import (
 )
 from prometheus_client.metrics import MetricWrapperBase
 
+from adapter.generation.genai_metrics import GenAiMetrics
 from adapter.installed_versions import installed_versions
 from adapter.schema import ErrorCode, GenerationResponse
 from adapter.torchserve.model_registry import PinnedVersion
@@ -49,6 +50,7 @@ class Metrics:
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
         Info("torchbridge_build", "What serves, by its versions.", registry=self.registry).info(_versions())
+        self.gen_ai = GenAiMetrics(self.registry)
         per_model = ("model", "model_version")
 
         def counter(name: str, what: str, labels: tuple[str, ...] = per_model) -> Counter:

@@ -70,7 +70,7 @@ class TextGenerator:
                     async with aclosing(self._attempt(request, call, pin)) as arrivals:
                         async for events in arrivals:
                             if isinstance(events[-1], DoneEvent):
-                                self.metrics.add_answer(events[-1].response)
+                                self._count(request, call, events[-1].response)
                                 last = retries.due(events)
                                 break
                             if due := retries.due(events):
@@ -102,10 +102,16 @@ class TextGenerator:
             self._admit(call)
             yield pin
         except BaseException as error:
-            self.metrics.add_failure(code_of(error), pin.pinned)
+            code, model = code_of(error), pin.pinned.model if pin.pinned else ""
+            self.metrics.add_failure(code, pin.pinned)
+            self.metrics.gen_ai.add_failure(request, code, model, call.received_at)
             raise
         finally:
             self._num_live -= 1
+
+    def _count(self, request: GenerationRequest, call: Call, response: GenerationResponse) -> None:
+        self.metrics.add_answer(response)
+        self.metrics.gen_ai.add_answer(request, response, call.received_at)
 
     def _admit(self, call: Call) -> None:
         self._rate_limiter.admit(call.caller)

@@ -52,10 +52,14 @@ class RunDirectory:
                 shutil.rmtree(self._temporary, ignore_errors=True)
                 shutil.rmtree(self.compilations, ignore_errors=True)
 
-    def prepare(self, config: Path, overrides: Mapping[str, str]) -> None:
-        """Makes everything anew but what other programs may have put here. Hold the lock."""
+    def check_length(self) -> None:
+        """Raises RunDirectoryError."""
         if len(os.fsencode(self._temporary / ".ts.sock.65535")) > _MAX_SOCKET_PATH:
             raise RunDirectoryError(f"{self.path} is too long a path for TorchServe's sockets: use a shorter one.")
+
+    def prepare(self, config: Path, overrides: Mapping[str, str]) -> None:
+        """Makes everything anew but what other programs may have put here. Hold the lock."""
+        self.check_length()
         shutil.rmtree(self._temporary, ignore_errors=True)
         shutil.rmtree(self.compilations, ignore_errors=True)
         if self.logs.exists():  # they may say why it has to be started again

@@ -24,7 +24,8 @@ LAYERS = (
     {"control", "openai"},
     {"gateway", "versions"},
     {"gateway_server", "openapi", "talk_commands", "version_commands"},
-    {"serve"},
+    {"doctor", "serve", "top"},
+    {"simulator"},
     {"cli"},
     {"entry_point"},
 )

@@ -1,5 +1,6 @@
 """The wheel as a user has it: in an environment of its own, run in an empty directory, with no checkout near."""
 
+import json
 import os
 import re
 import site
@@ -143,20 +144,28 @@ def test_a_server_answers_from_an_empty_directory_and_writes_nothing_there(
         try:
             url = re.findall(r"http://127\.0\.0\.1:\d+", read_until(server, "curl"))[0]
             answer = requests.post(f"{url}/generate", json={"prompt": "Once upon a time", "max_length": 3}, timeout=120)
-            status = subprocess.run(
-                [str(commands / "torchbridge"), "status"],
-                cwd=tmp_path,  # from any directory: the server is the user's
-                env=surroundings,
-                capture_output=True,
-                text=True,
-                check=True,
-                timeout=120,
+            # From any directory: the server is the user's.
+            status, top, doctor = (
+                subprocess.run(
+                    [str(commands / "torchbridge"), *words],
+                    cwd=tmp_path,
+                    env=surroundings,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    timeout=120,
+                )
+                for words in (["status"], ["top", "--json"], ["doctor", "--json"])
             )
         finally:
             server.terminate()
             server.communicate()
     assert answer.json()["tokens_generated"] == 3
     assert "tiny" in status.stdout
+    [row] = json.loads(top.stdout)
+    assert (row["status"]["model"], row["rates"]["failures_per_second"]) == ("tiny", 0)
+    assert row["worker_memory_bytes"] > 10**8
+    assert [each["what"] for each in json.loads(doctor.stdout)["findings"] if each["severity"] == "wrong"] == []
     assert list(empty.iterdir()) == []
     state = Path(surroundings["HOME"]) / ".local" / "state" / "torchbridge"
     assert state.is_dir()

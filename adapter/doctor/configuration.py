@@ -1,0 +1,96 @@
+"""Whether a server could start with these settings."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+from pydantic import ValidationError
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from adapter.doctor.finding import Finding, Scene, warning, wrong
+from adapter.doctor.server import is_served
+from adapter.generation.rate_limit import RateLimiter, RateLimitError
+from adapter.http.api_keys import ApiKeys, ApiKeysError
+from adapter.settings import Settings, UnknownVariable, check_variables
+from adapter.torchserve.ports import AddressUnusable, PortInUse, bind, check_torchserve_ports
+from adapter.torchserve.properties import PropertiesError, read_properties
+
+_PATIENCE = 3  # seconds; a Redis nearby answers in a thousandth of one
+
+
+def check_settings(scene: Scene) -> Iterator[Finding]:
+    try:
+        check_variables(scene.environment)
+    except UnknownVariable as error:
+        yield wrong(str(error), "Correct its name, or unset it.")
+    try:
+        Settings()
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_input=False):
+            name = f"TORCHBRIDGE_{detail['loc'][0]}".upper()
+            yield wrong(f"{name}: {detail['msg']}.", "Correct it, or unset it.")
+
+
+def check_keys(_: Scene) -> Iterator[Finding]:
+    if (settings := _settings()) is None:
+        return
+    tries: tuple[Callable[[], object], ...] = (
+        lambda: ApiKeys.configured(settings.api_keys, settings.api_keys_file),
+        lambda: ApiKeys.configured(settings.operator_keys, settings.operator_keys_file, setting="OPERATOR_KEYS"),
+        lambda: RateLimiter(settings.rate_limit),
+    )
+    for attempt in tries:
+        try:
+            attempt()
+        except (ApiKeysError, RateLimitError) as error:
+            yield wrong(str(error), "README, API keys, has the form.")
+
+
+def check_gateway_port(scene: Scene) -> Iterator[Finding]:
+    settings = _settings()
+    if settings is None or is_served(scene.run_directory):
+        return  # it is the server's own
+    try:
+        bind(settings.host, settings.port, "the gateway", "choose another one with TORCHBRIDGE_PORT").close()
+    except (PortInUse, AddressUnusable) as error:
+        yield wrong(str(error))
+
+
+def check_torchserve(scene: Scene) -> Iterator[Finding]:
+    try:
+        properties = read_properties(scene.config)
+        if not is_served(scene.run_directory):
+            check_torchserve_ports(properties)
+    except (PropertiesError, PortInUse, AddressUnusable) as error:
+        yield wrong(str(error))
+
+
+def check_redis(_: Scene) -> Iterator[Finding]:
+    settings = _settings()
+    if settings is None or settings.redis_url is None:
+        return
+    if (reason := asyncio.run(_why_no_redis(settings.redis_url.get_secret_value()))) is not None:
+        yield warning(
+            f"Redis, where gateways share answers, cannot be used: {reason}.",
+            "Start it, or correct TORCHBRIDGE_REDIS_URL.",
+        )
+
+
+async def _why_no_redis(url: str) -> str | None:
+    """In the words of its kind alone: those of the library may quote the address, and with it a password."""
+    client = Redis.from_url(url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE)
+    try:
+        await client.ping()
+    except (RedisError, OSError) as error:
+        return type(error).__name__
+    finally:
+        await client.aclose()
+    return None
+
+
+def _settings() -> Settings | None:
+    """None where they are wrong, which check_settings says."""
+    try:
+        return Settings()
+    except ValidationError:
+        return None

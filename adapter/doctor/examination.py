@@ -1,0 +1,59 @@
+"""All that is looked at, in the order in which it matters: what is wrong first explains what comes after."""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel
+
+from adapter.doctor import configuration, installation, machine, server
+from adapter.doctor.finding import Check, Finding, Scene, Severity, wrong
+from adapter.installed_versions import installed_versions
+
+CHECKS: Sequence[Check] = (
+    installation.check_packages,
+    installation.check_java,
+    machine.check_clock,
+    machine.check_disks,
+    machine.check_libraries_can_be_loaded,
+    machine.check_memory,
+    machine.check_files,
+    machine.check_compiler,
+    machine.check_threads,
+    configuration.check_settings,
+    configuration.check_keys,
+    configuration.check_gateway_port,
+    configuration.check_torchserve,
+    configuration.check_redis,
+    server.check_run_directory,
+    server.check_versions,
+    server.check_changes,
+    server.check_gateway,
+    server.check_compilations,
+    server.check_logs,
+)
+
+
+class Examination(BaseModel):
+    """facts: of the machine, in words. versions: of the packages that matter. checks: how many were made."""
+
+    facts: dict[str, str]
+    versions: dict[str, str]
+    checks: int
+    findings: list[Finding]
+
+    @property
+    def is_well(self) -> bool:
+        return all(finding.severity is not Severity.WRONG for finding in self.findings)
+
+
+def examine(scene: Scene, checks: Sequence[Check] = CHECKS) -> Examination:
+    findings = [finding for check in checks for finding in _made(check, scene)]
+    return Examination(facts=machine.facts(scene), versions=installed_versions(), checks=len(checks), findings=findings)
+
+
+def _made(check: Check, scene: Scene) -> list[Finding]:
+    """One that fails is a finding, too: the others are still to be made."""
+    try:
+        return list(check(scene))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+        what = f"{check.__name__} itself failed: {type(error).__name__}: {error}"
+        return [wrong(what, "Report it: it is a fault of torchbridge doctor.")]

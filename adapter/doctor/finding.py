@@ -1,0 +1,41 @@
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeAlias
+
+from pydantic import BaseModel
+
+
+class Severity(StrEnum):
+    WRONG = "wrong"  # it does not work like that
+    WARNING = "warning"  # it works, but worse than it could, or not for long
+
+
+class Finding(BaseModel):
+    """what: is found, in a sentence. remedy: what to do about it, where the sentence does not say it."""
+
+    severity: Severity
+    what: str
+    remedy: str | None = None
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where to look. run_directory: of the server. config: TorchServe's. root: of the system's own files, as /proc."""
+
+    run_directory: Path
+    config: Path
+    environment: Mapping[str, str]
+    root: Path = Path("/")
+
+
+Check: TypeAlias = Callable[[Scene], Iterator[Finding]]
+
+
+def wrong(what: str, remedy: str | None = None) -> Finding:
+    return Finding(severity=Severity.WRONG, what=what, remedy=remedy)
+
+
+def warning(what: str, remedy: str | None = None) -> Finding:
+    return Finding(severity=Severity.WARNING, what=what, remedy=remedy)

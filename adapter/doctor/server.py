@@ -1,0 +1,150 @@
+"""Whether the server of a run directory is well: its files, its versions, its workers, its logs."""
+
+import os
+import re
+import socket
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from adapter.archives.verification import VerificationError
+from adapter.compilation import Compilation, CompilationState
+from adapter.control.client import ControlClient, GatewayNotRunning
+from adapter.control.messages import control_socket
+from adapter.doctor.finding import Finding, Scene, warning, wrong
+from adapter.errors import TorchbridgeError
+from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError
+from adapter.versions.errors import VersionError
+from adapter.versions.journal import Journal
+from adapter.versions.running_server import ServerFiles
+from adapter.versions.server_state import ServerState
+from adapter.versions.verified_copies import expect_verified
+
+_LOG_TAIL = 2**20  # bytes
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+# What a log says of it, and what to do. Each is looked for once, and its last line is shown.
+_KNOWN_LINES = (
+    (
+        re.compile(r"java\.lang\.OutOfMemoryError.*"),
+        "TorchServe ran out of memory of Java's.",
+        "Set vmargs=-Xmx1g, or more, in the file of --torchserve-config.",
+    ),
+    (re.compile(r"torchbridge: cannot load the model: .*"), "A worker could not load its model.", None),
+    (
+        re.compile(r"Fatal Python error: .*"),
+        "A worker crashed.",
+        "Report it, with model_log.log; `serve --no-compile` does without compiled steps.",
+    ),
+    (re.compile(r".*No space left on device.*"), "A disk was full.", "Make space, and then torchbridge recover."),
+    (
+        re.compile(r".*Too many open files.*"),
+        "Files ran out.",
+        "Raise the limit: ulimit -n, or LimitNOFILE of the service.",
+    ),
+)
+
+
+def is_served(run_directory: Path) -> bool:
+    """Whether a gateway listens there. Its socket's file alone is no sign: a killed one leaves it."""
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
+        try:
+            connection.connect(str(control_socket(run_directory)))
+        except OSError:
+            return False
+    return True
+
+
+def check_run_directory(scene: Scene) -> Iterator[Finding]:
+    path = scene.run_directory
+    try:
+        RunDirectory(path).check_length()
+    except RunDirectoryError as error:
+        yield wrong(str(error), "Choose another one with TORCHBRIDGE_RUN_DIRECTORY.")
+    if not path.exists():
+        return
+    status = path.stat()
+    if status.st_uid != os.geteuid():
+        yield wrong(f"{path} belongs to another user (number {status.st_uid}).", "Run torchbridge as that user.")
+    elif status.st_mode & _OTHERS_MAY_WRITE:
+        yield wrong(
+            f"Other users may write {path}, and what is in it is run.", f"Look through it, then chmod 700 {path}."
+        )
+    elif not os.access(path, os.W_OK):
+        yield wrong(f"{path} cannot be written.", "Choose another one with TORCHBRIDGE_RUN_DIRECTORY.")
+
+
+def check_versions(scene: Scene) -> Iterator[Finding]:
+    """Whether each archive that is to be served is the one that was verified."""
+    files = ServerFiles(scene.run_directory)
+    try:
+        state = ServerState.read(files.state) or ServerState()
+    except VersionError as error:
+        yield wrong(str(error))
+        return
+    for model in state.models.values():
+        for version in model.versions.values():
+            try:
+                expect_verified(files.store / version.archive, version.sha256)
+            except (VersionError, VerificationError, OSError) as error:
+                yield wrong(str(error), "While it is served, torchbridge deploy FILE.mar does it, too.")
+
+
+def check_changes(scene: Scene) -> Iterator[Finding]:
+    files = ServerFiles(scene.run_directory)
+    unfinished = Journal(files.journal).unfinished()
+    if unfinished is not None and not files.is_held():
+        operation = unfinished.operation
+        yield warning(
+            f"The {operation.kind} of {operation.model} {operation.version} was interrupted at "
+            f"{unfinished.step or 'its begin'}.",
+            "torchbridge recover" if is_served(scene.run_directory) else "torchbridge serve, which ends it.",
+        )
+
+
+def check_gateway(scene: Scene) -> Iterator[Finding]:
+    directory = RunDirectory(scene.run_directory)
+    if not is_served(scene.run_directory):
+        if directory.key_file.exists():
+            yield warning(
+                f"The server in {directory.path} ended without clearing up.", "torchbridge serve starts it again."
+            )
+        return
+    try:
+        report = ControlClient(control_socket(scene.run_directory)).traffic()
+    except (GatewayNotRunning, TorchbridgeError) as error:
+        yield wrong(f"The gateway in {directory.path} does not answer: {error}", f"Look into {directory.logs}.")
+        return
+    for model in report.models:
+        for version in model.versions:
+            if version.is_default and not version.ready_workers:
+                yield wrong(
+                    f"{model.name} {version.version} has no worker that is ready.",
+                    f"Look into {directory.worker_log}; torchbridge rollback goes back to the version before.",
+                )
+
+
+def check_compilations(scene: Scene) -> Iterator[Finding]:
+    directory = ServerFiles(scene.run_directory).compilations
+    for file in sorted(directory.glob("*/*.json")):
+        compilation = Compilation.read(directory, file.parent.name, file.stem)
+        if compilation is not None and compilation.state is CompilationState.NOT_COMPILED:
+            yield warning(
+                f"The steps of {file.parent.name} {file.stem} are not compiled: {compilation.reason}.",
+                "Answers are right, and take up to twice as long.",
+            )
+
+
+def check_logs(scene: Scene) -> Iterator[Finding]:
+    """Of this start of the server: an earlier one's lie elsewhere."""
+    logs = sorted(RunDirectory(scene.run_directory).logs.glob("*"))
+    text = "\n".join(_tail(log) for log in logs if log.is_file())
+    for pattern, what, remedy in _KNOWN_LINES:
+        if found := pattern.findall(text):
+            yield warning(f"{what} The log says: {found[-1].strip()}", remedy)
+
+
+def _tail(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(log.stat().st_size - _LOG_TAIL, 0))
+        return file.read().decode(errors="replace")

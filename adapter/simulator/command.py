@@ -1,0 +1,68 @@
+"""The command `torchbridge simulate`."""
+
+import os
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from fastapi import FastAPI
+
+from adapter.background_output import background_output, say
+from adapter.gateway import create_app
+from adapter.gateway_server import GatewayServer
+from adapter.serve import url_of
+from adapter.settings import Settings, check_variables
+from adapter.simulator.inference import SimulatedInference
+from adapter.simulator.management import SimulatedManagement
+from adapter.simulator.script import Script
+from adapter.stop_signals import Stopped
+from adapter.torchserve.model_registry import ModelRegistry
+from adapter.torchserve.ports import bind, share_address
+
+simulate_commands = typer.Typer()
+
+
+@simulate_commands.command()
+def simulate(
+    script: Annotated[
+        Path | None, typer.Argument(metavar="[SCRIPT.yaml]", help="What it answers; else one and the same story.")
+    ] = None,
+    *,
+    host: Annotated[str | None, typer.Option(help="Else TORCHBRIDGE_HOST or loopback.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65_535, help="Else TORCHBRIDGE_PORT or 8000.")] = None,
+) -> None:
+    """Serve the whole API without a model: answers, times and failures are what a script says. For tests of callers."""
+    played = Script() if script is None else Script.read(script)
+    settings = _settings(host=host, port=port)
+    with (
+        background_output(),
+        bind(settings.host, settings.port, "the gateway", "choose another one with --port") as listener,
+        closing(listener),
+    ):
+        server = GatewayServer(settings, simulated_gateway(settings, played))
+        share_address(listener)
+        listener.listen()  # whoever reads the address may call it at once
+        say(f"Simulating {played.model} {played.version} at {url_of(listener)} until Ctrl-C.")
+        try:
+            server.run(sockets=[listener])
+        except Stopped:
+            raise typer.Exit(0) from None
+
+
+def simulated_gateway(settings: Settings, script: Script) -> FastAPI:
+    return create_app(
+        settings,
+        inference=SimulatedInference(script),
+        registry=ModelRegistry(SimulatedManagement(script), script.model),
+        host_names=(settings.host, *settings.allowed_hosts),
+    )
+
+
+def _settings(**given: Any) -> Settings:
+    """As `serve` has them, but for the cache: of a kept answer the script would hear nothing."""
+    check_variables(os.environ)
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if "TORCHBRIDGE_CACHE_MAX_AGE" not in os.environ:
+        chosen["cache_max_age"] = 0
+    return Settings(**chosen)

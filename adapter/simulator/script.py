@@ -1,0 +1,98 @@
+"""What a simulated model says, by rules in a file: the first rule that fits a request answers it."""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from adapter.schema import ErrorCode, GenerationRequest, Name
+from adapter.strict_yaml import YamlError, read_yaml
+
+DEFAULT_TEXT = "Once upon a time, there was a little dog. He liked to run, and he ran and ran until he was home."
+
+
+class ScriptError(ValueError):
+    """The script cannot be played, and the message says why."""
+
+
+class _Rule(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, regex_engine="python-re")
+
+
+class Rule(_Rule):
+    """One answer, and what goes wrong with it. Only one of fails, stalls and cuts may be set."""
+
+    contains: str | None = Field(default=None, description="A text of the prompt, or of a chat's last message; or any.")
+    times: PositiveInt | None = Field(default=None, description="How often it answers, before later rules do.")
+    text: str = Field(default=DEFAULT_TEXT, min_length=1)
+    first_token_seconds: NonNegativeFloat = 0
+    token_seconds: NonNegativeFloat = Field(default=0, description="From one token to the next: a word is one.")
+    fails: ErrorCode | None = Field(default=None, description="Of README's table of errors.")
+    retry_after: NonNegativeInt | None = Field(default=None, description="Seconds, that a failure tells.")
+    stalls: bool = Field(default=False, description="Nothing more comes.")
+    cuts: bool = Field(default=False, description="The connection ends, without a last event.")
+    after_tokens: NonNegativeInt = Field(default=0, description="That come before it goes wrong.")
+
+    @model_validator(mode="after")
+    def _goes_wrong_in_one_way(self) -> Self:
+        if sum((self.fails is not None, self.stalls, self.cuts)) > 1:
+            raise ValueError("only one of fails, stalls and cuts")
+        return self
+
+    def fits(self, said: str) -> bool:
+        return self.contains is None or self.contains in said
+
+    @property
+    def tokens(self) -> list[str]:
+        """Words with the space before them."""
+        return re.findall(r"\s*\S+|\s+\Z", self.text)
+
+
+class Script(_Rule):
+    model: Name = "simulated"
+    version: Name = "1.0"
+    answers: tuple[Rule, ...] = Field(default=(), description="After the last of them the default text answers.")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Raises ScriptError, or OSError."""
+        try:
+            return cls.model_validate(read_yaml(path), strict=False)
+        except ValidationError as error:
+            reasons = (f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}" for each in error.errors())
+            raise ScriptError(f"{path}: {'; '.join(reasons)}") from error
+        except YamlError as error:
+            raise ScriptError(str(error)) from error
+
+
+class Performance:
+    """A script that is played: it knows how often each rule has answered."""
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self._answered: Counter[int] = Counter()
+
+    def rule_for(self, request: GenerationRequest) -> Rule:
+        said = last_words(request)
+        for index, rule in enumerate(self._script.answers):
+            if rule.fits(said) and (rule.times is None or self._answered[index] < rule.times):
+                self._answered[index] += 1
+                return rule
+        return Rule()
+
+
+def last_words(request: GenerationRequest) -> str:
+    """The prompt, or the text of a chat's last message."""
+    messages = getattr(request, "messages", None)
+    return str(messages[-1].content) if messages else str(request.prompt)

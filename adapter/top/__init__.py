@@ -1,0 +1,1 @@
+"""`torchbridge top`: what a server does right now, second by second."""

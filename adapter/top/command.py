@@ -1,0 +1,47 @@
+"""The command `torchbridge top`."""
+
+import json
+import time
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from adapter.background_output import say
+from adapter.top.measurement import WINDOW_SECONDS, Measurement, Row
+from adapter.top.view import view
+from adapter.torchserve.server_process import DEFAULT_RUN_DIRECTORY
+from adapter.version_commands import RunDirectoryOption
+from adapter.versions.running_server import RunningServer
+from adapter.whole_table import print_whole
+
+top_commands = typer.Typer()
+
+
+@top_commands.command()
+def top(
+    *,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between looks.")] = 1,
+    json_: Annotated[bool, typer.Option("--json", help="Two looks, and what is between them, for programs.")] = False,
+    run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
+) -> None:
+    """Show what each version does right now, until Ctrl-C: requests, tokens a second, first tokens, memory."""
+    measurement = Measurement(RunningServer(run_directory))
+    rows = measurement.rows()
+    console = Console()
+    if json_ or not console.is_terminal:
+        time.sleep(interval)
+        _print(measurement.rows(), as_json=json_)
+        return
+    with Live(view(rows, WINDOW_SECONDS), console=console, screen=True, auto_refresh=False) as live:
+        while True:
+            time.sleep(interval)
+            live.update(view(measurement.rows(), WINDOW_SECONDS), refresh=True)
+
+
+def _print(rows: list[Row], *, as_json: bool) -> None:
+    if as_json:
+        say(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
+    else:
+        print_whole(view(rows, WINDOW_SECONDS))

@@ -1,0 +1,72 @@
+"""One look at a server after another, and what there is to show of the last seconds."""
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import NamedTuple
+
+import psutil
+from pydantic import BaseModel, Field
+
+from adapter.top.counts import Counts, Version, read_counts
+from adapter.top.rates import Rates, rates_between
+from adapter.torchserve.loading import describe_versions
+from adapter.versions.running_server import RunningServer
+from adapter.versions.status import VersionStatus, server_status
+
+WINDOW_SECONDS = 10  # over which rates are taken: answers come whole, and some of them take seconds
+
+
+class Row(BaseModel):
+    """Of one version. rates: None at the first look."""
+
+    status: VersionStatus
+    rates: Rates | None
+    worker_memory_bytes: int | None = Field(description="Resident; None where no worker of this machine is known.")
+
+
+class _Look(NamedTuple):
+    at: float  # time.monotonic()
+    counts: Mapping[Version, Counts]
+
+
+class Measurement:
+    def __init__(self, server: RunningServer) -> None:
+        self._server = server
+        self._looks: deque[_Look] = deque()
+
+    def rows(self) -> list[Row]:
+        """Raises what server_status raises."""
+        now = _Look(time.monotonic(), read_counts(self._server.gateway.metrics()))
+        while len(self._looks) > 1 and now.at - self._looks[1].at >= WINDOW_SECONDS:
+            self._looks.popleft()
+        rates: dict[Version, Rates] = {}
+        if self._looks:
+            before = self._looks[0]
+            rates = rates_between(before.counts, now.counts, now.at - before.at)
+        self._looks.append(now)
+        return [self._row(status, rates) for status in server_status(self._server)]
+
+    def _row(self, status: VersionStatus, rates: dict[Version, Rates]) -> Row:
+        version = (status.model, status.version)
+        nothing = Rates(
+            tokens_per_second=0,
+            prompt_tokens_per_second=0,
+            answers_per_second=0,
+            failures_per_second=0,
+            first_token_seconds={},
+        )
+        return Row(
+            status=status,
+            rates=rates.get(version, nothing) if len(self._looks) > 1 else None,
+            worker_memory_bytes=self._memory(status),
+        )
+
+    def _memory(self, status: VersionStatus) -> int | None:
+        description = describe_versions(self._server.management, status.model).get(status.version)
+        sizes = []
+        for worker in description.workers if description else ():
+            with suppress(psutil.Error):
+                sizes.append(psutil.Process(worker.pid).memory_info().rss)
+        return sum(sizes) if sizes else None

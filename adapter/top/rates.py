@@ -1,0 +1,61 @@
+"""What two looks at a gateway's counters tell of the time between them."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+from pydantic import BaseModel, Field
+
+from adapter.top.counts import Counts, Version
+
+_PERCENTILES = (50, 95, 99)
+
+
+class Rates(BaseModel):
+    tokens_per_second: float = Field(description="That were generated, counted when an answer is whole.")
+    prompt_tokens_per_second: float
+    answers_per_second: float
+    failures_per_second: float
+    first_token_seconds: dict[str, float] = Field(
+        description="p50, p95 and p99, from the arrival of a request; without one there are none."
+    )
+
+
+def rates_between(
+    before: Mapping[Version, Counts], after: Mapping[Version, Counts], seconds: float
+) -> dict[Version, Rates]:
+    """A gateway that was started anew counts from zero: then all that it has counted is of this time."""
+    return {version: _rates(_since(before.get(version), counts), seconds) for version, counts in after.items()}
+
+
+def _since(before: Counts | None, after: Counts) -> Counts:
+    if before is None or after.answers < before.answers:
+        return after
+    return Counts(
+        answers=after.answers - before.answers,
+        failures=max(after.failures - before.failures, 0),
+        generated_tokens=max(after.generated_tokens - before.generated_tokens, 0),
+        prompt_tokens=max(after.prompt_tokens - before.prompt_tokens, 0),
+        first_tokens={bound: count - before.first_tokens.get(bound, 0) for bound, count in after.first_tokens.items()},
+    )
+
+
+def _rates(counts: Counts, seconds: float) -> Rates:
+    return Rates(
+        tokens_per_second=counts.generated_tokens / seconds,
+        prompt_tokens_per_second=counts.prompt_tokens / seconds,
+        answers_per_second=counts.answers / seconds,
+        failures_per_second=counts.failures / seconds,
+        first_token_seconds={f"p{each}": time for each in _PERCENTILES if (time := _quantile(counts, each / 100))},
+    )
+
+
+def _quantile(counts: Counts, share: float) -> float | None:
+    """As Prometheus' histogram_quantile: evenly spread within a bucket, and the last bound for what is beyond it."""
+    buckets = sorted(counts.first_tokens.items())
+    if not buckets or not buckets[-1][1]:
+        return None
+    wanted = share * buckets[-1][1]
+    for (lower, below), (upper, count) in pairwise([(0.0, 0.0), *buckets]):
+        if count >= wanted:
+            return lower if upper == float("inf") else lower + (upper - lower) * (wanted - below) / (count - below)
+    raise AssertionError("the last bucket holds all")

@@ -1,0 +1,145 @@
+"""The simulated model, called as a gateway is: by our own client, by OpenAI's words, and by bare HTTP."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from adapter.client import GatewayClient, StreamTruncated, TimedOut
+from adapter.errors import GenerationFailed, Overloaded, PromptTooLong, TorchbridgeError
+from adapter.schema import ErrorCode
+from adapter.settings import Settings
+from adapter.simulator.command import simulated_gateway
+from adapter.simulator.script import DEFAULT_TEXT, Rule, Script, ScriptError
+from tests.fakes import serving
+
+
+@contextmanager
+def simulating(*rules: Rule, **settings: object) -> Iterator[GatewayClient]:
+    given = {"cache_max_age": 0} | settings
+    script = Script(answers=rules)
+    with serving(simulated_gateway(Settings.model_validate(given), script)) as url, GatewayClient(url) as client:
+        yield client
+
+
+def test_without_a_script_it_tells_a_story() -> None:
+    with simulating() as client:
+        answer = client.generate_text(prompt="Tell me a story")
+    assert answer.text == DEFAULT_TEXT
+    assert (answer.model, answer.model_version, answer.finish_reason) == ("simulated", "1.0", "stop")
+
+
+def test_an_answer_is_as_long_as_it_may_be() -> None:
+    with simulating(Rule(text="One two three four")) as client:
+        answer = client.generate_text(prompt="Count", max_length=2)
+    assert (answer.text, answer.tokens_generated, answer.finish_reason) == ("One two", 2, "length")
+
+
+def test_a_stream_comes_word_by_word() -> None:
+    with simulating(Rule(text="One two three")) as client:
+        events = list(client.stream_text(prompt="Count"))
+    assert [event.type for event in events] == ["start", "delta", "delta", "delta", "done"] or (
+        # Deltas that come within the same fiftieth of a second are joined by the gateway.
+        [events[0].type, events[-1].type] == ["start", "done"]
+    )
+
+
+def test_a_chat_is_answered_by_its_last_message() -> None:
+    with simulating(Rule(contains="Rome", text="It is warm.")) as client:
+        first = client.chat(messages=[{"role": "user", "content": "Is it warm in Rome?"}])
+        second = client.chat(messages=[{"role": "user", "content": "Rome"}, {"role": "user", "content": "And Oslo?"}])
+    assert first.text == "It is warm."
+    assert second.text == DEFAULT_TEXT
+
+
+@pytest.mark.parametrize("code", [code for code in ErrorCode if code is not ErrorCode.CANCELLED])
+def test_each_error_there_is_can_be_had(code: ErrorCode) -> None:
+    with simulating(Rule(fails=code)) as client, pytest.raises(TorchbridgeError) as failure:
+        client.generate_text(prompt="Once", max_retries=0)
+    assert failure.value.code == code
+
+
+def test_a_rule_that_has_answered_often_enough_leaves_it_to_the_next() -> None:
+    with simulating(Rule(times=2, fails=ErrorCode.OVERLOADED, retry_after=1), Rule(text="Now.")) as client:
+        for _ in range(2):
+            with pytest.raises(Overloaded) as failure:
+                client.generate_text(prompt="Once", max_retries=0)
+            assert failure.value.retry_after == 1
+        assert client.generate_text(prompt="Once", max_retries=0).text == "Now."
+
+
+def test_a_stream_fails_after_the_tokens_that_a_rule_says() -> None:
+    with simulating(Rule(text="One two three", fails=ErrorCode.GENERATION_FAILED, after_tokens=2)) as client:
+        stream = client.stream_text(prompt="Count")
+        with pytest.raises(GenerationFailed):
+            stream.read()
+    assert stream.text == "One two"
+
+
+def test_a_connection_is_cut_in_the_middle_of_a_stream() -> None:
+    with simulating(Rule(text="One two three", cuts=True, after_tokens=2)) as client:
+        stream = client.stream_text(prompt="Count")
+        with pytest.raises(StreamTruncated):
+            stream.read()
+    assert stream.text == "One two"
+
+
+def test_a_stall_meets_the_caller_s_own_limit() -> None:
+    with simulating(Rule(stalls=True)) as client, pytest.raises((TimedOut, TorchbridgeError)) as failure:
+        client.generate_text(prompt="Once", timeout=0.5, max_retries=0)
+    assert failure.value.code in {ErrorCode.DEADLINE_EXCEEDED, None}
+
+
+def test_the_gateway_s_own_rules_hold() -> None:
+    with simulating() as client, pytest.raises(TorchbridgeError) as failure:
+        client.generate_text(prompt="")
+    assert failure.value.code == ErrorCode.INVALID_REQUEST
+
+
+def test_what_is_too_long_can_be_played() -> None:
+    with simulating(Rule(fails=ErrorCode.PROMPT_TOO_LONG)) as client, pytest.raises(PromptTooLong):
+        client.generate_text(prompt="Once", max_retries=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("answers: [{fails: no_such_code}]", "answers.0.fails"),
+        ("answers: [{cuts: true, stalls: true}]", "only one of"),
+        ("answer: []", "answer"),
+        ("answers: [{times: 0}]", "answers.0.times"),
+        ("- a list", "file"),
+    ],
+)
+def test_a_script_that_cannot_be_played_is_refused_by_its_place(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "script.yaml").write_text(text)
+    with pytest.raises(ScriptError, match=words):
+        Script.read(tmp_path / "script.yaml")
+
+
+def test_the_command_serves_a_script_without_java_and_torch(tmp_path: Path) -> None:
+    (tmp_path / "script.yaml").write_text("model: pretend\nanswers:\n  - {contains: fox, text: The quick brown fox.}\n")
+    program = (
+        "import sys; sys.argv = ['torchbridge', 'simulate', sys.argv[1], '--port', '0'];"
+        "from adapter.cli import main\n"
+        "try: main()\n"
+        "finally: print('torch' in sys.modules or 'transformers' in sys.modules, flush=True)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "script.yaml")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            [url] = re.findall(r"pretend 1\.0 at (http://127\.0\.0\.1:\d+) ", process.stdout.readline())
+            chat = {"model": "pretend", "messages": [{"role": "user", "content": "A fox?"}]}
+            answer = httpx.post(f"{url}/v1/chat/completions", json=chat)
+        finally:
+            process.terminate()
+            printed = process.communicate(timeout=120)[0]
+    assert answer.json()["choices"][0]["message"]["content"] == "The quick brown fox."
+    assert process.returncode == 0
+    assert "True" not in printed
