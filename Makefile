@@ -138,7 +138,7 @@ serve-chat: real-model ## Serve the real chat model (269 MB) until Ctrl-C: `.ven
 
 lock: .venv/.installed ## Write requirements.lock from pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --extra dev \
-		--group torch-requirements --no-emit-package torch --no-header --no-emit-index-url \
+		--group torch-requirements --no-emit-package torch --no-emit-package torchbridge-client --no-header --no-emit-index-url \
 		pyproject.toml -o requirements.lock
 
 # Those with hypothesis: `make test` tries the same examples every day.
