@@ -12,7 +12,8 @@ from adapter.archives.archive import DEFAULT_MODEL_CONFIG, build_archive
 from adapter.archives.archive_reader import ArchiveError, read_bill_of_materials, read_probes, read_record
 from adapter.archives.inspection import as_json, as_tables
 from adapter.archives.model_check import check_model
-from adapter.archives.model_source import fetch_model, package_url
+from adapter.archives.model_directory import model_directory
+from adapter.archives.model_source import package_url
 from adapter.archives.progress import progress_bar
 from adapter.archives.provenance import attest as attest_archive
 from adapter.archives.scan import scan_archive
@@ -39,7 +40,9 @@ commands.add_typer(keys, name="keys")
 
 @commands.command()
 def pack(
-    model: Annotated[str, typer.Argument(metavar="DIR_OR_HUB_ID", help="A model in Hugging Face format.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A directory or a hub id, in Hugging Face format, or a .gguf file.")
+    ],
     *,
     name: Annotated[str, typer.Option(help="Its name in requests.")],
     version: Annotated[str, typer.Option(help="Its version in requests.")],
@@ -49,17 +52,17 @@ def pack(
 ) -> None:
     """Check that a worker can serve MODEL and write OUTPUT/NAME-VERSION.mar, unless it already holds just this."""
     key = load_private_key(sign) if sign else None
-    directory = fetch_model(model)
-    archive = build_archive(
-        directory,
-        name,
-        version,
-        output,
-        config,
-        source=package_url(model, directory),
-        check=_check_model,
-        progress=progress_bar,
-    )
+    with model_directory(model) as directory:
+        archive = build_archive(
+            directory,
+            name,
+            version,
+            output,
+            config,
+            source=package_url(model, directory),
+            check=_check_model,
+            progress=progress_bar,
+        )
     signature = sign_file(archive, key) if key else None  # before a word: nobody may be there to read it
     say(f"{archive}\n{read_record(archive).digest}")
     if signature:

@@ -15,7 +15,8 @@ from typing import Any, NoReturn
 import requests
 
 from adapter.archives.archive import build_archive
-from adapter.archives.model_source import fetch_model, package_url
+from adapter.archives.model_directory import model_directory, model_name
+from adapter.archives.model_source import package_url
 from adapter.control.app import listen
 from adapter.control.messages import control_socket
 from adapter.errors import TorchbridgeError
@@ -233,10 +234,10 @@ def _state_to_serve(
             f"{model} would be packed here, and so is not signed with {key}: torchbridge pack --sign makes an archive "
             "of it that torchbridge serve --model FILE.mar --key takes."
         )
-    directory = fetch_model(model)
-    report(f"packing {directory}")
-    name = Path(model).resolve().name
-    archive = build_archive(directory, name, VERSION, files.store, source=package_url(model, directory))
+    with model_directory(model) as directory:
+        report(f"packing {model}")
+        source = package_url(model, directory)
+        archive = build_archive(directory, model_name(model), VERSION, files.store, source=source)
     return alone(archive, files, key)
 
 

@@ -57,11 +57,11 @@ def fetch_model(source: str) -> Path:
 
 
 def package_url(source: str, directory: Path) -> str | None:
-    """Names the hub's model and commit that `fetch_model` gave `directory` for, or nothing for a directory.
+    """Names the hub's model and commit that `fetch_model` gave `directory` for, or nothing for a directory or a file.
 
-    A directory's own name proves nothing, so the same files from another place make the same archive.
+    Their own names prove nothing, so the same files from another place make the same archive.
     """
-    return None if Path(source).is_dir() else f"pkg:huggingface/{source}@{directory.name}"
+    return None if Path(source).exists() else f"pkg:huggingface/{source}@{directory.name}"
 
 
 def served_files(directory: Path) -> list[Path]:
