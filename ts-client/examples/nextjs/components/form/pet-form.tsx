@@ -1,4 +1,4 @@
-import { type FormEvent, useId, useState } from "react";
+import { type FormEvent, useId, useRef, useState } from "react";
 import type { Model } from "torchbridge";
 import type { PartialObject } from "torchbridge/objects";
 import { inWords } from "../error-words";
@@ -23,17 +23,21 @@ const STATUS = {
 /** A note in anybody's words, and the form that the model fills in from it. A person may change what it wrote. */
 export function PetForm({ models }: { readonly models: readonly Model[] }) {
   const id = useId();
+  const form = useRef<HTMLElement>(null);
   const [note, setNote] = useState(EXAMPLE);
   const [version, setVersion] = useState("");
   const [changed, setChanged] = useState<PartialObject<Pet>>({});
   const { state, generate, stop } = useObject<Pet>();
   const isBusy = state.status === "waiting" || state.status === "writing";
-  const written = state.status === "writing" || state.status === "done" ? state.object : {};
 
   function fill(): void {
     setChanged({});
     const prompt = `${note}\nThe same pet as JSON: `;
     void generate({ prompt, schema: Pet, temperature: 0, max_length: 300, ...asRequested(version) });
+  }
+  function retry(): void {
+    form.current?.focus(); // the button that has it goes away
+    fill();
   }
   function submit(event: FormEvent): void {
     event.preventDefault();
@@ -56,12 +60,12 @@ export function PetForm({ models }: { readonly models: readonly Model[] }) {
           </button>
         </div>
       </form>
-      <article className="card" aria-label="Form" aria-busy={isBusy}>
+      <article className="card" aria-label="Form" aria-busy={isBusy} ref={form} tabIndex={-1}>
         <p className={`status ${isBusy ? "streaming" : state.status}`} role="status">
           {STATUS[state.status]}
         </p>
-        {state.status === "failed" ? <Failure words={inWords(state.error)} onRetry={fill} /> : null}
-        <PetFields pet={{ ...written, ...changed }} onChange={(field) => setChanged({ ...changed, ...field })} />
+        {state.status === "failed" ? <Failure words={inWords(state.error)} onRetry={retry} /> : null}
+        <PetFields pet={{ ...state.object, ...changed }} onChange={(field) => setChanged({ ...changed, ...field })} />
         {state.status === "done" ? <ResponseFigures response={state.response} /> : null}
       </article>
     </div>
