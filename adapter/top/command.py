@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.live import Live
 
 from adapter.background_output import say
+from adapter.stop_signals import Stopped
 from adapter.top.measurement import WINDOW_SECONDS, Measurement, Row
 from adapter.top.view import view
 from adapter.torchserve.server_process import DEFAULT_RUN_DIRECTORY
@@ -34,7 +36,8 @@ def top(
         time.sleep(interval)
         _print(measurement.rows(), as_json=json_)
         return
-    with Live(view(rows, WINDOW_SECONDS), console=console, screen=True, auto_refresh=False) as live:
+    # Ctrl-C is how one leaves it, and no failure.
+    with suppress(Stopped), Live(view(rows, WINDOW_SECONDS), console=console, screen=True, auto_refresh=False) as live:
         while True:
             time.sleep(interval)
             live.update(view(measurement.rows(), WINDOW_SECONDS), refresh=True)

@@ -26,12 +26,13 @@ _NUMBERS = slice(2, None)
 
 def view(rows: Sequence[Row], seconds: int) -> Group:
     """A table, and below it what is not as it should be, or will not stay so."""
-    table = Table(box=None, pad_edge=False, caption=f"p50 to p99: seconds to the first token. Of the last {seconds} s.")
+    table = Table(box=None, pad_edge=False)
     for name in _COLUMNS:
         table.add_column(name, justify="right" if name in _COLUMNS[_NUMBERS] else "left", no_wrap=True)
     for row in rows:
         table.add_row(*_cells(row))
-    return Group(table, *(Text(line) for line in _lines(rows)))
+    legend = f"p50 to p99: seconds to the first token. All of the last {seconds} seconds."
+    return Group(table, Text(legend, style="dim"), *(Text(line) for line in _lines(rows)))
 
 
 def _cells(row: Row) -> Iterator[str]:
