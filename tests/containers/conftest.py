@@ -1,0 +1,45 @@
+"""The image, built here from this checkout: `make test-containers`, where podman and buildah are."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.containers.podman import Podman, is_there
+from tests.debian_packages import installed_program
+from tests.project import PROJECT
+
+IMAGE = "localhost/torchbridge:test"
+# Where no registry of images can be reached, Debian's own packages make one to begin with.
+_BASE = "localhost/torchbridge-base:bookworm"
+_PACKAGES = "python3,python3-venv,ca-certificates"
+
+
+@pytest.fixture(scope="session")
+def podman(tmp_path_factory: pytest.TempPathFactory) -> Podman:
+    if not is_there():
+        pytest.skip("podman, buildah, runc and iptables are not here, or not for this user")
+    return Podman(tmp_path_factory.mktemp("podman"))
+
+
+@pytest.fixture(scope="session")
+def image(podman: Podman, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Its name. TORCHBRIDGE_TEST_IMAGE names one that is there already."""
+    if given := os.environ.get("TORCHBRIDGE_TEST_IMAGE"):
+        return given
+    base = _base_image(podman, tmp_path_factory.mktemp("base"))
+    surroundings = os.environ | {"IMAGE": IMAGE, "BASE": base, "IMAGE_OPTIONS": "--isolation chroot --layers"}
+    subprocess.run(["make", "image"], cwd=PROJECT, env=surroundings, check=True, timeout=1_800)
+    return IMAGE
+
+
+def _base_image(podman: Podman, directory: Path) -> str:
+    if _BASE in podman.run("images", "--format", "{{.Repository}}:{{.Tag}}").split():
+        return _BASE
+    program = installed_program("mmdebstrap", "mmdebstrap")
+    assert program is not None
+    command = [program, "--variant=minbase", f"--include={_PACKAGES}", "bookworm", str(directory / "base.tar")]
+    subprocess.run(command, check=True, timeout=900)
+    podman.run("import", str(directory / "base.tar"), _BASE)
+    return _BASE
