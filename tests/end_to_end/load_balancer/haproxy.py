@@ -1,6 +1,7 @@
-"""Debian's HAProxy before gateways: it keeps its connections to them, and looks whether they are there."""
+"""Debian's HAProxy with the configuration of deploy/, before gateways of this machine."""
 
 import csv
+import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -10,34 +11,12 @@ from pathlib import Path
 import requests
 
 from tests.debian_packages import installed_program
+from tests.project import PROJECT
 from tests.waiting import PATIENCE, wait_until
 
-# A server that refuses a connection is tried again after a second, or another one at once: the defaults but for
-# `redispatch` and the number of times. What has reached a server is never sent again.
-CONFIG = """\
-defaults
-    mode http
-    timeout connect 5s
-    timeout client 60s
-    timeout server 600s
-    timeout queue 60s
-    timeout http-keep-alive 60s
-    option redispatch 1
-    retries {retries}
-    timeout check 60s
-    default-server check inter 500ms {server_options}
-frontend callers
-    bind 127.0.0.1:{port}
-    default_backend gateways
-frontend statistics
-    bind 127.0.0.1:{statistics_port}
-    stats enable
-    stats uri /
-backend gateways
-    balance leastconn
-    http-reuse always
-    option httpchk {check}
-"""
+CONFIG = PROJECT / "deploy" / "haproxy" / "haproxy.cfg"
+READINESS = "GET /readyz"
+_RETRIES, _FALL = 3, 2
 
 
 @dataclass(frozen=True)
@@ -62,26 +41,38 @@ def running_haproxy(
     gateway_ports: Sequence[int],
     *,
     ports: tuple[int, int],
-    check: str = "",
-    retries: int = 3,
-    server_options: str = "",
+    check: str = READINESS,
+    retries: int = _RETRIES,
+    fall: int = _FALL,
 ) -> Iterator[HAProxy]:
     """Its servers are called gateway-0 and so on. `ports` are for itself and for its statistics."""
     program = haproxy_program()
     assert program is not None
     config = directory / "haproxy.cfg"
-    lines = CONFIG.format(
-        port=ports[0], statistics_port=ports[1], check=check, retries=retries, server_options=server_options
-    )
-    servers = (f"    server gateway-{index} 127.0.0.1:{port}\n" for index, port in enumerate(gateway_ports))
-    config.write_text(lines + "".join(servers))
-    with subprocess.Popen([program, "-db", "-f", str(config)]) as process:
+    config.write_text(_config(gateway_ports, check=check, retries=retries, fall=fall))
+    addresses = [f"127.0.0.1:{port}" for port in ports]
+    named = dict(zip(("TORCHBRIDGE_BIND", "TORCHBRIDGE_STATISTICS"), addresses, strict=True))
+    with subprocess.Popen([program, "-db", "-f", str(config)], env=os.environ | named) as process:
         try:
-            haproxy = HAProxy(f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}/;csv")
+            haproxy = HAProxy(f"http://{addresses[0]}", f"http://{addresses[1]}/;csv")
             wait_until(lambda: _all_are_up(haproxy, len(gateway_ports)))
             yield haproxy
         finally:
             process.terminate()
+
+
+def _config(gateway_ports: Sequence[int], *, check: str, retries: int, fall: int) -> str:
+    """Ours, but for its servers, what a test wants otherwise, and checks that wait for a machine that stalls."""
+    text = "".join(line for line in CONFIG.read_text().splitlines(keepends=True) if not line.startswith("    server "))
+    for ours, other in (
+        ("timeout check 10s", "timeout check 60s"),
+        (f"retries {_RETRIES}\n", f"retries {retries}\n"),
+        (f"option httpchk {READINESS}", f"option httpchk {check}"),
+        (f"fall {_FALL} ", f"fall {fall} "),
+    ):
+        assert text.count(ours) == 1
+        text = text.replace(ours, other)
+    return text + "".join(f"    server gateway-{index} 127.0.0.1:{port}\n" for index, port in enumerate(gateway_ports))
 
 
 def _all_are_up(haproxy: HAProxy, num_servers: int) -> bool:

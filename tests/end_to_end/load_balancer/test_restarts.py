@@ -16,7 +16,7 @@ from adapter.settings import Settings
 from adapter.torchserve.properties import read_properties
 from adapter.torchserve.server_process import CONFIG_FILE
 from tests.end_to_end.load_balancer.callers import NUM_CALLERS, calling
-from tests.end_to_end.load_balancer.haproxy import haproxy_program, running_haproxy
+from tests.end_to_end.load_balancer.haproxy import READINESS, haproxy_program, running_haproxy
 from tests.free_ports import free_ports, torchserve_properties
 from tests.processes import processes_of
 from tests.waiting import PATIENCE, wait_until
@@ -25,7 +25,7 @@ GATEWAY = Path(__file__).with_name("gateway_process.py")
 EVERY_POINT = bool(os.environ.get("TORCHBRIDGE_TEST_EVERY_POINT"))
 NUM_RESTARTS = 10 if EVERY_POINT else 2
 # The test after it has the other one every day.
-CHECKS = {"its default": ""} | ({"whether it is ready": "GET /readyz"} if EVERY_POINT else {})
+CHECKS = {"its default": ""} | ({"whether it is ready": READINESS} if EVERY_POINT else {})
 LONG = 3_600  # seconds: longer than any test
 
 pytestmark = [
@@ -92,7 +92,7 @@ def test_a_gateway_that_is_to_stop_serves_until_the_balancer_has_seen_it(
     monkeypatch.setenv("TORCHBRIDGE_SHUTDOWN_DELAY", str(LONG))
     gateway, _ = [start(port) for port in ports[:2]]
     with (
-        running_haproxy(tmp_path, ports[:2], ports=(ports[2], ports[3]), check="GET /readyz") as haproxy,
+        running_haproxy(tmp_path, ports[:2], ports=(ports[2], ports[3])) as haproxy,
         calling(haproxy.url) as callers,
     ):
         callers.wait_for_more(NUM_CALLERS)
@@ -131,7 +131,7 @@ def test_the_whole_stack_is_stopped_and_started_again_while_callers_wait_in_the_
         process = until_the_end.enter_context(serving(tmp_path, config, ports[0]))
         # There is no other one: it is not to be given up, and a call is tried each second until it is there again.
         haproxy = until_the_end.enter_context(
-            running_haproxy(tmp_path, ports[:1], ports=(ports[2], ports[3]), retries=600, server_options="fall 1000000")
+            running_haproxy(tmp_path, ports[:1], ports=(ports[2], ports[3]), check="", retries=600, fall=1_000_000)
         )
         with calling(haproxy.url) as callers:
             callers.wait_for_more(2 * NUM_CALLERS)
