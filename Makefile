@@ -16,7 +16,7 @@ unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install format lint typecheck check-typescript test test-end-to-end test-containers generate check-generated check \
+.PHONY: help install format lint typecheck check-typescript test test-end-to-end test-containers test-deploy generate check-generated check \
         model-types real-model package-ci release-check publish-npm wheel image archive serve serve-chat lock soak faults bench \
         gpu-wheels clean
 
@@ -97,6 +97,9 @@ test-typescript: install ## Only the tests of ts-client, also on Node 20 where /
 	@if test -n "$(OLDEST_NODE)"; then \
 		PATH="$(OLDEST_NODE):$$PATH" node $(NPM_SCRIPT) --prefix ts-client test -- --reporter=tap-flat; fi
 
+test-deploy: .venv/.installed ## Only the tests of deploy/: the chart, compose, KServe and the balancers
+	$(BIN)/pytest tests/deploy
+
 test-end-to-end: install real-model ## Only the tests on the real stack
 	$(BIN)/pytest tests/end_to_end
 
@@ -107,7 +110,7 @@ test-containers: install ## Only the tests of the container image (needs podman,
 RELEASE ?= v$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 release-check: install ## Build what a release publishes, and check it as far as that needs no registry
-	@for file in pyproject.toml torchbridge/pyproject.toml ts-client/package.json; do \
+	@for file in pyproject.toml torchbridge/pyproject.toml ts-client/package.json deploy/helm/torchbridge/Chart.yaml; do \
 		grep -Eq '^ *"?version"?( =|:) "$(RELEASE:v%=%)"' $$file || \
 			{ echo "$$file is not of version $(RELEASE:v%=%)"; exit 1; }; done
 	@$(MAKE) wheel

@@ -1,6 +1,8 @@
 """What the balancers of deploy/ do with requests. How gateways come and go is in tests/end_to_end/load_balancer."""
 
+import re
 import socket
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -10,8 +12,9 @@ import requests
 
 from tests.deploy.fake_gateways import NUM_EVENTS, REFUSAL, FakeGateway, fake_gateway
 from tests.deploy.nginx import nginx_program, running_nginx
-from tests.end_to_end.load_balancer.haproxy import haproxy_program, running_haproxy
+from tests.end_to_end.load_balancer.haproxy import CONFIG, haproxy_program, running_haproxy
 from tests.free_ports import free_ports
+from tests.project import PROJECT
 from tests.waiting import PATIENCE, wait_until
 
 Running = Callable[[Path, Sequence[int]], AbstractContextManager[str]]
@@ -44,6 +47,18 @@ def url(request: pytest.FixtureRequest, gateways: list[FakeGateway], tmp_path: P
 
 def ask(url: str, prompt: str = "Once") -> requests.Response:
     return requests.post(f"{url}/generate", json={"prompt": prompt}, timeout=PATIENCE)
+
+
+@pytest.mark.skipif(haproxy_program() is None, reason="there is no HAProxy, and only root can install it")
+def test_haproxy_takes_the_lines_for_kubernetes(tmp_path: Path) -> None:
+    [lines] = re.findall(r"```haproxy\n(.*?)```", (PROJECT / "deploy/README.md").read_text(), re.DOTALL)
+    kept = [line for line in CONFIG.read_text().splitlines(keepends=True) if not line.startswith("    server ")]
+    config = tmp_path / "haproxy.cfg"
+    config.write_text("".join(kept) + lines)
+    done = subprocess.run(
+        [str(haproxy_program()), "-c", "-f", str(config)], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_an_event_comes_before_the_next_one_is_there(url: str, gateways: list[FakeGateway]) -> None:

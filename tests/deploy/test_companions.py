@@ -1,0 +1,111 @@
+"""What stands beside the pods: all of it means these pods, and asks for what they have."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapter.generation.metrics import Metrics
+from adapter.versions.desired_state import DesiredState
+from tests.deploy.helm import NAMESPACE, RELEASE, Helm, Manifest
+from tests.deploy.objects import only
+from tests.deploy.value_sets import EVERYTHING, KEDA, MODELS
+
+METRIC = "torchbridge_live_requests"
+
+
+@pytest.fixture(scope="module")
+def objects(helm: Helm) -> list[Manifest]:
+    return helm.render(EVERYTHING)
+
+
+def labels_of_pods(objects: list[Manifest]) -> dict[str, str]:
+    labels: dict[str, str] = only(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    return labels
+
+
+def services(objects: list[Manifest]) -> dict[str, Manifest]:
+    return {each["metadata"]["name"]: each for each in objects if each["kind"] == "Service"}
+
+
+def selectors(objects: list[Manifest]) -> dict[str, dict[str, str]]:
+    found = {name: service["spec"]["selector"] for name, service in services(objects).items()}
+    for kind, field in (
+        ("Deployment", "selector"),
+        ("PodDisruptionBudget", "selector"),
+        ("NetworkPolicy", "podSelector"),
+    ):
+        found[kind] = only(objects, kind)["spec"][field]["matchLabels"]
+    return found
+
+
+def test_each_selector_means_the_pods_of_each_version(objects: list[Manifest]) -> None:
+    labels = {f"app.kubernetes.io/{name}": RELEASE for name in ("name", "instance")}
+    names = (RELEASE, f"{RELEASE}-pods", "Deployment", "PodDisruptionBudget", "NetworkPolicy")
+    assert selectors(objects) == dict.fromkeys(names, labels)
+    assert labels.items() <= labels_of_pods(objects).items()
+
+
+def test_a_drain_of_nodes_takes_one_pod_at_a_time(objects: list[Manifest]) -> None:
+    assert only(objects, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+
+
+def test_the_models_are_a_file_that_serve_reads(objects: list[Manifest], tmp_path: Path) -> None:
+    file = tmp_path / "models.yaml"
+    file.write_text(only(objects, "ConfigMap")["data"]["models.yaml"])
+    read = DesiredState.read(file)
+    assert read.model_dump(exclude_defaults=True) == {
+        "models": MODELS["models"]
+        | {"tiny": {"default": "1.0", "versions": {"1.0": {"archive": "/models/tiny-1.0.mar"}}}},
+        "default_model": "ours",
+    }
+
+
+def test_the_number_of_pods_goes_by_a_metric_that_there_is(objects: list[Manifest]) -> None:
+    spec = only(objects, "HorizontalPodAutoscaler")["spec"]
+    [metric] = spec["metrics"]
+    assert metric["pods"]["metric"] == {"name": METRIC}
+    assert f"\n{METRIC} 3.0\n" in Metrics(lambda: 3, lambda: 0).render().decode()
+    assert spec["scaleTargetRef"]["name"] == only(objects, "Deployment")["metadata"]["name"]
+
+
+def test_who_scales_decides_alone_about_the_number(helm: Helm, objects: list[Manifest]) -> None:
+    assert "replicas" not in only(objects, "Deployment")["spec"]
+    assert only(helm.render({"replicas": 0}), "Deployment")["spec"]["replicas"] == 0
+
+
+def test_keda_asks_for_the_pods_of_this_service(helm: Helm) -> None:
+    scaled = only(helm.render(KEDA), "ScaledObject")["spec"]
+    [trigger] = scaled["triggers"]
+    assert trigger["metadata"]["query"] == f'sum({METRIC}{{namespace="{NAMESPACE}",service="{RELEASE}"}})'
+    assert isinstance(trigger["metadata"]["threshold"], str)
+    assert scaled["scaleTargetRef"] == {"name": RELEASE}
+
+
+def test_prometheus_reads_each_pod_once_and_with_an_operator_s_key(objects: list[Manifest]) -> None:
+    spec = only(objects, "ServiceMonitor")["spec"]
+    wanted = spec["selector"]["matchLabels"].items()
+    matching = [name for name, service in services(objects).items() if wanted <= service["metadata"]["labels"].items()]
+    assert matching == [RELEASE]
+    [endpoint] = spec["endpoints"]
+    assert endpoint["authorization"]["credentials"] == {"name": "operators", "key": "token"}
+
+
+def ports(rules: list[dict[str, Any]]) -> list[Any]:
+    return [[port["port"] for port in rule["ports"]] for rule in rules]
+
+
+def test_only_the_namespace_and_who_is_named_may_call(objects: list[Manifest]) -> None:
+    [rule] = only(objects, "NetworkPolicy")["spec"]["ingress"]
+    assert rule["from"] == [{"podSelector": {}}, *EVERYTHING["networkPolicy"]["from"]]
+
+
+def test_pods_call_nobody_but_redis_and_who_is_named(helm: Helm, objects: list[Manifest]) -> None:
+    assert ports(only(objects, "NetworkPolicy")["spec"]["egress"]) == [[53, 53], [6379], [443]]
+    closed = only(helm.render({}), "NetworkPolicy")["spec"]
+    assert closed["policyTypes"] == ["Ingress", "Egress"]
+    assert closed["egress"] == []
+
+
+def test_the_headless_service_has_an_address_for_each_pod(objects: list[Manifest]) -> None:
+    assert services(objects)[f"{RELEASE}-pods"]["spec"]["clusterIP"] == "None"
