@@ -61,6 +61,7 @@ def create_app(
     inference = inference or InferenceClient(settings, keys, registry.resolve_anew, registry.wait_until_ready)
     redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
     cache = ResponseCache(response_store(redis_url, settings.cache_max_bytes, settings.cache_max_age))
+    rate_limiter = RateLimiter(settings.rate_limit, redis_url)
     shutdown = Shutdown()
     admission, traffic, canaries = Admission(settings.max_waiting_requests), Traffic(), Canaries()
     generator = TextGenerator(
@@ -68,7 +69,7 @@ def create_app(
         inference,
         admission=admission,
         cache=cache,
-        rate_limiter=RateLimiter(settings.rate_limit),
+        rate_limiter=rate_limiter,
         retries=RetryBudget(),
         traffic=traffic,
         canaries=canaries,
@@ -78,7 +79,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with inference, cache, generator.shadows, readiness:
+        async with inference, cache, rate_limiter, generator.shadows, readiness:
             yield
 
     app = DocumentedApi(

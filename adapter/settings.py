@@ -104,7 +104,7 @@ class Settings(BaseSettings):
 
     cache_max_bytes: PositiveInt = Field(default=64 * 2**20, description="Of answers that this process keeps.")
     cache_max_age: NonNegativeInt = Field(default=3_600, description="Seconds. At 0 nothing is kept.")
-    redis_url: RedisUrl | None = Field(default=None, description="Where gateways share answers, instead of alone.")
+    redis_url: RedisUrl | None = Field(default=None, description="Where gateways share answers and rate limits.")
 
     compile: bool = Field(default=True, description="Whether workers compile their steps in the background.")
     engine_first: bool = Field(

@@ -1,16 +1,21 @@
-"""How often one caller may ask for a generation. Counted in this process: a second gateway counts for itself."""
+"""How often one caller may ask for a generation: of all gateways with one Redis together, else of this one."""
 
+import logging
 import math
+from typing import Self
 
-from throttled import MemoryStore, Throttled
+from throttled import MemoryStore, RateLimitResult, Throttled
 from throttled.constants import RateLimiterType
 from throttled.exceptions import DataError
 
 from adapter.call import ANONYMOUS
 from adapter.errors import RateLimited
+from adapter.generation.shared_rate import SharedRate
 
 _MAX_RETRY_AFTER = 60  # seconds; clients ignore more
 _MAX_CALLERS = 1_000_000  # the store forgets the one not seen for longest; there are only as many as there are keys
+
+_log = logging.getLogger(__name__)
 
 
 class RateLimitError(ValueError):
@@ -18,23 +23,33 @@ class RateLimitError(ValueError):
 
 
 class RateLimiter:
-    """`limit` is "60/minute" or "60/minute burst 5", per second to week; None admits everybody.
+    """`limit` is "60/minute" or "60/minute burst 5", per second to week; None admits everybody. Open in `async with`.
 
-    GCRA, on the monotonic clock: `burst` generations (as many as the rate, if not given) at once, and then one after
-    another, as slots come free in even steps.
+    GCRA: `burst` generations (as many as the rate, if not given) at once, and then one after another, as slots come
+    free in even steps. Where there is a `redis_url` they are counted in Redis, on its clock. While it does not answer,
+    and without it, this process counts for itself, on the monotonic clock.
     """
 
-    def __init__(self, limit: str | None) -> None:
+    def __init__(self, limit: str | None, redis_url: str | None = None) -> None:
         try:
-            self._throttled = None if limit is None else _throttled(limit)
+            self._own = None if limit is None else _throttled(limit)
         except DataError as error:
             raise RateLimitError(f"TORCHBRIDGE_RATE_LIMIT: {error}") from None
+        self._shared = SharedRate(limit, redis_url) if limit is not None and redis_url is not None else None
+        self._is_known_to_be_alone = False
 
-    def admit(self, caller: str) -> None:
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        if self._shared is not None:
+            await self._shared.aclose()
+
+    async def admit(self, caller: str) -> None:
         """Takes one generation's slot of `caller`, or raises RateLimited."""
-        if self._throttled is None:
+        if self._own is None:
             return
-        result = self._throttled.limit(caller)
+        result = await self._take(self._own, caller)
         if result.limited:
             whose = "all callers together" if caller == ANONYMOUS else "this API key"
             seconds = max(1, math.ceil(result.state.retry_after))
@@ -42,6 +57,22 @@ class RateLimiter:
                 f"The rate limit of {whose} is used up. The next request is admitted in {seconds} s.",
                 retry_after=min(seconds, _MAX_RETRY_AFTER),
             )
+
+    async def _take(self, own: Throttled, caller: str) -> RateLimitResult:
+        shared = await self._take_shared(caller)
+        if shared is not None and shared.limited:
+            return shared
+        # Also what Redis has let in: without it this gateway goes on from there, and not with a whole burst anew.
+        counted = own.limit(caller)
+        return shared or counted
+
+    async def _take_shared(self, caller: str) -> RateLimitResult | None:
+        if self._shared is not None:
+            return await self._shared.take(caller)
+        if not self._is_known_to_be_alone:
+            self._is_known_to_be_alone = True
+            _log.info("the rate limit is this gateway's alone: gateways with one TORCHBRIDGE_REDIS_URL share theirs")
+        return None
 
 
 def _throttled(limit: str) -> Throttled:

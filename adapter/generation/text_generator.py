@@ -65,6 +65,7 @@ class TextGenerator:
         retries = Retries(self._retry_budget, call)
         last = None
         with self._live(request, call) as pin:
+            await self._admit(call)
             while last is None:
                 try:
                     async with aclosing(self._attempt(request, call, pin)) as arrivals:
@@ -99,7 +100,6 @@ class TextGenerator:
         pin = Pin(self._registry, self._traffic, self._canaries, request, call)
         self._num_live += 1
         try:
-            self._admit(call)
             yield pin
         except BaseException as error:
             code, model = code_of(error), pin.pinned.model if pin.pinned else ""
@@ -113,8 +113,8 @@ class TextGenerator:
         self.metrics.add_answer(response)
         self.metrics.gen_ai.add_answer(request, response, call.received_at)
 
-    def _admit(self, call: Call) -> None:
-        self._rate_limiter.admit(call.caller)
+    async def _admit(self, call: Call) -> None:
+        await self._rate_limiter.admit(call.caller)
         if self._num_live > self._max_live:
             raise Overloaded("The gateway is at its limit of live requests.")
         self._retry_budget.add_request()

@@ -23,10 +23,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def num_admitted(limiter: RateLimiter, caller: str, attempts: int = 100) -> int:
+async def num_admitted(limiter: RateLimiter, caller: str, attempts: int = 100) -> int:
     for number in range(attempts):
         try:
-            limiter.admit(caller)
+            await limiter.admit(caller)
         except RateLimited:
             return number
     return attempts
@@ -36,80 +36,80 @@ def num_admitted(limiter: RateLimiter, caller: str, attempts: int = 100) -> int:
 @pytest.mark.parametrize(
     ("limit", "num_at_once"), [("60/minute", 60), ("2/s", 2), ("5 per hour", 5), ("60/minute burst 5", 5), (None, 100)]
 )
-def test_admits_as_many_at_once_as_the_limit_says(limit: str | None, num_at_once: int) -> None:
-    assert num_admitted(RateLimiter(limit), "web") == num_at_once
+async def test_admits_as_many_at_once_as_the_limit_says(limit: str | None, num_at_once: int) -> None:
+    assert await num_admitted(RateLimiter(limit), "web") == num_at_once
 
 
-def test_slots_come_free_one_after_another(clock: Clock) -> None:
+async def test_slots_come_free_one_after_another(clock: Clock) -> None:
     limiter = RateLimiter("60/minute")
-    num_admitted(limiter, "web")
+    await num_admitted(limiter, "web")
     clock.now += 3.01
 
-    assert num_admitted(limiter, "web") == 3
+    assert await num_admitted(limiter, "web") == 3
 
 
 @pytest.mark.usefixtures("clock")
-def test_each_caller_has_a_limit_of_its_own() -> None:
+async def test_each_caller_has_a_limit_of_its_own() -> None:
     limiter = RateLimiter("3/minute")
-    assert [num_admitted(limiter, caller) for caller in ("web", "batch", "web")] == [3, 3, 0]
+    assert [await num_admitted(limiter, caller) for caller in ("web", "batch", "web")] == [3, 3, 0]
 
 
 @pytest.mark.usefixtures("clock")
-def test_each_limiter_counts_for_itself() -> None:
-    assert [num_admitted(RateLimiter("3/minute"), "web") for _ in range(2)] == [3, 3]
+async def test_each_limiter_counts_for_itself() -> None:
+    assert [await num_admitted(RateLimiter("3/minute"), "web") for _ in range(2)] == [3, 3]
 
 
 @pytest.mark.usefixtures("clock")
-def test_callers_beyond_the_stores_default_size_are_not_forgotten() -> None:
+async def test_callers_beyond_the_stores_default_size_are_not_forgotten() -> None:
     limiter = RateLimiter("1/hour")
     for number in range(2_000):
-        limiter.admit(f"key-{number}")
+        await limiter.admit(f"key-{number}")
 
-    assert num_admitted(limiter, "key-0") == 0
+    assert await num_admitted(limiter, "key-0") == 0
 
 
 @pytest.mark.parametrize("limit", ["60/minute", "7/minute", "3/second", "1000/hour", "2/minute"])
-def test_who_waits_as_long_as_told_is_admitted(clock: Clock, limit: str) -> None:
+async def test_who_waits_as_long_as_told_is_admitted(clock: Clock, limit: str) -> None:
     limiter = RateLimiter(limit)
     for _ in range(20):
-        num_admitted(limiter, "web", attempts=2_000)
+        await num_admitted(limiter, "web", attempts=2_000)
         with pytest.raises(RateLimited) as refused:
-            limiter.admit("web")
+            await limiter.admit("web")
         clock.now += refused.value.retry_after or 0
-        limiter.admit("web")
+        await limiter.admit("web")
 
 
 @pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize(("limit", "seconds"), [("100/second", 1), ("2/minute", 30), ("1/day", 60)])
-def test_the_delay_is_one_that_clients_heed(limit: str, seconds: int) -> None:
+async def test_the_delay_is_one_that_clients_heed(limit: str, seconds: int) -> None:
     limiter = RateLimiter(limit)
-    num_admitted(limiter, "web", attempts=200)
+    await num_admitted(limiter, "web", attempts=200)
     with pytest.raises(RateLimited) as refused:
-        limiter.admit("web")
+        await limiter.admit("web")
 
     assert refused.value.retry_after == refused.value.to_problem().retry_after == seconds
 
 
-def test_the_detail_tells_the_true_delay() -> None:
+async def test_the_detail_tells_the_true_delay() -> None:
     limiter = RateLimiter("1/day")
-    limiter.admit("web")
+    await limiter.admit("web")
     with pytest.raises(RateLimited, match=r"in 86400 s"):
-        limiter.admit("web")
+        await limiter.admit("web")
 
 
-def test_a_wall_clock_that_is_set_back_changes_nothing(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_wall_clock_that_is_set_back_changes_nothing(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     limiter = RateLimiter("60/minute")
-    num_admitted(limiter, "web")
+    await num_admitted(limiter, "web")
     monkeypatch.setattr(time, "time", lambda: 0.0)
     clock.now += 3.01
 
-    assert num_admitted(limiter, "web") == 3
+    assert await num_admitted(limiter, "web") == 3
 
 
-def test_starts_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_starts_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[threading.Thread] = []
     monkeypatch.setattr(threading.Thread, "start", started.append)
-    num_admitted(RateLimiter("60/minute"), "web")
+    await num_admitted(RateLimiter("60/minute"), "web")
     assert started == []
 
 
@@ -119,3 +119,13 @@ def test_starts_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_refuses_to_start_with_what_is_no_rate(limit: str) -> None:
     with pytest.raises(RateLimitError, match="TORCHBRIDGE_RATE_LIMIT: "):
         RateLimiter(limit)
+
+
+async def test_that_other_gateways_do_not_count_in_it_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    await num_admitted(RateLimiter(None), "web")
+    assert caplog.messages == []
+    await num_admitted(RateLimiter("60/minute"), "web")
+    assert caplog.messages == [
+        "the rate limit is this gateway's alone: gateways with one TORCHBRIDGE_REDIS_URL share theirs"
+    ]

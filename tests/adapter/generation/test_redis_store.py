@@ -27,7 +27,7 @@ ASKED = GenerationRequest(prompt="a secret prompt", temperature=0, model="tiny",
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     # A machine that runs other tests may stall for longer than a gateway would wait for Redis.
-    monkeypatch.setattr("adapter.generation.response_store._REDIS_PATIENCE", 3.0)
+    monkeypatch.setattr("adapter.generation.redis_calls._PATIENCE", 3.0)
 
 
 @pytest.fixture
@@ -66,8 +66,8 @@ async def ask(cache: ResponseCache, asked: GenerationRequest = ASKED) -> str:
 
 
 def let_it_try_again(store: RedisStore) -> None:
-    assert store._rests_until > time.monotonic()
-    store._rests_until = time.monotonic()
+    assert store._calls._rests_until > time.monotonic()
+    store._calls._rests_until = time.monotonic()
 
 
 async def test_what_was_put_is_found(store: RedisStore) -> None:
@@ -113,7 +113,7 @@ async def test_without_redis_everything_runs_and_with_it_again_nothing_twice(
     assert [await ask(gateway), await ask(gateway)] == ["fwd=miss", "hit"]
     server.kill()
     assert [await ask(gateway) for _ in range(3)] == ["fwd=miss"] * 3
-    assert caplog.messages == ["Redis fails (ConnectionError): nothing is cached for 10 seconds"]
+    assert caplog.messages == ["Redis fails (ConnectionError): nothing is cached until it answers"]
     server.start()
     let_it_try_again(gateway._store)
     assert [await ask(gateway), await ask(gateway)] == ["fwd=miss", "hit"]
@@ -173,7 +173,7 @@ async def test_a_wrong_password_is_no_failure_and_no_secret_is_logged(
     caplog.set_level("DEBUG")
     async with ResponseCache(RedisStore(server.url.replace("secret", "wr0ng"), max_age=60)) as gateway:
         assert [await ask(gateway), await ask(gateway)] == ["fwd=miss"] * 2
-    assert "Redis fails (AuthenticationError): nothing is cached for 10 seconds" in caplog.messages
+    assert "Redis fails (AuthenticationError): nothing is cached until it answers" in caplog.messages
     assert "wr0ng" not in caplog.text
 
 
@@ -183,5 +183,5 @@ async def test_a_full_redis_is_no_failure_and_no_answer_is_logged(
     caplog.set_level("DEBUG")
     await redis.config_set("maxmemory", 1)
     assert await ask(gateways[0]) == "fwd=miss"
-    assert "Redis fails (OutOfMemoryError): nothing is cached for 10 seconds" in caplog.messages
+    assert "Redis fails (OutOfMemoryError): nothing is cached until it answers" in caplog.messages
     assert TEXT not in caplog.text
