@@ -10,12 +10,12 @@ from typing import Annotated
 import typer
 
 from adapter.background_output import background_output, say
+from adapter.generation.canary_rule import Rule
 from adapter.settings import LOAD_TIMEOUT
 from adapter.torchserve.loading import LOAD_TIMEOUT_SETTING
 from adapter.torchserve.server_process import DEFAULT_RUN_DIRECTORY
 from adapter.versions import lifecycle
 from adapter.versions.canary import Verdict, run_canary
-from adapter.versions.canary_rule import Rule
 from adapter.versions.changes import expect_ready
 from adapter.versions.deployment import DeploymentOptions
 from adapter.versions.deployment import deploy as deploy_archive

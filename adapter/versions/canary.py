@@ -7,7 +7,7 @@ from enum import StrEnum
 from adapter.control.client import ControlClient, GatewayNotRunning
 from adapter.control.messages import CanaryReport, CanaryRequest, OutcomeReport, PairsReport, SpreadReport
 from adapter.errors import TorchbridgeError
-from adapter.versions.canary_rule import Decision, Rule, Tally, decide, interval
+from adapter.generation.canary_rule import Decision, Rule, Tally, decide, interval
 from adapter.versions.changes import Report
 
 _SECONDS_BETWEEN_LOOKS = 1.0
@@ -103,8 +103,8 @@ def _verdict(decisions: dict[str, Decision]) -> Verdict:
     match decide(decisions.values()):
         case Decision.PROMOTE:
             return Verdict.PROMOTE
-        case Decision.ABORT:
-            return Verdict.FAILS_MORE if decisions[_FAILURES] is Decision.ABORT else Verdict.SLOWER
+        case Decision.GIVE_UP:
+            return Verdict.FAILS_MORE if decisions[_FAILURES] is Decision.GIVE_UP else Verdict.SLOWER
         case Decision.GO_ON:
             return Verdict.UNDECIDED
 

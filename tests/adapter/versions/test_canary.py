@@ -11,9 +11,9 @@ import pytest
 from adapter.control.client import ControlClient
 from adapter.control.messages import CanaryReport, CanaryRequest, OutcomeReport, PairsReport, control_socket
 from adapter.errors import Conflict, GenerationFailed, NotFound, VersionNotFound
+from adapter.generation.canary_rule import Rule
 from adapter.versions import canary as watching
 from adapter.versions.canary import Verdict, run_canary
-from adapter.versions.canary_rule import Rule
 from tests.adapter.control.running_gateway import running_gateway
 from tests.adapter.generation.two_versions import ScriptedVersions
 from tests.fakes import FakeManagement

@@ -37,15 +37,15 @@ class Interval(NamedTuple):
 
 class Decision(StrEnum):
     PROMOTE = "promote"
-    ABORT = "abort"
+    GIVE_UP = "give up"
     GO_ON = "go on"
 
 
 class Rule(NamedTuple):
-    """A canary is promoted if every test says so, and aborted if one does.
+    """A canary is promoted if every test says so, and given up if one does.
 
     Each of the two is wrong with a probability of at most `alpha`, however often one looks. Whoever is promoted by
-    mistake has passed the very test that it should not have, at `alpha`; any of the tests may abort by mistake, so that
+    mistake has passed the very test that it should not have, at `alpha`; any of the tests may give up by mistake, so that
     they share it.
     """
 
@@ -55,24 +55,24 @@ class Rule(NamedTuple):
     max_slowdown: float | None = 1.25  # None: times are not tested
 
     def judge_failures(self, canary: Tally, control: Tally) -> Decision:
-        """Abort: the canary's rate is higher. Promote: it is higher by `margin` at most."""
-        if interval(canary, self._abort_alpha / 2).lower > interval(control, self._abort_alpha / 2).upper:
-            return Decision.ABORT
+        """Give up: the canary's rate is higher. Promote: it is higher by `margin` at most."""
+        if interval(canary, self._give_up_alpha / 2).lower > interval(control, self._give_up_alpha / 2).upper:
+            return Decision.GIVE_UP
         is_enough = min(canary.trials, control.trials) >= self.min_requests
         difference = interval(canary, self.alpha / 2).upper - interval(control, self.alpha / 2).lower
         return Decision.PROMOTE if is_enough and difference <= self.margin else Decision.GO_ON
 
     def judge_times(self, slower: Tally) -> Decision:
-        """Abort: in most pairs the canary takes more than `max_slowdown` times as long. Promote: it does not.
+        """Give up: in most pairs the canary takes more than `max_slowdown` times as long. Promote: it does not.
 
         `slower` counts the pairs in which it does as failures.
         """
-        if interval(slower, self._abort_alpha).lower > _HALF:
-            return Decision.ABORT
+        if interval(slower, self._give_up_alpha).lower > _HALF:
+            return Decision.GIVE_UP
         return Decision.PROMOTE if interval(slower, self.alpha).upper < _HALF else Decision.GO_ON
 
     @property
-    def _abort_alpha(self) -> float:
+    def _give_up_alpha(self) -> float:
         return self.alpha / (1 if self.max_slowdown is None else _NUM_TESTS)
 
     def num_without_failure(self) -> int:
@@ -87,8 +87,8 @@ class Rule(NamedTuple):
 def decide(decisions: Iterable[Decision]) -> Decision:
     """What the tests say together."""
     said = set(decisions)
-    if Decision.ABORT in said:
-        return Decision.ABORT
+    if Decision.GIVE_UP in said:
+        return Decision.GIVE_UP
     return Decision.PROMOTE if said == {Decision.PROMOTE} else Decision.GO_ON
 
 

@@ -11,9 +11,9 @@ from itertools import accumulate, repeat
 
 import pytest
 
+from adapter.generation.canary_rule import Decision, Rule, Tally, interval
 from adapter.generation.pairs import Pairs, Side
 from adapter.generation.turn import Duration
-from adapter.versions.canary_rule import Decision, Rule, Tally, interval
 
 RULE = Rule()
 NUM_RUNS = 200
@@ -25,7 +25,7 @@ _interval = cache(interval)  # the runs pass the same few tallies
 
 @pytest.fixture(autouse=True)
 def _remembered_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapter.versions.canary_rule.interval", _interval)
+    monkeypatch.setattr("adapter.generation.canary_rule.interval", _interval)
 
 
 def seconds(chance: random.Random, spread: float) -> float:
@@ -54,12 +54,12 @@ SPREADS = pytest.mark.parametrize("spread", [0.2, 0.5, 1.0])
 def test_what_is_just_as_slow_as_it_may_be_is_seldom_judged_at_all(spread: float) -> None:
     seen = Counter(decision for decision, _ in ends(RULE.max_slowdown, spread))
     assert seen[Decision.PROMOTE] <= NUM_RUNS * RULE.alpha
-    assert seen[Decision.ABORT] <= NUM_RUNS * RULE.alpha / 3
+    assert seen[Decision.GIVE_UP] <= NUM_RUNS * RULE.alpha / 3
 
 
 @SPREADS
 def test_what_is_as_fast_is_hardly_ever_given_up(spread: float) -> None:
-    assert Counter(decision for decision, _ in ends(1.0, spread))[Decision.ABORT] <= NUM_RUNS * RULE.alpha / 3
+    assert Counter(decision for decision, _ in ends(1.0, spread))[Decision.GIVE_UP] <= NUM_RUNS * RULE.alpha / 3
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_what_is_as_fast_is_hardly_ever_given_up(spread: float) -> None:
     [
         pytest.param(1.0, 0.2, Decision.PROMOTE, 50, id="as fast"),
         pytest.param(1.0, 0.5, Decision.PROMOTE, 250, id="as fast, with times that vary"),
-        pytest.param(1.5, 0.2, Decision.ABORT, 75, id="1.5 times as slow"),
-        pytest.param(2.0, 0.5, Decision.ABORT, 75, id="twice as slow, with times that vary"),
-        pytest.param(10.0, 1.0, Decision.ABORT, 25, id="ten times as slow, with times that vary much"),
+        pytest.param(1.5, 0.2, Decision.GIVE_UP, 75, id="1.5 times as slow"),
+        pytest.param(2.0, 0.5, Decision.GIVE_UP, 75, id="twice as slow, with times that vary"),
+        pytest.param(10.0, 1.0, Decision.GIVE_UP, 25, id="ten times as slow, with times that vary much"),
     ],
 )
 def test_half_of_the_canaries_need_no_more_pairs(
@@ -147,7 +147,7 @@ def test_a_worker_that_stands_still_is_one_event_and_not_one_for_each_request_on
     num_runs = 100
     seen = Counter(judged(seed, RULE.max_slowdown, num_seconds=120) for seed in range(num_runs))
     assert seen[Decision.PROMOTE] <= num_runs * RULE.alpha
-    assert seen[Decision.ABORT] <= num_runs * RULE.alpha
+    assert seen[Decision.GIVE_UP] <= num_runs * RULE.alpha
 
 
 def test_what_is_as_fast_is_promoted_although_workers_stand_still() -> None:

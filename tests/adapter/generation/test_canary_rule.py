@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from adapter.versions.canary_rule import Decision, Interval, Rule, Tally, decide, interval
+from adapter.generation.canary_rule import Decision, Interval, Rule, Tally, decide, interval
 
 RULE = Rule()
 SIDE_ALPHA = RULE.alpha / 2
@@ -19,7 +19,7 @@ _interval = cache(interval)  # the runs pass the same few tallies
 
 @pytest.fixture(autouse=True)
 def _remembered_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapter.versions.canary_rule.interval", _interval)
+    monkeypatch.setattr("adapter.generation.canary_rule.interval", _interval)
 
 
 def judge(canary: tuple[int, int], control: tuple[int, int], rule: Rule = RULE) -> Decision:
@@ -79,11 +79,11 @@ def test_neither_side_may_have_few_requests(few: int) -> None:
 
 def test_a_version_that_only_fails_is_aborted_soon() -> None:
     assert judge((1, 1), (200, 0)) is Decision.GO_ON
-    assert judge((6, 6), (200, 0)) is Decision.ABORT
+    assert judge((6, 6), (200, 0)) is Decision.GIVE_UP
 
 
 def test_what_fails_more_often_is_aborted_although_within_the_margin() -> None:
-    assert judge((10**6, 15_000), (10**6, 10_000)) is Decision.ABORT
+    assert judge((10**6, 15_000), (10**6, 10_000)) is Decision.GIVE_UP
 
 
 def test_failures_of_the_default_do_not_make_a_canary_better_than_it_is() -> None:
@@ -98,7 +98,7 @@ def test_a_wider_margin_needs_no_more_requests(margin: float) -> None:
 
 def test_what_is_never_slower_or_always_is_known_after_a_few_pairs() -> None:
     assert [judge_times(0, pairs) for pairs in (6, 7)] == [Decision.GO_ON, Decision.PROMOTE]
-    assert [judge_times(pairs, 0) for pairs in (8, 9)] == [Decision.GO_ON, Decision.ABORT]
+    assert [judge_times(pairs, 0) for pairs in (8, 9)] == [Decision.GO_ON, Decision.GIVE_UP]
 
 
 def test_what_is_slower_in_half_of_the_pairs_is_just_what_it_may_be() -> None:
@@ -111,11 +111,11 @@ def test_no_pair_says_nothing() -> None:
 
 def test_tests_that_may_each_abort_by_mistake_share_the_error() -> None:
     alone = RULE._replace(max_slowdown=None)
-    assert judge((100, 9), (2_000, 20), alone) is Decision.ABORT
+    assert judge((100, 9), (2_000, 20), alone) is Decision.GIVE_UP
     assert judge((100, 9), (2_000, 20)) is Decision.GO_ON
 
 
-PROMOTE, ABORT, GO_ON = Decision.PROMOTE, Decision.ABORT, Decision.GO_ON
+PROMOTE, GIVE_UP, GO_ON = Decision.PROMOTE, Decision.GIVE_UP, Decision.GO_ON
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ PROMOTE, ABORT, GO_ON = Decision.PROMOTE, Decision.ABORT, Decision.GO_ON
         ((PROMOTE,), PROMOTE),
         ((PROMOTE, PROMOTE, PROMOTE), PROMOTE),
         ((PROMOTE, GO_ON, PROMOTE), GO_ON),
-        ((GO_ON, ABORT, PROMOTE), ABORT),
+        ((GO_ON, GIVE_UP, PROMOTE), GIVE_UP),
         ((), GO_ON),
     ],
 )
@@ -152,7 +152,7 @@ def decisions(canary_rate: float, control_rate: float, rule: Rule = RULE) -> Ite
 
 def test_it_seldom_aborts_what_is_no_worse() -> None:
     seen = list(decisions(EQUAL, EQUAL))
-    assert seen.count(Decision.ABORT) <= NUM_RUNS * RULE.alpha
+    assert seen.count(Decision.GIVE_UP) <= NUM_RUNS * RULE.alpha
     assert seen.count(Decision.PROMOTE) > NUM_RUNS / 2
 
 
@@ -163,7 +163,7 @@ def test_it_seldom_promotes_what_is_worse_by_more_than_the_margin() -> None:
 
 def test_it_aborts_what_is_much_worse() -> None:
     seen = list(decisions(0.3, EQUAL))
-    assert seen.count(Decision.ABORT) == NUM_RUNS
+    assert seen.count(Decision.GIVE_UP) == NUM_RUNS
 
 
 def test_the_true_rate_is_seldom_ever_outside_of_the_interval() -> None:
