@@ -15,10 +15,12 @@ from adapter.generation.rate_limit import RateLimiter
 from adapter.generation.response_cache import ResponseCache
 from adapter.generation.response_store import response_store
 from adapter.generation.retry_budget import RetryBudget
+from adapter.generation.shared_counts import SharedCounts
 from adapter.generation.text_generator import TextGenerator
 from adapter.generation.traffic import Traffic
 from adapter.http.api_keys import ApiKeys
 from adapter.http.authentication import Authentication
+from adapter.http.canary_verdict import canary_verdict_route
 from adapter.http.direct_routes import DirectRoutes
 from adapter.http.docs_page import install_docs
 from adapter.http.documented_api import PROBLEM_ANSWERS, DocumentedApi
@@ -64,6 +66,7 @@ def create_app(
     rate_limiter = RateLimiter(settings.rate_limit, redis_url)
     shutdown = Shutdown()
     admission, traffic, canaries = Admission(settings.max_waiting_requests), Traffic(), Canaries()
+    shared_counts = SharedCounts(redis_url)
     generator = TextGenerator(
         registry,
         inference,
@@ -79,7 +82,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with inference, cache, rate_limiter, generator.shadows, readiness:
+        async with inference, cache, rate_limiter, shared_counts, generator.shadows, readiness:
             yield
 
     app = DocumentedApi(
@@ -94,7 +97,7 @@ def create_app(
     )
     app.state.settings = settings
     app.state.shutdown = shutdown
-    app.state.control = control_app(registry, traffic, admission, canaries)
+    app.state.control = control_app(registry, traffic, admission, canaries, shared_counts)
     app.state.control.include_router(metrics_route(generator.metrics))
     install_problem_responses(app)
     install_docs(app)
@@ -105,6 +108,7 @@ def create_app(
         response_routes(generator, registry, shutdown, settings),
         ui_routes(generator, shutdown, settings),
         operator_routes(generator, readiness, shutdown),
+        canary_verdict_route(registry, canaries, shared_counts),
     )
     for router in routers:
         app.include_router(router)

@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     api_keys_file: Path | None = Field(default=None, description="The same on lines; may change while it is served.")
     operator_keys: SecretStr | None = Field(
         default=None,
-        description="As api_keys, for /metrics alone. None: without API keys all may read it, else nobody.",
+        description="As api_keys, for what tells of all callers. None: without API keys all may read it, else nobody.",
     )
     operator_keys_file: Path | None = Field(default=None, description="As api_keys_file.")
     cors_origins: Annotated[tuple[PageOrigin, ...], NoDecode, BeforeValidator(_split)] = Field(
@@ -104,7 +104,9 @@ class Settings(BaseSettings):
 
     cache_max_bytes: PositiveInt = Field(default=64 * 2**20, description="Of answers that this process keeps.")
     cache_max_age: NonNegativeInt = Field(default=3_600, description="Seconds. At 0 nothing is kept.")
-    redis_url: RedisUrl | None = Field(default=None, description="Where gateways share answers and rate limits.")
+    redis_url: RedisUrl | None = Field(
+        default=None, description="Where gateways share answers, rate limits and what is counted of canaries."
+    )
 
     compile: bool = Field(default=True, description="Whether workers compile their steps in the background.")
     engine_first: bool = Field(

@@ -17,16 +17,19 @@ from adapter.control.messages import (
 )
 from adapter.generation.admission import Admission
 from adapter.generation.canary import Canaries
+from adapter.generation.shared_counts import SharedCounts
 from adapter.generation.traffic import Traffic
 from adapter.http.problem_responses import install_problem_responses
 from adapter.schema import Model, ModelVersion
 from adapter.torchserve.model_registry import ModelRegistry
 
 
-def control_app(registry: ModelRegistry, traffic: Traffic, admission: Admission, canaries: Canaries) -> FastAPI:
+def control_app(
+    registry: ModelRegistry, traffic: Traffic, admission: Admission, canaries: Canaries, shared_counts: SharedCounts
+) -> FastAPI:
     app = FastAPI(openapi_url=None)
     install_problem_responses(app)
-    app.include_router(canary_routes(registry, canaries))
+    app.include_router(canary_routes(registry, canaries, shared_counts))
 
     def describe(model: Model, version: ModelVersion) -> VersionTraffic:
         seen = traffic.of(model.name, version.version)

@@ -8,7 +8,14 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from adapter.control.messages import CanaryReport, CanaryRequest, DefaultModelRequest, HoldRequest, TrafficReport
+from adapter.control.messages import (
+    CanaryList,
+    CanaryReport,
+    CanaryRequest,
+    DefaultModelRequest,
+    HoldRequest,
+    TrafficReport,
+)
 from adapter.errors import UpstreamProtocol, from_problem
 from adapter.schema import Problem
 
@@ -51,12 +58,20 @@ class ControlClient:
         """It lasts for CANARY_SECONDS."""
         return self._parse(self._send("PUT", "/canaries", request), CanaryReport)
 
+    def canaries(self) -> tuple[CanaryReport, ...]:
+        """Those that run."""
+        return self._parse(self._send("GET", "/canaries"), CanaryList).canaries
+
     def renew_canary(self, canary_id: str) -> CanaryReport:
         """For CANARY_SECONDS more. Fails where it has ended, or what it compares is not there any more."""
         return self._parse(self._send("PUT", f"/canaries/{canary_id}"), CanaryReport)
 
     def end_canary(self, canary_id: str) -> None:
         self._send("DELETE", f"/canaries/{canary_id}")
+
+    def abort_canary(self, canary_id: str) -> None:
+        """As end_canary, and whoever watches it is told."""
+        self._send("POST", f"/canaries/{canary_id}/abort")
 
     def _send(self, method: str, path: str, body: BaseModel | None = None) -> bytes:
         headers = {"content-type": "application/json"} if body else {}

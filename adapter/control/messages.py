@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
+from adapter.generation.canary_rule import Counts, Rule, Tally
 from adapter.received import Received
 from adapter.schema import ErrorCode, Name
 from adapter.sent import Sent
@@ -52,6 +53,10 @@ class OutcomeReport(Sent):
     def num_trials(self) -> int:
         return self.answers + self.num_failures
 
+    @property
+    def tally(self) -> Tally:
+        return Tally(self.num_trials, self.num_failures)
+
 
 class PairsReport(Sent):
     """Of pairs of requests, one on each version, that could be compared."""
@@ -63,11 +68,23 @@ class PairsReport(Sent):
     def num_pairs(self) -> int:
         return self.slower + self.not_slower
 
+    @property
+    def tally(self) -> Tally:
+        return Tally(self.num_pairs, self.slower)
+
+
+class SharedReport(Sent):
+    """Of a canary that gateways with one Redis try together."""
+
+    gateways: int = Field(description="Whose counts these are.")
+    counts: Counts
+
 
 class CanaryReport(Sent):
     """Of requests that name no version, since the canary began."""
 
     id: str
+    model: str
     version: str
     control_version: str = Field(description="The default version, which answers the others.")
     percent: float
@@ -82,6 +99,31 @@ class CanaryReport(Sent):
     dropped: int = Field(description="Shadows that were not run because no slot was free.")
     compared: int = Field(description="Shadows of requests that have one right answer.")
     equal: int = Field(description="Of these, with the same text as the caller's answer.")
+    margin: float
+    min_requests: int
+    alpha: float
+    timeout: float | None = Field(
+        description="Seconds for a verdict, where the server watches it; None: a command does."
+    )
+    shared: SharedReport | None = Field(description="With Redis: what it is judged by, instead of the counts above.")
+
+    @property
+    def rule(self) -> Rule:
+        return Rule(self.margin, self.min_requests, self.alpha, self.max_slowdown)
+
+    @property
+    def counts(self) -> Counts:
+        """What it is judged by."""
+        if self.shared is not None:
+            return self.shared.counts
+        times = (pairs.tally if pairs else Tally(0, 0) for pairs in (self.first_token, self.per_token))
+        return Counts(self.canary.tally, self.control.tally, *times)
+
+
+class CanaryList(Sent):
+    """Those that run."""
+
+    canaries: tuple[CanaryReport, ...]
 
 
 class ModelTraffic(Sent):
@@ -116,6 +158,16 @@ class CanaryRequest(Received):
     is_sticky: bool
     is_shadow: bool
     max_slowdown: float | None = Field(gt=0, description="None: their times are not compared.")
+    margin: float = Field(gt=0, le=1)
+    min_requests: PositiveInt
+    alpha: float = Field(gt=0, lt=1)
+    timeout: float | None = Field(
+        default=None, gt=0, description="Seconds for a verdict: the server watches it. None: whoever asks does."
+    )
+
+    @property
+    def rule(self) -> Rule:
+        return Rule(self.margin, self.min_requests, self.alpha, self.max_slowdown)
 
 
 class DefaultModelRequest(Received):

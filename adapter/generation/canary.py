@@ -7,12 +7,27 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from adapter.errors import Conflict, NotFound
+from adapter.generation.canary_rule import Counts, Rule, Tally
 from adapter.generation.outcomes import Outcomes
 from adapter.generation.pairs import Pairs, Side
 from adapter.generation.turn import Turn
 from adapter.schema import GenerationRequest
+from adapter.sent import Sent
 
 _HASH_BYTES = 8
+_WHATEVER_ITS_TIMES = Rule(max_slowdown=None)
+
+
+class Definition(Sent):
+    """What gateways that try the same must agree on, for their counts to be added."""
+
+    model: str
+    version: str
+    control_version: str
+    share: float
+    is_sticky: bool
+    is_shadow: bool
+    rule: Rule
 
 
 @dataclass
@@ -25,7 +40,8 @@ class Canary:
     share: float
     is_sticky: bool
     is_shadow: bool
-    max_slowdown: float | None = None  # None: which one is faster is not asked
+    rule: Rule = _WHATEVER_ITS_TIMES
+    timeout: float | None = None  # seconds for a verdict, where the server watches it; None: a command does
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     ends_at: float = 0.0  # time.monotonic()
     canary: Outcomes = field(default_factory=Outcomes)
@@ -38,9 +54,18 @@ class Canary:
     per_token: Pairs | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        if self.max_slowdown is not None:
-            self.first_token = Pairs(self.max_slowdown, lambda turn: turn.first_token)
-            self.per_token = Pairs(self.max_slowdown, lambda turn: turn.per_token)
+        if self.rule.max_slowdown is not None:
+            self.first_token = Pairs(self.rule.max_slowdown, lambda turn: turn.first_token)
+            self.per_token = Pairs(self.rule.max_slowdown, lambda turn: turn.per_token)
+
+    @property
+    def definition(self) -> Definition:
+        return Definition(**{name: getattr(self, name) for name in Definition.model_fields})
+
+    @property
+    def counts(self) -> Counts:
+        sides = (self.canary.tally, self.control.tally)
+        return Counts(*sides, *(pairs.tally if pairs else Tally(0, 0) for pairs in (self.first_token, self.per_token)))
 
     def chooses(self, user: str | None, lot: float) -> bool:
         """Whether a request is of the share: by its user where that is asked for and known, else by `lot`, 0 to 1.
@@ -83,6 +108,7 @@ class Canaries:
 
     def __init__(self) -> None:
         self._canaries: dict[str, Canary] = {}
+        self._aborted: dict[str, str] = {}  # the id of the last one, by model
 
     def begin(self, canary: Canary, seconds: float) -> None:
         if self.of(canary.model) is not None:
@@ -91,14 +117,30 @@ class Canaries:
         canary.ends_at = time.monotonic() + seconds
 
     def renew(self, canary_id: str, seconds: float) -> Canary:
-        for canary in map(self.of, list(self._canaries)):
-            if canary is not None and canary.id == canary_id:
+        for canary in self.running():
+            if canary.id == canary_id:
                 canary.ends_at = time.monotonic() + seconds
                 return canary
+        if canary_id in self._aborted.values():
+            raise Conflict("It was aborted.")
         raise NotFound("This canary has ended: it was not renewed in time, or the gateway was restarted.")
 
-    def end(self, canary_id: str) -> None:
-        self._canaries = {model: canary for model, canary in self._canaries.items() if canary.id != canary_id}
+    def end(self, canary_id: str) -> Canary | None:
+        """The one that ran, if it did."""
+        ended = next((canary for canary in self._canaries.values() if canary.id == canary_id), None)
+        if ended is not None:
+            del self._canaries[ended.model]
+        return ended
+
+    def abort(self, canary_id: str) -> Canary | None:
+        """As `end`, and whoever renews it is told."""
+        ended = self.end(canary_id)
+        if ended is not None:
+            self._aborted[ended.model] = canary_id
+        return ended
+
+    def running(self) -> list[Canary]:
+        return [canary for canary in map(self.of, list(self._canaries)) if canary is not None]
 
     def of(self, model: str) -> Canary | None:
         canary = self._canaries.get(model)

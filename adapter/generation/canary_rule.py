@@ -13,7 +13,7 @@ slower in at most half of the pairs says that the median of its time over the co
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -26,6 +26,18 @@ _NUM_TESTS = 3  # of failures, of the first token and of the tokens after it
 class Tally(NamedTuple):
     trials: int
     failures: int
+
+
+class Counts(NamedTuple):
+    """Of a canary. Each number only grows; of the pairs, those in which the canary was slower are the failures.
+
+    Those of several gateways may be added, as each has workers of its own.
+    """
+
+    canary: Tally
+    control: Tally
+    first_token: Tally
+    per_token: Tally
 
 
 class Interval(NamedTuple):
@@ -41,18 +53,31 @@ class Decision(StrEnum):
     GO_ON = "go on"
 
 
+class Criterion(StrEnum):
+    FAILURES = "failures"
+    FIRST_TOKEN = "time to the first token"  # noqa: S105 - no password
+    PER_TOKEN = "time per token"  # noqa: S105
+
+
 class Rule(NamedTuple):
     """A canary is promoted if every test says so, and given up if one does.
 
     Each of the two is wrong with a probability of at most `alpha`, however often one looks. Whoever is promoted by
-    mistake has passed the very test that it should not have, at `alpha`; any of the tests may give up by mistake, so that
-    they share it.
+    mistake has passed the very test that it should not have, at `alpha`; any of the tests may give up by mistake, so
+    that they share it.
     """
 
     margin: float = 0.02
     min_requests: int = 100
     alpha: float = 0.05
     max_slowdown: float | None = 1.25  # None: times are not tested
+
+    def judge(self, counts: Counts) -> dict[Criterion, Decision]:
+        decisions = {Criterion.FAILURES: self.judge_failures(counts.canary, counts.control)}
+        if self.max_slowdown is not None:
+            decisions[Criterion.FIRST_TOKEN] = self.judge_times(counts.first_token)
+            decisions[Criterion.PER_TOKEN] = self.judge_times(counts.per_token)
+        return decisions
 
     def judge_failures(self, canary: Tally, control: Tally) -> Decision:
         """Give up: the canary's rate is higher. Promote: it is higher by `margin` at most."""
@@ -90,6 +115,15 @@ def decide(decisions: Iterable[Decision]) -> Decision:
     if Decision.GIVE_UP in said:
         return Decision.GIVE_UP
     return Decision.PROMOTE if said == {Decision.PROMOTE} else Decision.GO_ON
+
+
+def total(counts: Sequence[Counts]) -> Counts:
+    """Of one gateway at least."""
+    return Counts(*(_sum(tallies) for tallies in zip(*counts, strict=True)))
+
+
+def _sum(tallies: Sequence[Tally]) -> Tally:
+    return Tally(sum(each.trials for each in tallies), sum(each.failures for each in tallies))
 
 
 def interval(tally: Tally, alpha: float) -> Interval:

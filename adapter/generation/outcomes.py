@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 from adapter.call import Arrivals
 from adapter.errors import TorchbridgeError, UpstreamProtocol
+from adapter.generation.canary_rule import Tally
 from adapter.generation.deadlines import OutOfTime
 from adapter.generation.turn import Turn
 from adapter.schema import DoneEvent, ErrorCode, GenerationResponse
@@ -66,6 +67,11 @@ class Outcomes:
     def add_unready(self) -> None:
         """The version had no worker for a request that was meant for it."""
         self.failures[ErrorCode.MODEL_NOT_READY] += 1
+
+    @property
+    def tally(self) -> Tally:
+        num_failures = self.failures.total()
+        return Tally(self.num_answers + num_failures, num_failures)
 
     @property
     def time_to_first_token(self) -> Spread | None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
+from adapter.generation.canary_rule import Tally
 from adapter.generation.turn import Duration, Turn
 
 Side: TypeAlias = Literal["canary", "control"]
@@ -23,6 +24,12 @@ class Pairs:
         self._waiting: dict[tuple[Side, int], Turn] = {}
         self.num_slower = 0
         self.num_not_slower = 0
+
+    @property
+    def tally(self) -> Tally:
+        """Of all pairs that tell by now, with those in which the canary was slower as failures."""
+        self.settle()
+        return Tally(self.num_slower + self.num_not_slower, self.num_slower)
 
     def begin(self, turn: Turn, side: Side, size: int) -> None:
         """Pairs `turn`, which begins now, with the latest one on the other side whose `size` is the same."""

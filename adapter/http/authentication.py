@@ -27,7 +27,7 @@ OPEN_PATHS = frozenset(
         "/docs/assets/swagger-ui.css",
     }
 )
-OPERATOR_PATHS = frozenset({"/metrics"})
+OPERATOR_PATHS = frozenset({"/metrics", "/canary/verdict"})
 _OPEN_METHODS = frozenset({"GET", "HEAD"})
 
 _UNKNOWN_KEY = "This API key is not known here. It may have been replaced."

@@ -10,7 +10,8 @@ from adapter.http.problem_responses import CONTENT_TYPE as PROBLEM_JSON
 from adapter.schema import STREAM_EVENT
 
 _SCHEMAS = "#/components/schemas/"
-_API_KEY, OPERATOR_KEY = "apiKey", "operatorKey"
+_API_KEY, _OPERATOR_KEY = "apiKey", "operatorKey"
+NEEDS_OPERATOR_KEY: dict[str, Any] = {"security": [{_OPERATOR_KEY: []}, {}]}  # for a route's `openapi_extra`
 
 # FastAPI documents every model under the route's own content type: these answers have another one.
 PROBLEM_ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -66,7 +67,7 @@ def _complete(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"] | event.pop("$defs") | {"StreamEvent": event}
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     document["components"]["securitySchemes"] = {
-        name: {"type": "http", "scheme": "bearer"} for name in (_API_KEY, OPERATOR_KEY)
+        name: {"type": "http", "scheme": "bearer"} for name in (_API_KEY, _OPERATOR_KEY)
     }
     document["security"] = [{_API_KEY: []}, {}]  # a gateway without keys asks for none
     for path in document["paths"].values():

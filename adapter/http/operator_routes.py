@@ -7,13 +7,12 @@ from fastapi import APIRouter, Response
 from adapter.errors import TorchbridgeError
 from adapter.generation.metrics import CONTENT_TYPE
 from adapter.generation.text_generator import TextGenerator
-from adapter.http.documented_api import OPERATOR_KEY
+from adapter.http.documented_api import NEEDS_OPERATOR_KEY
 from adapter.http.shutdown import Shutdown
 from adapter.schema import Health
 from adapter.torchserve.readiness import Readiness
 
 _NO_KEY: dict[str, Any] = {"security": []}
-_OPERATOR_KEY: dict[str, Any] = {"security": [{OPERATOR_KEY: []}, {}]}
 
 
 class MetricsResponse(Response):
@@ -43,7 +42,7 @@ def operator_routes(generator: TextGenerator, readiness: Readiness, shutdown: Sh
         operation_id="metrics",
         summary="What Prometheus reads",
         response_class=MetricsResponse,
-        openapi_extra=_OPERATOR_KEY,
+        openapi_extra=NEEDS_OPERATOR_KEY,
     )
     async def metrics() -> MetricsResponse:
         return MetricsResponse(generator.metrics.render())

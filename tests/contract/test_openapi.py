@@ -20,7 +20,7 @@ def test_the_committed_document_is_what_the_code_says() -> None:
 
 def test_operation_ids_are_the_names_that_clients_use() -> None:
     generations = {"generate", "generateStream", "generateBatch"}
-    assert set(OPERATIONS) == generations | {"listModels", "getModel", "livez", "readyz", "metrics"}
+    assert set(OPERATIONS) == generations | {"listModels", "getModel", "livez", "readyz", "metrics", "canaryVerdict"}
 
 
 @pytest.mark.parametrize("request_type", [GenerationRequest, BatchRequest])
@@ -37,7 +37,8 @@ def test_a_key_may_be_needed_but_for_what_tells_whether_the_gateway_is_there() -
     api_key, operator_key = schemes
     assert DOCUMENT["security"] == [{api_key: []}, {}]
     own = {name: operation["security"] for name, operation in OPERATIONS.items() if "security" in operation}
-    assert own == {"livez": [], "readyz": [], "metrics": [{operator_key: []}, {}]}
+    operators = {name: [{operator_key: []}, {}] for name in ("metrics", "canaryVerdict")}
+    assert own == {"livez": [], "readyz": [], **operators}
 
 
 def test_every_reference_leads_somewhere() -> None:

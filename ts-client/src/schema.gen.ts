@@ -24,10 +24,48 @@ export interface components {
             /** @description One for each request, in the same order: an answer, or why there is none. */
             results: (components["schemas"]["GenerationResponse"] | components["schemas"]["Problem"])[];
         };
+        /** @description Of pairs of requests, one on each version. */
+        CanaryPairs: {
+            pairs: number;
+            /** @description In which the canary took more than `max_slowdown` times as long. */
+            slower: number;
+        };
+        /** @description One version of the two. */
+        CanarySide: {
+            version: string;
+            /** @description That ended by the version's doing. */
+            requests: number;
+            failures: number;
+        };
+        CanaryVerdict: {
+            id: string;
+            model: string;
+            verdict: components["schemas"]["Decision"];
+            /** @description What is not known well enough yet. */
+            undecided: string[];
+            /**
+             * @description Whose counts these are: of all gateways with one Redis, or of this one.
+             * @enum {string}
+             */
+            scope: "service" | "gateway";
+            /** @description Whose counts are in it. */
+            gateways: number;
+            canary: components["schemas"]["CanarySide"];
+            control: components["schemas"]["CanarySide"];
+            /** @description By the time to the first token; null: not compared. */
+            first_token: components["schemas"]["CanaryPairs"] | null;
+            per_token: components["schemas"]["CanaryPairs"] | null;
+            margin: number;
+            min_requests: number;
+            max_slowdown: number | null;
+            alpha: number;
+        };
         ChoiceOutput: {
             /** @description The text is one of these. */
             choice: string[];
         };
+        /** @enum {string} */
+        Decision: "promote" | "give up" | "go on";
         DeltaEvent: {
             /**
              * @default delta
@@ -315,7 +353,11 @@ export interface components {
 }
 export type BatchRequest = components['schemas']['BatchRequest'];
 export type BatchResponse = components['schemas']['BatchResponse'];
+export type CanaryPairs = components['schemas']['CanaryPairs'];
+export type CanarySide = components['schemas']['CanarySide'];
+export type CanaryVerdict = components['schemas']['CanaryVerdict'];
 export type ChoiceOutput = components['schemas']['ChoiceOutput'];
+export type Decision = components['schemas']['Decision'];
 export type DeltaEvent = components['schemas']['DeltaEvent'];
 export type DoneEvent = components['schemas']['DoneEvent'];
 export type ErrorCode = components['schemas']['ErrorCode'];

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from adapter.control.client import ControlClient
 from adapter.control.messages import CanaryReport, CanaryRequest
 from adapter.errors import Conflict, InvalidRequest, ModelNotFound, ModelNotReady, NotFound, VersionNotFound
+from adapter.generation.canary_rule import Rule
 from tests.fakes import FakeManagement
 
 
@@ -19,6 +20,7 @@ def asked(**about: object) -> CanaryRequest:
     options = {"model": "tiny", "version": "2.0", "percent": 50}
     # No pause of the machine is that many times as long as an answer of the fake, which takes microseconds.
     options |= {"is_sticky": True, "is_shadow": False, "max_slowdown": 1e9}
+    options |= {"margin": 0.02, "min_requests": 100, "alpha": 0.05}
     return CanaryRequest.model_validate(options | about)
 
 
@@ -122,6 +124,25 @@ def test_a_second_one_of_the_same_model_is_refused(client: ControlClient) -> Non
 def test_one_that_the_gateway_does_not_know_is_not_renewed(client: ControlClient) -> None:
     with pytest.raises(NotFound, match="restarted"):
         client.renew_canary("another")
+
+
+def test_those_that_run_are_listed_with_who_watches_them(client: ControlClient) -> None:
+    assert client.canaries() == ()
+    began = client.begin_canary(asked(timeout=60))
+    assert client.canaries() == (began,)
+    assert (began.model, began.timeout, began.rule) == ("tiny", 60, Rule(max_slowdown=1e9))
+    client.end_canary(began.id)
+    assert client.canaries() == ()
+
+
+def test_whoever_watches_one_that_is_aborted_is_told(client: ControlClient) -> None:
+    began = client.begin_canary(asked())
+    client.abort_canary(began.id)
+    assert client.canaries() == ()
+    with pytest.raises(Conflict, match="aborted"):
+        client.renew_canary(began.id)
+    with pytest.raises(NotFound, match="ended already"):
+        client.abort_canary(began.id)
 
 
 @pytest.mark.parametrize(

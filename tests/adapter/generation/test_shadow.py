@@ -309,6 +309,7 @@ async def test_a_gateway_that_ends_ends_them(two: TwoVersions) -> None:
     app = create_app(Settings(), inference=two.inference, registry=ModelRegistry(two.management, None))
     asked = {"model": "tiny", "version": "2.0", "percent": 100}
     asked |= {"is_sticky": False, "is_shadow": True, "max_slowdown": None}
+    asked |= {"margin": 0.02, "min_requests": 100, "alpha": 0.05}
     async with (
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as gateway,
         httpx.AsyncClient(transport=httpx.ASGITransport(app.state.control), base_url="http://control") as control,

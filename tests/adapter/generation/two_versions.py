@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from adapter.call import Call
 from adapter.generation.canary import Canaries, Canary
+from adapter.generation.canary_rule import Rule
 from adapter.generation.text_generator import TextGenerator
 from adapter.generation.traffic import Traffic
 from adapter.schema import GenerationRequest, StreamEvent
@@ -55,8 +56,10 @@ class TwoVersions:
             self.management, self.inference, traffic=self.traffic, canaries=self.canaries, **about
         )
 
-    def begin(self, share: float = 1.0, *, seconds: float = 60, **about: object) -> Canary:
-        options = {"is_sticky": False, "is_shadow": False} | about
+    def begin(
+        self, share: float = 1.0, *, seconds: float = 60, max_slowdown: float | None = None, **about: object
+    ) -> Canary:
+        options = {"is_sticky": False, "is_shadow": False, "rule": Rule(max_slowdown=max_slowdown)} | about
         canary = Canary("tiny", "2.0", "1.0", share, **options)
         self.canaries.begin(canary, seconds)
         return canary

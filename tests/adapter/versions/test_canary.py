@@ -9,9 +9,16 @@ import httpx
 import pytest
 
 from adapter.control.client import ControlClient
-from adapter.control.messages import CanaryReport, CanaryRequest, OutcomeReport, PairsReport, control_socket
+from adapter.control.messages import (
+    CanaryReport,
+    CanaryRequest,
+    OutcomeReport,
+    PairsReport,
+    SharedReport,
+    control_socket,
+)
 from adapter.errors import Conflict, GenerationFailed, NotFound, VersionNotFound
-from adapter.generation.canary_rule import Rule
+from adapter.generation.canary_rule import Counts, Rule, Tally
 from adapter.versions import canary as watching
 from adapter.versions.canary import Verdict, run_canary
 from tests.adapter.control.running_gateway import running_gateway
@@ -105,13 +112,15 @@ class ReplayedGateway:
         *reports: tuple[OutcomeReport, OutcomeReport] | Exception | type[BaseException],
         first_token: PairsReport = AS_FAST,
         per_token: PairsReport = AS_FAST,
+        shared: SharedReport | None = None,
     ) -> None:
         self._reports = list(reports)
+        self._shared = shared
         self._times = {"first_token": first_token, "per_token": per_token}
         self.num_ended = 0
 
     def begin_canary(self, request: CanaryRequest) -> CanaryReport:
-        self._max_slowdown = request.max_slowdown
+        self._rule = request.rule
         return self._report(request.version, outcomes(), outcomes())
 
     def renew_canary(self, canary_id: str) -> CanaryReport:
@@ -129,6 +138,7 @@ class ReplayedGateway:
         counts = dict.fromkeys(("fallbacks", "dropped", "compared", "equal"), 0)
         return CanaryReport(
             id="one",
+            model="tiny",
             version=version,
             control_version="1.0",
             percent=5,
@@ -136,8 +146,10 @@ class ReplayedGateway:
             is_shadow=False,
             canary=canary,
             control=control,
-            max_slowdown=self._max_slowdown,
-            **(self._times if self._max_slowdown else dict.fromkeys(self._times)),
+            timeout=None,
+            shared=self._shared,
+            **self._rule._asdict(),
+            **(self._times if self._rule.max_slowdown else dict.fromkeys(self._times)),
             **counts,
         )
 
@@ -231,7 +243,7 @@ def test_who_interrupts_it_leaves_none_behind(client: ControlClient) -> None:
 def test_what_cannot_begin_is_an_error_and_leaves_the_one_that_runs(client: ControlClient, lines: Lines) -> None:
     with pytest.raises(VersionNotFound):
         run_canary(client, "tiny", "3.0", percent=5, sticky=False, shadow=False, rule=SOON, timeout=1, report=lines)
-    other = {"percent": 5, "is_sticky": False, "is_shadow": False, "max_slowdown": None}
+    other = {"percent": 5, "is_sticky": False, "is_shadow": False, **SOON._asdict()}
     client.begin_canary(CanaryRequest(model="tiny", version="2.0", **other))
     with pytest.raises(Conflict):
         run(client, lines)
@@ -291,6 +303,27 @@ def test_it_tells_how_far_it_is(lines: Lines, monkeypatch: pytest.MonkeyPatch) -
         "time per token: no pair yet (answers of one token have none)",
         "not decided: failures, time per token",
     ]
+
+
+def test_that_no_requests_come_is_said_once(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "_SECONDS_BETWEEN_LINES", 0)
+    nothing, one = (outcomes(), outcomes()), (outcomes(1), outcomes())
+    assert run(ReplayedGateway(*[nothing] * 4, one, one, NotFound("over")), lines) is Verdict.LOST
+    quiet = "No request has come since: the next line is shown when one has."
+    assert [line == quiet for line in lines] == [False, False, True, False, True, False]
+
+
+# Of all gateways
+
+
+def test_with_others_it_is_their_counts_together_that_decide(lines: Lines) -> None:
+    enough = Counts(Tally(500, 0), Tally(500, 0), Tally(100, 0), Tally(100, 0))
+    gateway = ReplayedGateway((outcomes(5), outcomes(5)), shared=SharedReport(gateways=3, counts=enough))
+    assert run(gateway, lines) is Verdict.PROMOTE
+    assert lines[-1].split("; ")[-1] == (
+        "in 3 gateways together: 2.0 0 of 500 failed (0.0% to 1.5%), 1.0 0 of 500 failed (0.0% to 1.5%), "
+        "time to the first token slower in 0 of 100 pairs, time per token slower in 0 of 100 pairs"
+    )
 
 
 # Times

@@ -13,6 +13,7 @@ from tests.adapter.versions.fake_server import FakeServer
 NO_OUTCOMES = OutcomeReport(answers=0, failures={}, cut=0, time_to_first_token=None, time_per_token=None)
 CANARY = CanaryReport(
     id="c",
+    model="tiny",
     version="1.0",
     control_version="2.0",
     percent=12.5,
@@ -27,6 +28,11 @@ CANARY = CanaryReport(
     dropped=0,
     compared=0,
     equal=0,
+    margin=0.02,
+    min_requests=100,
+    alpha=0.05,
+    timeout=None,
+    shared=None,
 )
 
 
