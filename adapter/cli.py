@@ -20,6 +20,7 @@ from adapter.archives.signing_keys import SigningKeyError
 from adapter.archives.verification import VerificationError
 from adapter.archives.worker_environment import EnvironmentRefused
 from adapter.background_output import background_output, say
+from adapter.canary_commands import canary_commands
 from adapter.control.client import GatewayNotRunning
 from adapter.disk_space import DiskFull, is_full_disk
 from adapter.doctor.command import doctor_commands
@@ -76,6 +77,7 @@ EXIT_BUSY, EXIT_DISK_FULL = 5, 6  # README, "The life of a version"
 app = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True, add_completion=False)
 app.add_typer(commands)
 app.add_typer(version_commands)
+app.add_typer(canary_commands, name="canary")
 app.add_typer(talk_commands)
 app.add_typer(doctor_commands)
 app.add_typer(top_commands)

@@ -32,6 +32,7 @@ from adapter.torchserve.properties import read_properties
 from adapter.torchserve.sample_answer import sample_answer
 from adapter.torchserve.server_process import CONFIG_FILE, DEFAULT_RUN_DIRECTORY, StartFailed, TorchServeProcess
 from adapter.torchserve.silence_watch import SilenceWatch
+from adapter.versions.canary_keeper import canary_keeper
 from adapter.versions.desired_state import DesiredState, installed_state
 from adapter.versions.errors import ChangeRefused
 from adapter.versions.model_store import ModelStore
@@ -114,6 +115,7 @@ def running_stack(
             _running(
                 server, listener, control, signals=signals or StopSignals(), gives_way=settings.engine_first
             ) as gateway,
+            canary_keeper(run_directory),
         ):
             restore_others(run_directory, report)
             yield RunningStack(

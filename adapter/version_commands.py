@@ -3,20 +3,16 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from adapter.background_output import background_output, say
-from adapter.generation.canary_rule import Rule
 from adapter.settings import LOAD_TIMEOUT
 from adapter.torchserve.loading import LOAD_TIMEOUT_SETTING
 from adapter.torchserve.server_process import DEFAULT_RUN_DIRECTORY
 from adapter.versions import lifecycle
-from adapter.versions.canary import Verdict, run_canary
-from adapter.versions.changes import expect_ready
 from adapter.versions.deployment import DeploymentOptions
 from adapter.versions.deployment import deploy as deploy_archive
 from adapter.versions.desired_state import DesiredState, verify_desired
@@ -49,23 +45,7 @@ Key = Annotated[
 DrainTimeout = Annotated[float, typer.Option(min=0, help="Seconds for what runs on a version to end.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
-EXIT_WORSE, EXIT_UNDECIDED = 3, 4  # README, "The life of a version"
-
-_VERDICTS = {
-    Verdict.PROMOTE: "{version} fails at most {margin:.1%} more often{speed}: it {outcome}",
-    Verdict.FAILS_MORE: "{version} fails more often: it is not promoted",
-    Verdict.SLOWER: "{version} mostly takes more than {max_slowdown:g} times as long: it is not promoted",
-    Verdict.UNDECIDED: "there was no verdict in time: {version} is not promoted",
-    Verdict.LOST: "the canary was lost: {version} is not promoted",
-}
-
-_WORSE = (Verdict.FAILS_MORE, Verdict.SLOWER)
-
 version_commands = typer.Typer()
-
-
-class Sticky(StrEnum):
-    USER = "user"
 
 
 @version_commands.command()
@@ -88,7 +68,7 @@ def deploy(
 ) -> None:
     """Serve FILE.mar: verify, load, warm up, probe, switch over, and let what runs on the version before end."""
     options = DeploymentOptions(key, promote, keep, load_timeout, drain_timeout, waits_for_compilation=compile_)
-    with _changing(run_directory, f"deploy {archive.name}") as server:
+    with changing_server(run_directory, f"deploy {archive.name}") as server:
         record = deploy_archive(server, archive, options, say)
         say(f"{record.name} {record.version} {'is the default' if promote else 'is deployed beside the default'}")
 
@@ -98,7 +78,7 @@ def promote(
     version: Version, *, model: Model = None, run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY
 ) -> None:
     """Make a deployed VERSION the default."""
-    with _changing(run_directory, f"promote {version}") as server:
+    with changing_server(run_directory, f"promote {version}") as server:
         name, _ = server.state.model(model)
         lifecycle.promote(server, name, version)
         say(f"{name} {version} is the default")
@@ -112,7 +92,7 @@ def rollback(
     run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
 ) -> None:
     """Make the version that was the default before, or VERSION, the default again. It is loaded: this takes no time."""
-    with _changing(run_directory, f"rollback {version or ''}") as server:
+    with changing_server(run_directory, f"rollback {version or ''}") as server:
         name, _ = server.state.model(model)
         target = lifecycle.rollback(server, name, version)
         say(f"{name} {target} is the default")
@@ -128,7 +108,7 @@ def retire(
     run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
 ) -> None:
     """Let what runs on VERSION end, then unload it and delete its archive from the server's store."""
-    with _changing(run_directory, f"retire {version}") as server:
+    with changing_server(run_directory, f"retire {version}") as server:
         name, _ = server.state.model(model)
         lifecycle.retire(server, name, version, drain_timeout, force=force)
         say(f"{name} {version} is retired")
@@ -141,7 +121,7 @@ def default_model(
     run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
 ) -> None:
     """Make NAME the model that requests mean which name none; torchbridge status shows which one it is."""
-    with _changing(run_directory, f"default-model {name}") as server:
+    with changing_server(run_directory, f"default-model {name}") as server:
         lifecycle.make_default_model(server, name)
         say(f"requests that name no model mean {name}")
 
@@ -159,63 +139,10 @@ def scale(
 
     More than one worker is not to be had: TorchServe lets them wait for each other (README).
     """
-    with _changing(run_directory, f"scale {version}") as server:
+    with changing_server(run_directory, f"scale {version}") as server:
         name, _ = server.state.model(model)
         lifecycle.scale(server, name, version, workers, timeout=timeout, report=say)
         say(f"{name} {version} is {'loaded' if workers else 'unloaded'}")
-
-
-@version_commands.command()
-def canary(
-    version: Version,
-    *,
-    percent: Annotated[float, typer.Option(min=0.01, max=100, help="Of the requests that name no version.")],
-    sticky: Annotated[Sticky | None, typer.Option(help="By whose header X-User (or OpenAI's user) it is.")] = None,
-    shadow: Annotated[
-        bool, typer.Option("--shadow", help="Only count its answers: callers get the default's.")
-    ] = False,
-    margin: Annotated[float, typer.Option(min=0.001, max=1, help="How much higher its failure rate may be.")] = 0.02,
-    min_requests: Annotated[int, typer.Option(min=1, help="Fewer on either side never promote.")] = 100,
-    max_slowdown: Annotated[
-        float,
-        typer.Option(min=0, max=1_000, help="How many times as long it may mostly take; 0: any."),
-    ] = 1.25,
-    alpha: Annotated[float, typer.Option(min=0.0001, max=0.5, help="How likely each wrong verdict may be.")] = 0.05,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds for a verdict.")] = 3_600,
-    model: Model = None,
-    run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
-) -> None:
-    """Give a deployed VERSION a share of the requests, and promote it once it is sure to be hardly worse.
-
-    Worse is to fail more often, or to take longer for the first token or for each token after it.
-
-    However this ends, also by a kill, the share ends with it. Exits with 3 where the version was worse, and with 4
-    without a verdict.
-    """
-    with _changing(run_directory, f"canary {version}") as server:
-        name, state = server.state.model(model)
-        lifecycle.deployed(name, state, version)
-        expect_ready(server, name, version)
-        verdict = run_canary(
-            server.gateway,
-            name,
-            version,
-            percent=percent,
-            sticky=sticky is not None,
-            shadow=shadow,
-            rule=Rule(margin, min_requests, alpha, max_slowdown or None),
-            timeout=timeout,
-            report=say,
-        )
-        if verdict is Verdict.PROMOTE and not shadow:
-            lifecycle.promote(server, name, version)
-        outcome = "would be promoted" if shadow else "is the default"
-        slow = f" and mostly takes at most {max_slowdown:g} times as long"
-        speed = slow if max_slowdown else ", its times not compared"
-        shown = {"margin": margin, "max_slowdown": max_slowdown, "speed": speed}
-        say(_VERDICTS[verdict].format(version=version, outcome=outcome, **shown))
-    if verdict is not Verdict.PROMOTE:
-        raise typer.Exit(EXIT_WORSE if verdict in _WORSE else EXIT_UNDECIDED)
 
 
 @version_commands.command()
@@ -238,7 +165,7 @@ def apply(
         lines = [action.description for action in plan_actions(state, desired)]
         say("\n".join(([f"first, what was interrupted: {first}"] if first else []) + lines) or "nothing to do")
         return
-    with _changing(run_directory, f"apply {models.name}") as server:
+    with changing_server(run_directory, f"apply {models.name}") as server:
         verify_desired(desired, required_key(server.files, key))
         actions = plan_actions(server.state, desired)
         options = DeploymentOptions(key, load_timeout=server.settings.load_timeout)
@@ -285,7 +212,7 @@ def list_archives(*, json_: Json = False, run_directory: RunDirectoryOption = DE
 
 
 @contextmanager
-def _changing(run_directory: Path, what: str) -> Iterator[RunningServer]:
+def changing_server(run_directory: Path, what: str) -> Iterator[RunningServer]:
     """What is said is no part of the work: it goes on whether or not anybody reads, and does not wait for who does."""
     server = RunningServer(run_directory)
     with background_output(), changing(server, what, say):

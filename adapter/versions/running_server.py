@@ -48,6 +48,11 @@ class ServerFiles:
         return self.run_directory / "journal.jsonl"
 
     @property
+    def canaries(self) -> Path:
+        """The last one of each model that the server has watched (canary_record.py)."""
+        return self.run_directory / "canaries.json"
+
+    @property
     def lock(self) -> Path:
         return self.run_directory / "versions.lock"
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from adapter import cli, disk_space, version_commands
+from adapter import canary_commands, cli, disk_space, version_commands
 from adapter.control.client import ControlClient
 from adapter.errors import UpstreamProtocol
 from adapter.versions import deployment
@@ -330,7 +330,7 @@ def test_a_canary_is_promoted_only_by_its_verdict(
     code: int,
     default: str,
 ) -> None:
-    monkeypatch.setattr(version_commands, "run_canary", lambda *_, **__: verdict)
+    monkeypatch.setattr(canary_commands, "run_canary", lambda *_, **__: verdict)
     assert run("canary", "1.0", "--percent", "5", *flags) == code
     assert server.state.models["tiny"].default == default
 

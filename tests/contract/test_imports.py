@@ -24,7 +24,7 @@ LAYERS = (
     {"control", "openai"},
     {"gateway", "versions"},
     {"gateway_server", "openapi", "talk_commands", "version_commands"},
-    {"doctor", "serve", "top"},
+    {"canary_commands", "doctor", "serve", "top"},
     {"simulator"},
     {"cli"},
     {"entry_point"},

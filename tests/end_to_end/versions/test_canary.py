@@ -96,5 +96,25 @@ def test_without_requests_nothing_is_promoted(site: Site) -> None:
     assert site.default_version() == "1.0"
 
 
+def test_one_that_the_server_watches_is_aborted_from_elsewhere(site: Site) -> None:
+    begun = run(site, "none", "canary", "3.0", "--percent", "50", "--no-wait")
+    assert begun.returncode == 0, begun.stderr
+    wait_until(lambda: "watched by the server, begun" in run(site, "none", "canary", "status").stdout)
+    assert run(site, "none", "canary", "abort").returncode == 0
+    assert not _has_canary(site)
+    wait_until(lambda: "3.0, cut short" in run(site, "none", "canary", "status").stdout)
+    assert site.default_version() == "1.0"
+
+
+def test_the_server_promotes_what_is_no_worse_while_no_command_runs(site: Site) -> None:
+    with constant_load(site.url) as load:
+        begun = run(site, "none", "canary", "3.0", "--percent", "50", "--no-wait", "--max-slowdown", "0")
+        assert begun.returncode == 0, begun.stderr
+        wait_until(lambda: site.default_version() == "3.0")
+    assert load.failures == []
+    wait_until(lambda: "3.0, promoted" in run(site, "none", "canary", "status").stdout)
+    assert run(site, "none", "rollback").returncode == 0
+
+
 def _has_canary(site: Site) -> bool:
     return any(model.canary is not None for model in site.server.gateway.traffic().models)

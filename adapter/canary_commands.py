@@ -1,0 +1,140 @@
+"""`torchbridge canary`: tries a deployed version with a share of the requests, here or in the server."""
+
+import json
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from adapter.background_output import say
+from adapter.control.client import ControlClient
+from adapter.control.messages import control_socket
+from adapter.generation.canary_rule import Rule
+from adapter.torchserve.server_process import DEFAULT_RUN_DIRECTORY
+from adapter.version_commands import Json, Model, RunDirectoryOption, Version, changing_server
+from adapter.versions import lifecycle
+from adapter.versions.canary import Verdict, canary_request, in_words, run_canary
+from adapter.versions.canary_status import canary_status, status_in_words
+from adapter.versions.canary_words import what_it_takes
+from adapter.versions.changes import expect_ready
+from adapter.versions.errors import ChangeRefused
+from adapter.versions.running_server import ServerFiles
+
+EXIT_WORSE, EXIT_UNDECIDED = 3, 4  # README, "The life of a version"
+
+_WORSE = (Verdict.FAILS_MORE, Verdict.SLOWER)
+
+
+class _BeginUnlessSaid(TyperGroup):
+    """`canary VERSION …` is `canary begin VERSION …`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in {*self.commands, *ctx.help_option_names}:
+            args = ["begin", *args]
+        return super().parse_args(ctx, args)
+
+
+canary_commands = typer.Typer(cls=_BeginUnlessSaid, no_args_is_help=True)
+
+
+class Sticky(StrEnum):
+    USER = "user"
+
+
+@canary_commands.callback()
+def canary() -> None:
+    """Try a deployed VERSION with a share of the requests, and promote it once it is sure to be hardly worse.
+
+    `canary VERSION --percent 5` begins one, as `canary begin` does.
+    """
+
+
+@canary_commands.command()
+def begin(
+    version: Version,
+    *,
+    percent: Annotated[float, typer.Option(min=0.01, max=100, help="Of the requests that name no version.")],
+    sticky: Annotated[Sticky | None, typer.Option(help="By whose header X-User (or OpenAI's user) it is.")] = None,
+    shadow: Annotated[
+        bool, typer.Option("--shadow", help="Only count its answers: callers get the default's.")
+    ] = False,
+    margin: Annotated[float, typer.Option(min=0.001, max=1, help="How much higher its failure rate may be.")] = 0.02,
+    min_requests: Annotated[int, typer.Option(min=1, help="Fewer on either side never promote.")] = 100,
+    max_slowdown: Annotated[
+        float,
+        typer.Option(min=0, max=1_000, help="How many times as long it may mostly take; 0: any."),
+    ] = 1.25,
+    alpha: Annotated[float, typer.Option(min=0.0001, max=0.5, help="How likely each wrong verdict may be.")] = 0.05,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds for a verdict.")] = 3_600,
+    wait: Annotated[
+        bool, typer.Option(help="Watch it until the verdict; else the server does, and carries the verdict out.")
+    ] = True,
+    model: Model = None,
+    run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
+) -> None:
+    """Give a deployed VERSION a share of the requests, and promote it once it is sure to be hardly worse.
+
+    Worse is to fail more often, or to take longer for the first token or for each token after it.
+
+    However this ends, also by a kill, the share ends with it, and with --no-wait it ends with the server. Exits with 3
+    where the version was worse, and with 4 without a verdict.
+    """
+    rule = Rule(margin, min_requests, alpha, max_slowdown or None)
+    with changing_server(run_directory, f"canary {version}") as server:
+        name, state = server.state.model(model)
+        lifecycle.deployed(name, state, version)
+        expect_ready(server, name, version)
+        is_sticky = sticky is not None
+        if not wait:
+            asked = canary_request(
+                name, version, percent=percent, sticky=is_sticky, shadow=shadow, rule=rule, timeout=timeout
+            )
+            say(what_it_takes(server.gateway.begin_canary(asked)))
+            say("The server watches it: torchbridge canary status shows how far it is, canary abort ends it.")
+            return
+        verdict = run_canary(
+            server.gateway,
+            name,
+            version,
+            percent=percent,
+            sticky=is_sticky,
+            shadow=shadow,
+            rule=rule,
+            timeout=timeout,
+            report=say,
+        )
+        if verdict is Verdict.PROMOTE and not shadow:
+            lifecycle.promote(server, name, version)
+        say(in_words(verdict, version, rule, shadow=shadow))
+    if verdict is not Verdict.PROMOTE:
+        raise typer.Exit(EXIT_WORSE if verdict in _WORSE else EXIT_UNDECIDED)
+
+
+@canary_commands.command()
+def status(*, json_: Json = False, run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY) -> None:
+    """Show the canaries that run, and what became of the last one of each model that the server has watched."""
+    statuses = canary_status(ControlClient(control_socket(run_directory)), ServerFiles(run_directory.resolve()))
+    if json_:
+        say(json.dumps([each.model_dump(mode="json") for each in statuses], indent=2))
+        return
+    for each in statuses:
+        say(status_in_words(each, datetime.now(UTC)))
+    if not statuses:
+        say("There is no canary.")
+
+
+@canary_commands.command()
+def abort(*, model: Model = None, run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY) -> None:
+    """End a canary that runs, whoever watches it, without a promotion: all requests go to the default version."""
+    gateway = ControlClient(control_socket(run_directory))
+    running = [each for each in gateway.canaries() if model in {None, each.model}]
+    if not running:
+        raise ChangeRefused("No such canary runs." if model else "No canary runs.")
+    if len(running) > 1:
+        names = ", ".join(sorted(each.model for each in running))
+        raise ChangeRefused(f"There are several canaries: name one with --model ({names}).")
+    [aborted] = running
+    gateway.abort_canary(aborted.id)
+    say(f"the canary of {aborted.model} {aborted.version} is aborted: {aborted.control_version} answers all requests")

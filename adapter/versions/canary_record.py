@@ -1,0 +1,78 @@
+"""What became of the canaries that a server has watched, for who asks later: the last one of each model."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from adapter.control.messages import CanaryReport
+from adapter.versions.canary_words import what_it_is
+from adapter.versions.durable import write_durably
+from adapter.versions.errors import VersionError
+
+
+class Outcome(StrEnum):
+    PROMOTED = "promoted"
+    WOULD_BE_PROMOTED = "would be promoted"  # a shadow
+    GIVEN_UP = "given up"
+    UNDECIDED = "undecided"  # within its time
+    CUT_SHORT = "cut short"  # by who aborted it, by another default version, or by the server's end
+
+
+class CanaryRecord(BaseModel):
+    """Without an `outcome` it runs, or did when the server was killed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    model: str
+    version: str
+    control_version: str
+    what: str = Field(description="Its share, in words.")
+    began_at: AwareDatetime
+    ended_at: AwareDatetime | None = None
+    outcome: Outcome | None = None
+    reason: str | None = Field(default=None, description="Of the outcome, in words.")
+
+    @classmethod
+    def begun(cls, report: CanaryReport) -> Self:
+        return cls(
+            model=report.model,
+            version=report.version,
+            control_version=report.control_version,
+            what=what_it_is(report),
+            began_at=datetime.now(UTC),
+        )
+
+    def ended(self, outcome: Outcome, reason: str) -> Self:
+        return self.model_copy(update={"ended_at": datetime.now(UTC), "outcome": outcome, "reason": reason})
+
+
+class CanaryRecords(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    canaries: dict[str, CanaryRecord] = {}
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return cls()
+        except ValidationError as error:
+            raise VersionError(f"{path} is damaged. It only tells of canaries that have ended: delete it.") from error
+
+    def write(self, path: Path) -> None:
+        write_durably(path, self.model_dump_json(indent=2).encode() + b"\n")
+
+    def with_record(self, record: CanaryRecord) -> Self:
+        return self.model_copy(update={"canaries": {**self.canaries, record.model: record}})
+
+    def all_ended(self, reason: str) -> Self:
+        """Those that had no end are cut short."""
+        ended = {
+            model: record if record.outcome else record.ended(Outcome.CUT_SHORT, reason)
+            for model, record in self.canaries.items()
+        }
+        return self.model_copy(update={"canaries": ended})
