@@ -185,7 +185,8 @@ GPU_PLATFORMS = $(foreach libc,39 35 34 31 28 27 24 17,--platform manylinux_2_$(
 	--platform manylinux1_x86_64
 gpu-wheels: .venv/.installed ## What the stack needs beside torch, as wheels for such a machine, into .gpu
 	rm -rf .gpu
-	$(PIP) wheel -q --no-deps --no-build-isolation -w .gpu . ./torchbridge
+	$(PIP) wheel -q --no-deps --no-build-isolation -w .gpu . ./torchbridge \
+		$$(grep -o '^www-authenticate==[0-9.]*' requirements.lock)
 	$(BIN)/python -m benchmarks.gpu_wheels | xargs $(PIP) download -q --no-deps --only-binary=:all: \
 		--implementation cp --python-version 3.12 $(GPU_PLATFORMS) -d .gpu
 	@# In two parts, because 64 MiB travel to such a machine at a time.

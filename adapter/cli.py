@@ -19,6 +19,8 @@ from adapter.archives.model_source import ModelSourceError
 from adapter.archives.signing_keys import SigningKeyError
 from adapter.archives.verification import VerificationError
 from adapter.archives.worker_environment import EnvironmentRefused
+from adapter.artifact_commands import artifact_commands
+from adapter.artifacts.errors import ArtifactError
 from adapter.background_output import background_output, say
 from adapter.canary_commands import canary_commands
 from adapter.control.client import GatewayNotRunning
@@ -47,6 +49,7 @@ from adapter.versions.errors import ServerBusy, VersionError
 _EXPECTED = (
     ApiKeysError,
     ArchiveError,
+    ArtifactError,
     EnvironmentRefused,
     GatewayNotRunning,
     ModelConfigError,
@@ -76,6 +79,7 @@ EXIT_BUSY, EXIT_DISK_FULL = 5, 6  # README, "The life of a version"
 # Tracebacks with local variables could show keys.
 app = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True, add_completion=False)
 app.add_typer(commands)
+app.add_typer(artifact_commands)
 app.add_typer(version_commands)
 app.add_typer(canary_commands, name="canary")
 app.add_typer(talk_commands)

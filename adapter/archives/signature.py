@@ -59,6 +59,15 @@ def check_signature(bundle: bytes, digest: str, key: ec.EllipticCurvePublicKey) 
         raise SignatureError("the signature is of another file")
 
 
+def is_signature_of(bundle: bytes, digest: str) -> bool:
+    """Whether it says so of the file whose SHA-256 is `digest`; whether it may, `check_signature` finds out."""
+    try:
+        _, payload, _ = _read_bundle(bundle)
+        return _signed_digest(payload) == digest
+    except (ValueError, RecursionError):
+        return False
+
+
 def _read_bundle(bundle: bytes) -> tuple[str, bytes, bytes]:
     match json.loads(bundle):
         case {

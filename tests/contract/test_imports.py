@@ -18,8 +18,8 @@ LAYERS = (
     {"background_output", "call", "disk_space", "error_table", "errors", "event_stream", "file_descriptors", "settings"}
     | {"retry_after", "stop_signals", "thread_priority", "whole_table", "worker_contract"},
     {"archives", "installed_versions", "invalid_fields"},
-    {"client", "torchserve"},
-    {"archive_commands", "generation"},
+    {"artifacts", "client", "torchserve"},
+    {"archive_commands", "artifact_commands", "generation"},
     {"http"},
     {"control", "openai"},
     {"gateway", "versions"},

@@ -1,0 +1,29 @@
+"""What an archive takes along: its bill of materials, and the signature and provenance that lie beside it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from adapter.archives.archive_reader import read_bill_of_materials
+from adapter.archives.provenance import provenance_path
+from adapter.archives.signature import is_signature_of, signature_path
+from adapter.artifacts.errors import ArtifactError
+from adapter.artifacts.referrers import Attachment
+
+SIGNATURE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+_STATEMENT_TYPE = "application/vnd.in-toto+json"
+_ENVELOPE_TYPE = "application/vnd.dsse.envelope.v1+json"  # a signed statement (adapter/archives/dsse.py)
+_BOM_TYPE = "application/vnd.cyclonedx+json"
+
+
+def attachments(archive: Path, file_name: str, sha256: str) -> Iterator[Attachment]:
+    """They are named after `file_name`. Raises ArtifactError where the signature is of another file, or OSError."""
+    yield Attachment(_BOM_TYPE, f"{file_name}.bom.cdx.json", read_bill_of_materials(archive).encode())
+    if (path := signature_path(archive)).exists():
+        signature = path.read_bytes()
+        if not is_signature_of(signature, sha256):
+            raise ArtifactError(f"{path} is not a signature of {archive.name}: pack --sign writes one.")
+        yield Attachment(SIGNATURE_TYPE, f"{file_name}.sig", signature)
+    if (path := provenance_path(archive)).exists():
+        statement = path.read_bytes()
+        media_type = _ENVELOPE_TYPE if b'"payloadType"' in statement else _STATEMENT_TYPE
+        yield Attachment(media_type, f"{file_name}.provenance.json", statement)

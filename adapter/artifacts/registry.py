@@ -1,0 +1,169 @@
+"""One repository of a registry, over python-dxf: uploads from the file, tokens by scope, no password without TLS.
+
+oras-py was read and left: it holds a blob in memory, retries all for minutes and keeps a token of the wrong scope.
+"""
+
+import io
+import os
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import requests
+from dxf import DXF, DXFBase
+
+from adapter.artifacts.credentials import find_login
+from adapter.artifacts.errors import ArtifactError, in_words
+from adapter.artifacts.manifest import INDEX_TYPE, MANIFEST_TYPE, Descriptor, digest_of
+from adapter.artifacts.reference import ArtifactReference, is_loopback, split_host
+
+_CONNECT_SECONDS, _READ_SECONDS = 10, 60
+_COMMIT_SECONDS = 900  # a registry may copy a large blob within its storage before it says that it has it
+_PROBE_SECONDS = 10
+_HTTPS_PORT = 443
+_USER_AGENT = "torchbridge"
+_SHA256 = "sha256:"
+_MOST_SMALL_BYTES = 4 * 2**20  # the size of a manifest that the specification asks registries to take
+_BLOCK_BYTES = 2**16
+
+
+class Repository(DXF):
+    """A context manager: within it one session is used. Its methods raise ArtifactError."""
+
+    def __init__(self, reference: ArtifactReference) -> None:
+        self.reference = reference
+        super().__init__(
+            reference.host,
+            reference.repository,
+            self._log_in,
+            insecure=is_loopback(reference.host) and not _speaks_tls(reference.host),
+            tlsverify=_trusted_certificates(),
+            timeout=_READ_SECONDS,
+        )
+
+    def __enter__(self) -> Self:
+        session = requests.Session()
+        session.auth = _nobody  # else a password of .netrc would take the place of a token
+        session.trust_env = not is_loopback(self.reference.host)  # a proxy has no business within this machine
+        self._sessions.insert(0, session)
+        return self
+
+    def read_manifest(self, name: str) -> bytes:
+        """By its tag or its digest. Raises NotThere, or ArtifactError where it is not what its digest says.
+
+        The digest is `name`, or what the registry says that the tag means.
+        """
+        headers = {"Accept": f"{MANIFEST_TYPE}, {INDEX_TYPE}"}
+        what = str(self.reference) if name == self.reference.name else f"{name} beside {self.reference}"
+        with self._asked("get", f"manifests/{name}", what, headers=headers) as response:
+            content = _read(response, _MOST_SMALL_BYTES, what)
+            said = response.headers.get("Docker-Content-Digest", "")
+        for expected in (name, said):
+            if expected.startswith(_SHA256) and digest_of(content) != expected:
+                raise ArtifactError(f"{what} has changed in the registry: its digest is not {expected}.")
+        return content
+
+    def put_manifest(self, name: str, content: bytes, media_type: str = MANIFEST_TYPE) -> bool:
+        """Whether the registry has seen that it has a subject, and will name it as a referrer of that."""
+        headers = {"Content-Type": media_type}
+        what = str(self.reference)
+        with self._asked("put", f"manifests/{name}", what, data=content, headers=headers) as response:
+            return "OCI-Subject" in response.headers
+
+    def read_referrers(self, digest: str) -> bytes:
+        """An index. Raises NotThere where the registry has no such API."""
+        what = f"referrers of {self.reference}"
+        with self._asked("get", f"referrers/{digest}", what) as response:
+            return _read(response, _MOST_SMALL_BYTES, what)
+
+    def put_blob(self, content: bytes) -> None:
+        with in_words(self.reference.host, str(self.reference)):
+            self.push_blob(data=io.BytesIO(content), digest=digest_of(content))
+
+    def put_file(self, path: Path, digest: str, advance: Callable[[int], object]) -> None:
+        """Raises ArtifactError where the file is not the one that has the digest any more."""
+
+        def count(_digest: str, block: bytes, _size: int) -> None:
+            advance(len(block))
+
+        with in_words(self.reference.host, str(self.reference)):
+            sent = self.push_blob(str(path), progress=count)
+        if sent != digest:
+            raise ArtifactError(f"{path} was changed while it was pushed.")
+
+    def read_blob(self, blob: Descriptor) -> bytes:
+        """A small one. Raises ArtifactError where it is not what its descriptor says."""
+        what = f"{blob.digest} of {self.reference}"
+        with self._asked("get", f"blobs/{blob.digest}", what) as response:
+            content = _read(response, min(blob.size, _MOST_SMALL_BYTES), what)
+        if len(content) != blob.size or digest_of(content) != blob.digest:
+            raise ArtifactError(f"{what} has changed in the registry: it is not what its digest says.")
+        return content
+
+    @contextmanager
+    def opened_blob(self, blob: Descriptor, start: int) -> Iterator[tuple[int, Iterator[bytes]]]:
+        """Where its blocks begin: at byte `start`, or at 0 in a registry that gives no parts.
+
+        Raises Unreachable, also where the connection breaks within the block.
+        """
+        ranges = {"Range": f"bytes={start}-"} if start else {}
+        headers = {"Accept-Encoding": "identity"} | ranges
+        what = f"{blob.digest} of {self.reference}"
+        with self._asked("get", f"blobs/{blob.digest}", what, headers=headers) as response:
+            is_part = response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
+            yield start if is_part else 0, response.iter_content(_BLOCK_BYTES)
+
+    @contextmanager
+    def _asked(self, method: str, path: str, what: str, **options: Any) -> Iterator[requests.Response]:
+        with in_words(self.reference.host, what), super()._request(method, path, stream=True, **options) as response:
+            yield response
+
+    def _log_in(self, _: DXFBase, response: requests.Response) -> None:
+        login = find_login(self.reference)
+        user, password = (login.user, login.password) if login else (None, None)
+        try:
+            self.authenticate(user, password, response=response, user_agent=_USER_AGENT)
+        except (KeyError, ValueError) as error:  # of an answer that lacks something, or is no JSON
+            raise ArtifactError(f"{self.reference.host} asks for a login in a way that is not known here.") from error
+
+    def _base_request(self, method: str, path: str, **options: Any) -> requests.Response:
+        timeout = (_CONNECT_SECONDS, _COMMIT_SECONDS if method == "put" else _READ_SECONDS)
+        response: requests.Response = super()._base_request(method, path, timeout=timeout, **options)
+        return response
+
+
+def _read(response: requests.Response, most_bytes: int, what: str) -> bytes:
+    content = b""
+    for block in response.iter_content(_BLOCK_BYTES):
+        content += block
+        if len(content) > most_bytes:
+            raise ArtifactError(f"{what} is larger than it may be, or than it is said to be.")
+    return content
+
+
+def _trusted_certificates() -> str | bool:
+    """Those of the file that the variables of requests, or of OpenSSL, name; else those that requests has."""
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+    return next((os.environ[name] for name in names if os.environ.get(name)), True)
+
+
+def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _speaks_tls(host: str) -> bool:
+    """Whether a server of this machine answers a handshake; whose certificate it has, each request finds out."""
+    name, port = split_host(host)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((name, port or _HTTPS_PORT), timeout=_PROBE_SECONDS) as connection,
+            context.wrap_socket(connection),
+        ):
+            return True
+    except OSError:
+        return False
