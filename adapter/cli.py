@@ -121,8 +121,8 @@ def serve(
     model: Annotated[
         str | None,
         typer.Option(
-            help="A packed archive (.mar), a directory, a hub id or a GGUF file; else the versions that were deployed "
-            "last, if any, or models/tiny."
+            help="A packed archive (.mar, or oci://… in a registry), a directory, a hub id or a GGUF file; else the "
+            "versions that were deployed last, if any, or models/tiny."
         ),
     ] = None,
     models: Annotated[

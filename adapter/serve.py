@@ -4,6 +4,7 @@ import contextlib
 import ipaddress
 import logging
 import os
+import shutil
 import socket
 import threading
 import time
@@ -17,6 +18,7 @@ import requests
 from adapter.archives.archive import build_archive
 from adapter.archives.model_directory import model_directory, model_name
 from adapter.archives.model_source import package_url
+from adapter.artifacts.reference import is_reference
 from adapter.control.app import listen
 from adapter.control.messages import control_socket
 from adapter.errors import TorchbridgeError
@@ -35,7 +37,7 @@ from adapter.torchserve.silence_watch import SilenceWatch
 from adapter.versions.canary_keeper import canary_keeper
 from adapter.versions.desired_state import DesiredState, installed_state
 from adapter.versions.errors import ChangeRefused
-from adapter.versions.model_store import ModelStore
+from adapter.versions.pulled_archives import local_archive
 from adapter.versions.restoration import (
     alone,
     begin_anew,
@@ -107,6 +109,7 @@ def running_stack(
             server = GatewayServer(settings)  # still before it: here wrong keys and rates show
             torchserve.start(default_archives(state, files))
             begin_anew(state, files, key)
+            shutil.rmtree(files.pulled, ignore_errors=True)  # what nobody has pulled to its end
         torchserve.wait_until_ready(report)
         report("starting the gateway")
         share_address(listener)
@@ -222,15 +225,16 @@ def _state_to_serve(
 ) -> ServerState:
     if isinstance(model, DesiredState):
         report("verifying the archives")
-        return installed_state(model, ModelStore(files.store), key)
+        return installed_state(model, files, key, report)
     if model is None and (recorded := recorded_state(files)) is not None:
         report("verifying the archives")
         verify_recorded(recorded, files, key)
         return recorded
     model = model or DEFAULT_MODEL
-    if model.endswith(".mar"):
-        report(f"verifying {model}")
-        return alone(Path(model), files, key)
+    if is_reference(model) or model.endswith(".mar"):
+        with local_archive(model, files, key, report) as archive:
+            report(f"verifying {model}")
+            return alone(archive, files, key)
     if key is not None:
         raise ChangeRefused(
             f"{model} would be packed here, and so is not signed with {key}: torchbridge pack --sign makes an archive "

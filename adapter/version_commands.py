@@ -15,8 +15,9 @@ from adapter.torchserve.server_process import DEFAULT_RUN_DIRECTORY
 from adapter.versions import lifecycle
 from adapter.versions.deployment import DeploymentOptions
 from adapter.versions.deployment import deploy as deploy_archive
-from adapter.versions.desired_state import DesiredState, verify_desired
+from adapter.versions.desired_state import DesiredState, local_archives, verify_desired
 from adapter.versions.plan import plan as plan_actions
+from adapter.versions.pulled_archives import local_archive
 from adapter.versions.recovery import changing, recover
 from adapter.versions.required_key import required_key
 from adapter.versions.running_server import RunningServer, ServerFiles
@@ -50,7 +51,7 @@ version_commands = typer.Typer()
 
 @version_commands.command()
 def deploy(
-    archive: Annotated[Path, typer.Argument(metavar="FILE.mar")],
+    archive: Annotated[str, typer.Argument(metavar="FILE.mar_OR_oci://…")],
     *,
     key: Key = None,
     promote: Annotated[
@@ -66,10 +67,14 @@ def deploy(
     ] = False,
     run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
 ) -> None:
-    """Serve FILE.mar: verify, load, warm up, probe, switch over, and let what runs on the version before end."""
+    """Serve an archive: verify, load, warm up, probe, switch over, and let what runs on the version before end."""
     options = DeploymentOptions(key, promote, keep, load_timeout, drain_timeout, waits_for_compilation=compile_)
-    with changing_server(run_directory, f"deploy {archive.name}") as server:
-        record = deploy_archive(server, archive, options, say)
+    files = RunningServer(run_directory).files  # before the long way of an archive from a registry
+    with (
+        local_archive(archive, files, required_key(files, key), say) as file,
+        changing_server(run_directory, f"deploy {file.name}") as server,
+    ):
+        record = deploy_archive(server, file, options, say)
         say(f"{record.name} {record.version} {'is the default' if promote else 'is deployed beside the default'}")
 
 
@@ -160,14 +165,20 @@ def apply(
     desired = DesiredState.read(models)
     if plan:
         server = RunningServer(run_directory)
-        verify_desired(desired, required_key(server.files, key))
-        state, first = state_after(server)
-        lines = [action.description for action in plan_actions(state, desired)]
+        required = required_key(server.files, key)
+        with local_archives(desired, server.files, required, lambda _: None) as local:
+            verify_desired(local, required)
+            state, first = state_after(server)
+            lines = [action.description for action in plan_actions(state, local)]
         say("\n".join(([f"first, what was interrupted: {first}"] if first else []) + lines) or "nothing to do")
         return
-    with changing_server(run_directory, f"apply {models.name}") as server:
-        verify_desired(desired, required_key(server.files, key))
-        actions = plan_actions(server.state, desired)
+    files = RunningServer(run_directory).files
+    with (
+        local_archives(desired, files, required_key(files, key), say) as local,
+        changing_server(run_directory, f"apply {models.name}") as server,
+    ):
+        verify_desired(local, required_key(server.files, key))
+        actions = plan_actions(server.state, local)
         options = DeploymentOptions(key, load_timeout=server.settings.load_timeout)
         for action in actions:
             say(action.description)

@@ -1,5 +1,7 @@
 """models.yaml: the versions that a server is to serve. What is not in it is not to be served."""
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -8,10 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from adapter.archives.archive_reader import read_record
 from adapter.archives.record import ArchiveRecord
 from adapter.archives.verification import verify_archive
+from adapter.artifacts.reference import is_reference
 from adapter.schema import Name
 from adapter.strict_yaml import YamlError, read_yaml
+from adapter.versions.changes import Report
 from adapter.versions.errors import ChangeRefused
 from adapter.versions.model_store import ModelStore
+from adapter.versions.pulled_archives import local_archive
+from adapter.versions.running_server import ServerFiles
 from adapter.versions.server_state import ModelState, ServerState, Workers
 from adapter.versions.verified_copies import install_verified
 
@@ -21,7 +27,7 @@ class _Desired(BaseModel):
 
 
 class DesiredVersion(_Desired):
-    archive: str = Field(min_length=1, description="The path of a .mar, from the file's directory.")
+    archive: str = Field(min_length=1, description="The path of a .mar, from the file's directory, or oci://…")
     workers: Workers = 1
 
 
@@ -71,11 +77,14 @@ class DesiredState(_Desired):
         return state.in_directory(path.parent)
 
     def in_directory(self, directory: Path) -> Self:
+        return self.with_archives(lambda source: source if is_reference(source) else str(directory / source))
+
+    def with_archives(self, renamed: Callable[[str], str]) -> Self:
         models = {
             name: model.model_copy(
                 update={
                     "versions": {
-                        version: each.model_copy(update={"archive": str(directory / each.archive)})
+                        version: each.model_copy(update={"archive": renamed(each.archive)})
                         for version, each in model.versions.items()
                     }
                 }
@@ -83,6 +92,17 @@ class DesiredState(_Desired):
             for name, model in self.models.items()
         }
         return self.model_copy(update={"models": models})
+
+
+@contextmanager
+def local_archives(
+    desired: DesiredState, files: ServerFiles, key: Path | None, report: Report
+) -> Iterator[DesiredState]:
+    """The same state with files alone for as long as the block lasts, each as `local_archive` gives it."""
+    with ExitStack() as until_all_are_served:
+        yield desired.with_archives(
+            lambda source: str(until_all_are_served.enter_context(local_archive(source, files, key, report)))
+        )
 
 
 def desired_record(model: str, version: str, desired: DesiredVersion) -> ArchiveRecord:
@@ -100,13 +120,14 @@ def verify_desired(desired: DesiredState, key: Path | None) -> None:
             verify_archive(Path(each.archive), key, any_name=True)
 
 
-def installed_state(desired: DesiredState, store: ModelStore, key: Path | None) -> ServerState:
+def installed_state(desired: DesiredState, files: ServerFiles, key: Path | None, report: Report) -> ServerState:
     """What a server that starts is to serve: each archive is verified and lies in the store."""
-    models = {}
+    store, models = ModelStore(files.store), {}
     for name, model in desired.models.items():
         versions = {}
         for version, each in model.versions.items():
-            desired_record(name, version, each)
-            _, versions[version] = install_verified(store, Path(each.archive), key, workers=each.workers)
+            with local_archive(each.archive, files, key, report) as archive:
+                desired_record(name, version, each.model_copy(update={"archive": str(archive)}))
+                _, versions[version] = install_verified(store, archive, key, workers=each.workers)
         models[name] = ModelState(default=model.default, versions=versions)
     return ServerState(models=models, default_model=desired.meant_model(), is_changed=True)

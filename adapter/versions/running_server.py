@@ -40,6 +40,11 @@ class ServerFiles:
         return self.run_directory / "model_store"
 
     @property
+    def pulled(self) -> Path:
+        """Where archives from a registry lie until they are in the store (pulled_archives.py)."""
+        return self.run_directory / "pulled"
+
+    @property
     def state(self) -> Path:
         return self.run_directory / "versions.json"
 

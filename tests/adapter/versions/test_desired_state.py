@@ -8,7 +8,7 @@ from adapter.archives.archive_reader import ArchiveError, read_record
 from adapter.archives.verification import VerificationError
 from adapter.versions.desired_state import DesiredState, DesiredVersion, desired_record, installed_state
 from adapter.versions.errors import ChangeRefused
-from adapter.versions.model_store import ModelStore
+from adapter.versions.running_server import ServerFiles
 from tests.adapter.archives.repacking import put, repack
 from tests.adapter.versions.fake_server import make_archive
 
@@ -42,6 +42,12 @@ def test_archives_are_meant_from_the_files_directory(
 def test_an_absolute_path_stays(path: Path, tmp_path: Path) -> None:
     path.write_text(TWO_VERSIONS.replace("tiny-2.0.mar", f"{tmp_path}/tiny-2.0.mar"))
     assert DesiredState.read(path).models["tiny"].versions["2.0"].archive == f"{tmp_path}/tiny-2.0.mar"
+
+
+def test_a_place_in_a_registry_stays(path: Path) -> None:
+    place = "oci://registry.example/models/tiny:2.0"
+    path.write_text(TWO_VERSIONS.replace("tiny-2.0.mar", place))
+    assert DesiredState.read(path).models["tiny"].versions["2.0"].archive == place
 
 
 def test_the_default_is_the_first_and_has_a_worker_unless_told(path: Path) -> None:
@@ -130,19 +136,19 @@ def test_what_is_no_archive_is_refused(path: Path) -> None:
 
 def test_a_server_starts_with_verified_copies(path: Path, tmp_path: Path) -> None:
     archives = {"1.0": make_archive(path.parent / "old", "1.0"), "2.0": make_archive(path.parent, "2.0")}
-    store = ModelStore(tmp_path / "store")
-    model = installed_state(DesiredState.read(path), store, None).models["tiny"]
+    files = ServerFiles(tmp_path / "run")
+    model = installed_state(DesiredState.read(path), files, None, print).models["tiny"]
     assert (model.default, model.previous) == ("2.0", ())
     assert {name: each.workers for name, each in model.versions.items()} == {"1.0": 0, "2.0": 1}
     for version, archive in archives.items():
         assert model.versions[version].digest == read_record(archive).digest
-        assert store.path(model.versions[version].archive).read_bytes() == archive.read_bytes()
+        assert (files.store / model.versions[version].archive).read_bytes() == archive.read_bytes()
 
 
 def test_a_server_does_not_start_with_an_archive_that_is_refused(path: Path, tmp_path: Path) -> None:
     make_archive(path.parent / "old", "1.0")
     repack(make_archive(path.parent, "2.0"), put("text_generation.py", b"raise SystemExit\n"))
-    store = ModelStore(tmp_path / "store")
+    files = ServerFiles(tmp_path / "run")
     with pytest.raises(VerificationError):
-        installed_state(DesiredState.read(path), store, None)
-    assert not store.path("tiny-2.0.mar").exists()
+        installed_state(DesiredState.read(path), files, None, print)
+    assert not (files.store / "tiny-2.0.mar").exists()
