@@ -19,12 +19,12 @@ RUN /app/bin/pip install --no-cache-dir --no-compile --no-deps --no-index /dist/
 
 FROM ${BASE}
 # Without a compiler (COMPILER=) steps are never compiled, and the image is smaller by a sixth of a gigabyte. Of g++ what
-# optimises whole programs, looks for faults in them or compiles C is left out.
+# optimises whole programs or looks for faults in them is left out.
 ARG COMPILER="g++"
 RUN apt-get update && \
     apt-get install --yes --no-install-recommends tini ${COMPILER} && \
     rm -rf /var/lib/apt/lists/* /var/cache/apt /var/log/* /usr/share/doc /usr/share/man /usr/share/locale \
-        /usr/bin/*lto-dump* /usr/bin/*gcov* /usr/lib/gcc/*/*/lto1 /usr/lib/gcc/*/*/cc1 /usr/lib/gcc/*/*/lib*san* \
+        /usr/bin/*lto-dump* /usr/bin/*gcov* /usr/lib/gcc/*/*/lto1 /usr/lib/gcc/*/*/lib*san* \
         /usr/lib/*/lib?san.so* /usr/lib/*/libhwasan.so* /usr/lib/*/libubsan.so* && \
     echo 'torchbridge:x:10001:10001::/var/lib/torchbridge:/usr/sbin/nologin' >> /etc/passwd && \
     echo 'torchbridge:x:10001:' >> /etc/group && \
