@@ -8,12 +8,12 @@ writes one more file.
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
-
-from jsonschema import Draft202012Validator
-from jsonschema.protocols import Validator
+from typing import TYPE_CHECKING, Any
 
 from adapter.schema import CONTRACT_VERSION, WorkerRequest
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
 
 _DIRECTORY = Path(__file__).with_name("contracts")
 # They say nothing of what is taken.
@@ -32,8 +32,11 @@ def current_contract() -> dict[str, Any]:
 
 
 @cache
-def worker_contract(version: int) -> Validator:
+def worker_contract(version: int) -> "Validator":
     """Raises FileNotFoundError for a version that this installation does not know: it is a later one's."""
+    # With a grammar of addresses beside it, as tools have it, this takes a second, and older archives alone need it.
+    from jsonschema import Draft202012Validator  # noqa: PLC0415
+
     return Draft202012Validator(json.loads(contract_file(version).read_text(encoding="utf-8")))
 
 

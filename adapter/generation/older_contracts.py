@@ -1,14 +1,15 @@
 """Requests for archives that were packed when the contract had less in it."""
 
 from collections.abc import Iterator
-from typing import Any, cast
-
-from jsonschema import ValidationError
+from typing import TYPE_CHECKING, Any, cast
 
 from adapter.errors import InvalidRequest
 from adapter.schema import CONTRACT_VERSION, FieldError, GenerationRequest
 from adapter.torchserve.model_registry import PinnedVersion
 from adapter.worker_contract import worker_contract
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
 
 
 def refuse_what_the_archive_cannot_know(request: GenerationRequest, pinned: PinnedVersion) -> None:
@@ -30,7 +31,7 @@ def refuse_what_the_archive_cannot_know(request: GenerationRequest, pinned: Pinn
         raise InvalidRequest(f"{', '.join(unknown)}: {message}.", errors=errors)
 
 
-def _fields(error: ValidationError) -> Iterator[str]:
+def _fields(error: "ValidationError") -> Iterator[str]:
     path = [str(part) for part in error.absolute_path]
     if error.validator == "additionalProperties":
         schema, instance = cast(dict[str, Any], error.schema), cast(dict[str, Any], error.instance)
