@@ -24,6 +24,7 @@ from adapter.http.canary_verdict import canary_verdict_route
 from adapter.http.direct_routes import DirectRoutes
 from adapter.http.docs_page import install_docs
 from adapter.http.documented_api import PROBLEM_ANSWERS, DocumentedApi
+from adapter.http.forwarded_headers import ForwardedHeaders
 from adapter.http.generation_routes import generation_routes
 from adapter.http.http_metrics import HttpMetrics
 from adapter.http.known_hosts import KnownHosts
@@ -131,4 +132,6 @@ def create_app(
         cors_origins=settings.cors_origins,
         count=metrics.add_request,
     )
+    if settings.trusted_proxies:
+        app.add_middleware(ForwardedHeaders, trusted=settings.trusted_proxies)
     return app

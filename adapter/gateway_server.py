@@ -51,7 +51,7 @@ def server_config(
         # asyncio accepts as many at once before the first of them is looked at. They come on top of the limit, too.
         backlog=min(_ACCEPTED_PER_TURN, max(1, max_connections // 4)),
         ws="none",
-        proxy_headers=False,  # X-Forwarded-* would be believed of whoever calls from this machine
+        proxy_headers=False,  # ForwardedHeaders reads them: here whoever calls from this machine would be believed
         server_header=False,
         access_log=False,  # RequestEnvelope's lines have the request ids
         log_config=None,  # its warnings go where all lines go

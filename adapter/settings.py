@@ -1,6 +1,7 @@
 """The gateway's settings: one frozen object, each default in sight, each changed by TORCHBRIDGE_<NAME>."""
 
 import difflib
+import ipaddress
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -53,8 +54,18 @@ def _check_host_name(name: str) -> str:
     return name
 
 
+def _check_proxy(proxy: str) -> str:
+    try:
+        ipaddress.ip_network(proxy)
+    except ValueError:
+        message = "Must be addresses or networks such as 10.0.0.0/8, between commas"
+        raise PydanticCustomError("proxy", message) from None
+    return proxy
+
+
 HostName = Annotated[str, AfterValidator(_check_host_name)]
 PageOrigin = Annotated[str, AfterValidator(_check_page_origin)]
+Proxy = Annotated[str, AfterValidator(_check_proxy)]
 
 
 class Settings(BaseSettings):
@@ -85,6 +96,9 @@ class Settings(BaseSettings):
     )
     allowed_hosts: Annotated[tuple[HostName, ...], NoDecode, BeforeValidator(_split)] = Field(
         default=(), description="Names in a Host header, between commas, or *. Without keys, others are refused."
+    )
+    trusted_proxies: Annotated[tuple[Proxy, ...], NoDecode, BeforeValidator(_split)] = Field(
+        default=(), description="Addresses and networks whose X-Forwarded-For, -Proto and -Host count, between commas."
     )
     rate_limit: str | None = Field(default=None, description='Generations of one API key, such as "60/minute".')
 

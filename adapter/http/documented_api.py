@@ -46,7 +46,7 @@ class DocumentedApi(FastAPI):
         self.router.route_class = JsonRoute
 
     def build_middleware_stack(self) -> ASGIApp:
-        """From our outermost middleware on, RequestEnvelope, which makes an answer of every failure.
+        """From our outermost middleware on: RequestEnvelope makes an answer of every failure.
 
         What FastAPI and Starlette put around it does that once more: frames that stay for as long as a stream is open,
         and a call for each of its events.

@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from adapter.errors import AddressTooLong, HeadersTooLarge, NotFound, TorchbridgeError, typed
+from adapter.http.callers_address import plain_address
 from adapter.http.cross_origin import CROSS_ORIGIN
 from adapter.http.limited_body import LimitedBody
 from adapter.http.problem_responses import problem_response
@@ -80,8 +81,8 @@ class RequestEnvelope:
             await self._answer(scope, body.receive, send_with_headers)
         finally:
             status = scope["state"].get(REFUSED_STATUS, status)
-            caller, seconds = scope["state"].get("caller", "-"), time.monotonic() - received_at
-            _log.info("%s %s %s %d %.3f s", request_id, caller, _request_line(scope), status, seconds)
+            seconds = time.monotonic() - received_at
+            _log.info("%s %s %s %d %.3f s", request_id, _caller(scope), _request_line(scope), status, seconds)
             self._count(scope, status or _CUT)
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,6 +103,12 @@ class RequestEnvelope:
             if has_begun:
                 raise  # all that is left is to cut it
             await problem_response(typed(error), scope)(scope, receive, send)
+
+
+def _caller(scope: Scope) -> str:
+    """For the log: the name and the address, which a proxy may not know (ForwardedHeaders)."""
+    address = plain_address(scope["client"][0]) if scope.get("client") else None
+    return f"{scope['state'].get('caller', '-')} {address or '-'}"
 
 
 def _request_line(scope: Scope) -> str:

@@ -98,6 +98,17 @@ def test_refuses_what_is_no_name_of_a_host(host: str) -> None:
         Settings(allowed_hosts=f"gateway,{host}")
 
 
+def test_proxies_stand_between_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHBRIDGE_TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8,fd00::/8")
+    assert Settings().trusted_proxies == ("127.0.0.1", "10.0.0.0/8", "fd00::/8")
+
+
+@pytest.mark.parametrize("proxy", ["*", "proxy.example.com", "10.0.0.1/8", "10.0.0.1:80", "10.0.0.1 10.0.0.2"])
+def test_refuses_what_is_no_address_of_a_proxy(proxy: str) -> None:
+    with pytest.raises(ValidationError, match="Must be addresses or networks such as"):
+        Settings(trusted_proxies=f"127.0.0.1,{proxy}")
+
+
 @pytest.mark.parametrize(
     ("name", "nearest"),
     [("TORCHBRIDGE_RATE_LIMITS", "TORCHBRIDGE_RATE_LIMIT"), ("TORCHBRIDGE_CACHE_MAXAGE", "TORCHBRIDGE_CACHE_MAX_AGE")],

@@ -76,7 +76,7 @@ def test_serves_until_it_is_told_to_stop(serve: Serve, tmp_path: Path) -> None:
 
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 0
-    assert re.search(r" INFO \w+ anonymous POST /generate 200 [\d.]+ s\n\Z", process.communicate()[1])
+    assert re.search(r" INFO \w+ anonymous 127\.0\.0\.1 POST /generate 200 [\d.]+ s\n\Z", process.communicate()[1])
     assert processes_of(tmp_path / "run") == []
 
 

@@ -76,16 +76,16 @@ async def test_logs_one_line_that_a_path_cannot_break(
 ) -> None:
     caplog.set_level(logging.INFO, "adapter")
     await client.get("/a%0Ab", headers={"x-request-id": "abc"})
-    assert [re.sub(r"[\d.]+ s$", "", message) for message in caplog.messages] == ["abc web GET /a%0Ab 200 "]
+    assert [re.sub(r"[\d.]+ s$", "", message) for message in caplog.messages] == ["abc web 127.0.0.1 GET /a%0Ab 200 "]
 
 
-async def test_the_line_of_a_refused_request_has_no_caller(
+async def test_the_line_of_a_refused_request_has_no_callers_name(
     client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "adapter.http.request_envelope")
     await client.get("/" + "a" * 8_192, headers={"x-request-id": "abc"})
     (line,) = caplog.messages
-    assert line.startswith("abc - GET /aaa")
+    assert line.startswith("abc - 127.0.0.1 GET /aaa")
 
 
 @pytest.mark.parametrize(
