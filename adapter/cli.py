@@ -29,6 +29,7 @@ from adapter.doctor.command import doctor_commands
 from adapter.errors import TorchbridgeError
 from adapter.generation.rate_limit import RateLimitError
 from adapter.http.api_keys import ApiKeysError
+from adapter.http.route_path import RootPathTaken
 from adapter.installed_versions import installed_versions
 from adapter.serve import RunningStack, running_stack
 from adapter.settings import UnknownVariable
@@ -59,6 +60,7 @@ _EXPECTED = (
     PropertiesError,
     ProbeMismatch,
     RateLimitError,
+    RootPathTaken,
     ScriptError,
     SigningKeyError,
     StartFailed,

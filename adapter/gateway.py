@@ -33,6 +33,7 @@ from adapter.http.model_routes import model_routes
 from adapter.http.operator_routes import operator_routes
 from adapter.http.problem_responses import install_problem_responses
 from adapter.http.request_envelope import RequestEnvelope
+from adapter.http.route_path import check_root_path
 from adapter.http.shutdown import Shutdown
 from adapter.openai.responses.routes import response_routes
 from adapter.openai.routes import openai_routes
@@ -114,6 +115,7 @@ def create_app(
     for router in routers:
         app.include_router(router)
     paths = {context.path for context in iter_route_contexts(app.routes) if context.path}
+    check_root_path(settings.root_path, paths)
     metrics = HttpMetrics(generator.metrics.registry, paths)
     app.state.http_metrics = metrics
     app.add_middleware(DirectRoutes, routes=[route for router in routers for route in router.routes])
@@ -130,6 +132,7 @@ def create_app(
         max_body_bytes=settings.max_body_bytes,
         body_timeout=settings.body_timeout,
         cors_origins=settings.cors_origins,
+        root_path=settings.root_path,
         count=metrics.add_request,
     )
     if settings.trusted_proxies:

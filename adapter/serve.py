@@ -122,7 +122,7 @@ def running_stack(
         ):
             restore_others(run_directory, report)
             yield RunningStack(
-                url_of(listener),
+                url_of(listener) + settings.root_path,
                 settings,
                 torchserve,
                 gateway,

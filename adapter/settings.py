@@ -63,6 +63,12 @@ def _check_proxy(proxy: str) -> str:
     return proxy
 
 
+def _check_root_path(path: str) -> str:
+    if not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", path):
+        raise PydanticCustomError("root_path", "Must be a path such as /llm, without a slash at its end")
+    return path
+
+
 HostName = Annotated[str, AfterValidator(_check_host_name)]
 PageOrigin = Annotated[str, AfterValidator(_check_page_origin)]
 Proxy = Annotated[str, AfterValidator(_check_proxy)]
@@ -99,6 +105,9 @@ class Settings(BaseSettings):
     )
     trusted_proxies: Annotated[tuple[Proxy, ...], NoDecode, BeforeValidator(_split)] = Field(
         default=(), description="Addresses and networks whose X-Forwarded-For, -Proto and -Host count, between commas."
+    )
+    root_path: Annotated[str, AfterValidator(_check_root_path)] = Field(
+        default="", description="Before all addresses, for callers: a proxy in front may take it away, or leave it."
     )
     rate_limit: str | None = Field(default=None, description='Generations of one API key, such as "60/minute".')
 

@@ -11,8 +11,9 @@ from adapter.call import ANONYMOUS
 from adapter.errors import Forbidden, Unauthorized
 from adapter.http.api_keys import ApiKeys
 from adapter.http.problem_responses import problem_response
+from adapter.http.route_path import route_path
 
-# As scope["path"] has them, which is also what the router goes by: a URL that is put together from the caller's Host
+# As route_path has them, which is also what the router goes by: a URL that is put together from the caller's Host
 # header is not (request.url).
 OPEN_PATHS = frozenset(
     {
@@ -64,7 +65,7 @@ class Authentication:
     def _caller(self, scope: Scope) -> str:
         if _is_open(scope):
             return ANONYMOUS
-        if scope["path"] not in OPERATOR_PATHS:
+        if route_path(scope) not in OPERATOR_PATHS:
             return ANONYMOUS if self._keys is None else _identify(scope, self._keys)
         if self._operator_keys is None and self._keys is None:
             return ANONYMOUS
@@ -79,7 +80,7 @@ class Authentication:
 def _is_open(scope: Scope) -> bool:
     if scope.get("method") == "OPTIONS":  # no route takes it; it asks what /openapi.json says anyway
         return True
-    return scope["path"] in OPEN_PATHS and scope.get("method") in _OPEN_METHODS
+    return route_path(scope) in OPEN_PATHS and scope.get("method") in _OPEN_METHODS
 
 
 def _identify(scope: Scope, keys: ApiKeys) -> str:

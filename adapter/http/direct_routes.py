@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from adapter.call import Call
 from adapter.http.call_parameters import read_call
 from adapter.http.json_body import READ_JSON, JsonRequest, JsonRoute, read_json
+from adapter.http.route_path import route_path
 from adapter.invalid_fields import invalid_request
 
 Endpoint: TypeAlias = Callable[[Any, Call, Request], Awaitable[ASGIApp]]
@@ -44,7 +45,7 @@ class DirectRoutes:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        direct = self._directs.get(scope["path"]) if scope.get("method") == "POST" else None
+        direct = self._directs.get(route_path(scope)) if scope.get("method") == "POST" else None
         if direct is None:
             await self._app(scope, receive, send)
             return

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from starlette.types import Scope
 
+from adapter.http.route_path import route_path
 from adapter.http.route_templates import UNKNOWN, RouteTemplates
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
@@ -29,7 +30,7 @@ class HttpMetrics:
 
     def add_request(self, scope: Scope, status: int) -> None:
         method = scope["method"] if scope["method"] in _METHODS else UNKNOWN
-        self._requests.labels(method, self._templates.of(scope["path"]), status).inc()
+        self._requests.labels(method, self._templates.of(route_path(scope)), status).inc()
 
     def add_refusal(self, status: int) -> None:
         """Of what never became a request: bytes that are not HTTP, or a connection for which there was no room."""

@@ -4,6 +4,7 @@ from typing import Self
 
 from starlette.types import Scope
 
+from adapter.http.route_path import route_path
 from adapter.schema import ErrorCode, Problem
 from adapter.sent import Sent
 
@@ -39,8 +40,7 @@ class OpenAIProblem(Problem):
 
 def is_openai(scope: Scope) -> bool:
     """Whether the caller speaks OpenAI's API, be there a route for the request or not."""
-    path: str = scope["path"]
-    return path.startswith("/v1/")
+    return route_path(scope).startswith("/v1/")
 
 
 def _type(status: int) -> str:

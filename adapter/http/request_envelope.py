@@ -16,6 +16,7 @@ from adapter.http.callers_address import plain_address
 from adapter.http.cross_origin import CROSS_ORIGIN
 from adapter.http.limited_body import LimitedBody
 from adapter.http.problem_responses import problem_response
+from adapter.http.route_path import put_below
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _MAX_HEADERS = 100
@@ -42,9 +43,12 @@ class RequestEnvelope:
         body_timeout: float,
         cors_origins: Collection[str] = (),
         count: Callable[[Scope, int], None] = lambda *_: None,
+        *,
+        root_path: str = "",
     ) -> None:
         """`body_timeout` is in seconds, for the whole body. Pages of `cors_origins` can read every answer.
 
+        `root_path` may stand before every path, or may have been taken away.
         `count` hears of each request, with the status that it got.
         """
         self._app = app
@@ -52,12 +56,14 @@ class RequestEnvelope:
         self._answer = CORSMiddleware(self._run, cors_origins, **CROSS_ORIGIN) if cors_origins else self._run
         self._max_body_bytes = max_body_bytes
         self._body_timeout = body_timeout
+        self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         received_at = time.monotonic()
+        put_below(self._root_path, scope)
         headers = Headers(scope=scope)
         request_id = _request_id(headers.getlist("x-request-id"))
         scope.setdefault("state", {}).update(request_id=request_id, received_at=received_at)

@@ -109,6 +109,17 @@ def test_refuses_what_is_no_address_of_a_proxy(proxy: str) -> None:
         Settings(trusted_proxies=f"127.0.0.1,{proxy}")
 
 
+@pytest.mark.parametrize("path", ["", "/llm", "/a/b.c/~d", "/v1.0"])
+def test_takes_a_prefix_of_paths(path: str) -> None:
+    assert Settings(root_path=path).root_path == path
+
+
+@pytest.mark.parametrize("path", ["/", "llm", "/llm/", "//llm", "/../llm", "/l m", "/l%6dm", "/llm?a", "https://a/llm"])
+def test_refuses_a_prefix_that_no_address_has(path: str) -> None:
+    with pytest.raises(ValidationError, match="Must be a path such as /llm"):
+        Settings(root_path=path)
+
+
 @pytest.mark.parametrize(
     ("name", "nearest"),
     [("TORCHBRIDGE_RATE_LIMITS", "TORCHBRIDGE_RATE_LIMIT"), ("TORCHBRIDGE_CACHE_MAXAGE", "TORCHBRIDGE_CACHE_MAX_AGE")],

@@ -12,6 +12,8 @@ from adapter.gateway import create_app
 from adapter.http import json_body
 from adapter.http.direct_routes import DirectRoutes
 from adapter.settings import Settings
+from adapter.torchserve.model_registry import ModelRegistry
+from tests.fakes import FakeInference, FakeManagement
 
 GENERATION = {"prompt": "Once", "max_length": 2}
 MESSAGES = {"messages": [{"role": "user", "content": "Once"}]}
@@ -63,6 +65,16 @@ async def test_a_valid_generation_is_answered_without_fastapi(
     client: httpx.AsyncClient, solved_for: list[str], path: str, headers: dict[str, str]
 ) -> None:
     answer = await client.post(path, json=BODIES[path], headers=headers)
+    assert (answer.status_code, solved_for) == (200, [])
+
+
+@pytest.mark.parametrize("path", BODIES)
+async def test_below_a_prefix_it_is_too(
+    inference: FakeInference, management: FakeManagement, solved_for: list[str], path: str
+) -> None:
+    app = create_app(Settings(root_path="/llm"), inference=inference, registry=ModelRegistry(management, None))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        answer = await client.post(f"/llm{path}", json=BODIES[path])
     assert (answer.status_code, solved_for) == (200, [])
 
 
