@@ -33,6 +33,7 @@ from adapter.http.route_path import RootPathTaken
 from adapter.installed_versions import installed_versions
 from adapter.serve import RunningStack, running_stack
 from adapter.settings import UnknownVariable
+from adapter.settings_file import SettingsFileError
 from adapter.simulator.command import simulate_commands
 from adapter.simulator.script import ScriptError
 from adapter.stop_signals import Stopped, stop_signals
@@ -62,6 +63,7 @@ _EXPECTED = (
     RateLimitError,
     RootPathTaken,
     ScriptError,
+    SettingsFileError,
     SigningKeyError,
     StartFailed,
     TorchbridgeError,
@@ -144,6 +146,15 @@ def serve(
             help="Compile the model's steps in the background, for faster answers; else TORCHBRIDGE_COMPILE, or yes.",
         ),
     ] = None,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE.toml",
+            envvar="TORCHBRIDGE_CONFIG",
+            help="The gateway's settings, such as port = 8000. What an option or TORCHBRIDGE_PORT says comes first.",
+        ),
+    ] = None,
     run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
     torchserve_config: Annotated[Path, typer.Option(help="TorchServe's ports and limits.")] = CONFIG_FILE,
 ) -> None:
@@ -166,6 +177,7 @@ def serve(
                 host=host,
                 port=port,
                 compiles=compile_,
+                settings_file=settings_file,
                 run_directory=run_directory,
                 config=torchserve_config,
                 signals=signals,

@@ -25,6 +25,7 @@ from adapter.errors import TorchbridgeError
 from adapter.gateway_server import GatewayServer
 from adapter.installation import INSTALLATION
 from adapter.settings import Settings, check_variables
+from adapter.settings_file import read_settings
 from adapter.stop_signals import StopSignals
 from adapter.thread_priority import give_way
 from adapter.torchserve.model_registry import ModelRegistry
@@ -70,6 +71,7 @@ def running_stack(
     host: str | None = None,
     port: int | None = None,
     compiles: bool | None = None,
+    settings_file: Path | None = None,
     run_directory: Path = DEFAULT_RUN_DIRECTORY,
     config: Path = CONFIG_FILE,
     signals: StopSignals | None = None,
@@ -78,12 +80,12 @@ def running_stack(
 
     Nothing is loaded that is not verified, with `key` where there is one: now, by a later command or after a crash.
     Inside the block it answers; after it nothing is left, sooner if `signals` say that it is urgent. `host`, `port` and
-    `compiles` (the setting `compile`) come before those of the settings.
+    `compiles` (the setting `compile`) come before those of the settings, the environment's before `settings_file`'s.
     """
     check_variables(os.environ)
     given = {"host": host, "port": port, "compile": compiles}
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    listening = Settings(**chosen)  # before the long start: settings that are wrong show here
+    listening = read_settings(settings_file, **chosen)  # before the long start: settings that are wrong show here
     files = ServerFiles(run_directory.resolve())
     with (
         bind(listening.host, listening.port, "the gateway", "choose another one with --port") as listener,
@@ -98,7 +100,8 @@ def running_stack(
         torchserve.hold()
         with files.locked("torchbridge serve, starting", waits=True):
             state = _state_to_serve(model, files, key, report)
-            settings = Settings(
+            settings = read_settings(
+                settings_file,
                 **chosen,
                 torchserve_url=torchserve.properties["inference_address"],
                 management_url=torchserve.properties["management_address"],

@@ -1,4 +1,7 @@
-"""The gateway's settings: one frozen object, each default in sight, each changed by TORCHBRIDGE_<NAME>."""
+"""The gateway's settings: one frozen object, each default in sight, each changed by TORCHBRIDGE_<NAME>.
+
+settings_file.py reads them from a file, too.
+"""
 
 import difflib
 import ipaddress
@@ -18,7 +21,7 @@ from adapter.schema import MAX_BATCH_REQUESTS, Name
 Origin = Annotated[str, StringConstraints(pattern=r"^https?://[^/?#@\s]+\Z")]
 LOAD_TIMEOUT, RESTART_TIMEOUT = 900.0, 120.0  # seconds
 
-_PREFIX = "TORCHBRIDGE_"
+PREFIX = "TORCHBRIDGE_"
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -76,7 +79,7 @@ Proxy = Annotated[str, AfterValidator(_check_proxy)]
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_prefix=_PREFIX, frozen=True, regex_engine="python-re", hide_input_in_errors=True
+        env_prefix=PREFIX, frozen=True, regex_engine="python-re", hide_input_in_errors=True
     )
 
     host: str = Field(default="127.0.0.1", min_length=1)  # an empty one would be every address
@@ -166,8 +169,11 @@ class Settings(BaseSettings):
 
 
 # Of clients, of other commands, and of the workers.
-_OTHERS = ("API_KEY", "BASE_URL", "COMPILATIONS", "COMPILED_STEPS", "PASS_ENVIRONMENT", "RUN_DIRECTORY", "SIGNING_KEY")
-_OF_TESTS = f"{_PREFIX}TEST_"
+_OTHERS = (
+    *("API_KEY", "BASE_URL", "COMPILATIONS", "COMPILED_STEPS", "CONFIG", "PASS_ENVIRONMENT", "RUN_DIRECTORY"),
+    "SIGNING_KEY",
+)
+_OF_TESTS = f"{PREFIX}TEST_"
 
 
 class UnknownVariable(ValueError):
@@ -176,8 +182,8 @@ class UnknownVariable(ValueError):
 
 def check_variables(names: Iterable[str]) -> None:
     """Raises UnknownVariable, with the name that is the most alike."""
-    known = [f"{_PREFIX}{name.upper()}" for name in (*Settings.model_fields, *_OTHERS)]
+    known = [f"{PREFIX}{name.upper()}" for name in (*Settings.model_fields, *_OTHERS)]
     for name in names:
-        if name.startswith(_PREFIX) and not name.startswith(_OF_TESTS) and name not in known:
+        if name.startswith(PREFIX) and not name.startswith(_OF_TESTS) and name not in known:
             [nearest] = difflib.get_close_matches(name, known, n=1, cutoff=0)
             raise UnknownVariable(f"{name} is no setting: is {nearest} meant?")

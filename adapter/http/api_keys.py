@@ -8,19 +8,18 @@ import hmac
 import logging
 import os
 import re
-import stat
 import time
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from pydantic import SecretStr
 
+from adapter.secret_file import NotSecret, check_secrecy
+
 _MIN_KEY_CHARACTERS = 16
 _KEY = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # what a Bearer header can carry (RFC 6750, section 2.1): no colon, no comma
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SECONDS_BETWEEN_LOOKS = 1
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
-_MORE_THAN_GROUP_READS = _OTHERS & ~stat.S_IRGRP
 
 _log = logging.getLogger(__name__)
 
@@ -105,20 +104,13 @@ def _version(file: Path) -> tuple[int, ...] | None:
 def _read(file: Path) -> list[_Key]:
     try:
         with file.open("rb") as opened:
-            _check_secrecy(file, os.fstat(opened.fileno()))
+            check_secrecy(file, os.fstat(opened.fileno()))
             content = opened.read()
     except OSError as error:
         raise ApiKeysError(f"{file} cannot be read: {error.strerror}.") from None
+    except NotSecret as error:
+        raise ApiKeysError(str(error)) from None
     return _parse(content.decode("utf-8-sig", "replace"))
-
-
-def _check_secrecy(file: Path, status: os.stat_result) -> None:
-    """PostgreSQL's rule for its private key: a secret that root hands to a service may be read by a group (0640)."""
-    if status.st_uid not in {os.geteuid(), 0}:
-        raise ApiKeysError(f"{file} belongs to another user: it must be yours or root's.")
-    is_handed_over = status.st_uid == 0 != os.geteuid()
-    if status.st_mode & (_MORE_THAN_GROUP_READS if is_handed_over else _OTHERS):
-        raise ApiKeysError(f"{file} is open to other users of this machine: chmod 600 it.")
 
 
 def _parse(text: str) -> list[_Key]:

@@ -209,6 +209,31 @@ def test_serve_listens_where_it_is_told_to(
     assert f"Port {port} of 127.0.0.2, for the gateway, cannot be used" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("by", ["an option", "a variable"])
+def test_serve_takes_its_settings_from_a_file(
+    by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text('host = "nowhere.invalid"\nport = 1')
+    if by == "a variable":
+        monkeypatch.setenv("TORCHBRIDGE_CONFIG", str(file))
+    options = ["--config", str(file)] if by == "an option" else []
+
+    assert run(monkeypatch, "serve", *options) == 1
+    assert "'nowhere.invalid', for the gateway, is no name" in capsys.readouterr().err
+
+
+def test_a_file_of_settings_that_is_wrong_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text("cache_maxage = 1")
+
+    assert run(monkeypatch, "serve", "--config", str(file)) == 1
+    error = f"torchbridge: {file}: cache_maxage is no setting: is cache_max_age meant?\n"
+    assert capsys.readouterr().err == error
+
+
 @pytest.mark.parametrize("port", ["80100", "-1"])
 def test_a_port_that_is_none_is_refused(
     port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

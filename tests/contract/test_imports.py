@@ -11,13 +11,13 @@ HANDLERS = sorted((ROOT / "handlers").glob("*.py"))
 
 # Lowest first: a module or package of one layer imports from lower layers only.
 LAYERS = (
-    {"compilation", "handler_section", "installation", "probes", "received", "sent", "strict_yaml"},
+    {"compilation", "handler_section", "installation", "probes", "received", "secret_file", "sent", "strict_yaml"},
     {"output"},
     {"tools"},
     {"schema"},
     {"background_output", "call", "disk_space", "error_table", "errors", "event_stream", "file_descriptors", "settings"}
     | {"retry_after", "stop_signals", "thread_priority", "whole_table", "worker_contract"},
-    {"archives", "installed_versions", "invalid_fields"},
+    {"archives", "installed_versions", "invalid_fields", "settings_file"},
     {"artifacts", "client", "torchserve"},
     {"archive_commands", "artifact_commands", "generation"},
     {"http"},
