@@ -38,6 +38,7 @@ from adapter.simulator.command import simulate_commands
 from adapter.simulator.script import ScriptError
 from adapter.stop_signals import Stopped, stop_signals
 from adapter.talk_commands import talk_commands
+from adapter.tls import TlsError
 from adapter.top.command import top_commands
 from adapter.torchserve.private_directory import NotPrivate
 from adapter.torchserve.probing import ProbeMismatch
@@ -66,6 +67,7 @@ _EXPECTED = (
     SettingsFileError,
     SigningKeyError,
     StartFailed,
+    TlsError,
     TorchbridgeError,
     UnknownVariable,
     ValidationError,  # of the settings

@@ -22,6 +22,7 @@ from adapter.http.protocol import HttpProtocol
 from adapter.http.shutdown import Shutdown
 from adapter.http.turns import Turns
 from adapter.settings import Settings
+from adapter.tls import Tls
 
 _LAST_WORDS_SECONDS = 5  # for telling those whose answers have not ended within the grace
 _SECONDS_BETWEEN_LOOKS = 0.1
@@ -75,6 +76,7 @@ class GatewayServer(uvicorn.Server):
         self._delay, self._grace = settings.shutdown_delay, settings.shutdown_grace
         self._listens_until = 0.0  # time.monotonic()
         self._is_hurried = False
+        self._tls = Tls.configured(settings.tls_certificate, settings.tls_key)
         doors = TwoDoors(app, app.state.control)
         max_connections = min(settings.max_connections, most_connections(raise_descriptor_limit()))
         super().__init__(
@@ -109,9 +111,26 @@ class GatewayServer(uvicorn.Server):
         # What is there stays. Looked through with each full collection it would hold the loop for a tenth of a second.
         gc.collect()
         gc.freeze()
-        await super().startup(sockets)
-        for listener in sockets or []:
+        listeners = sockets or []
+        for listener in listeners:
+            listener.listen(_MAX_BACKLOG)  # who comes from now on, as `started` is seen, is kept
+        await super().startup([])
+        for listener in listeners:
+            self.servers.append(await self._accept_at(listener))
             listener.listen(_MAX_BACKLOG)  # the kernel may keep more than asyncio accepts at once
+
+    async def _accept_at(self, listener: socket.socket) -> asyncio.Server:
+        """As uvicorn, which would give all sockets TLS, or none: the command line's own is a file of this machine."""
+        tls = None if self._tls is None or listener.family == socket.AF_UNIX else self._tls.context
+        return await asyncio.get_running_loop().create_server(
+            lambda: self.config.http_protocol_class(  # type: ignore[call-arg]
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            ),
+            sock=listener,
+            backlog=self.config.backlog,
+            ssl=tls,
+            ssl_handshake_timeout=HttpProtocol.head_timeout if tls else None,
+        )
 
     async def on_tick(self, counter: int) -> bool:
         return await super().on_tick(counter) and self._is_delay_over()

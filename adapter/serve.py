@@ -24,6 +24,7 @@ from adapter.control.messages import control_socket
 from adapter.errors import TorchbridgeError
 from adapter.gateway_server import GatewayServer
 from adapter.installation import INSTALLATION
+from adapter.own_gateway import check_readiness
 from adapter.settings import Settings, check_variables
 from adapter.settings_file import read_settings
 from adapter.stop_signals import StopSignals
@@ -55,7 +56,6 @@ VERSION = "1.0"
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 _SECONDS_BETWEEN_LOOKS_AT_THE_GATEWAY = 0.05
-_READY_TIMEOUT = 30  # seconds
 # TorchServe is started again unless it ends this often within this time (seconds).
 _MOST_CRASHES, _CRASH_WINDOW = 3, 600
 
@@ -125,7 +125,7 @@ def running_stack(
         ):
             restore_others(run_directory, report)
             yield RunningStack(
-                url_of(listener) + settings.root_path,
+                url_of(listener, settings),
                 settings,
                 torchserve,
                 gateway,
@@ -165,21 +165,9 @@ class RunningStack:
         registry = ModelRegistry(self._torchserve.management, self._settings.default_model)
         try:
             yield from sample_answer(self._settings, self._torchserve.keys, registry)
-            self._check_gateway()
+            check_readiness(self.url, self._settings.tls_certificate)
         except (TorchbridgeError, requests.RequestException) as error:
             raise StartFailed(f"There was no whole sample answer: {error}") from error
-
-    def _check_gateway(self) -> None:
-        """More than once: /readyz does not wait for a token of a slow model as long as the sample did."""
-        deadline = time.monotonic() + _READY_TIMEOUT
-        with requests.Session() as session:
-            session.trust_env = False  # a proxy has no business within this machine
-            while True:
-                response = session.get(f"{self.url}/readyz", timeout=_READY_TIMEOUT)
-                if response.ok or time.monotonic() >= deadline:
-                    response.raise_for_status()
-                    return
-                time.sleep(_SECONDS_BETWEEN_LOOKS)
 
     def wait(self) -> NoReturn:
         """Returns by an exception only: Stopped, or StartFailed when a part of the stack cannot be had any more."""
@@ -254,13 +242,14 @@ def is_loopback(listener: socket.socket) -> bool:
     return ipaddress.ip_address(listener.getsockname()[0]).is_loopback
 
 
-def url_of(listener: socket.socket) -> str:
+def url_of(listener: socket.socket, settings: Settings) -> str:
     """Where the gateway can be called from this machine."""
     host, port, *_ = listener.getsockname()
     address = ipaddress.ip_address(host)
     if address.is_unspecified:  # it listens at every address, but this is none to call
         address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")  # noqa: PLR2004 - IPv4
-    return f"http://[{address}]:{port}" if address.version == 6 else f"http://{address}:{port}"  # noqa: PLR2004
+    name = f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004
+    return f"{'https' if settings.tls_certificate else 'http'}://{name}:{port}{settings.root_path}"
 
 
 @contextlib.contextmanager

@@ -112,6 +112,10 @@ class Settings(BaseSettings):
     root_path: Annotated[str, AfterValidator(_check_root_path)] = Field(
         default="", description="Before all addresses, for callers: a proxy in front may take it away, or leave it."
     )
+    tls_certificate: Path | None = Field(
+        default=None, description="PEM, with its issuers' after it. None: no TLS. May change while it is served."
+    )
+    tls_key: Path | None = Field(default=None, description="Of the certificate. PEM, its user's alone.")
     rate_limit: str | None = Field(default=None, description='Generations of one API key, such as "60/minute".')
 
     default_model: Name | None = Field(default=None, description="None: the only model there is.")

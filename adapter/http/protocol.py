@@ -273,7 +273,8 @@ class HttpProtocol(H11Protocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected, self.cycle.waiting_for_100_continue = True, False
             self.cycle.message_event.set()
-        self.transport.write_eof()
+        if self.transport.can_write_eof():  # in TLS asyncio has no such thing: there the caller's end is waited for
+            self.transport.write_eof()
         self.flow.release()  # what comes is dropped, up to the caller's own end
         self._end_timer = self.loop.call_later(_LAST_WAIT, self.transport.abort)
 

@@ -43,7 +43,7 @@ def simulate(
         server = GatewayServer(settings, simulated_gateway(settings, played))
         share_address(listener)
         listener.listen()  # whoever reads the address may call it at once
-        say(f"Simulating {played.model} {played.version} at {url_of(listener)} until Ctrl-C.")
+        say(f"Simulating {played.model} {played.version} at {url_of(listener, settings)} until Ctrl-C.")
         try:
             server.run(sockets=[listener])
         except Stopped:

@@ -1,5 +1,6 @@
 import contextlib
 import os
+import re
 import socket
 import sys
 import threading
@@ -29,6 +30,7 @@ from adapter.versions.running_server import ServerFiles
 from tests.adapter.archives.model_files import write_model
 from tests.adapter.archives.repacking import damage
 from tests.adapter.fake_torchserve import fake_torchserve
+from tests.issued_certificates import Authority
 from tests.project import PROJECT
 
 
@@ -49,6 +51,19 @@ def test_the_gateway_listens_at_the_host_of_the_settings(
     with serve.running_stack(model, lambda _: None, port=0, run_directory=tmp_path) as stack:
         assert stack.url.startswith(f"http://{url_host}:")
         assert httpx.get(f"{stack.url}/livez").json() == {"status": "ok"}
+
+
+def test_the_address_that_is_shown_has_what_callers_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scheme of TLS, and the prefix of a proxy."""
+    authority = Authority(tmp_path)
+    pair = authority.issue(tmp_path / "served")
+    monkeypatch.setenv("TORCHBRIDGE_TLS_CERTIFICATE", str(pair.certificate))
+    monkeypatch.setenv("TORCHBRIDGE_TLS_KEY", str(pair.key))
+    monkeypatch.setenv("TORCHBRIDGE_ROOT_PATH", "/llm")
+    with serve.running_stack(None, lambda _: None, port=0, run_directory=tmp_path / "run") as stack:
+        assert re.fullmatch(r"https://127\.0\.0\.1:\d+/llm", stack.url)
+        address = stack.url.replace("127.0.0.1", "localhost")
+        assert httpx.get(f"{address}/livez", verify=authority.trusting()).json() == {"status": "ok"}
 
 
 @pytest.mark.parametrize(
@@ -369,7 +384,7 @@ def test_a_torchserve_that_stands_still_is_killed_and_started_again(tmp_path: Pa
 )
 def test_the_address_that_is_shown_can_be_called_wherever_the_gateway_listens(host: str, callable_at: str) -> None:
     with bind(host, 0, "the gateway", "") as listener:
-        assert serve.url_of(listener) == f"{callable_at}:{listener.getsockname()[1]}"
+        assert serve.url_of(listener, Settings()) == f"{callable_at}:{listener.getsockname()[1]}"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ LAYERS = (
     {"tools"},
     {"schema"},
     {"background_output", "call", "disk_space", "error_table", "errors", "event_stream", "file_descriptors", "settings"}
-    | {"retry_after", "stop_signals", "thread_priority", "whole_table", "worker_contract"},
+    | {"own_gateway", "retry_after", "stop_signals", "thread_priority", "tls", "whole_table", "worker_contract"},
     {"archives", "installed_versions", "invalid_fields", "settings_file"},
     {"artifacts", "client", "torchserve"},
     {"archive_commands", "artifact_commands", "generation"},
