@@ -34,6 +34,12 @@ from tests.issued_certificates import Authority
 from tests.project import PROJECT
 
 
+def has_ipv6() -> bool:
+    with contextlib.suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
+        return True
+    return False
+
+
 @pytest.fixture(autouse=True)
 def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serve, "TorchServeProcess", fake_torchserve)
@@ -64,6 +70,24 @@ def test_the_address_that_is_shown_has_what_callers_write(tmp_path: Path, monkey
         assert re.fullmatch(r"https://127\.0\.0\.1:\d+/llm", stack.url)
         address = stack.url.replace("127.0.0.1", "localhost")
         assert httpx.get(f"{address}/livez", verify=authority.trusting()).json() == {"status": "ok"}
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize("host", ["::1", "::"])
+def test_ipv6_is_served_and_shown_so_that_it_can_be_called(host: str, tmp_path: Path) -> None:
+    with serve.running_stack(None, lambda _: None, host=host, port=0, run_directory=tmp_path) as stack:
+        assert re.fullmatch(r"http://\[::1\]:\d+", stack.url)
+        assert httpx.get(f"{stack.url}/livez").json() == {"status": "ok"}
+        assert stack.is_open_to_all == (host == "::")
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+def test_every_address_of_ipv6_is_every_address_of_ipv4_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "adapter.http.request_envelope")
+    with serve.running_stack(None, lambda _: None, host="::", port=0, run_directory=tmp_path) as stack:
+        port = stack.url.rpartition(":")[2]
+        assert httpx.get(f"http://127.0.0.1:{port}/livez").json() == {"status": "ok"}
+    assert " 127.0.0.1 GET /livez 200 " in caplog.text
 
 
 @pytest.mark.parametrize(
