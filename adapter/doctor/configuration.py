@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from pydantic import ValidationError
 from redis.asyncio import Redis
@@ -12,6 +13,8 @@ from adapter.doctor.server import is_served
 from adapter.generation.rate_limit import RateLimiter, RateLimitError
 from adapter.http.api_keys import ApiKeys, ApiKeysError
 from adapter.settings import Settings, UnknownVariable, check_variables
+from adapter.settings_file import SettingsFileError, read_settings
+from adapter.tls import Tls, TlsError
 from adapter.torchserve.ports import AddressUnusable, PortInUse, bind, check_torchserve_ports
 from adapter.torchserve.properties import PropertiesError, read_properties
 
@@ -24,15 +27,17 @@ def check_settings(scene: Scene) -> Iterator[Finding]:
     except UnknownVariable as error:
         yield wrong(str(error), "Correct its name, or unset it.")
     try:
-        Settings()
+        _read(scene)
+    except (SettingsFileError, OSError) as error:
+        yield wrong(str(error), "Correct the file that TORCHBRIDGE_CONFIG names, or the variable.")
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_input=False):
             name = f"TORCHBRIDGE_{detail['loc'][0]}".upper()
             yield wrong(f"{name}: {detail['msg']}.", "Correct it, or unset it.")
 
 
-def check_keys(_: Scene) -> Iterator[Finding]:
-    if (settings := _settings()) is None:
+def check_keys(scene: Scene) -> Iterator[Finding]:
+    if (settings := _settings(scene)) is None:
         return
     tries: tuple[Callable[[], object], ...] = (
         lambda: ApiKeys.configured(settings.api_keys, settings.api_keys_file),
@@ -46,8 +51,17 @@ def check_keys(_: Scene) -> Iterator[Finding]:
             yield wrong(str(error), "README, API keys, has the form.")
 
 
+def check_tls(scene: Scene) -> Iterator[Finding]:
+    if (settings := _settings(scene)) is None:
+        return
+    try:
+        Tls.configured(settings.tls_certificate, settings.tls_key)
+    except TlsError as error:
+        yield wrong(str(error), "README, TLS, has what is needed.")
+
+
 def check_gateway_port(scene: Scene) -> Iterator[Finding]:
-    settings = _settings()
+    settings = _settings(scene)
     if settings is None or is_served(scene.run_directory):
         return  # it is the server's own
     try:
@@ -65,8 +79,8 @@ def check_torchserve(scene: Scene) -> Iterator[Finding]:
         yield wrong(str(error))
 
 
-def check_redis(_: Scene) -> Iterator[Finding]:
-    settings = _settings()
+def check_redis(scene: Scene) -> Iterator[Finding]:
+    settings = _settings(scene)
     if settings is None or settings.redis_url is None:
         return
     if (reason := asyncio.run(_why_no_redis(settings.redis_url.get_secret_value()))) is not None:
@@ -88,9 +102,14 @@ async def _why_no_redis(url: str) -> str | None:
     return None
 
 
-def _settings() -> Settings | None:
+def _settings(scene: Scene) -> Settings | None:
     """None where they are wrong, which check_settings says."""
     try:
-        return Settings()
-    except ValidationError:
+        return _read(scene)
+    except (OSError, SettingsFileError, ValidationError):
         return None
+
+
+def _read(scene: Scene) -> Settings:
+    file = scene.environment.get("TORCHBRIDGE_CONFIG")
+    return read_settings(Path(file) if file else None)

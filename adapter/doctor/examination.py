@@ -20,6 +20,7 @@ CHECKS: Sequence[Check] = (
     machine.check_threads,
     configuration.check_settings,
     configuration.check_keys,
+    configuration.check_tls,
     configuration.check_gateway_port,
     configuration.check_torchserve,
     configuration.check_redis,

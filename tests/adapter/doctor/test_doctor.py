@@ -66,6 +66,7 @@ def with_variable(name: str, value: str) -> Callable[[Scene, pytest.MonkeyPatch]
         machine.check_clock,
         configuration.check_settings,
         configuration.check_keys,
+        configuration.check_tls,
         configuration.check_gateway_port,
         configuration.check_torchserve,
         configuration.check_redis,
@@ -91,6 +92,8 @@ def test_where_all_is_well_nothing_is_found(check: Check, scene: Scene) -> None:
         (configuration.check_keys, "TORCHBRIDGE_API_KEYS_FILE=/missing/keys", "/missing/keys"),
         (configuration.check_keys, "TORCHBRIDGE_OPERATOR_KEYS=short", "TORCHBRIDGE_OPERATOR_KEYS"),
         (configuration.check_keys, "TORCHBRIDGE_RATE_LIMIT=often", "often"),
+        (configuration.check_settings, "TORCHBRIDGE_CONFIG=/missing/gateway.toml", "/missing/gateway.toml"),
+        (configuration.check_tls, "TORCHBRIDGE_TLS_KEY=/missing/key", "set both, or neither"),
         (configuration.check_gateway_port, "TORCHBRIDGE_HOST=192.0.2.1", "not an address of this machine"),
     ],
 )
@@ -101,6 +104,13 @@ def test_settings_with_which_nothing_starts(
     finding = found(check, scene)
     assert finding.severity is Severity.WRONG
     assert words in finding.what
+
+
+def test_what_a_file_of_settings_says_is_looked_at(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = scene.run_directory.parent / "gateway.toml"
+    file.write_text('rate_limit = "often"')
+    monkeypatch.setenv("TORCHBRIDGE_CONFIG", str(file))
+    assert "often" in found(configuration.check_keys, scene).what
 
 
 def test_a_password_of_redis_is_not_told(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
