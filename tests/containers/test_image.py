@@ -14,8 +14,9 @@ PROMPT = {"prompt": "Once upon a time", "max_length": 200, "temperature": 0}
 
 
 def compilation_in(container: Container) -> str:
-    [version] = json.loads(container.execute("torchbridge", "status", "--json"))
-    return str((version["compilation"] or {}).get("state"))
+    """As `torchbridge status` reads it: to run that time and again would take what the compilation needs."""
+    said = container.execute("cat", "/var/lib/torchbridge/torchbridge/compilations/tiny/1.0.json")
+    return str(json.loads(said)["state"])
 
 
 @pytest.fixture(scope="module")
