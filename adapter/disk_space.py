@@ -35,7 +35,7 @@ def expect_space(what: str, *needs: tuple[Path, int]) -> None:
     places: dict[int, Path] = {}
     totals: defaultdict[int, int] = defaultdict(int)
     for directory, num_bytes in needs:
-        place = _existing(directory)
+        place = nearest_existing(directory)
         device = place.stat().st_dev
         places.setdefault(device, place)
         totals[device] += num_bytes
@@ -54,18 +54,19 @@ def full_disk_in_words(what: str, directory: Path) -> Iterator[None]:
     except OSError as error:
         if not is_full_disk(error):
             raise
-        raise _disk_full(what, "more space", _existing(directory)) from error
+        raise _disk_full(what, "more space", nearest_existing(directory)) from error
 
 
 def expect_not_full(what: str, directory: Path, words: str) -> None:
     """Raises DiskFull where another program's words are the system's for a full disk."""
     if any(os.strerror(number) in words for number in _FULL):
-        raise _disk_full(what, "more space", _existing(directory))
+        raise _disk_full(what, "more space", nearest_existing(directory))
 
 
 def _disk_full(what: str, needed: str, place: Path) -> DiskFull:
     return DiskFull(f"{what} needs {needed} in {place}, {decimal(shutil.disk_usage(place).free)} are free.")
 
 
-def _existing(directory: Path) -> Path:
+def nearest_existing(directory: Path) -> Path:
+    """The directory itself, or the first one above it that is there."""
     return next(each for each in (directory, *directory.absolute().parents) if each.exists())

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from adapter.disk_space import nearest_existing
 from adapter.doctor.finding import Finding, Scene, warning, wrong
 from adapter.file_descriptors import most_connections
 from adapter.installation import CODE
@@ -45,7 +46,10 @@ def check_clock(_: Scene) -> Iterator[Finding]:
 
 
 def check_disks(scene: Scene) -> Iterator[Finding]:
-    places = {"what servers keep": _existing(scene.run_directory), "temporary files": Path(tempfile.gettempdir())}
+    places = {
+        "what servers keep": nearest_existing(scene.run_directory),
+        "temporary files": Path(tempfile.gettempdir()),
+    }
     for purpose, place in places.items():
         free = shutil.disk_usage(place).free
         if free < _TOO_FEW_BYTES:
@@ -57,7 +61,7 @@ def check_disks(scene: Scene) -> Iterator[Finding]:
 
 
 def check_libraries_can_be_loaded(scene: Scene) -> Iterator[Finding]:
-    place = _existing(scene.run_directory)
+    place = nearest_existing(scene.run_directory)
     if os.statvfs(place).f_flag & getattr(os, "ST_NOEXEC", 0):
         yield warning(
             f"{place} is mounted noexec: compiled steps, which lie there, cannot be loaded.",
@@ -106,10 +110,6 @@ def _usable_cores() -> int:
     """Of this process: a container or `taskset` may leave it fewer than there are."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux
     return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-def _existing(directory: Path) -> Path:
-    return next(each for each in (directory, *directory.absolute().parents) if each.exists())
 
 
 def _spare_memory(root: Path) -> int:

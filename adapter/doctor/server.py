@@ -3,7 +3,6 @@
 import os
 import re
 import socket
-import stat
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +13,7 @@ from adapter.control.client import ControlClient, GatewayNotRunning
 from adapter.control.messages import control_socket
 from adapter.doctor.finding import Finding, Scene, warning, wrong
 from adapter.errors import TorchbridgeError
+from adapter.torchserve.private_directory import NotPrivate, check_private
 from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError
 from adapter.versions.errors import VersionError
 from adapter.versions.journal import Journal
@@ -22,7 +22,6 @@ from adapter.versions.server_state import ServerState
 from adapter.versions.verified_copies import expect_verified
 
 _LOG_TAIL = 2**20  # bytes
-_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 # What a log says of it, and what to do. Each is looked for once, and its last line is shown.
 _KNOWN_LINES = (
     (
@@ -63,14 +62,12 @@ def check_run_directory(scene: Scene) -> Iterator[Finding]:
         yield wrong(str(error), "Choose another one with TORCHBRIDGE_RUN_DIRECTORY.")
     if not path.exists():
         return
-    status = path.stat()
-    if status.st_uid != os.geteuid():
-        yield wrong(f"{path} belongs to another user (number {status.st_uid}).", "Run torchbridge as that user.")
-    elif status.st_mode & _OTHERS_MAY_WRITE:
-        yield wrong(
-            f"Other users may write {path}, and what is in it is run.", f"Look through it, then chmod 700 {path}."
-        )
-    elif not os.access(path, os.W_OK):
+    try:
+        check_private(path)
+    except NotPrivate as error:
+        yield wrong(str(error))
+        return
+    if not os.access(path, os.W_OK):
         yield wrong(f"{path} cannot be written.", "Choose another one with TORCHBRIDGE_RUN_DIRECTORY.")
 
 

@@ -19,6 +19,14 @@ def claim_directory(path: Path) -> None:
     commands write nothing into a data directory that others can read, refuses that too; here older releases made them.
     """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    check_private(path)
+    status = path.stat()
+    if status.st_mode & _OTHERS:
+        path.chmod(stat.S_IMODE(status.st_mode) & ~_OTHERS)
+
+
+def check_private(path: Path) -> None:
+    """Changes nothing. Raises NotPrivate where somebody else may have put things into the directory."""
     status = path.stat()
     if status.st_uid != os.geteuid():
         raise NotPrivate(
@@ -30,8 +38,6 @@ def claim_directory(path: Path) -> None:
             f"Other users may write {path}, and what is in it is run: look through it, then chmod 700 it, "
             "or choose another one with --run-directory."
         )
-    if status.st_mode & _OTHERS:
-        path.chmod(stat.S_IMODE(status.st_mode) & ~_OTHERS)
 
 
 def open_private(path: str | Path, flags: int) -> int:

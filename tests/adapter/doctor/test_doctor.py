@@ -58,27 +58,11 @@ def with_variable(name: str, value: str) -> Callable[[Scene, pytest.MonkeyPatch]
     return change
 
 
-@pytest.mark.parametrize(
-    "check",
-    [
-        installation.check_packages,
-        installation.check_java,
-        machine.check_clock,
-        configuration.check_settings,
-        configuration.check_keys,
-        configuration.check_tls,
-        configuration.check_gateway_port,
-        configuration.check_torchserve,
-        configuration.check_redis,
-        server.check_run_directory,
-        server.check_versions,
-        server.check_changes,
-        server.check_gateway,
-        server.check_compilations,
-        server.check_logs,
-    ],
-    ids=lambda check: check.__name__,
-)
+# What this machine is short of is no fault of the scene.
+OF_ANY_MACHINE = [check for check in CHECKS if check.__module__ != machine.__name__ or check is machine.check_clock]
+
+
+@pytest.mark.parametrize("check", OF_ANY_MACHINE, ids=lambda check: check.__name__)
 def test_where_all_is_well_nothing_is_found(check: Check, scene: Scene) -> None:
     assert list(check(scene)) == []
 
