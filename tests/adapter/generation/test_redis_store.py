@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -31,23 +30,10 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path, "secret")
-    yield server
-    server.kill()
-
-
-@pytest.fixture
 async def store(server: RedisServer) -> AsyncIterator[RedisStore]:
     store = RedisStore(server.url, max_age=60)
     yield store
     await store.aclose()
-
-
-@pytest.fixture
-async def redis(server: RedisServer) -> AsyncIterator[Redis]:
-    async with Redis.from_url(server.url) as redis:
-        yield redis
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
 """One canary over several gateways, on a real Redis."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -28,19 +27,6 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adapter.generation.shared_counts._SECONDS", 3_600)
     monkeypatch.setattr("adapter.generation.shared_counts._SEEN", 3_600)
     monkeypatch.setattr("adapter.control.canary_routes.CANARY_SECONDS", 3_600.0)
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path, "secret")
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-async def redis(server: RedisServer) -> AsyncIterator[Redis]:
-    async with Redis.from_url(server.url) as redis:
-        yield redis
 
 
 @pytest.fixture

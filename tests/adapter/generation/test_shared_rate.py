@@ -4,10 +4,9 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from itertools import cycle, islice
-from pathlib import Path
 
 import httpx
 import pytest
@@ -39,19 +38,6 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     # A machine that runs other tests may stall for longer than a gateway would wait for Redis.
     monkeypatch.setattr("adapter.generation.redis_calls._PATIENCE", 3.0)
     monkeypatch.setattr("adapter.generation.redis_calls._REST", 3_600.0)  # over only when a test says so
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path, "secret")
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-async def redis(server: RedisServer) -> AsyncIterator[Redis]:
-    async with Redis.from_url(server.url) as redis:
-        yield redis
 
 
 @pytest.fixture
