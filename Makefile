@@ -149,13 +149,13 @@ serve: .venv/.installed ## Serve models/tiny at http://localhost:8000 until Ctrl
 serve-chat: real-model ## Serve the real chat model (269 MB) until Ctrl-C: `.venv/bin/torchbridge chat` talks with it
 	@$(BIN)/torchbridge serve --model $(TORCHBRIDGE_TEST_REAL_MODEL) $(ARGS)
 
+# The client is from this repository, and torch the machine's choice.
+LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --group torch-requirements \
+	--no-emit-package torch --no-emit-package torchbridge-client --no-header --no-emit-index-url pyproject.toml
+
 lock: .venv/.installed ## Write requirements.lock, and the image's part of it, from pyproject.toml
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --extra dev \
-		--group torch-requirements --no-emit-package torch --no-emit-package torchbridge-client --no-header --no-emit-index-url \
-		pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --constraint requirements.lock \
-		--group torch-requirements --no-emit-package torch --no-emit-package torchbridge-client --no-header --no-emit-index-url --no-annotate \
-		pyproject.toml -o requirements-serve.lock
+	$(LOCK) --extra dev -o requirements.lock
+	$(LOCK) --constraint requirements.lock --no-annotate -o requirements-serve.lock
 
 # Those with hypothesis: `make test` tries the same examples every day.
 PROPERTY_TESTS = $(shell grep -rl '^from hypothesis import' tests --include='test_*.py')
