@@ -1,7 +1,7 @@
 """One look at a server after another, and what there is to show of the last seconds."""
 
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
@@ -46,9 +46,11 @@ class Measurement:
             before = self._looks[0]
             rates = rates_between(before.counts, now.counts, now.at - before.at)
         self._looks.append(now)
-        return [self._row(status, rates) for status in server_status(self._server)]
+        statuses = server_status(self._server)
+        memory = self._memory({status.model for status in statuses})
+        return [self._row(status, rates, memory) for status in statuses]
 
-    def _row(self, status: VersionStatus, rates: dict[Version, Rates]) -> Row:
+    def _row(self, status: VersionStatus, rates: dict[Version, Rates], memory: dict[Version, int]) -> Row:
         version = (status.model, status.version)
         nothing = Rates(
             tokens_per_second=0,
@@ -60,13 +62,15 @@ class Measurement:
         return Row(
             status=status,
             rates=rates.get(version, nothing) if len(self._looks) > 1 else None,
-            worker_memory_bytes=self._memory(status),
+            worker_memory_bytes=memory.get(version),
         )
 
-    def _memory(self, status: VersionStatus) -> int | None:
-        description = describe_versions(self._server.management, status.model).get(status.version)
-        sizes = []
-        for worker in description.workers if description else ():
-            with suppress(psutil.Error):
-                sizes.append(psutil.Process(worker.pid).memory_info().rss)
-        return sum(sizes) if sizes else None
+    def _memory(self, models: set[str]) -> dict[Version, int]:
+        """Of the workers of each version. TorchServe is asked once for each model."""
+        memory: defaultdict[Version, int] = defaultdict(int)
+        for model in models:
+            for version, description in describe_versions(self._server.management, model).items():
+                for worker in description.workers:
+                    with suppress(psutil.Error):
+                        memory[model, version] += psutil.Process(worker.pid).memory_info().rss
+        return memory
