@@ -1,15 +1,19 @@
 import { useEffect, useState, useSyncExternalStore } from "react";
 import { PythonClient } from "./client.js";
 import { type GenerationState, GenerationStore } from "./generation-store.js";
+import { type ObjectPrompt, type ObjectState, ObjectStore } from "./object-store.js";
+import type { ObjectSchema } from "./objects.js";
 import type { GenerationRequest } from "./schema.gen.js";
 
-export type { GenerationRetry, GenerationState } from "./generation-store.js";
+export type { GenerationState } from "./generation-store.js";
+export type { ObjectPrompt, ObjectState } from "./object-store.js";
+export type { GenerationRetry } from "./run-store.js";
 
 /** What a component can do with its generation. */
-export interface Generation {
+export interface Generation<Request = GenerationRequest> {
   /** Stops what runs and generates this. It resolves when that has ended, however it has, and never rejects. */
-  readonly generate: (request: GenerationRequest) => Promise<void>;
-  /** Keeps the text that is here, and cancels the rest, also on the gateway. */
+  readonly generate: (request: Request) => Promise<void>;
+  /** Keeps what is here, and cancels the rest, also on the gateway. */
   readonly stop: () => void;
   /** Generates the last request again. */
   readonly retry: () => Promise<void>;
@@ -23,10 +27,38 @@ export interface Generation {
  */
 export function useGeneration(client?: PythonClient): GenerationState & Generation {
   const [store] = useState(() => new GenerationStore(client ?? new PythonClient("/api")));
-  const state = useSyncExternalStore(store.subscribe, store.getState, store.getState);
   useEffect(() => {
     if (client !== undefined) store.client = client;
   }, [store, client]);
+  return useStore<GenerationState, GenerationRequest>(store);
+}
+
+/**
+ * An object that a component shows while it is written, as `streamObject` yields it. It is updated once a frame at most,
+ * and cancelled when the component goes away or generates anew.
+ *
+ * @param schema What the object has to be.
+ * @param client By default one whose gateway is the page's own server, at `/api`.
+ */
+export function useObject<Value = unknown, Sent = Value>(
+  schema: ObjectSchema<Value, Sent>,
+  client?: PythonClient,
+): ObjectState<Value, Sent> & Generation<ObjectPrompt> {
+  const [store] = useState(() => new ObjectStore(client ?? new PythonClient("/api"), schema));
+  useEffect(() => {
+    store.schema = schema;
+    if (client !== undefined) store.client = client;
+  }, [store, schema, client]);
+  return useStore<ObjectState<Value, Sent>, ObjectPrompt>(store);
+}
+
+interface Followed<State, Request> extends Generation<Request> {
+  readonly subscribe: (listener: () => void) => () => void;
+  readonly getState: () => State;
+}
+
+function useStore<State, Request>(store: Followed<State, Request>): State & Generation<Request> {
+  const state = useSyncExternalStore(store.subscribe, store.getState, store.getState);
   // Nobody hears of it, but who is hidden and shown again, as by <Activity>, finds it stopped.
   useEffect(() => store.stop, [store]);
   return { ...state, generate: store.generate, stop: store.stop, retry: store.retry };

@@ -1,6 +1,7 @@
 import { type FormEvent, useId, useRef, useState } from "react";
 import type { Model } from "torchbridge";
 import type { PartialObject } from "torchbridge/objects";
+import { useObject } from "torchbridge/react";
 import { inWords } from "../error-words";
 import { Failure } from "../failure";
 import { ResponseFigures } from "../figures";
@@ -8,13 +9,12 @@ import { VersionMenu } from "../version-menu";
 import { asRequested } from "../versions";
 import { Pet } from "./pet";
 import { PetFields } from "./pet-fields";
-import { useObject } from "./use-object";
 
 const EXAMPLE = "Biscuit is a dog. He is six years old, brown and white, and he plays with every child that he meets.";
 const STATUS = {
   idle: "Nothing yet",
   waiting: "Reading the note",
-  writing: "Filling in",
+  streaming: "Filling in",
   done: "Filled in",
   stopped: "Stopped",
   failed: "Failed",
@@ -27,13 +27,13 @@ export function PetForm({ models }: { readonly models: readonly Model[] }) {
   const [note, setNote] = useState(EXAMPLE);
   const [version, setVersion] = useState("");
   const [changed, setChanged] = useState<PartialObject<Pet>>({});
-  const { state, generate, stop } = useObject<Pet>();
-  const isBusy = state.status === "waiting" || state.status === "writing";
+  const filled = useObject(Pet);
+  const isBusy = filled.status === "waiting" || filled.status === "streaming";
 
   function fill(): void {
     setChanged({});
     const prompt = `${note}\nThe same pet as JSON: `;
-    void generate({ prompt, schema: Pet, temperature: 0, max_length: 300, ...asRequested(version) });
+    void filled.generate({ prompt, temperature: 0, max_length: 300, ...asRequested(version) });
   }
   function retry(): void {
     form.current?.focus(); // the button that has it goes away
@@ -55,18 +55,18 @@ export function PetForm({ models }: { readonly models: readonly Model[] }) {
           <button type="submit" className="primary" aria-disabled={isBusy}>
             Fill in the form
           </button>
-          <button type="button" onClick={() => isBusy && stop()} aria-disabled={!isBusy}>
+          <button type="button" onClick={() => isBusy && filled.stop()} aria-disabled={!isBusy}>
             Stop
           </button>
         </div>
       </form>
       <article className="card" aria-label="Form" aria-busy={isBusy} ref={form} tabIndex={-1}>
-        <p className={`status ${isBusy ? "streaming" : state.status}`} role="status">
-          {STATUS[state.status]}
+        <p className={`status ${isBusy ? "streaming" : filled.status}`} role="status">
+          {STATUS[filled.status]}
         </p>
-        {state.status === "failed" ? <Failure words={inWords(state.error)} onRetry={retry} /> : null}
-        <PetFields pet={{ ...state.object, ...changed }} onChange={(field) => setChanged({ ...changed, ...field })} />
-        {state.status === "done" ? <ResponseFigures response={state.response} /> : null}
+        {filled.status === "failed" ? <Failure words={inWords(filled.error)} onRetry={retry} /> : null}
+        <PetFields pet={{ ...filled.object, ...changed }} onChange={(field) => setChanged({ ...changed, ...field })} />
+        {filled.status === "done" ? <ResponseFigures response={filled.response} /> : null}
       </article>
     </div>
   );
