@@ -17,7 +17,7 @@ unexport PYTHONPATH
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install format lint typecheck check-typescript test test-end-to-end test-containers test-deploy generate check-generated check \
-        model-types real-model package-ci release-check publish-npm wheel image archive serve serve-chat lock soak faults bench \
+        model-types real-model package-ci release-check publish-npm docs wheel image archive serve serve-chat lock soak faults bench \
         gpu-wheels clean
 
 help: ## List the commands
@@ -31,7 +31,7 @@ install: .venv/.installed $(NODE_PACKAGES) ## Set up .venv and the node_modules 
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3'; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@# Its build, CPU or CUDA, is the machine's choice (README): one that is there already stays.
+	@# Its build, CPU or CUDA, is the machine's choice (docs/quick-start.md): one that is there already stays.
 	$(PIP) install $(TORCH)
 	@# The lock is complete: asked for more, pip would look at releases that are newer than it, and refuse them.
 	$(PIP) install --no-deps --require-hashes -r requirements.lock
@@ -59,19 +59,20 @@ typecheck: install ## Check the types, strictly
 check-typescript: install ## Lint and check the types of ts-client
 	@$(NPM) ts-client run check
 
-generate: install ## Write openapi.json, the TypeScript types and the README's error table from the code
+generate: install ## Write openapi.json, the TypeScript types and the tables of errors and settings from the code
 	$(BIN)/python -m adapter.worker_contract
 	$(BIN)/python -m adapter.openapi > openapi.json
 	@$(NPM) ts-client run generate
 	$(BIN)/python -m adapter.error_table
+	$(BIN)/python -m adapter.settings_table
 
-model-types: .venv/.installed ## Try each type of model and write the README's table of them (minutes)
+model-types: .venv/.installed ## Try each type of model and write docs/model-types.md's table of them (minutes)
 	$(BIN)/python -m tests.handlers.model_types
 
 check-generated: generate ## Fail if the generated files are not the ones that are committed
 	@git diff --exit-code -- openapi.json adapter/contracts ts-client/src/schema.gen.ts && \
 		! git status --porcelain -- adapter/contracts | grep . && \
-		git diff --exit-code -G'^\| `[a-z_]+` \| [0-9]' -- README.md || \
+		git diff --exit-code -G'^\| `[a-z_]+` \| [0-9]' -- docs/errors.md || \
 		{ echo 'The contract changed: commit what make generate wrote.'; exit 1; }
 
 # Where it is set, the tests that need a real tokenizer, chat template or model have one.
@@ -129,6 +130,9 @@ package-ci: export OUTPUT ?= dist
 package-ci: .venv/.installed ## Pack, verify, scan, boot, probe and attest MODEL as NAME and VERSION into OUTPUT
 	@.ci/package
 
+docs: .venv/.installed ## Build the site of the documents into .site
+	$(BIN)/python -m docs.build .site
+
 wheel: .venv/.installed ## Build the wheels into dist: all that `torchbridge serve` needs, and the Python client alone
 	rm -f dist/torchbridge*.whl
 	$(BIN)/python -m hatchling build --target wheel --directory dist
@@ -176,7 +180,7 @@ BENCHMARKS = real_model peers_throughput worth engine grammars prefix neighbour 
 bench: $(addprefix bench-,$(BENCHMARKS)) ## Measure all of it beside what people would use instead (an hour; peers_scaling is by itself)
 	$(BIN)/python -m benchmarks.summary
 
-# With `--device cpu` it rehearses itself with small models. The torch is .venv's: README, "Set-up", says which that is.
+# With `--device cpu` it rehearses itself with small models. The torch is .venv's: docs/quick-start.md says which that is.
 bench-gpu: .venv/.installed ## A GPU: the CPU's answers? how fast, alone and through the stack? (10 minutes; ARGS="--device cpu")
 	$(BIN)/python -m benchmarks.gpu $(ARGS)
 
@@ -200,5 +204,5 @@ bench-%: .venv/.installed ## One benchmark: real_model, peers_throughput, peers_
 	$(BIN)/python -m benchmarks.$*
 
 clean: ## Remove what was built, run and cached; .venv and node_modules stay
-	rm -rf model_store/*.mar dist .torchbridge ts-client/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf model_store/*.mar dist .site .torchbridge ts-client/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find adapter handlers tests training -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -22,7 +22,7 @@ from adapter.versions.changes import expect_ready
 from adapter.versions.errors import ChangeRefused
 from adapter.versions.running_server import ServerFiles
 
-EXIT_WORSE, EXIT_UNDECIDED = 3, 4  # README, "The life of a version"
+EXIT_WORSE, EXIT_UNDECIDED = 3, 4  # docs/versions.md
 
 _WORSE = (Verdict.FAILS_MORE, Verdict.SLOWER)
 

@@ -80,7 +80,7 @@ _OPEN_TO_ALL = (
     "text generated and take all slots from others. Set TORCHBRIDGE_API_KEYS, or listen on 127.0.0.1."
 )
 
-EXIT_BUSY, EXIT_DISK_FULL = 5, 6  # README, "The life of a version"
+EXIT_BUSY, EXIT_DISK_FULL = 5, 6  # docs/versions.md
 
 # Tracebacks with local variables could show keys.
 app = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True, add_completion=False)

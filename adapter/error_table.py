@@ -1,10 +1,10 @@
-"""Writes the catalogue of errors into README.md, between two marks: `python -m adapter.error_table`."""
+"""Writes the catalogue of errors into docs/errors.md, between two marks: `python -m adapter.error_table`."""
 
 from pathlib import Path
 
 from adapter.schema import ERROR_CATALOGUE
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "errors.md"
 
 _BEGIN = "<!-- `make generate` writes this table from adapter/schema.py -->\n\n"
 _END = "\n<!-- the end of the table -->\n"
@@ -26,4 +26,4 @@ def _error_table() -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(with_error_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(with_error_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -82,11 +82,15 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, frozen=True, regex_engine="python-re", hide_input_in_errors=True
     )
 
-    host: str = Field(default="127.0.0.1", min_length=1)  # an empty one would be every address
-    port: int = Field(default=8000, ge=0, le=65_535)
+    host: str = Field(
+        default="127.0.0.1",
+        min_length=1,  # an empty one would be every address
+        description="Where it listens: this machine only, unless it says otherwise. `::` is every address.",
+    )
+    port: int = Field(default=8000, ge=0, le=65_535, description="At 0 the system chooses one.")
 
-    torchserve_url: Origin = "http://127.0.0.1:8080"
-    management_url: Origin = "http://127.0.0.1:8081"
+    torchserve_url: Origin = Field(default="http://127.0.0.1:8080", description="`torchbridge serve` sets it.")
+    management_url: Origin = Field(default="http://127.0.0.1:8081", description="And this one.")
     key_file: Path = Field(default=Path(".torchbridge/key_file.json"), description="Written by TorchServe.")
 
     model_store: Path = Field(

@@ -142,7 +142,7 @@ def scale(
 ) -> None:
     """Unload a VERSION that is not the default, to free its memory (0), or load it again (1).
 
-    More than one worker is not to be had: TorchServe lets them wait for each other (README).
+    More than one worker is not to be had: TorchServe lets them wait for each other (docs/versions.md).
     """
     with changing_server(run_directory, f"scale {version}") as server:
         name, _ = server.state.model(model)

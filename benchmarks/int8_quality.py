@@ -1,6 +1,6 @@
 """`make bench-int8_quality`: what weights of 8 bits cost in quality, on text that is new to the models.
 
-models/tiny has stories of its grammar that it was not trained on. The real chat model has this project's README, which
+models/tiny has stories of its grammar that it was not trained on. The real chat model has CHANGELOG.md, which
 is younger than it is, and answers questions, greedily.
 """
 
@@ -29,7 +29,7 @@ from training.story_grammar import write_stories
 
 TINY = PROJECT / "models" / "tiny"
 STORIES, SEED = 300, 1
-WINDOWS, WINDOW = 12, 512  # of README: so many, of so many tokens
+WINDOWS, WINDOW = 12, 512  # of CHANGELOG.md: so many, of so many tokens
 QUESTIONS, ANSWER = 16, 64  # answers of so many tokens
 KINDS = {
     "float32": HandlerSettings(dtype="float32"),
@@ -38,7 +38,7 @@ KINDS = {
 }
 _METHOD = f"""\
 The layers are those of a worker; beside `int8` is bfloat16 where this processor has units for it, and float32 where it
-has none. SmolLM2-135M-Instruct (`make real-model`) reads {WINDOWS} pieces of {WINDOW} tokens of this project's README,
+has none. SmolLM2-135M-Instruct (`make real-model`) reads {WINDOWS} pieces of {WINDOW} tokens of CHANGELOG.md,
 which was written after it was trained, and models/tiny {STORIES} stories of its grammar that it was not trained on.
 *Nats per token* are those that it had to write; the perplexity is their exponential. *Same likeliest token*: how often
 it is the one that float32 finds after the same text. The real model then answers {QUESTIONS} questions with at most
@@ -105,7 +105,7 @@ def stories(tokenizer: PreTrainedTokenizerFast) -> Batches:
 
 
 def readme(tokenizer: PreTrainedTokenizerFast) -> Batches:
-    tokens = torch.tensor(tokenizer((PROJECT / "README.md").read_text(encoding="utf-8"))["input_ids"])
+    tokens = torch.tensor(tokenizer((PROJECT / "CHANGELOG.md").read_text(encoding="utf-8"))["input_ids"])
     windows = tokens[: WINDOWS * WINDOW].view(WINDOWS, 1, WINDOW)
     return [(window, window) for window in windows]
 

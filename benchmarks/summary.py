@@ -1,12 +1,12 @@
-"""Writes the goals of all pages in benchmarks/results into the README: `python -m benchmarks.summary`."""
+"""Writes the goals of all pages in benchmarks/results into docs/performance.md: `python -m benchmarks.summary`."""
 
 import re
 from pathlib import Path
 
 from benchmarks.report import RESULTS
 
-README = RESULTS.parents[1] / "README.md"
-# In the README's order. Pages without goals are linked by the text around the table.
+PAGE = RESULTS.parents[1] / "docs" / "performance.md"
+# In the order of that page. Pages without goals are linked by the text around the table.
 PAGES = (
     "real_model",
     "peers_throughput",
@@ -33,7 +33,7 @@ def goals_of(page: Path) -> tuple[list[str], str]:
     if goals is None or taken is None:
         raise ValueError(f"{page} has no goals, or does not say when they were measured")
     date, command, machine = taken.groups()
-    rows = [f"| [`{command}`](benchmarks/results/{page.name}) {row}" for row in goals[1].splitlines()]
+    rows = [f"| [`{command}`](../benchmarks/results/{page.name}) {row}" for row in goals[1].splitlines()]
     return rows, f"{date}, {machine}"
 
 
@@ -46,8 +46,8 @@ def main() -> None:
         lines += rows
         taken.add(seen)
     table = "\n".join([_BEGIN, "", f"{'; '.join(sorted(taken))}.", "", *lines, "", _END])
-    before, rest = README.read_text(encoding="utf-8").split(_BEGIN)
-    README.write_text(before + table + rest.split(_END)[1], encoding="utf-8")
+    before, rest = PAGE.read_text(encoding="utf-8").split(_BEGIN)
+    PAGE.write_text(before + table + rest.split(_END)[1], encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def check_keys(scene: Scene) -> Iterator[Finding]:
         try:
             attempt()
         except (ApiKeysError, RateLimitError) as error:
-            yield wrong(str(error), "README, API keys, has the form.")
+            yield wrong(str(error), "docs/security.md, API keys, has the form.")
 
 
 def check_tls(scene: Scene) -> Iterator[Finding]:
@@ -57,7 +57,7 @@ def check_tls(scene: Scene) -> Iterator[Finding]:
     try:
         Tls.configured(settings.tls_certificate, settings.tls_key)
     except TlsError as error:
-        yield wrong(str(error), "README, TLS, has what is needed.")
+        yield wrong(str(error), "docs/security.md, TLS, has what is needed.")
 
 
 def check_gateway_port(scene: Scene) -> Iterator[Finding]:

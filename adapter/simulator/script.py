@@ -38,7 +38,7 @@ class Rule(_Rule):
     text: str = Field(default=DEFAULT_TEXT, min_length=1)
     first_token_seconds: NonNegativeFloat = 0
     token_seconds: NonNegativeFloat = Field(default=0, description="From one token to the next: a word is one.")
-    fails: ErrorCode | None = Field(default=None, description="Of README's table of errors.")
+    fails: ErrorCode | None = Field(default=None, description="Of the table in docs/errors.md.")
     retry_after: NonNegativeInt | None = Field(default=None, description="Seconds, that a failure tells.")
     stalls: bool = Field(default=False, description="Nothing more comes.")
     cuts: bool = Field(default=False, description="The connection ends, without a last event.")

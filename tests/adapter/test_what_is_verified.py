@@ -1,4 +1,7 @@
-"""README's table of which command verifies what, against which key: a row for each command, a column for a key."""
+"""Which command verifies what, against which key: the table of docs/archives.md.
+
+It has a row for each command and a column for a key.
+"""
 
 import contextlib
 import json

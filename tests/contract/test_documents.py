@@ -5,30 +5,26 @@ from pathlib import Path
 
 import pytest
 
+from tests.documents import DOCS, name_of, prose_of
 from tests.project import PROJECT
 
 DOCUMENTS = [
-    PROJECT / name
-    for name in (
-        "README.md",
-        "SECURITY.md",
-        "CONTRIBUTING.md",
-        "ts-client/README.md",
-        "ts-client/examples/nextjs/README.md",
-        "torchbridge/README.md",
-        "models/tiny/README.md",
-    )
+    *sorted(DOCS.glob("*.md")),
+    *(
+        PROJECT / name
+        for name in (
+            "README.md",
+            "SECURITY.md",
+            "CONTRIBUTING.md",
+            "deploy/README.md",
+            "ts-client/README.md",
+            "ts-client/examples/nextjs/README.md",
+            "torchbridge/README.md",
+            "models/tiny/README.md",
+        )
+    ),
 ]
 MAKEFILE = (PROJECT / "Makefile").read_text()
-
-
-def name_of(document: Path) -> str:
-    return str(document.relative_to(PROJECT))
-
-
-def prose_of(document: Path) -> str:
-    """Without blocks of code, in which brackets mean something else."""
-    return re.sub(r"^```.*?^```", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
 
 
 def anchors_of(document: Path) -> set[str]:
@@ -54,7 +50,7 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_every_command_of_make_is_one(document: Path) -> None:
-    named = set(re.findall(r"(?:^ {4}|`)make ([a-z][a-z_-]*)", document.read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:^(?: {4})?|`)make ([a-z][a-z_-]*)", document.read_text(), re.MULTILINE))
     patterns = re.findall(r"^([a-z_-]*)%:", MAKEFILE, re.MULTILINE)
     targets = set(re.findall(r"^([a-z][a-z_-]*):", MAKEFILE, re.MULTILINE))
     assert {name for name in named - targets if not any(name.startswith(pattern) for pattern in patterns)} == set()

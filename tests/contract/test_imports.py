@@ -17,7 +17,7 @@ LAYERS = (
     {"schema"},
     {"background_output", "call", "disk_space", "error_table", "errors", "event_stream", "file_descriptors", "settings"}
     | {"own_gateway", "retry_after", "stop_signals", "thread_priority", "tls", "whole_table", "worker_contract"},
-    {"archives", "installed_versions", "invalid_fields", "settings_file"},
+    {"archives", "installed_versions", "invalid_fields", "settings_file", "settings_table"},
     {"artifacts", "client", "torchserve"},
     {"archive_commands", "artifact_commands", "generation"},
     {"http"},

@@ -1,6 +1,6 @@
-"""What becomes of each type of causal language model that transformers has, and the README's table of it.
+"""What becomes of each type of causal language model that transformers has, and docs/model-types.md's table of it.
 
-`python -m tests.handlers.model_types` writes the table into README.md, between two marks (`make model-types`).
+`python -m tests.handlers.model_types` writes the table into that page, between two marks (`make model-types`).
 """
 
 import logging
@@ -28,7 +28,7 @@ from tests.handlers.engine_answers import add, generate, run
 from tests.handlers.model_sizes import CONTEXT_LENGTH, VOCABULARY
 from tests.handlers.small_models import small_config, small_model
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "model-types.md"
 MODEL_TYPES = sorted(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
 
 IN_ONE_PASS = "served, prompts and running requests in one pass"
@@ -164,7 +164,7 @@ def main() -> None:
         outcomes[model_type] = outcome.kind
         sys.stderr.write(f"{model_type}: {outcome.kind} {outcome.detail[:300]!r}\n")
     if not sys.argv[1:]:
-        README.write_text(with_model_types(README.read_text(encoding="utf-8"), outcomes), encoding="utf-8")
+        PAGE.write_text(with_model_types(PAGE.read_text(encoding="utf-8"), outcomes), encoding="utf-8")
 
 
 if __name__ == "__main__":

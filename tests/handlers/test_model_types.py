@@ -1,4 +1,4 @@
-"""The README's table of what becomes of each type of model. All of them are tried by `make soak`."""
+"""The table in docs/model-types.md of what becomes of each type of model. All of them are tried by `make soak`."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from handlers.slot_cache import UnsupportedModelError, attention_layers
 from handlers.worker_engine import checked_engine
 from tests.handlers.character_tokenizer import character_tokenizer
 from tests.handlers.model_sizes import CONTEXT_LENGTH
-from tests.handlers.model_types import MODEL_TYPES, NOT_BUILT, README, RUN_BY_NOBODY, WRONG, outcome_of, outcomes_in
+from tests.handlers.model_types import MODEL_TYPES, NOT_BUILT, PAGE, RUN_BY_NOBODY, WRONG, outcome_of, outcomes_in
 from tests.handlers.small_models import small_config, small_model
 
 # Of each outcome some, and what its own kind of layers, cache or attention makes special.
@@ -43,12 +43,12 @@ TRIED = MODEL_TYPES if "TORCHBRIDGE_TEST_EVERY_MODEL_TYPE" in os.environ else SA
 
 
 def table() -> dict[str, str]:
-    return outcomes_in(README.read_text(encoding="utf-8"))
+    return outcomes_in(PAGE.read_text(encoding="utf-8"))
 
 
 def test_the_table_has_every_type_of_model_that_this_transformers_has() -> None:
     assert sorted(table()) == MODEL_TYPES
-    assert f"with transformers {transformers.__version__} |" in README.read_text(encoding="utf-8")
+    assert f"with transformers {transformers.__version__} |" in PAGE.read_text(encoding="utf-8")
 
 
 def test_no_type_of_model_is_served_wrongly_or_not_tried() -> None:

@@ -56,19 +56,29 @@ beforeAll(async () => {
   }
 }, 120_000);
 
-async function snippets(): Promise<string> {
-  const readme = await readFile(join(root, "README.md"), "utf8");
-  const blocks = Array.from(readme.matchAll(/```ts\n(.*?)```/gs), ([, block]) => block);
-  expect(blocks.length).toBeGreaterThan(3);
-  return `declare const stopButton: { onclick: () => void };\n${blocks.join("\n")}`;
+/** The blocks of a document are one program. What cannot be run says why in a comment before it (tests/documents.py). */
+async function snippets(document: string): Promise<string> {
+  const text = await readFile(join(root, document), "utf8");
+  const blocks = Array.from(text.matchAll(/(?<!<!-- not run: [^\n]*\n)```ts\n(.*?)```/gs), ([, block]) => block);
+  return blocks.length === 0 ? "" : `declare const stopButton: { onclick: () => void };\n${blocks.join("\n")}`;
 }
 
-it("type-checks the README's snippets in a strict project", async () => {
-  await writeFile(join(project, "readme.ts"), await snippets());
+/** By the name of the module: "readme" is this package's own. */
+async function programs(): Promise<Map<string, string>> {
+  const pages = (await readdir(join(root, "../docs"))).filter((name) => name.endsWith(".md"));
+  const documents = ["README.md", "../README.md", ...pages.map((name) => `../docs/${name}`)];
+  const entries = documents.map(async (name, index) => [`readme${index || ""}`, await snippets(name)] as const);
+  const programs = new Map((await Promise.all(entries)).filter(([, program]) => program));
+  expect(programs.size).toBeGreaterThan(1);
+  return programs;
+}
+
+it("type-checks the snippets of README and docs in a strict project", async () => {
+  for (const [name, program] of await programs()) await writeFile(join(project, `${name}.ts`), program);
   await run(process.execPath, [tsc, "--project", project, "--noEmit"], { cwd: project });
 });
 
-it("runs the README's snippets", async () => {
+it("runs the snippets of README and docs", async () => {
   const { url } = await startServer(async (request, response) => {
     if (request.url === "/v1/chat/completions") {
       response.writeHead(200, { "content-type": "text/event-stream" });
@@ -83,13 +93,15 @@ it("runs the README's snippets", async () => {
       response.end();
     } else sendJson(response, 200, answer);
   });
-  const program = (await snippets())
-    .replaceAll("http://localhost:8000", url)
-    .replaceAll("https://gateway.example.com", url);
-  await writeFile(join(project, "run.ts"), program);
+  const names: string[] = [];
+  for (const [name, program] of await programs()) {
+    const here = program.replaceAll("http://localhost:8000", url).replaceAll("https://gateway.example.com", url);
+    await writeFile(join(project, `${name}.ts`), here);
+    names.push(name);
+  }
   await run(process.execPath, [tsc, "--project", project], { cwd: project });
-  const stopButton = "globalThis.stopButton = {};";
-  await writeFile(join(project, "main.js"), `${stopButton} await import("./run.js");`);
+  const imports = names.map((name) => `await import("./${name}.js");`).join(" ");
+  await writeFile(join(project, "main.js"), `globalThis.stopButton = {}; ${imports}`);
   const { stdout, stderr } = await run(process.execPath, ["main.js"], { cwd: project });
   expect(stdout).toContain(`${RESPONSE.text} 2 0.25`);
   expect(stdout).toContain("Rex 3\n3\n");

@@ -1,4 +1,4 @@
-"""The life of a version, in the README's own commands and while clients ask."""
+"""The life of a version, in the first commands of docs/versions.md and while clients ask."""
 
 import os
 import re
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.documents import DOCS, blocks_of
 from tests.end_to_end.versions.conftest import write_config
 from tests.end_to_end.versions.constant_load import constant_load
 from tests.project import PROJECT
@@ -16,15 +17,13 @@ from tests.waiting import PATIENCE_WITH_WORKERS
 
 pytestmark = pytest.mark.torchserve
 
-README = (PROJECT / "README.md").read_text(encoding="utf-8")
-SECTION = README.partition("## The life of a version\n")[2].partition("\n## ")[0]
-COMMANDS = re.findall(r"^    (\.venv/bin/torchbridge .+)$", SECTION, re.MULTILINE)
+COMMANDS = next(block for block in blocks_of(DOCS / "versions.md") if block.language == "bash").code.splitlines()
 PACKED = PROJECT / "model_store" / "tiny-2.0.mar"
 
 
 @pytest.fixture
 def packed() -> Iterator[None]:
-    """The README packs into the project's own store: what lies there already stays."""
+    """The page packs into the project's own store: what lies there already stays."""
     before = PACKED.read_bytes() if PACKED.exists() else None
     yield
     if before is None:
