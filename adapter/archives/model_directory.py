@@ -11,13 +11,13 @@ from adapter.archives.model_source import ModelSourceError, fetch_model
 
 _GGUF = ".gguf"
 _MAGIC = b"GGUF"
-_ONE_OF_SEVERAL = re.compile(r"-\d{5}-of-\d{5}\.gguf\Z")  # as gguf-split names them
+_ONE_OF_SEVERAL = re.compile(r"-\d{5}-of-\d{5}\.gguf\Z", re.IGNORECASE)  # as gguf-split names them
 
 
 @contextmanager
 def model_directory(source: str) -> Iterator[Path]:
     """The model's files, as long as the block lasts. Raises ModelSourceError."""
-    if not source.endswith(_GGUF) or Path(source).is_dir():
+    if not source.lower().endswith(_GGUF) or Path(source).is_dir():
         yield fetch_model(source)
         return
     with tempfile.TemporaryDirectory() as directory:
@@ -27,7 +27,8 @@ def model_directory(source: str) -> Iterator[Path]:
 
 def model_name(source: str) -> str:
     """That a model is served by which nobody has named."""
-    return Path(source).resolve().name.removesuffix(_GGUF)
+    path = Path(source).resolve()
+    return path.stem if path.suffix.lower() == _GGUF else path.name
 
 
 def _convert(file: Path, directory: Path) -> None:

@@ -26,6 +26,7 @@ def test_a_gguf_file_is_a_directory_for_as_long_as_it_is_needed(tmp_path: Path) 
         ("missing.gguf", None, "No such file"),
         ("other.gguf", b"PK\x03\x04", "is not a GGUF file"),
         ("empty.gguf", b"", "is not a GGUF file"),
+        ("OTHER.GGUF", b"PK\x03\x04", "is not a GGUF file"),
         ("model-00001-of-00002.gguf", b"GGUF", "is one of several files"),
         ("torn.gguf", b"GGUF\x03\x00\x00\x00", "no whole GGUF file"),
     ],
@@ -42,6 +43,7 @@ def test_what_is_no_model_is_refused_in_words(tmp_path: Path, name: str, content
     [
         ("models/tiny", "tiny"),
         ("SmolLM2-135M-Instruct.Q4_1.gguf", "SmolLM2-135M-Instruct.Q4_1"),
+        ("Tiny.GGUF", "Tiny"),
         ("org/model", "model"),
     ],
 )
