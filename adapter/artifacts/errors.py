@@ -40,7 +40,9 @@ def in_words(host: str, what: str) -> Iterator[None]:
         raise kind(_refusal(host, what, status)) from None
     except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
         raise Unreachable(_unreachable(host, error)) from error
-    except requests.RequestException as error:
+    except ArtifactError:
+        raise
+    except (requests.RequestException, KeyError, ValueError) as error:  # also of a header that lacks, or is no address
         raise ArtifactError(f"{host} does not answer as a registry does for {what}.") from error
 
 

@@ -80,8 +80,7 @@ class Repository(DXF):
             return _read(response, _MOST_SMALL_BYTES, what)
 
     def put_blob(self, content: bytes) -> None:
-        with in_words(self.reference.host, str(self.reference)):
-            self.push_blob(data=io.BytesIO(content), digest=digest_of(content))
+        self._put(data=io.BytesIO(content), digest=digest_of(content))
 
     def put_file(self, path: Path, digest: str, advance: Callable[[int], object]) -> None:
         """Raises ArtifactError where the file is not the one that has the digest any more."""
@@ -89,8 +88,7 @@ class Repository(DXF):
         def count(_digest: str, block: bytes, _size: int) -> None:
             advance(len(block))
 
-        with in_words(self.reference.host, str(self.reference)):
-            sent = self.push_blob(str(path), progress=count)
+        sent = self._put(str(path), progress=count)
         if sent != digest:
             raise ArtifactError(f"{path} was changed while it was pushed.")
 
@@ -121,12 +119,21 @@ class Repository(DXF):
         with in_words(self.reference.host, what), super()._request(method, path, stream=True, **options) as response:
             yield response
 
+    def _put(self, *arguments: Any, **options: Any) -> str:
+        with in_words(self.reference.host, str(self.reference)):
+            return str(self.push_blob(*arguments, **options))
+
     def _log_in(self, _: DXFBase, response: requests.Response) -> None:
         login = find_login(self.reference)
         user, password = (login.user, login.password) if login else (None, None)
         try:
             self.authenticate(user, password, response=response, user_agent=_USER_AGENT)
-        except (KeyError, ValueError) as error:  # of an answer that lacks something, or is no JSON
+        except (
+            AttributeError,
+            KeyError,
+            TypeError,
+            ValueError,
+        ) as error:  # of words that are none
             raise ArtifactError(f"{self.reference.host} asks for a login in a way that is not known here.") from error
 
     def _base_request(self, method: str, path: str, **options: Any) -> requests.Response:

@@ -27,6 +27,21 @@ class FakeRegistry:
     blobs: dict[str, bytes] = field(default_factory=dict)
     manifests: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     scopes: list[str] = field(default_factory=list)
+    _until_rubbish: int | None = None
+    _rubbish: bytes = b""
+
+    def answer_once(self, place: int | None, rubbish: bytes = b"") -> None:
+        """In place of its own answer, after so many others, and then as before; None: never."""
+        self._until_rubbish, self._rubbish = place, rubbish
+
+    def next_rubbish(self) -> bytes | None:
+        if self._until_rubbish is None:
+            return None
+        self._until_rubbish -= 1
+        if self._until_rubbish >= 0:
+            return None
+        self._until_rubbish = None
+        return self._rubbish
 
     def referrers(self, digest: str) -> bytes:
         found = []
@@ -49,6 +64,15 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     registry: FakeRegistry
+
+    def parse_request(self) -> bool:
+        is_one = super().parse_request()
+        if not is_one or (rubbish := self.registry.next_rubbish()) is None:
+            return is_one
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        self.wfile.write(rubbish)
+        self.close_connection = True
+        return False
 
     def do_HEAD(self) -> None:
         self.do_GET()
