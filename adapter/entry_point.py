@@ -1,5 +1,6 @@
 """Where `torchbridge` begins: a signal in the second that its imports take ends it as a later one does, in one line."""
 
+import io
 import os
 import sys
 
@@ -8,6 +9,7 @@ from adapter.stop_signals import Stopped, stop_signals
 
 def main() -> None:
     _open_standard_streams()
+    _take_any_text()
     try:
         with stop_signals():
             from adapter.cli import main as run_command  # noqa: PLC0415 - this is what takes the second
@@ -15,6 +17,12 @@ def main() -> None:
         sys.stderr.write(f"torchbridge: {stopped}\n")
         raise
     run_command()
+
+
+def _take_any_text() -> None:
+    """A file's name need not be of the terminal's encoding, nor a model's answer: the rest of it is shown escaped."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _open_standard_streams() -> None:

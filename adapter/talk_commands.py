@@ -12,6 +12,7 @@ import typer
 from adapter.background_output import say
 from adapter.client import ChatFields, GatewayClient, Message
 from adapter.errors import TorchbridgeError
+from adapter.finite_numbers import finite
 from adapter.openai.translation import VERSION_SEPARATOR
 from adapter.schema import MAX_LENGTH
 
@@ -24,7 +25,10 @@ Url = Annotated[
 ]
 Model = Annotated[str | None, typer.Option(metavar="NAME[@VERSION]", help="Left out, the gateway's default.")]
 Temperature = Annotated[
-    float | None, typer.Option(min=0, max=2, help="0 always takes the likeliest token; left out, what its authors say.")
+    float | None,
+    typer.Option(
+        min=0, max=2, callback=finite, help="0 always takes the likeliest token; left out, what its authors say."
+    ),
 ]
 
 talk_commands = typer.Typer()
@@ -36,7 +40,9 @@ def generate(
     *,
     model: Model = None,
     max_length: Annotated[int, typer.Option(min=1, max=MAX_LENGTH, help="Most tokens to generate.")] = 100,
-    temperature: Annotated[float, typer.Option(min=0, max=2, help="0 always takes the likeliest token.")] = 0.7,
+    temperature: Annotated[
+        float, typer.Option(min=0, max=2, callback=finite, help="0 always takes the likeliest token.")
+    ] = 0.7,
     url: Url = _URL,
 ) -> None:
     """Print the text that a model goes on with from PROMPT, as it comes. Ctrl-C stops it."""

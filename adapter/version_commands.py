@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from adapter.background_output import background_output, say
+from adapter.finite_numbers import finite
 from adapter.settings import LOAD_TIMEOUT
 from adapter.torchserve.loading import LOAD_TIMEOUT_SETTING
 from adapter.torchserve.server_process import DEFAULT_RUN_DIRECTORY
@@ -43,7 +44,7 @@ Key = Annotated[
     Path | None,
     typer.Option(metavar="PUB", help="Take only what is signed with this public key; else the key that serve has."),
 ]
-DrainTimeout = Annotated[float, typer.Option(min=0, help="Seconds for what runs on a version to end.")]
+DrainTimeout = Annotated[float, typer.Option(min=0, callback=finite, help="Seconds for what runs on a version to end.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 version_commands = typer.Typer()
@@ -59,7 +60,8 @@ def deploy(
     ] = True,
     keep: Annotated[int, typer.Option(min=0, help="Earlier default versions that stay loaded for a rollback.")] = 2,
     load_timeout: Annotated[
-        float, typer.Option(min=1, envvar=LOAD_TIMEOUT_SETTING, help="Seconds for its workers to be ready.")
+        float,
+        typer.Option(min=1, callback=finite, envvar=LOAD_TIMEOUT_SETTING, help="Seconds for its workers to be ready."),
     ] = LOAD_TIMEOUT,
     drain_timeout: DrainTimeout = 600,
     compile_: Annotated[
@@ -137,7 +139,9 @@ def scale(
     *,
     workers: Annotated[int, typer.Option(min=0, max=1)],
     model: Model = None,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds, for a drain and for a load each.")] = 900,
+    timeout: Annotated[
+        float, typer.Option(min=1, callback=finite, help="Seconds, for a drain and for a load each.")
+    ] = 900,
     run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
 ) -> None:
     """Unload a VERSION that is not the default, to free its memory (0), or load it again (1).

@@ -27,6 +27,20 @@ def test_a_signal_in_the_imports_is_one_line(
     assert (exit_.value.code, capsys.readouterr().err) == (130, "torchbridge: stopped by SIGINT\n")
 
 
+def test_a_name_that_the_terminal_cannot_show_is_shown_escaped(tmp_path: Path) -> None:
+    """Of a file whose name is no UTF-8, and of a language that the terminal has no letters of."""
+    name = os.fsdecode(b"\xffrelease-\xc3\xbc")
+    done = subprocess.run(
+        [sys.executable, "-c", "from adapter.entry_point import main; main()", "keys", "new", str(tmp_path / name)],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert rb"\udcffrelease-\xfc" in done.stdout
+
+
 @pytest.mark.parametrize("closed", [(1,), (2,), (1, 2), (0, 1, 2)], ids=str)
 def test_a_standard_stream_that_is_closed_leads_nowhere(closed: tuple[int, ...], tmp_path: Path) -> None:
     seen = tmp_path / "seen"

@@ -16,7 +16,8 @@ LAYERS = (
     {"tools"},
     {"schema"},
     {"background_output", "call", "disk_space", "error_table", "errors", "event_stream", "file_descriptors", "settings"}
-    | {"own_gateway", "retry_after", "stop_signals", "thread_priority", "tls", "whole_table", "worker_contract"},
+    | {"finite_numbers", "own_gateway", "retry_after", "stop_signals", "thread_priority", "tls", "whole_table"}
+    | {"worker_contract"},
     {"archives", "installed_versions", "invalid_fields", "settings_file", "settings_table"},
     {"artifacts", "client", "torchserve"},
     {"archive_commands", "artifact_commands", "generation"},
@@ -27,7 +28,7 @@ LAYERS = (
     {"canary_commands", "doctor", "serve", "top"},
     {"simulator"},
     {"cli"},
-    {"entry_point"},
+    {"entry_point", "health_check"},
 )
 LAYER = {part: height for height, parts in enumerate(LAYERS) for part in parts}
 
