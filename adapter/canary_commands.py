@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from adapter.background_output import say
 from adapter.control.client import ControlClient
 from adapter.control.messages import control_socket
+from adapter.finite_numbers import finite
 from adapter.generation.canary_rule import Rule
 from adapter.torchserve.server_process import DEFAULT_RUN_DIRECTORY
 from adapter.version_commands import Json, Model, RunDirectoryOption, Version, changing_server
@@ -55,21 +56,30 @@ def canary() -> None:
 def begin(
     version: Version,
     *,
-    percent: Annotated[float, typer.Option(min=0.01, max=100, help="Of the requests that name no version.")],
+    percent: Annotated[
+        float, typer.Option(min=0.01, max=100, callback=finite, help="Of the requests that name no version.")
+    ],
     sticky: Annotated[Sticky | None, typer.Option(help="By whose header X-User (or OpenAI's user) it is.")] = None,
     shadow: Annotated[
         bool, typer.Option("--shadow", help="Only count its answers: callers get the default's.")
     ] = False,
-    margin: Annotated[float, typer.Option(min=0.001, max=1, help="How much higher its failure rate may be.")] = 0.02,
+    margin: Annotated[
+        float, typer.Option(min=0.001, max=1, callback=finite, help="How much higher its failure rate may be.")
+    ] = 0.02,
     min_requests: Annotated[int, typer.Option(min=1, help="Fewer on either side never promote.")] = 100,
     max_slowdown: Annotated[
         float,
-        typer.Option(min=0, max=1_000, help="How many times as long it may mostly take; 0: any."),
+        typer.Option(min=0, max=1_000, callback=finite, help="How many times as long it may mostly take; 0: any."),
     ] = 1.25,
-    alpha: Annotated[float, typer.Option(min=0.0001, max=0.5, help="How likely each wrong verdict may be.")] = 0.05,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds for a verdict.")] = 3_600,
+    alpha: Annotated[
+        float, typer.Option(min=0.0001, max=0.5, callback=finite, help="How likely each wrong verdict may be.")
+    ] = 0.05,
+    timeout: Annotated[float, typer.Option(min=1, callback=finite, help="Seconds for a verdict.")] = 3_600,
     wait: Annotated[
         bool, typer.Option(help="Watch it until the verdict; else the server does, and carries the verdict out.")
+    ] = True,
+    promote: Annotated[
+        bool, typer.Option(help="Promote what is no worse; else that is for who reads GET /canary/verdict.")
     ] = True,
     model: Model = None,
     run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
@@ -89,7 +99,14 @@ def begin(
         is_sticky = sticky is not None
         if not wait:
             asked = canary_request(
-                name, version, percent=percent, sticky=is_sticky, shadow=shadow, rule=rule, timeout=timeout
+                name,
+                version,
+                percent=percent,
+                sticky=is_sticky,
+                shadow=shadow,
+                rule=rule,
+                timeout=timeout,
+                promotes=promote,
             )
             say(what_it_takes(server.gateway.begin_canary(asked)))
             say("The server watches it: torchbridge canary status shows how far it is, canary abort ends it.")
@@ -105,9 +122,10 @@ def begin(
             timeout=timeout,
             report=say,
         )
-        if verdict is Verdict.PROMOTE and not shadow:
+        is_carried_out = promote and not shadow
+        if verdict is Verdict.PROMOTE and is_carried_out:
             lifecycle.promote(server, name, version)
-        say(in_words(verdict, version, rule, shadow=shadow))
+        say(in_words(verdict, version, rule, shadow=not is_carried_out))
     if verdict is not Verdict.PROMOTE:
         raise typer.Exit(EXIT_WORSE if verdict in _WORSE else EXIT_UNDECIDED)
 

@@ -72,6 +72,7 @@ async def _canary(registry: ModelRegistry, request: CanaryRequest) -> Canary:
         is_shadow=request.is_shadow,
         rule=request.rule,
         timeout=request.timeout,
+        promotes=request.promotes,
     )
 
 
@@ -107,6 +108,7 @@ def describe_canary(canary: Canary, together: Together | None = None) -> CanaryR
         min_requests=rule.min_requests,
         alpha=rule.alpha,
         timeout=canary.timeout,
+        promotes=canary.promotes,
         shared=SharedReport(gateways=together.num_gateways, counts=together.counts) if together else None,
     )
 

@@ -1,8 +1,7 @@
 """Asks a running gateway on this machine, over its control socket."""
 
-import socket
 from contextlib import closing
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPException
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +15,7 @@ from adapter.control.messages import (
     HoldRequest,
     TrafficReport,
 )
+from adapter.control.unix_connection import UnixConnection
 from adapter.errors import UpstreamProtocol, from_problem
 from adapter.schema import Problem
 
@@ -77,7 +77,7 @@ class ControlClient:
         headers = {"content-type": "application/json"} if body else {}
         content = body.model_dump_json() if body else None
         try:
-            with closing(_UnixConnection(self._path)) as connection:
+            with closing(UnixConnection(self._path, _TIMEOUT)) as connection:
                 connection.request(method, path, content, headers)
                 response = connection.getresponse()
                 status, answer = response.status, response.read()
@@ -94,14 +94,3 @@ class ControlClient:
         except ValidationError as error:
             cause = f"{content[:100]!r}"
             raise UpstreamProtocol("The gateway's answer is not one of its own.", cause=cause) from error
-
-
-class _UnixConnection(HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("gateway", timeout=_TIMEOUT)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))

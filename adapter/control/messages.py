@@ -4,12 +4,12 @@ from pathlib import Path
 
 from pydantic import Field, PositiveInt
 
+from adapter.control.unix_connection import SOCKET_NAME
 from adapter.generation.canary_rule import Counts, Rule, Tally
 from adapter.received import Received
 from adapter.schema import ErrorCode, Name
 from adapter.sent import Sent
 
-SOCKET_NAME = "control.sock"
 HOLD_SECONDS = 10.0  # unless it is renewed
 CANARY_SECONDS = 10.0  # the same
 
@@ -105,6 +105,7 @@ class CanaryReport(Sent):
     timeout: float | None = Field(
         description="Seconds for a verdict, where the server watches it; None: a command does."
     )
+    promotes: bool = Field(default=True, description="Whether who watches it carries a good verdict out.")
     shared: SharedReport | None = Field(description="With Redis: what it is judged by, instead of the counts above.")
 
     @property
@@ -164,6 +165,7 @@ class CanaryRequest(Received):
     timeout: float | None = Field(
         default=None, gt=0, description="Seconds for a verdict: the server watches it. None: whoever asks does."
     )
+    promotes: bool = Field(default=True, description="Else a good verdict is for others to read and to carry out.")
 
     @property
     def rule(self) -> Rule:

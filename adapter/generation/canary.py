@@ -42,6 +42,7 @@ class Canary:
     is_shadow: bool
     rule: Rule = _WHATEVER_ITS_TIMES
     timeout: float | None = None  # seconds for a verdict, where the server watches it; None: a command does
+    promotes: bool = True  # whether who watches it carries a good verdict out; else others read it
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     ends_at: float = 0.0  # time.monotonic()
     canary: Outcomes = field(default_factory=Outcomes)

@@ -73,8 +73,9 @@ def canary_request(
     shadow: bool,
     rule: Rule,
     timeout: float | None = None,
+    promotes: bool = True,
 ) -> CanaryRequest:
-    """With a `timeout` (seconds) the server is to watch it."""
+    """With a `timeout` (seconds) the server is to watch it, and promote what is good if it `promotes`."""
     return CanaryRequest(
         model=model,
         version=version,
@@ -82,6 +83,7 @@ def canary_request(
         is_sticky=sticky,
         is_shadow=shadow,
         timeout=timeout,
+        promotes=promotes,
         **rule._asdict(),
     )
 

@@ -99,9 +99,10 @@ class CanaryKeeper:
             self._end(watched, Outcome.CUT_SHORT, str(error))
             return
         report = watched.watch.latest
-        if verdict is Verdict.UNDECIDED and time.monotonic() < watched.deadline:
-            return
-        if verdict is Verdict.PROMOTE and not report.is_shadow:
+        is_left_to_others = verdict is Verdict.PROMOTE and not report.promotes
+        if (verdict is Verdict.UNDECIDED or is_left_to_others) and time.monotonic() < watched.deadline:
+            return  # also a good one goes on, as long as others may come to read of it
+        if verdict is Verdict.PROMOTE and report.promotes and not report.is_shadow:
             self._promote(watched, self._in_words(verdict, report))
         else:
             self._end(watched, _OUTCOMES[verdict], self._in_words(verdict, report))
@@ -120,7 +121,7 @@ class CanaryKeeper:
             self._end(watched, Outcome.PROMOTED, words)
 
     def _in_words(self, verdict: Verdict, report: CanaryReport) -> str:
-        words = in_words(verdict, report.version, report.rule, shadow=report.is_shadow)
+        words = in_words(verdict, report.version, report.rule, shadow=report.is_shadow or not report.promotes)
         return f"{words} ({how_far_it_is(report)})"
 
     def _end(self, watched: _Watched, outcome: Outcome, reason: str) -> None:

@@ -15,7 +15,7 @@ from adapter.versions.errors import VersionError
 
 class Outcome(StrEnum):
     PROMOTED = "promoted"
-    WOULD_BE_PROMOTED = "would be promoted"  # a shadow
+    WOULD_BE_PROMOTED = "would be promoted"  # a shadow, or one whose verdict others carry out
     GIVEN_UP = "given up"
     UNDECIDED = "undecided"  # within its time
     CUT_SHORT = "cut short"  # by who aborted it, by another default version, or by the server's end

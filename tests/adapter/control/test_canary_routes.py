@@ -54,6 +54,11 @@ def test_users_of_both_apis_stay_on_their_side_and_are_counted(client: ControlCl
         assert (0 < pairs.num_pairs <= 2 * num_chosen, pairs.slower) == (True, 0)
 
 
+@pytest.mark.parametrize("promotes", [True, False])
+def test_who_watches_it_hears_whether_to_promote(client: ControlClient, *, promotes: bool) -> None:
+    assert client.begin_canary(asked(promotes=promotes)).promotes is promotes
+
+
 def test_times_that_nobody_asks_for_are_not_compared(client: ControlClient, url: str) -> None:
     began = client.begin_canary(asked(max_slowdown=None))
     for _ in range(4):

@@ -6,7 +6,12 @@ from tests.adapter.versions.fake_server import FakeGateway
 
 
 def report(
-    answers: int = 0, failures: int = 0, *, is_shadow: bool = False, timeout: float | None = 60.0
+    answers: int = 0,
+    failures: int = 0,
+    *,
+    is_shadow: bool = False,
+    timeout: float | None = 60.0,
+    promotes: bool = True,
 ) -> CanaryReport:
     """Of 1.0, which is tried beside the default 2.0."""
     no_times = {"time_to_first_token": None, "time_per_token": None, "cut": 0}
@@ -31,6 +36,7 @@ def report(
         min_requests=100,
         alpha=0.05,
         timeout=timeout,
+        promotes=promotes,
         shared=None,
     )
 

@@ -116,6 +116,30 @@ def test_one_that_ends_otherwise_is_cut_short_and_says_why(
     assert reason in record_of(server).reason
 
 
+def test_a_good_verdict_that_is_for_others_stays_to_be_read_until_its_time_is_up(
+    server: FakeServer, gateway: GatewayWithCanary, keeper: CanaryKeeper, clock: Clock
+) -> None:
+    gateway.seen = report(500, promotes=False)
+    for _ in range(3):
+        keeper.look()
+    assert (gateway.num_renewed, gateway.num_ended, record_of(server).outcome) == (3, 0, None)
+    clock.sleep(60)
+    keeper.look()
+    assert (record_of(server).outcome, gateway.num_ended) == (Outcome.WOULD_BE_PROMOTED, 1)
+    assert "it would be promoted" in record_of(server).reason
+    assert server.management.changes == []
+
+
+def test_a_bad_verdict_ends_it_whoever_was_to_read_it(
+    server: FakeServer, gateway: GatewayWithCanary, keeper: CanaryKeeper
+) -> None:
+    gateway.seen = report(promotes=False)
+    keeper.look()
+    gateway.seen = report(5, 100, promotes=False)
+    keeper.look()
+    assert (record_of(server).outcome, gateway.num_ended) == (GIVEN_UP, 1)
+
+
 def test_counts_that_went_back_promote_nothing(
     server: FakeServer, gateway: GatewayWithCanary, keeper: CanaryKeeper
 ) -> None:
