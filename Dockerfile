@@ -40,8 +40,7 @@ VOLUME /var/lib/torchbridge
 WORKDIR /var/lib/torchbridge
 USER 10001:10001
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=5s --start-period=300s \
-    CMD ["/app/bin/python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/readyz', timeout=5)"]
+HEALTHCHECK --interval=10s --timeout=10s --start-period=300s CMD ["/app/bin/python", "-m", "adapter.health_check"]
 # The first process of a container inherits those whose own parent has ended.
 ENTRYPOINT ["tini", "--", "torchbridge"]
 CMD ["serve"]

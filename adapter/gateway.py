@@ -8,7 +8,6 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from adapter.control.app import control_app
-from adapter.control.metrics_route import metrics_route
 from adapter.generation.admission import Admission
 from adapter.generation.canary import Canaries
 from adapter.generation.rate_limit import RateLimiter
@@ -100,7 +99,7 @@ def create_app(
     app.state.settings = settings
     app.state.shutdown = shutdown
     app.state.control = control_app(registry, traffic, admission, canaries, shared_counts)
-    app.state.control.include_router(metrics_route(generator.metrics))
+    app.state.control.include_router(operator_routes(generator, readiness, shutdown))
     install_problem_responses(app)
     install_docs(app)
     routers = (
