@@ -2,19 +2,24 @@
 
 import json
 import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
 from adapter.background_output import say
+from adapter.control.client import GatewayNotRunning
+from adapter.errors import TorchbridgeError
+from adapter.finite_numbers import finite
 from adapter.stop_signals import Stopped
 from adapter.top.measurement import WINDOW_SECONDS, Measurement, Row
-from adapter.top.view import view
+from adapter.top.view import view, without_answer
 from adapter.torchserve.server_process import DEFAULT_RUN_DIRECTORY
 from adapter.version_commands import RunDirectoryOption
+from adapter.versions.errors import ServerNotRunning
 from adapter.versions.running_server import RunningServer
 from adapter.whole_table import print_whole
 
@@ -24,7 +29,7 @@ top_commands = typer.Typer()
 @top_commands.command()
 def top(
     *,
-    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between looks.")] = 1,
+    interval: Annotated[float, typer.Option(min=0.1, max=3_600, callback=finite, help="Seconds between looks.")] = 1,
     json_: Annotated[bool, typer.Option("--json", help="Two looks, and what is between them, for programs.")] = False,
     run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
 ) -> None:
@@ -32,15 +37,27 @@ def top(
     measurement = Measurement(RunningServer(run_directory))
     rows = measurement.rows()
     console = Console()
-    if json_ or not console.is_terminal:
+    if json_ or not console.is_terminal or console.is_dumb_terminal:
         time.sleep(interval)
         _print(measurement.rows(), as_json=json_)
         return
     # Ctrl-C is how one leaves it, and no failure.
-    with suppress(Stopped), Live(view(rows, WINDOW_SECONDS), console=console, screen=True, auto_refresh=False) as live:
-        while True:
-            time.sleep(interval)
-            live.update(view(measurement.rows(), WINDOW_SECONDS), refresh=True)
+    with (
+        suppress(Stopped),
+        Live(view(rows, WINDOW_SECONDS, console.width), console=console, screen=True, auto_refresh=False) as live,
+    ):
+        for seen in views(measurement.rows, interval, console):
+            live.update(seen, refresh=True)
+
+
+def views(look: Callable[[], list[Row]], interval: float, console: Console) -> Iterator[RenderableType]:
+    """Also while the gateway or TorchServe is started again, which is when one looks."""
+    while True:
+        time.sleep(interval)
+        try:
+            yield view(look(), WINDOW_SECONDS, console.width)
+        except (GatewayNotRunning, ServerNotRunning, TorchbridgeError) as error:
+            yield without_answer(error)
 
 
 def _print(rows: list[Row], *, as_json: bool) -> None:

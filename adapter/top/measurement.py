@@ -71,6 +71,6 @@ class Measurement:
         for model in models:
             for version, description in describe_versions(self._server.management, model).items():
                 for worker in description.workers:
-                    with suppress(psutil.Error):
+                    with suppress(psutil.Error, ValueError):  # -1 is the process of a worker that is started again
                         memory[model, version] += psutil.Process(worker.pid).memory_info().rss
         return memory

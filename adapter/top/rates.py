@@ -28,14 +28,22 @@ def rates_between(
 
 
 def _since(before: Counts | None, after: Counts) -> Counts:
-    if before is None or after.answers < before.answers:
+    if before is None or _has_lost_some(before, after):
         return after
     return Counts(
         answers=after.answers - before.answers,
-        failures=max(after.failures - before.failures, 0),
-        generated_tokens=max(after.generated_tokens - before.generated_tokens, 0),
-        prompt_tokens=max(after.prompt_tokens - before.prompt_tokens, 0),
+        failures=after.failures - before.failures,
+        generated_tokens=after.generated_tokens - before.generated_tokens,
+        prompt_tokens=after.prompt_tokens - before.prompt_tokens,
         first_tokens={bound: count - before.first_tokens.get(bound, 0) for bound, count in after.first_tokens.items()},
+    )
+
+
+def _has_lost_some(before: Counts, after: Counts) -> bool:
+    """Of a gateway that has only gone on, each counter has at least what it had."""
+    sums = ("answers", "failures", "generated_tokens", "prompt_tokens")
+    return any(getattr(after, name) < getattr(before, name) for name in sums) or any(
+        after.first_tokens.get(bound, 0) < count for bound, count in before.first_tokens.items()
     )
 
 

@@ -4,6 +4,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from adapter.errors import TorchbridgeError
 from adapter.top.measurement import Row
 from adapter.top.rates import Rates
 from adapter.versions.status import compilations_in_words, open_changes_in_words
@@ -21,18 +22,54 @@ _COLUMNS = (
     "p99",
     "memory",
 )
-_NUMBERS = slice(2, None)
+_NUMBERS = _COLUMNS[2:]
+_GIVE_WAY = (
+    "p99",
+    "p50",
+    "memory",
+    "answers/s",
+    "p95",
+    "failed/s",
+    "tokens/s",
+)  # in this order, where there is no room
+_SPACE = 2  # between two columns
 
 
-def view(rows: Sequence[Row], seconds: int) -> Group:
-    """A table, and below it what is not as it should be, or will not stay so."""
+def view(rows: Sequence[Row], seconds: int, width: int | None = None) -> Group:
+    """A table, and below it what is not as it should be, or will not stay so. `width`: characters; None: any."""
+    lines = [dict(zip(_COLUMNS, _cells(row), strict=True)) for row in rows]
+    shown = _columns_within(lines, width)
     table = Table(box=None, pad_edge=False)
-    for name in _COLUMNS:
-        table.add_column(name, justify="right" if name in _COLUMNS[_NUMBERS] else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*_cells(row))
-    legend = f"p50 to p99: seconds to the first token. All of the last {seconds} seconds."
-    return Group(table, Text(legend, style="dim"), *(Text(line) for line in _lines(rows)))
+    for name in shown:
+        table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=True)
+    for line in lines:
+        table.add_row(*(line[name] for name in shown))
+    return Group(table, Text(_legend(shown, seconds), style="dim"), *(Text(line) for line in _lines(rows)))
+
+
+def without_answer(error: Exception) -> Text:
+    """In the place of the table, where there is nothing to be shown just now."""
+    return Text(f"{error.with_cause if isinstance(error, TorchbridgeError) else error}\nAsking again until Ctrl-C.")
+
+
+def _columns_within(lines: Sequence[dict[str, str]], width: int | None) -> list[str]:
+    shown = list(_COLUMNS)
+    for name in _GIVE_WAY:
+        if width is None or _width(shown, lines) <= width:
+            break
+        shown.remove(name)
+    return shown
+
+
+def _width(shown: Sequence[str], lines: Sequence[dict[str, str]]) -> int:
+    widths = (max(len(name), *(len(line[name]) for line in lines), 0) for name in shown)
+    return sum(widths) + _SPACE * (len(shown) - 1)
+
+
+def _legend(shown: Sequence[str], seconds: int) -> str:
+    hidden = ", ".join(name for name in _COLUMNS if name not in shown)
+    wider = f" A wider terminal has {hidden}, too." if hidden else ""
+    return f"p50 to p99: seconds to the first token. All of the last {seconds} seconds.{wider}"
 
 
 def _cells(row: Row) -> Iterator[str]:

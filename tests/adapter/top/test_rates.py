@@ -77,6 +77,17 @@ def test_a_gateway_that_was_started_anew_counts_from_zero(metrics: Metrics) -> N
     assert rates_between(counts_of(metrics), counts_of(anew), 1.0)[VERSION].answers_per_second == 1
 
 
+def test_one_that_has_answered_more_since_counts_from_zero_too(metrics: Metrics) -> None:
+    """It has more answers than before, and fewer of something else."""
+    metrics.add_answer(answer(0.03, tokens=500))
+    anew = Metrics(lambda: 0, lambda: 0)
+    for _ in range(2):
+        anew.add_answer(answer(200, tokens=10))
+    rates = rates_between(counts_of(metrics), counts_of(anew), 1.0)[VERSION]
+    assert (rates.answers_per_second, rates.tokens_per_second) == (2, 20)
+    assert rates.first_token_seconds["p50"] > 100
+
+
 def test_a_failure_before_there_was_a_version_is_of_none(metrics: Metrics) -> None:
     metrics.add_failure(ErrorCode.MODEL_NOT_FOUND, None)
     assert VERSION not in counts_of(metrics)

@@ -1,0 +1,36 @@
+"""Each number of the command line is one: a limit takes `nan` for less than all and for more than all."""
+
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from adapter.cli import app
+
+
+def options(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, each in getattr(command, "commands", {}).items():
+        yield from options(each, (*path, name))
+    for parameter in command.params:
+        annotation = getattr(parameter, "type_descriptor", None) and parameter.type_descriptor.annotation
+        if float in {annotation, *get_args(annotation)}:
+            yield (*path, parameter.opts[0])
+
+
+OPTIONS = sorted(options(get_command(app)))
+
+
+def test_there_are_some() -> None:
+    assert ("top", "--interval") in OPTIONS
+    assert ("canary", "begin", "--percent") in OPTIONS
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+@pytest.mark.parametrize("option", OPTIONS, ids=" ".join)
+def test_what_is_no_number_is_refused(option: tuple[str, ...], value: str) -> None:
+    *command, name = option
+    done = CliRunner().invoke(app, [*command, f"{name}={value}"], env={"COLUMNS": "200"})
+    assert done.exit_code == 2
+    assert name in done.output
