@@ -13,6 +13,7 @@ from adapter.gateway import create_app
 from adapter.gateway_server import GatewayServer
 from adapter.serve import url_of
 from adapter.settings import Settings, check_variables
+from adapter.settings_file import read_settings
 from adapter.simulator.inference import SimulatedInference
 from adapter.simulator.management import SimulatedManagement
 from adapter.simulator.script import Script
@@ -31,10 +32,19 @@ def simulate(
     *,
     host: Annotated[str | None, typer.Option(help="Else TORCHBRIDGE_HOST or loopback.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65_535, help="Else TORCHBRIDGE_PORT or 8000.")] = None,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE.toml",
+            envvar="TORCHBRIDGE_CONFIG",
+            help="The gateway's settings, as serve has them.",
+        ),
+    ] = None,
 ) -> None:
     """Serve the whole API without a model: answers, times and failures are what a script says. For tests of callers."""
     played = Script() if script is None else Script.read(script)
-    settings = _settings(host=host, port=port)
+    settings = simulated_settings(settings_file, host=host, port=port)
     with (
         background_output(),
         bind(settings.host, settings.port, "the gateway", "choose another one with --port") as listener,
@@ -59,10 +69,11 @@ def simulated_gateway(settings: Settings, script: Script) -> FastAPI:
     )
 
 
-def _settings(**given: Any) -> Settings:
+def simulated_settings(file: Path | None, **given: Any) -> Settings:
     """As `serve` has them, but for the cache: of a kept answer the script would hear nothing."""
     check_variables(os.environ)
     chosen = {name: value for name, value in given.items() if value is not None}
-    if "TORCHBRIDGE_CACHE_MAX_AGE" not in os.environ:
-        chosen["cache_max_age"] = 0
-    return Settings(**chosen)
+    settings = read_settings(file, **chosen)
+    return (
+        settings if "cache_max_age" in settings.model_fields_set else settings.model_copy(update={"cache_max_age": 0})
+    )

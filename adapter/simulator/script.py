@@ -3,13 +3,12 @@
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    NonNegativeFloat,
     NonNegativeInt,
     PositiveInt,
     ValidationError,
@@ -18,6 +17,8 @@ from pydantic import (
 
 from adapter.schema import ErrorCode, GenerationRequest, Name
 from adapter.strict_yaml import YamlError, read_yaml
+
+_Pause = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 DEFAULT_TEXT = "Once upon a time, there was a little dog. He liked to run, and he ran and ran until he was home."
 
@@ -36,8 +37,8 @@ class Rule(_Rule):
     contains: str | None = Field(default=None, description="A text of the prompt, or of a chat's last message; or any.")
     times: PositiveInt | None = Field(default=None, description="How often it answers, before later rules do.")
     text: str = Field(default=DEFAULT_TEXT, min_length=1)
-    first_token_seconds: NonNegativeFloat = 0
-    token_seconds: NonNegativeFloat = Field(default=0, description="From one token to the next: a word is one.")
+    first_token_seconds: _Pause = 0
+    token_seconds: _Pause = Field(default=0, description="From one token to the next: a word is one.")
     fails: ErrorCode | None = Field(default=None, description="Of the table in docs/errors.md.")
     retry_after: NonNegativeInt | None = Field(default=None, description="Seconds, that a failure tells.")
     stalls: bool = Field(default=False, description="Nothing more comes.")
@@ -46,17 +47,19 @@ class Rule(_Rule):
 
     @model_validator(mode="after")
     def _goes_wrong_in_one_way(self) -> Self:
-        if sum((self.fails is not None, self.stalls, self.cuts)) > 1:
+        ways = sum((self.fails is not None, self.stalls, self.cuts))
+        if ways > 1:
             raise ValueError("only one of fails, stalls and cuts")
+        if self.after_tokens and not ways:
+            raise ValueError("after_tokens says when it fails, stalls or cuts: one of them is needed")
+        if self.after_tokens > (most := len(tokens_of(self.text))):
+            raise ValueError(f"its text has {most} tokens, so nothing comes after {self.after_tokens}")
+        if self.retry_after is not None and self.fails is None:
+            raise ValueError("retry_after is told with a failure: fails is needed")
         return self
 
     def fits(self, said: str) -> bool:
         return self.contains is None or self.contains in said
-
-    @property
-    def tokens(self) -> list[str]:
-        """Words with the space before them."""
-        return re.findall(r"\s*\S+|\s+\Z", self.text)
 
 
 class Script(_Rule):
@@ -68,7 +71,8 @@ class Script(_Rule):
     def read(cls, path: Path) -> Self:
         """Raises ScriptError, or OSError."""
         try:
-            return cls.model_validate(read_yaml(path), strict=False)
+            said = read_yaml(path)
+            return cls() if said is None else cls.model_validate(said, strict=False)
         except ValidationError as error:
             reasons = (f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}" for each in error.errors())
             raise ScriptError(f"{path}: {'; '.join(reasons)}") from error
@@ -92,7 +96,12 @@ class Performance:
         return Rule()
 
 
+def tokens_of(text: str) -> list[str]:
+    """Words with the space before them."""
+    return re.findall(r"\s*\S+|\s+\Z", text)
+
+
 def last_words(request: GenerationRequest) -> str:
     """The prompt, or the text of a chat's last message."""
     messages = getattr(request, "messages", None)
-    return str(messages[-1].content) if messages else str(request.prompt)
+    return str(messages[-1].content or "") if messages else str(request.prompt)

@@ -14,7 +14,7 @@ from adapter.client import GatewayClient, StreamTruncated, TimedOut
 from adapter.errors import GenerationFailed, Overloaded, PromptTooLong, TorchbridgeError
 from adapter.schema import ErrorCode
 from adapter.settings import Settings
-from adapter.simulator.command import simulated_gateway
+from adapter.simulator.command import simulated_gateway, simulated_settings
 from adapter.simulator.script import DEFAULT_TEXT, Rule, Script, ScriptError
 from tests.fakes import serving
 
@@ -38,6 +38,36 @@ def test_an_answer_is_as_long_as_it_may_be() -> None:
     with simulating(Rule(text="One two three four")) as client:
         answer = client.generate_text(prompt="Count", max_length=2)
     assert (answer.text, answer.tokens_generated, answer.finish_reason) == ("One two", 2, "length")
+
+
+def test_an_answer_ends_before_a_text_at_which_it_is_to_end() -> None:
+    with simulating(Rule(text="One two three four")) as client:
+        answer = client.generate_text(prompt="Count", stop=["four", " three"])
+    assert (answer.text, answer.tokens_generated, answer.finish_reason) == ("One two", 2, "stop_sequence")
+
+
+def test_it_is_sure_of_each_token() -> None:
+    with simulating(Rule(text="Grüße an alle")) as client:
+        answer = client.generate_text(prompt="Greet", logprobs=2)
+    assert answer.logprobs is not None
+    assert [(each.token, each.logprob, len(each.top)) for each in answer.logprobs] == [
+        ("Grüße", 0, 1),
+        (" an", 0, 1),
+        (" alle", 0, 1),
+    ]
+
+
+def test_the_first_token_is_told_to_have_taken_as_long_as_it_did() -> None:
+    with simulating(Rule(first_token_seconds=0.3)) as client:
+        answer = client.generate_text(prompt="Once")
+    assert answer.queue_time < 0.3 <= answer.time_to_first_token <= answer.generation_time + answer.queue_time
+
+
+def test_tokens_of_a_prompt_are_counted() -> None:
+    script = Script()
+    with serving(simulated_gateway(Settings(cache_max_age=0), script)) as url:
+        answer = httpx.post(f"{url}/v1/completions", json={"model": "simulated", "prompt": [1, 2, 3]})
+    assert answer.json()["usage"]["prompt_tokens"] == 3
 
 
 def test_a_stream_comes_word_by_word() -> None:
@@ -114,12 +144,37 @@ def test_what_is_too_long_can_be_played() -> None:
         ("answer: []", "answer"),
         ("answers: [{times: 0}]", "answers.0.times"),
         ("- a list", "file"),
+        ("answers: [{text: One two, fails: internal, after_tokens: 3}]", "has 2 tokens"),
+        ("answers: [{after_tokens: 1}]", "fails, stalls or cuts"),
+        ("answers: [{retry_after: 1}]", "fails is needed"),
+        ("answers: [{token_seconds: .inf}]", "answers.0.token_seconds"),
     ],
 )
 def test_a_script_that_cannot_be_played_is_refused_by_its_place(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "script.yaml").write_text(text)
     with pytest.raises(ScriptError, match=words):
         Script.read(tmp_path / "script.yaml")
+
+
+def test_a_script_without_a_word_in_it_tells_the_story(tmp_path: Path) -> None:
+    (tmp_path / "script.yaml").write_text("# nothing yet\n")
+    assert Script.read(tmp_path / "script.yaml") == Script()
+
+
+def test_its_settings_are_those_of_serve_from_a_file_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text('port = 8123\nallowed_hosts = ["llm.example.com"]\n')
+    monkeypatch.setenv("TORCHBRIDGE_MAX_WAITING_REQUESTS", "3")
+    settings = simulated_settings(file, host="127.0.0.2")
+    assert (settings.host, settings.port, settings.max_waiting_requests) == ("127.0.0.2", 8123, 3)
+    assert settings.allowed_hosts == ("llm.example.com",)
+
+
+def test_nothing_is_cached_unless_it_is_asked_for(tmp_path: Path) -> None:
+    assert simulated_settings(None).cache_max_age == 0
+    file = tmp_path / "gateway.toml"
+    file.write_text("cache_max_age = 60\n")
+    assert simulated_settings(file).cache_max_age == 60
 
 
 def test_the_command_serves_a_script_without_java_and_torch(tmp_path: Path) -> None:
