@@ -21,9 +21,13 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
     torchserve_config: Annotated[Path, typer.Option(help="TorchServe's ports and limits.")] = CONFIG_FILE,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE.toml", help="The gateway's settings; else that of TORCHBRIDGE_CONFIG."),
+    ] = None,
 ) -> None:
     """Look at the machine, the installation, the settings and the server, and say what is wrong and what to do."""
-    found = examine(Scene(run_directory, torchserve_config, os.environ))
+    found = examine(Scene(run_directory, torchserve_config, os.environ, settings_file=settings_file))
     say(found.model_dump_json(indent=2) if json else "\n".join(_in_words(found)))
     if not found.is_well:
         raise typer.Exit(1)

@@ -29,7 +29,7 @@ def check_settings(scene: Scene) -> Iterator[Finding]:
     try:
         _read(scene)
     except (SettingsFileError, OSError) as error:
-        yield wrong(str(error), "Correct the file that TORCHBRIDGE_CONFIG names, or the variable.")
+        yield wrong(str(error), "Correct it, or name another file with --config or TORCHBRIDGE_CONFIG.")
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_input=False):
             name = f"TORCHBRIDGE_{detail['loc'][0]}".upper()
@@ -111,5 +111,5 @@ def _settings(scene: Scene) -> Settings | None:
 
 
 def _read(scene: Scene) -> Settings:
-    file = scene.environment.get("TORCHBRIDGE_CONFIG")
+    file = scene.settings_file or scene.environment.get("TORCHBRIDGE_CONFIG")
     return read_settings(Path(file) if file else None)

@@ -33,6 +33,9 @@ CHECKS: Sequence[Check] = (
 )
 
 
+_REMEDY = "Run torchbridge doctor as the user that runs the server, or mend the file."
+
+
 class Examination(BaseModel):
     """facts: of the machine, in words. versions: of the packages that matter. checks: how many were made."""
 
@@ -55,6 +58,9 @@ def _made(check: Check, scene: Scene) -> list[Finding]:
     """One that fails is a finding, too: the others are still to be made."""
     try:
         return list(check(scene))
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename is not None else str(error)
+        return [wrong(f"{what}.", _REMEDY)]
     except Exception as error:  # noqa: BLE001 - whatever it is, it is told
         what = f"{check.__name__} itself failed: {type(error).__name__}: {error}"
         return [wrong(what, "Report it: it is a fault of torchbridge doctor.")]

@@ -22,12 +22,16 @@ class Finding(BaseModel):
 
 @dataclass(frozen=True)
 class Scene:
-    """Where to look. run_directory: of the server. config: TorchServe's. root: of the system's own files, as /proc."""
+    """Where to look. run_directory: of the server. config: TorchServe's. root: of the system's own files, as /proc.
+
+    settings_file: the one of `serve --config`.
+    """
 
     run_directory: Path
     config: Path
     environment: Mapping[str, str]
     root: Path = Path("/")
+    settings_file: Path | None = None
 
 
 Check: TypeAlias = Callable[[Scene], Iterator[Finding]]

@@ -1,5 +1,6 @@
 """`torchbridge doctor` finds what is wrong: each fault is made, and nothing else is found."""
 
+import errno
 import json
 import os
 import socket
@@ -95,6 +96,22 @@ def test_what_a_file_of_settings_says_is_looked_at(scene: Scene, monkeypatch: py
     file.write_text('rate_limit = "often"')
     monkeypatch.setenv("TORCHBRIDGE_CONFIG", str(file))
     assert "often" in found(configuration.check_keys, scene).what
+
+
+def test_the_file_of_settings_may_be_an_option(scene: Scene) -> None:
+    file = scene.run_directory.parent / "gateway.toml"
+    file.write_text('rate_limit = "often"')
+    assert "often" in found(configuration.check_keys, replace(scene, settings_file=file)).what
+
+
+def test_what_may_not_be_read_is_no_fault_of_the_doctor(scene: Scene) -> None:
+    def check(_: Scene) -> Iterator[Finding]:
+        raise PermissionError(errno.EACCES, "Permission denied", "/var/lib/torchbridge/versions.json")
+        yield
+
+    [finding] = examine(scene, [check]).findings
+    assert finding.what == "/var/lib/torchbridge/versions.json: Permission denied."
+    assert "as the user that runs the server" in (finding.remedy or "")
 
 
 def test_a_password_of_redis_is_not_told(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
