@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.waiting import PATIENCE
@@ -21,6 +22,7 @@ class FakeGateway:
     num_answered: int = 0
     was_read: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))  # an event of a stream
     has_begun: threading.Event = field(default_factory=threading.Event)  # what it will never answer
+    headers: Message = field(default_factory=Message)  # of the last request
     was_left: threading.Event = field(default_factory=threading.Event)
 
 
@@ -40,6 +42,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
+        self.server.gateway.headers = self.headers
         if self.server.gateway.refuses:
             self.server.gateway.num_refused += 1
             self._answer(503, REFUSAL)

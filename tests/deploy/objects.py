@@ -11,9 +11,14 @@ def only(objects: list[Manifest], kind: str) -> Manifest:
 
 
 def pod_of(objects: list[Manifest]) -> dict[str, Any]:
-    """The specification of the Deployment's pods."""
-    pod: dict[str, Any] = only(objects, "Deployment")["spec"]["template"]["spec"]
+    """The specification of the Deployment's pods, or of the Rollout's."""
+    pod: dict[str, Any] = workload_of(objects)["spec"]["template"]["spec"]
     return pod
+
+
+def workload_of(objects: list[Manifest]) -> Manifest:
+    [found] = [each for each in objects if each["kind"] in {"Deployment", "Rollout"}]
+    return found
 
 
 def container_of(objects: list[Manifest]) -> dict[str, Any]:

@@ -8,12 +8,12 @@ import pytest
 import yaml
 
 from tests.deploy.helm import CHART, RELEASE, Helm, HelmRefused, Values
-from tests.deploy.value_sets import EVERYTHING, MODELS, VALUE_SETS
+from tests.deploy.value_sets import EVERYTHING, MODELS, ROLLOUT, VALUE_SETS
 from tests.project import PROJECT
 
 KUBERNETES = "1.35"
-# Of the Prometheus operator and of KEDA.
-FOREIGN_KINDS = {"ServiceMonitor", "ScaledObject"}
+# Of Argo Rollouts, of KEDA and of the Prometheus operator.
+FOREIGN_KINDS = {"AnalysisTemplate", "Rollout", "ScaledObject", "ServiceMonitor"}
 REFUSED: dict[str, tuple[Values, str]] = {
     "an unknown value": ({"replica": 3}, "replica"),
     "an unknown value within another": ({"shutdown": {"grace": 3}}, "grace"),
@@ -28,6 +28,12 @@ REFUSED: dict[str, tuple[Values, str]] = {
     ),
     "API keys as a setting": ({"settings": {"API_KEYS": "web:0123456789abcdef"}}, "API_KEYS"),
     "a setting that is a value": ({"settings": {"SHUTDOWN_GRACE": 5}}, "SHUTDOWN_GRACE"),
+    "a certificate as a setting": ({"settings": {"TLS_CERTIFICATE": "/certificates/tls.crt"}}, "TLS_CERTIFICATE"),
+    "a proxy that is no address": ({"trustedProxies": ["ingress.example.com"]}, "/trustedProxies/0"),
+    "a verdict that nobody asks for": ({"rollout": {"verdictOf": "tiny"}}, "rollout.enabled"),
+    "a verdict of each pod for itself": ({"rollout": {"enabled": True, "verdictOf": "tiny"}}, "redis.secretName"),
+    "a verdict of no model": (ROLLOUT | {"rollout": {"enabled": True, "verdictOf": "other"}}, "other is none of the"),
+    "a verdict that may not be read": (ROLLOUT | {"operatorKeys": {"secretName": ""}}, "operatorKeys.secretName"),
     "a monitor that may not read": (
         {"serviceMonitor": {"enabled": True}, "apiKeys": {"secretName": "callers"}},
         "operatorKeys.secretName",
@@ -72,6 +78,7 @@ def test_everything_has_each_value_that_there_is() -> None:
         "temporary",
         "service",
         "podDisruptionBudget",
+        "rollout",
     }
     assert set(values) - set(EVERYTHING) == missing
 

@@ -79,7 +79,7 @@ def test_keda_asks_for_the_pods_of_this_service(helm: Helm) -> None:
     [trigger] = scaled["triggers"]
     assert trigger["metadata"]["query"] == f'sum({METRIC}{{namespace="{NAMESPACE}",service="{RELEASE}"}})'
     assert isinstance(trigger["metadata"]["threshold"], str)
-    assert scaled["scaleTargetRef"] == {"name": RELEASE}
+    assert scaled["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": RELEASE}
 
 
 def test_prometheus_reads_each_pod_once_and_with_an_operator_s_key(objects: list[Manifest]) -> None:
@@ -89,6 +89,20 @@ def test_prometheus_reads_each_pod_once_and_with_an_operator_s_key(objects: list
     assert matching == [RELEASE]
     [endpoint] = spec["endpoints"]
     assert endpoint["authorization"]["credentials"] == {"name": "operators", "key": "token"}
+
+
+def test_prometheus_expects_the_certificate_of_the_service(helm: Helm, objects: list[Manifest]) -> None:
+    [endpoint] = only(objects, "ServiceMonitor")["spec"]["endpoints"]
+    authority = {"secret": {"name": "certificate", "key": "ca.crt"}}
+    assert (endpoint["scheme"], endpoint["tlsConfig"]) == (
+        "https",
+        {"serverName": f"{RELEASE}.{NAMESPACE}.svc", "ca": authority},
+    )
+    of_the_world = {"secretName": "certificate", "authorityEntry": "", "serverName": "llm.example.com"}
+    [endpoint] = only(helm.render(EVERYTHING | {"tls": of_the_world}), "ServiceMonitor")["spec"]["endpoints"]
+    assert endpoint["tlsConfig"] == {"serverName": "llm.example.com"}
+    [endpoint] = only(helm.render({"serviceMonitor": {"enabled": True}}), "ServiceMonitor")["spec"]["endpoints"]
+    assert not {"scheme", "tlsConfig"} & set(endpoint)
 
 
 def ports(rules: list[dict[str, Any]]) -> list[Any]:

@@ -64,11 +64,22 @@ def test_the_gateway_writes_to_its_volume_and_to_tmp_only() -> None:
     assert [each.partition(":")[0] for each in GATEWAY["tmpfs"]] == ["/tmp"]
 
 
-def test_it_is_given_the_time_that_its_end_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+def gateway_settings(monkeypatch: pytest.MonkeyPatch, **of_the_operator: str) -> Settings:
     check_variables(GATEWAY["environment"])
     for name, value in GATEWAY["environment"].items():
-        monkeypatch.setenv(name, value)
-    settings = Settings()
+        given = re.sub(r"\$\{(\w+):-(.*)\}", lambda found: of_the_operator.get(found[1], found[2]), value)
+        monkeypatch.setenv(name, given)
+    return Settings()
+
+
+def test_it_trusts_no_proxy_but_those_that_the_operator_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert gateway_settings(monkeypatch).trusted_proxies == ()
+    named = gateway_settings(monkeypatch, TORCHBRIDGE_TRUSTED_PROXIES="172.18.0.0/16")
+    assert named.trusted_proxies == ("172.18.0.0/16",)
+
+
+def test_it_is_given_the_time_that_its_end_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = gateway_settings(monkeypatch)
     assert GATEWAY["stop_grace_period"] == f"{settings.shutdown_delay + settings.shutdown_grace + 20:.0f}s"
 
 

@@ -95,3 +95,13 @@ def test_a_caller_that_leaves_before_the_answer_begins_is_gone_for_the_gateway(
         caller.sendall(b"POST /never HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}")
         wait_until(lambda: any(gateway.has_begun.is_set() for gateway in gateways))
     wait_until(lambda: any(gateway.was_left.is_set() for gateway in gateways))
+
+
+def test_who_calls_is_said_by_the_balancer_alone(url: str, gateways: list[FakeGateway]) -> None:
+    lies = {"x-forwarded-for": "203.0.113.1", "x-forwarded-proto": "https", "x-forwarded-host": "evil.example.com"}
+    body = {"prompt": "Once"}
+    requests.post(f"{url}/generate", json=body, headers=lies | {"host": "llm.example.com"}, timeout=PATIENCE)
+    [headers] = [gateway.headers for gateway in gateways if gateway.num_answered]
+    assert headers.get_all("x-forwarded-for") == ["127.0.0.1"]
+    assert headers.get_all("x-forwarded-proto") == ["http"]
+    assert headers.get_all("x-forwarded-host") == ["llm.example.com"]

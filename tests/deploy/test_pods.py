@@ -10,7 +10,7 @@ from adapter.cli import app
 from adapter.gateway_server import GatewayServer
 from adapter.settings import Settings, check_variables
 from tests.deploy.helm import Helm, Manifest, Values
-from tests.deploy.objects import container_of, environment_of, only, pod_of
+from tests.deploy.objects import container_of, environment_of, only, pod_of, workload_of
 from tests.deploy.value_sets import EVERYTHING, VALUE_SETS
 
 TORCHSERVE_END_SECONDS = 10
@@ -55,6 +55,21 @@ def test_each_mount_has_a_volume_and_each_volume_a_mount(objects: list[Manifest]
     assert mounts == sorted(volume["name"] for volume in pod_of(objects)["volumes"])
 
 
+def test_a_certificate_lies_where_the_gateway_looks_for_it(helm: Helm) -> None:
+    objects = helm.render(EVERYTHING)
+    [tls] = [each["secret"] for each in pod_of(objects)["volumes"] if each["name"] == "tls"]
+    [mount] = [each["mountPath"] for each in container_of(objects)["volumeMounts"] if each["name"] == "tls"]
+    environment = environment_of(container_of(objects))
+    files = {f"{mount}/{item['path']}" for item in tls["items"]}
+    assert files == {environment["TORCHBRIDGE_TLS_CERTIFICATE"], environment["TORCHBRIDGE_TLS_KEY"]}
+    assert {item["key"] for item in tls["items"]} == {"tls.crt", "tls.key"}  # of a Secret of the type kubernetes.io/tls
+
+
+def test_proxies_that_are_trusted_are_a_setting(helm: Helm) -> None:
+    environment = environment_of(container_of(helm.render(EVERYTHING)))
+    assert environment["TORCHBRIDGE_TRUSTED_PROXIES"] == "10.1.0.0/16,2001:db8::/32"
+
+
 def test_a_volume_keeps_its_rights_when_it_is_mounted_again(objects: list[Manifest]) -> None:
     # Else the group may write in the run directory, which the server then refuses.
     assert pod_of(objects)["securityContext"]["fsGroupChangePolicy"] == "OnRootMismatch"
@@ -72,7 +87,8 @@ def test_memory_is_limited_to_what_is_reserved(objects: list[Manifest]) -> None:
 
 
 def test_the_time_to_stop_is_what_all_its_parts_take(objects: list[Manifest], settings: Settings) -> None:
-    without_files = settings.model_copy(update={"api_keys_file": None, "operator_keys_file": None})
+    files = ("api_keys_file", "operator_keys_file", "tls_certificate", "tls_key")
+    without_files = settings.model_copy(update=dict.fromkeys(files))
     longest = GatewayServer(without_files).longest_end
     assert pod_of(objects)["terminationGracePeriodSeconds"] == longest + TORCHSERVE_END_SECONDS
     assert "lifecycle" not in container_of(objects)
@@ -83,16 +99,21 @@ def test_it_is_started_again_only_after_all_that_a_start_may_take(objects: list[
     patience = probe["periodSeconds"] * probe["failureThreshold"]
     assert probe["httpGet"]["path"] == "/readyz"
     assert patience > settings.load_timeout
-    assert only(objects, "Deployment")["spec"]["progressDeadlineSeconds"] > patience
+    assert workload_of(objects)["spec"]["progressDeadlineSeconds"] > patience
 
 
 def test_a_model_that_cannot_answer_gets_no_requests_and_only_a_gateway_that_hangs_is_ended(
     objects: list[Manifest],
 ) -> None:
     container = container_of(objects)
-    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
+    assert container["readinessProbe"]["httpGet"].items() >= {"path": "/readyz", "port": "http"}.items()
     assert container["readinessProbe"]["timeoutSeconds"] > 5  # which /readyz waits for a token
-    assert container["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "http"}
+    assert container["livenessProbe"]["httpGet"].items() >= {"path": "/livez", "port": "http"}.items()
+
+
+def test_the_gateway_is_asked_as_it_speaks(objects: list[Manifest], settings: Settings) -> None:
+    asked = [probe["httpGet"].get("scheme", "HTTP") for name, probe in container_of(objects).items() if "Probe" in name]
+    assert asked == ["HTTPS" if settings.tls_certificate else "HTTP"] * 3
 
 
 def test_the_balancer_sees_that_it_is_not_ready_before_it_stops_serving(
@@ -103,7 +124,9 @@ def test_the_balancer_sees_that_it_is_not_ready_before_it_stops_serving(
 
 
 def test_a_rollout_never_has_fewer_pods(objects: list[Manifest]) -> None:
-    assert only(objects, "Deployment")["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    strategy = workload_of(objects)["spec"]["strategy"]
+    few = strategy.get("rollingUpdate") or strategy["canary"]
+    assert (few["maxSurge"], few["maxUnavailable"]) == (1, 0)
 
 
 def test_services_of_the_namespace_are_not_taken_for_settings(objects: list[Manifest]) -> None:
@@ -139,7 +162,8 @@ def test_secrets_come_by_name(helm: Helm) -> None:
     secrets = {
         volume["name"]: volume["secret"]["secretName"] for volume in pod_of(objects)["volumes"] if "secret" in volume
     }
-    assert secrets == {"key": "release-key", "api-keys": "callers", "operator-keys": "operators"}
+    named = {"key": "release-key", "api-keys": "callers", "operator-keys": "operators", "tls": "certificate"}
+    assert secrets == named
     [url] = [each for each in container_of(objects)["env"] if each["name"] == "TORCHBRIDGE_REDIS_URL"]
     assert url["valueFrom"] == {"secretKeyRef": {"name": "shared", "key": "url"}}
 
@@ -148,7 +172,7 @@ def test_a_file_of_keys_is_one_that_the_gateway_takes(helm: Helm) -> None:
     pod = pod_of(helm.render(EVERYTHING))
     modes = [volume["secret"]["defaultMode"] for volume in pod["volumes"] if "secret" in volume]
     # adapter/http/api_keys.py: root's, at most 0640, and read by the group that the volume is given to.
-    assert modes == [0o440] * 3
+    assert modes == [0o440] * 4
     assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsGroup"]
 
 

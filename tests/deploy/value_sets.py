@@ -22,6 +22,8 @@ EVERYTHING: Values = MODELS | {
     "operatorKeys": {"secretName": "operators"},
     "allowedHosts": ["llm.example.com"],
     "redis": {"secretName": "shared"},
+    "tls": {"secretName": "certificate"},
+    "trustedProxies": ["10.1.0.0/16", "2001:db8::/32"],
     "compile": False,
     "settings": {"RATE_LIMIT": "60/minute", "MAX_BODY_BYTES": 1_048_576, "ENGINE_FIRST": False},
     "shutdown": {"delaySeconds": 15, "graceSeconds": 300},
@@ -53,4 +55,15 @@ KEDA: Values = {
     "networkPolicy": {"enabled": False},
 }
 
-VALUE_SETS: dict[str, Values] = {"defaults": {}, "models": MODELS, "everything": EVERYTHING, "keda": KEDA}
+ROLLOUT: Values = EVERYTHING | {
+    "rollout": {"enabled": True, "verdictOf": "ours", "steps": [{"setWeight": 50}, {"pause": {"duration": "10m"}}]},
+    "autoscaling": {"kind": "ScaledObject"},
+}
+
+VALUE_SETS: dict[str, Values] = {
+    "defaults": {},
+    "models": MODELS,
+    "everything": EVERYTHING,
+    "keda": KEDA,
+    "rollout": ROLLOUT,
+}

@@ -22,6 +22,13 @@
 {{- if .Values.operatorKeys.secretName }}
 - {name: TORCHBRIDGE_OPERATOR_KEYS_FILE, value: /etc/torchbridge/operator-keys/operator-keys}
 {{- end }}
+{{- if .Values.tls.secretName }}
+- {name: TORCHBRIDGE_TLS_CERTIFICATE, value: /etc/torchbridge/tls/tls.crt}
+- {name: TORCHBRIDGE_TLS_KEY, value: /etc/torchbridge/tls/tls.key}
+{{- end }}
+{{- with .Values.trustedProxies }}
+- {name: TORCHBRIDGE_TRUSTED_PROXIES, value: {{ join "," . | quote }}}
+{{- end }}
 {{- if .Values.redis.secretName }}
 - name: TORCHBRIDGE_REDIS_URL
   valueFrom: {secretKeyRef: {name: {{ .Values.redis.secretName | quote }}, key: url}}
@@ -40,7 +47,7 @@
 {{- if .Values.archives.volume }}
 - {name: archives, mountPath: /models, readOnly: true}
 {{- end }}
-{{- range $name, $secret := dict "key" .Values.key "api-keys" .Values.apiKeys "operator-keys" .Values.operatorKeys }}
+{{- range $name, $secret := dict "key" .Values.key "api-keys" .Values.apiKeys "operator-keys" .Values.operatorKeys "tls" .Values.tls }}
 {{- if $secret.secretName }}
 - {name: {{ $name }}, mountPath: /etc/torchbridge/{{ $name }}, readOnly: true}
 {{- end }}
@@ -70,6 +77,10 @@
 {{- with .Values.operatorKeys.secretName }}
 - name: operator-keys
   secret: {secretName: {{ . | quote }}, defaultMode: 0440, items: [{key: operator-keys, path: operator-keys}]}
+{{- end }}
+{{- with .Values.tls.secretName }}
+- name: tls
+  secret: {secretName: {{ . | quote }}, defaultMode: 0440, items: [{key: tls.crt, path: tls.crt}, {key: tls.key, path: tls.key}]}
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}

@@ -66,6 +66,21 @@ default_model: {{ . | quote }}
 {{- concat $names .Values.allowedHosts | join "," -}}
 {{- end }}
 
+{{/* What has the pods, for who scales them. */}}
+{{- define "torchbridge.scaled" -}}
+{{- $kind := .Values.rollout.enabled | ternary "argoproj.io/v1alpha1, kind: Rollout" "apps/v1, kind: Deployment" -}}
+{apiVersion: {{ $kind }}, name: {{ include "torchbridge.name" . }}}
+{{- end }}
+
+{{- define "torchbridge.serverName" -}}
+{{- .Values.tls.serverName | default (printf "%s.%s.svc" (include "torchbridge.name" .) .Release.Namespace) -}}
+{{- end }}
+
+{{- define "torchbridge.url" -}}
+{{- $scheme := empty .Values.tls.secretName | ternary "http" "https" -}}
+{{- printf "%s://%s.%s.svc:%d" $scheme (include "torchbridge.name" .) .Release.Namespace (int .Values.service.port) -}}
+{{- end }}
+
 {{/* A new pod loads a model and compiles: one too many for ten minutes costs less than one too few. */}}
 {{- define "torchbridge.scalingBehavior" -}}
 scaleUp:
@@ -89,5 +104,17 @@ scaleDown:
 {{- end -}}
 {{- if and .Values.serviceMonitor.enabled .Values.apiKeys.secretName (not .Values.operatorKeys.secretName) -}}
 {{- fail "operatorKeys.secretName: where there are API keys, Prometheus reads /metrics with an operator's key only" -}}
+{{- end -}}
+{{- with .Values.rollout -}}
+{{- if and .verdictOf (not .enabled) }}{{ fail "rollout.verdictOf: only a Rollout asks: rollout.enabled" }}{{ end -}}
+{{- if and .verdictOf (not $.Values.redis.secretName) -}}
+{{- fail "rollout.verdictOf: pods have one verdict by what they count together: redis.secretName" -}}
+{{- end -}}
+{{- if and .verdictOf $.Values.apiKeys.secretName (not $.Values.operatorKeys.secretName) -}}
+{{- fail "operatorKeys.secretName: where there are API keys, Argo Rollouts reads /canary/verdict with an operator's key only" -}}
+{{- end -}}
+{{- if and .verdictOf $.Values.models (not (hasKey $.Values.models .verdictOf)) -}}
+{{- fail (printf "rollout.verdictOf: %s is none of the models" .verdictOf) -}}
+{{- end -}}
 {{- end -}}
 {{- end }}
