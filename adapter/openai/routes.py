@@ -7,18 +7,18 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from adapter.call import Call
-from adapter.generation.side_by_side import complete_all, stream_all
+from adapter.generation.side_by_side import stream_all
 from adapter.generation.text_generator import TextGenerator
 from adapter.http.call_parameters import CallParameters
 from adapter.http.departure import unless_caller_leaves
 from adapter.http.direct_routes import DirectRoute
 from adapter.http.event_stream_response import EventStreamResponse
 from adapter.http.shutdown import Shutdown
-from adapter.openai.answers import CHAT, TEXT, Chunks, Kind, completion
-from adapter.openai.echo import with_echo
+from adapter.openai.answers import CHAT, TEXT, Chunks, Kind
 from adapter.openai.schema import ChatCompletionRequest, CompletionRequest, OpenAIRequest
 from adapter.openai.several_choices import ChunksOfSeveral
 from adapter.openai.translation import from_chat, from_completion, model_and_version
+from adapter.openai.whole_answers import whole_completion
 from adapter.schema import GenerationRequest
 from adapter.settings import Settings
 from adapter.torchserve.model_registry import ModelRegistry, PinnedVersion
@@ -51,25 +51,20 @@ def openai_routes(
         kind: Kind, body: OpenAIRequest, requests: list[GenerationRequest], call: Call, http: Request
     ) -> Response:
         call = replace(call, user=call.user or body.user, uses_model_defaults=True)
+        if not body.stream:
+            answering = whole_completion(generator, kind, body, requests, call)
+            content = await unless_caller_leaves(http.receive, shutdown, answering)
+            return JSONResponse(content, headers=call.cache.headers() if len(requests) == 1 else {})
         beat, include_usage = settings.heartbeat_interval, body.stream_options.include_usage
-        if len(requests) > 1:
-            if body.stream:
-                chunks = ChunksOfSeveral(
-                    kind, include_usage=include_usage, count=len(requests), num_choices=body.n, id=call.request_id
-                )
-                arrivals = stream_all(generator, requests, call)
-                return EventStreamResponse(arrivals, call, shutdown, heartbeat=beat, encoding=chunks)
-            answering = complete_all(generator, requests, call)
-            responses = await unless_caller_leaves(http.receive, shutdown, answering)
-            return JSONResponse(completion(kind, with_echo(body, requests, responses), body.n))
-        [request] = requests
-        if body.stream:
+        if len(requests) == 1:
+            arrivals = generator.stream(requests[0], call)
             encoding = Chunks(kind, include_usage=include_usage)
-            return EventStreamResponse(
-                generator.stream(request, call), call, shutdown, heartbeat=beat, encoding=encoding
-            )
-        response = await unless_caller_leaves(http.receive, shutdown, generator.complete(request, call))
-        return JSONResponse(completion(kind, with_echo(body, requests, [response])), headers=call.cache.headers())
+            return EventStreamResponse(arrivals, call, shutdown, heartbeat=beat, encoding=encoding)
+        chunks = ChunksOfSeveral(
+            kind, include_usage=include_usage, count=len(requests), num_choices=body.n, id=call.request_id
+        )
+        several = stream_all(generator, requests, call)
+        return EventStreamResponse(several, call, shutdown, heartbeat=beat, encoding=chunks)
 
     return router
 

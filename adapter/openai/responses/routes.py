@@ -12,10 +12,10 @@ from adapter.http.departure import unless_caller_leaves
 from adapter.http.direct_routes import DirectRoute
 from adapter.http.event_stream_response import EventStreamResponse
 from adapter.http.shutdown import Shutdown
-from adapter.openai.responses.answers import whole
 from adapter.openai.responses.events import ResponseEvents
 from adapter.openai.responses.schema import ResponseRequest
 from adapter.openai.responses.translation import from_response
+from adapter.openai.responses.whole_answer import whole_response
 from adapter.settings import Settings
 from adapter.torchserve.model_registry import ModelRegistry
 
@@ -27,15 +27,15 @@ def response_routes(
 
     @router.post("/responses")
     async def create_response(body: ResponseRequest, call: CallParameters, http: Request) -> Response:
-        request, created_at = from_response(body), time.time()
+        request = from_response(body)
         call = replace(call, user=call.user or body.user, uses_model_defaults=True)
-        if body.stream:
-            arrivals = generator.stream(request, call)
-            events = ResponseEvents(body, registry.sampling_defaults, created_at)
-            beat = settings.heartbeat_interval
-            return EventStreamResponse(arrivals, call, shutdown, heartbeat=beat, encoding=events)
-        response = await unless_caller_leaves(http.receive, shutdown, generator.complete(request, call))
-        defaults = registry.sampling_defaults(response.model, response.model_version)
-        return JSONResponse(whole(body, response, defaults, created_at), headers=call.cache.headers())
+        if not body.stream:
+            answering = whole_response(generator, registry, body, request, call)
+            content = await unless_caller_leaves(http.receive, shutdown, answering)
+            return JSONResponse(content, headers=call.cache.headers())
+        arrivals = generator.stream(request, call)
+        events = ResponseEvents(body, registry.sampling_defaults, time.time())
+        beat = settings.heartbeat_interval
+        return EventStreamResponse(arrivals, call, shutdown, heartbeat=beat, encoding=events)
 
     return router
