@@ -44,6 +44,7 @@ class Call:
     may_use_cache: bool = True
     is_streamed: bool = True  # whether anybody reads the text while it grows
     uses_model_defaults: bool = False  # whether the model's authors say how to sample where the request does not
+    is_background: bool = False  # whether nobody waits for it: it takes only what those who wait leave
     cache: CacheOutcome = field(default_factory=CacheOutcome, compare=False)
 
     def of_item(self, index: int) -> Self:

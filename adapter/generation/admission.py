@@ -1,5 +1,6 @@
 """Who may run, who waits and who is sent away: one line for each model version, as long as its worker has slots."""
 
+import asyncio
 import math
 import time
 from collections import deque
@@ -13,6 +14,7 @@ from adapter.errors import Overloaded
 
 _LONGEST_RETRY_AFTER = 60  # seconds; clients ignore more
 _MEASURED_STAYS = 64
+_LEFT_TO_OTHERS = 1  # slots, by those who run in the background
 
 
 class Admission:
@@ -21,29 +23,37 @@ class Admission:
         self._lines: dict[tuple[str, str], _Line] = {}
 
     @asynccontextmanager
-    async def slot(self, model: str, version: str, slots: int, *, may_wait: bool = True) -> AsyncIterator[None]:
+    async def slot(
+        self, model: str, version: str, slots: int, *, may_wait: bool = True, is_background: bool = False
+    ) -> AsyncIterator[None]:
         """Holds one of the version's `slots`, after a wait in order of arrival.
 
+        One that `is_background` waits until nobody else does, and leaves the last free one of several to others.
         Raises Overloaded at once where as many as may wait do so already, or where this one may not.
         """
         line = self._lines.setdefault((model, version), _Line())
         line.slots.total_tokens = slots
-        max_waiting = self._max_waiting if may_wait else 0
-        if line.slots.available_tokens < 1 and line.num_waiting >= max_waiting:
-            raise Overloaded(
-                f"{line.num_waiting} requests are already waiting for this model.", retry_after=line.retry_after()
-            )
         ticket = object()
-        try:
-            line.slots.acquire_on_behalf_of_nowait(ticket)
-        except WouldBlock:
-            await line.slots.acquire_on_behalf_of(ticket)
+        if is_background:
+            await line.acquire_what_others_leave(ticket)
+        else:
+            await self._acquire(line, ticket, self._max_waiting if may_wait else 0)
         began_at = time.monotonic()
         try:
             yield
         finally:
-            line.slots.release_on_behalf_of(ticket)
+            line.release(ticket)
             line.stays.append(time.monotonic() - began_at)
+
+    async def _acquire(self, line: "_Line", ticket: object, max_waiting: int) -> None:
+        if line.slots.available_tokens < 1 and line.num_waiting >= max_waiting:
+            raise Overloaded(
+                f"{line.num_waiting} requests are already waiting for this model.", retry_after=line.retry_after()
+            )
+        try:
+            line.slots.acquire_on_behalf_of_nowait(ticket)
+        except WouldBlock:
+            await line.slots.acquire_on_behalf_of(ticket)
 
     def num_waiting(self) -> int:
         return sum(line.num_waiting for line in self._lines.values())
@@ -63,6 +73,19 @@ class _Line:
     def __init__(self) -> None:
         self.slots = CapacityLimiter(1)
         self.stays: deque[float] = deque(maxlen=_MEASURED_STAYS)  # seconds
+        self._released = asyncio.Event()
+
+    async def acquire_what_others_leave(self, ticket: object) -> None:
+        # There is none while somebody waits. Between the look and the taking nobody comes.
+        while self.slots.available_tokens < min(_LEFT_TO_OTHERS + 1, self.slots.total_tokens):
+            await self._released.wait()
+        self.slots.acquire_on_behalf_of_nowait(ticket)
+
+    def release(self, ticket: object) -> None:
+        """To whoever waits in line. Those in the background look after that one: it may leave as it is given a slot."""
+        self.slots.release_on_behalf_of(ticket)
+        self._released.set()
+        self._released = asyncio.Event()
 
     @property
     def num_waiting(self) -> int:

@@ -114,7 +114,8 @@ class TextGenerator:
         self.metrics.gen_ai.add_answer(request, response, call.received_at)
 
     async def _admit(self, call: Call) -> None:
-        await self._rate_limiter.admit(call.caller)
+        if not call.is_background:  # else a batch would leave its caller no live call
+            await self._rate_limiter.admit(call.caller)
         if self._num_live > self._max_live:
             raise Overloaded("The gateway is at its limit of live requests.")
         self._retry_budget.add_request()
@@ -167,7 +168,7 @@ class TextGenerator:
             await asyncio.to_thread(refuse_what_the_archive_cannot_know, request, pinned)
         model, version = pinned.model, pinned.version
         async with (
-            self._admission.slot(model, version, pinned.slots, may_wait=may_wait),
+            self._admission.slot(model, version, pinned.slots, may_wait=may_wait, is_background=call.is_background),
             # The copy is nobody else's: it need not last as long as the answer.
             aclosing(_taken(self._inference.stream(_of_version(request, model, version), call), turn)) as arrivals,
         ):

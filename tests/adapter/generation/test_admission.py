@@ -9,13 +9,13 @@ from adapter.generation.admission import Admission
 class Visitor:
     """Holds a slot from its admission until it is told to leave."""
 
-    def __init__(self, admission: Admission, slots: int, model: str = "tiny") -> None:
+    def __init__(self, admission: Admission, slots: int, model: str = "tiny", *, is_background: bool = False) -> None:
         self._leave = asyncio.Event()
         self.is_in = asyncio.Event()
-        self.stay = asyncio.create_task(self._stay(admission, model, slots))
+        self.stay = asyncio.create_task(self._stay(admission, model, slots, is_background=is_background))
 
-    async def _stay(self, admission: Admission, model: str, slots: int) -> None:
-        async with admission.slot(model, "1.0", slots):
+    async def _stay(self, admission: Admission, model: str, slots: int, *, is_background: bool) -> None:
+        async with admission.slot(model, "1.0", slots, is_background=is_background):
             self.is_in.set()
             await self._leave.wait()
 
@@ -138,3 +138,72 @@ async def test_one_that_may_not_wait_is_refused_where_it_would_have_to() -> None
                 pass
     async with admission.slot("tiny", "1.0", 1, may_wait=False):
         assert admission.line("tiny", "1.0") == (0, 1)
+
+
+async def test_who_runs_in_the_background_waits_until_nobody_else_does() -> None:
+    admission = Admission(max_waiting=2)
+    first = Visitor(admission, slots=1)
+    await settle()
+    background = Visitor(admission, slots=1, is_background=True)
+    await settle()
+    live = [Visitor(admission, slots=1) for _ in range(2)]
+    for leaving, admitted in ((first, live[0]), (live[0], live[1]), (live[1], background)):
+        await settle()
+        assert not admitted.is_in.is_set()
+        await leaving.leave()
+        await settle()
+        assert admitted.is_in.is_set()
+    await background.leave()
+
+
+async def test_the_background_leaves_the_last_free_slot_of_several() -> None:
+    admission = Admission(max_waiting=2)
+    background = [Visitor(admission, slots=3, is_background=True) for _ in range(3)]
+    await settle()
+    assert [visitor.is_in.is_set() for visitor in background] == [True, True, False]
+    live = Visitor(admission, slots=3)
+    await settle()
+    assert live.is_in.is_set()
+    for visitor in (live, *background):
+        await visitor.leave()
+
+
+async def test_who_waits_in_the_background_sends_nobody_away() -> None:
+    admission = Admission(max_waiting=1)
+    inside = Visitor(admission, slots=1)
+    await settle()
+    background = [Visitor(admission, slots=1, is_background=True) for _ in range(3)]
+    waiting = Visitor(admission, slots=1)
+    await settle()
+    assert admission.num_waiting() == 1
+    for visitor in (inside, waiting, *background):
+        await visitor.leave()
+
+
+async def test_who_gives_up_in_the_background_leaves_nothing_behind() -> None:
+    admission = Admission(max_waiting=1)
+    inside = Visitor(admission, slots=1)
+    await settle()
+    background = Visitor(admission, slots=1, is_background=True)
+    await settle()
+    background.stay.cancel()
+    await settle()
+    await inside.leave()
+    assert admission.line("tiny", "1.0") == (0, 0)
+
+
+async def test_the_slot_of_one_who_left_as_it_came_is_for_the_background() -> None:
+    admission = Admission(max_waiting=1)
+    inside = Visitor(admission, slots=1)
+    await settle()
+    background, live = Visitor(admission, slots=1, is_background=True), Visitor(admission, slots=1)
+    await settle()
+    leaving = asyncio.create_task(inside.leave())
+    while admission.num_waiting():  # noqa: ASYNC110 - until it has been given the slot, and does not know it yet
+        await asyncio.sleep(0)
+    live.stay.cancel()
+    await leaving
+    await settle()
+    assert not live.is_in.is_set()
+    assert background.is_in.is_set()
+    await background.leave()
