@@ -7,6 +7,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
+from adapter.batches.configured import batch_api
 from adapter.control.app import control_app
 from adapter.generation.admission import Admission
 from adapter.generation.canary import Canaries
@@ -80,10 +81,11 @@ def create_app(
         max_live=settings.max_live_requests,
     )
     readiness = Readiness(registry, inference)
+    batches = batch_api(settings, generator, registry)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with inference, cache, rate_limiter, shared_counts, generator.shadows, readiness:
+        async with inference, cache, rate_limiter, shared_counts, generator.shadows, readiness, batches.running:
             yield
 
     app = DocumentedApi(
@@ -110,6 +112,7 @@ def create_app(
         ui_routes(generator, shutdown, settings),
         operator_routes(generator, readiness, shutdown),
         canary_verdict_route(registry, canaries, shared_counts),
+        *batches.routers,
     )
     for router in routers:
         app.include_router(router)
@@ -133,6 +136,7 @@ def create_app(
         cors_origins=settings.cors_origins,
         root_path=settings.root_path,
         count=metrics.add_request,
+        upload_limits=batches.upload_limits,
     )
     if settings.trusted_proxies:
         app.add_middleware(ForwardedHeaders, trusted=settings.trusted_proxies)

@@ -108,6 +108,7 @@ def running_stack(
                 key_file=torchserve.keys.path,
                 model_store=files.store,
                 default_model=state.default_model,
+                batch_directory=listening.batch_directory or files.run_directory / "batches",
             )
             server = GatewayServer(settings)  # still before it: here wrong keys and rates show
             torchserve.start(default_archives(state, files))

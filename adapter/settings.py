@@ -142,6 +142,18 @@ class Settings(BaseSettings):
         default=None, description="Where gateways share answers, rate limits and what is counted of canaries."
     )
 
+    batch_directory: Path | None = Field(
+        default=None, description="Where /v1/files and /v1/batches keep all. None: there are none of them."
+    )
+    batch_max_running: PositiveInt = Field(default=4, description="Requests of batches that run at once.")
+    batch_max_lines: PositiveInt = Field(
+        default=50_000, description="Of one batch. A line is as long as a body may be."
+    )
+    batch_max_file_bytes: PositiveInt = Field(default=100 * 2**20, description="Of one upload.")
+    batch_max_age: PositiveInt = Field(
+        default=30 * 86_400, description="Seconds. Then files and batches that have ended are deleted."
+    )
+
     compile: bool = Field(default=True, description="Whether workers compile their steps in the background.")
     engine_first: bool = Field(
         default=True, description="Whether the gateway's threads in `torchbridge serve` are nicer by 5 on Linux."

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from typing import NamedTuple
 
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive
@@ -9,6 +10,13 @@ from starlette.types import Message, Receive
 from adapter.errors import PayloadTooLarge, RequestTimeout
 
 _SECONDS_OF_READING_ON = 1
+
+
+class BodyLimit(NamedTuple):
+    """seconds: for the whole body to arrive."""
+
+    max_bytes: int
+    seconds: float
 
 
 class LimitedBody:

@@ -5,7 +5,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
@@ -14,9 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from adapter.errors import AddressTooLong, HeadersTooLarge, NotFound, TorchbridgeError, typed
 from adapter.http.callers_address import plain_address
 from adapter.http.cross_origin import CROSS_ORIGIN
-from adapter.http.limited_body import LimitedBody
+from adapter.http.limited_body import BodyLimit, LimitedBody
 from adapter.http.problem_responses import problem_response
-from adapter.http.route_path import put_below
+from adapter.http.route_path import put_below, route_path
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _MAX_HEADERS = 100
@@ -45,17 +45,19 @@ class RequestEnvelope:
         count: Callable[[Scope, int], None] = lambda *_: None,
         *,
         root_path: str = "",
+        upload_limits: Mapping[str, BodyLimit] | None = None,
     ) -> None:
-        """`body_timeout` is in seconds, for the whole body. Pages of `cors_origins` can read every answer.
+        """`body_timeout` is in seconds, for the whole body; the paths of `upload_limits` have limits of their own.
 
+        Pages of `cors_origins` can read every answer.
         `root_path` may stand before every path, or may have been taken away.
         `count` hears of each request, with the status that it got.
         """
         self._app = app
         self._count = count
         self._answer = CORSMiddleware(self._run, cors_origins, **CROSS_ORIGIN) if cors_origins else self._run
-        self._max_body_bytes = max_body_bytes
-        self._body_timeout = body_timeout
+        self._limit = BodyLimit(max_body_bytes, body_timeout)
+        self._upload_limits = upload_limits or {}
         self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,8 +69,9 @@ class RequestEnvelope:
         headers = Headers(scope=scope)
         request_id = _request_id(headers.getlist("x-request-id"))
         scope.setdefault("state", {}).update(request_id=request_id, received_at=received_at)
-        deadline = asyncio.get_running_loop().time() + self._body_timeout
-        body = LimitedBody(receive, headers, self._max_body_bytes, deadline)
+        limit = self._upload_limits.get(route_path(scope), self._limit)
+        deadline = asyncio.get_running_loop().time() + limit.seconds
+        body = LimitedBody(receive, headers, limit.max_bytes, deadline)
         status = 0
 
         async def send_with_headers(message: Message) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -20,8 +21,8 @@ NOWHERE = ("/nothing", "/generate/", "/livez/", "/LIVEZ", "/docs/", "/docs/asset
 
 
 @pytest.fixture
-def gateway() -> FastAPI:
-    settings = Settings(api_keys=f"web:{KEY}")
+def gateway(tmp_path: Path) -> FastAPI:
+    settings = Settings(api_keys=f"web:{KEY}", batch_directory=tmp_path / "batches")
     return create_app(settings, inference=FakeInference(), registry=ModelRegistry(FakeManagement(), None))
 
 
@@ -47,6 +48,7 @@ async def test_every_address_and_method_needs_a_key_but_the_open_ones(gateway: F
     let_in = {request for request, status in answers.items() if status != 401}
 
     assert {"/generate", "/generate/stream", "/models/tiny", "/v1/chat/completions", "/docs/assets/tiny"} <= paths
+    assert {"/v1/files", "/v1/files/tiny/content", "/v1/batches", "/v1/batches/tiny/cancel"} <= paths
     asked = {("OPTIONS", path) for path in paths}
     assert let_in == asked | {(method, path) for method in ("GET", "HEAD") for path in OPEN_PATHS}
     assert {answers[question] for question in asked} == {204, 404}

@@ -1,0 +1,53 @@
+"""How often a request of a batch is tried, and how long it waits in between: nobody waits for it."""
+
+import random
+
+from adapter.errors import TorchbridgeError
+from adapter.schema import ErrorCode
+
+# Of the server, whatever the request is: the batch's own end is the only limit.
+_OF_THE_SERVER = frozenset(
+    {
+        ErrorCode.OVERLOADED,
+        ErrorCode.MODEL_NOT_READY,
+        ErrorCode.UPSTREAM_UNAVAILABLE,
+        ErrorCode.SHUTTING_DOWN,
+        ErrorCode.RATE_LIMITED,
+    }
+)
+# They may be the request's own fault. The model was there when the batch began, and may be on its way back.
+_UNCLEAR = frozenset(
+    {
+        ErrorCode.WORKER_DIED,
+        ErrorCode.OUT_OF_MEMORY,
+        ErrorCode.DEADLINE_EXCEEDED,
+        ErrorCode.MODEL_NOT_FOUND,
+        ErrorCode.VERSION_NOT_FOUND,
+    }
+)
+_MOST_UNCLEAR = 8  # together a minute and a half, with what the longest wait makes of it
+_GROWTH = 2.0
+_LONGEST_DELAY = 30.0  # seconds
+
+
+class Attempts:
+    """Of one request. `first_delay` is in seconds; the others grow from there."""
+
+    def __init__(self, first_delay: float) -> None:
+        self._delay = first_delay
+        self._num_unclear = 0
+
+    def delay_after(self, failure: TorchbridgeError) -> float | None:
+        """Seconds until the next one; None where the failure is the answer."""
+        if failure.is_final or not self._may_pass(failure.code):
+            return None
+        # With jitter: requests that failed together must not come back together.
+        delay = self._delay * random.uniform(1, 1.5)  # noqa: S311 - no secret
+        self._delay = min(_LONGEST_DELAY, self._delay * _GROWTH)
+        return delay
+
+    def _may_pass(self, code: ErrorCode) -> bool:
+        if code in _OF_THE_SERVER:
+            return True
+        self._num_unclear += code in _UNCLEAR
+        return code in _UNCLEAR and self._num_unclear < _MOST_UNCLEAR

@@ -1,0 +1,43 @@
+import pytest
+
+from adapter.batches.attempts import Attempts
+from adapter.errors import (
+    GenerationFailed,
+    InvalidRequest,
+    ModelNotFound,
+    ModelNotReady,
+    OutOfMemory,
+    Overloaded,
+    PromptTooLong,
+    TorchbridgeError,
+    UpstreamLost,
+    UpstreamUnavailable,
+    WorkerDied,
+)
+
+
+def delays(failure: TorchbridgeError, number: int) -> list[float | None]:
+    attempts = Attempts(first_delay=1)
+    return [attempts.delay_after(failure) for _ in range(number)]
+
+
+@pytest.mark.parametrize("kind", [Overloaded, ModelNotReady, UpstreamUnavailable, UpstreamLost])
+def test_what_is_wrong_with_the_server_is_waited_out_at_a_growing_distance(kind: type[TorchbridgeError]) -> None:
+    waited = delays(kind("later"), 50)
+    assert all(each is not None and 1 <= each <= 45 for each in waited)
+    assert waited[4] > waited[0] + 8
+
+
+@pytest.mark.parametrize("kind", [WorkerDied, OutOfMemory, ModelNotFound])
+def test_what_may_be_its_own_fault_has_an_end(kind: type[TorchbridgeError]) -> None:
+    waited = delays(kind("no"), 8)
+    assert (None in waited[:7], waited[7]) == (False, None)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [InvalidRequest("no"), PromptTooLong("no"), GenerationFailed("no"), WorkerDied("twice", is_final=True)],
+    ids=lambda failure: type(failure).__name__,
+)
+def test_what_will_not_pass_is_not_tried_again(failure: TorchbridgeError) -> None:
+    assert delays(failure, 1) == [None]
