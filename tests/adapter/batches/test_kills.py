@@ -13,7 +13,7 @@ import httpx
 from tests.adapter.batches.batch_calls import begin, line, lines_of, state_of, text_of, wait_for_end
 from tests.waiting import wait_until
 
-NUM_LINES, NUM_KILLS = 300, 4
+NUM_LINES, NUM_KILLS = 300, 3
 
 
 @contextmanager
