@@ -120,7 +120,6 @@ def test_a_batch_outlives_kills_of_each_process(tmp_path: Path) -> None:
             # Past those that ran at the kill before: a request on which two workers die has failed for good.
             enough = num_answered() + chance.randrange(step // 2, step)
             wait_until(lambda enough=enough: num_answered() >= enough, PATIENCE_WITH_WORKERS)
-            print(f"{enough} answered: {kill.__name__}")
             kill()
         at_the_last_kill = num_answered()
         assert at_the_last_kill < NUM_LINES
