@@ -42,6 +42,7 @@ def gateway_settings(torchserve: TorchServeProcess, archives: list[Path]) -> Set
 
 
 @pytest.fixture(scope="session")
-def gateway_url(gateway_settings: Settings) -> Iterator[str]:
-    with serving(create_app(gateway_settings)) as url:
+def gateway_url(gateway_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    batches = tmp_path_factory.mktemp("batches")
+    with serving(create_app(gateway_settings.model_copy(update={"batch_directory": batches}))) as url:
         yield url
