@@ -37,7 +37,7 @@ def goals_of(page: Path) -> tuple[list[str], str]:
     return rows, f"{date}, {machine}"
 
 
-def main() -> None:
+def with_goals(document: str) -> str:
     lines = ["| Command | Goal | Wanted | Seen | Reached |", "| --- | --- | --- | --- | --- |"]
     taken = set()
     # A benchmark that was not run to its end has no page.
@@ -46,9 +46,9 @@ def main() -> None:
         lines += rows
         taken.add(seen)
     table = "\n".join([_BEGIN, "", f"{'; '.join(sorted(taken))}.", "", *lines, "", _END])
-    before, rest = PAGE.read_text(encoding="utf-8").split(_BEGIN)
-    PAGE.write_text(before + table + rest.split(_END)[1], encoding="utf-8")
+    before, rest = document.split(_BEGIN)
+    return before + table + rest.split(_END)[1]
 
 
 if __name__ == "__main__":
-    main()
+    PAGE.write_text(with_goals(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
