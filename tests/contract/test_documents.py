@@ -59,3 +59,7 @@ def test_every_command_of_make_is_one(document: Path) -> None:
 def test_there_are_links_and_commands_to_look_at() -> None:
     assert links_of(PROJECT / "README.md")
     assert "make test" in (PROJECT / "CONTRIBUTING.md").read_text()
+
+
+def test_the_readme_is_read_in_one_sitting() -> None:
+    assert len((PROJECT / "README.md").read_text().splitlines()) <= 150, "a page of docs/ is the place for more"

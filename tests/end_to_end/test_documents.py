@@ -33,7 +33,8 @@ def run_curl(line: str, gateway_url: str) -> bytes:
     options.add_argument("-s", "-N", "-i", action="store_true")
     options.add_argument("-H", dest="headers", action="append", default=[])
     options.add_argument("-d", dest="data")
-    call = options.parse_args(shlex.split(line, comments=True)[1:])
+    command = line.partition(" | ")[0]  # what reads the answer is not curl's
+    call = options.parse_args(shlex.split(command, comments=True)[1:])
     url = call.url.removeprefix("http://").replace("localhost:8000", gateway_url)
     headers = dict(header.split(": ", 1) for header in call.headers)
     method = "GET" if call.data is None else "POST"
