@@ -206,4 +206,4 @@ bench-%: .venv/.installed ## One benchmark: real_model, peers_throughput, peers_
 
 clean: ## Remove what was built, run and cached; .venv and node_modules stay
 	rm -rf model_store/*.mar dist .site .torchbridge ts-client/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find adapter handlers tests training -name __pycache__ -type d -prune -exec rm -rf {} +
+	find adapter docs handlers tests training -name __pycache__ -type d -prune -exec rm -rf {} +
