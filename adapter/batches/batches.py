@@ -28,7 +28,7 @@ from adapter.batches.endpoints import Endpoints
 from adapter.batches.file_records import all_files, delete_expired_files, get_file
 from adapter.batches.objects import BATCH_INPUT, Batch, NewBatch, Page, seconds_of
 from adapter.batches.request_records import with_counts
-from adapter.errors import Conflict
+from adapter.errors import Conflict, Overloaded
 from adapter.invalid_fields import refused_field
 
 _SECONDS_BETWEEN_CLEANUPS = 600
@@ -142,7 +142,7 @@ class Batches:
         while True:
             try:
                 await self._delete_old()
-            except (OSError, sqlite3.Error):
+            except (OSError, sqlite3.Error, Overloaded):  # a full disk refuses that, too
                 _log.exception("old files of batches could not be deleted")
             await asyncio.sleep(_SECONDS_BETWEEN_CLEANUPS)
 
