@@ -11,10 +11,12 @@ from adapter.batches.configured import batch_api
 from adapter.control.app import control_app
 from adapter.generation.admission import Admission
 from adapter.generation.canary import Canaries
+from adapter.generation.canary_metrics import CanaryMetrics
 from adapter.generation.rate_limit import RateLimiter
 from adapter.generation.response_cache import ResponseCache
 from adapter.generation.response_store import response_store
 from adapter.generation.retry_budget import RetryBudget
+from adapter.generation.served_metrics import ServedMetrics
 from adapter.generation.shared_counts import SharedCounts
 from adapter.generation.text_generator import TextGenerator
 from adapter.generation.traffic import Traffic
@@ -82,6 +84,8 @@ def create_app(
     )
     readiness = Readiness(registry, inference)
     batches = batch_api(settings, generator, registry)
+    for collector in (ServedMetrics(registry, admission, settings.compilations), CanaryMetrics(canaries)):
+        generator.metrics.registry.register(collector)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -107,6 +107,7 @@ def running_stack(
                 management_url=torchserve.properties["management_address"],
                 key_file=torchserve.keys.path,
                 model_store=files.store,
+                compilations=files.compilations,
                 default_model=state.default_model,
                 batch_directory=listening.batch_directory or files.run_directory / "batches",
             )

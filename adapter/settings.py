@@ -97,6 +97,11 @@ class Settings(BaseSettings):
         default=Path(".torchbridge/model_store"), description="Where TorchServe's archives lie, to be looked into."
     )
 
+    compilations: Path = Field(
+        default=Path(".torchbridge/compilations"),
+        description="Where workers write how far they are with their steps, and what their engines did.",
+    )
+
     api_keys: SecretStr | None = Field(default=None, description="`name:key` or `key`, between commas. None: no key.")
     api_keys_file: Path | None = Field(default=None, description="The same on lines; may change while it is served.")
     operator_keys: SecretStr | None = Field(
@@ -190,7 +195,7 @@ class Settings(BaseSettings):
 
 # Of clients, of other commands, and of the workers.
 _OTHERS = (
-    *("API_KEY", "BASE_URL", "COMPILATIONS", "COMPILED_STEPS", "CONFIG", "PASS_ENVIRONMENT", "RUN_DIRECTORY"),
+    *("API_KEY", "BASE_URL", "COMPILED_STEPS", "CONFIG", "PASS_ENVIRONMENT", "RUN_DIRECTORY"),
     "SIGNING_KEY",
 )
 _OF_TESTS = f"{PREFIX}TEST_"

@@ -55,7 +55,7 @@ class Engine:
     prefix_slots: how many ended requests stay in the cache for others that begin with the same tokens.
     compiled_steps: of this model, for a cache of slots + prefix_slots rows and this context_length.
 
-    Its `vocabulary` is how many token ids it takes and gives.
+    Its `vocabulary` is how many token ids it takes and gives. `num_computed` and `num_reused` count tokens of prompts.
     """
 
     def __init__(
@@ -92,6 +92,7 @@ class Engine:
         self._waiting: deque[Sequenced] = deque()
         self._prefilling: Sequenced | None = None
         self._running: list[Sequenced] = []
+        self.num_computed = self.num_reused = 0
         self._runs: list[Run] = []
         self._rows_changed()
 
@@ -103,6 +104,18 @@ class Engine:
     def _use(self, own_pass: SeparateForwardPasses) -> None:
         self.forward_pass: ForwardPass = own_pass
         self._run_cost = own_pass.run_cost
+
+    @property
+    def num_running(self) -> int:
+        return len(self._running)
+
+    @property
+    def num_waiting(self) -> int:
+        return len(self._waiting) + (self._prefilling is not None)
+
+    @property
+    def cache_bytes(self) -> int:
+        return self._cache.num_bytes
 
     @property
     def has_work(self) -> bool:
@@ -178,6 +191,7 @@ class Engine:
             request.prefilled = min(start + budget, last)
             if request.prefilled > start:
                 pieces.append(Piece(len(self._running), start, request.prefilled))
+                self.num_computed += request.prefilled - start
                 budget -= max(request.prefilled - start, _CHEAPEST_PIECE)
             if request.prefilled == last:
                 self._prefilling = None
@@ -203,6 +217,7 @@ class Engine:
             return None
         self._prefilling = self._waiting.popleft()
         request.prefilled = known
+        self.num_reused += known
         if known:
             self._cache.copy(source, row, 0, known)
         self._tokens[row, :prompt_length] = prompt

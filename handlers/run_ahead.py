@@ -19,6 +19,7 @@ import torch
 
 from handlers.engine import Engine, Step
 from handlers.sampling import SamplingParameters
+from handlers.step_counts import StepCounts
 from handlers.step_threads import StepThreads, fixed_threads
 from handlers.token_constraint import TokenConstraint
 from handlers.watchdog import EndWorker, Watchdog, end_worker
@@ -43,6 +44,8 @@ class RunAhead:
     abandon: seconds without a call after which every request is forgotten.
     longest_step: seconds that a step may take before the worker ends.
     threads: how many threads a step has; as many as now, if absent.
+
+    Its `counts` are of the steps that it has run.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class RunAhead:
         end_worker: EndWorker = end_worker,
     ) -> None:
         self._engine = engine
+        self.counts = StepCounts(engine)
         self._threads = threads or fixed_threads(torch.get_num_threads())
         self._max_uncollected, self._silence, self._abandon = max_uncollected, silence, abandon
         self._end_worker = end_worker
@@ -193,7 +197,10 @@ class RunAhead:
     def _step(self) -> Step | None:
         with self._watchdog.watching():
             if self._engine.has_work:
-                return self._threads.step(self._engine)
+                begin = time.perf_counter()
+                step = self._threads.step(self._engine)
+                self.counts.add(len(step.ids) if step else 0, time.perf_counter() - begin)
+                return step
             self._threads.look()
             return None
 

@@ -126,6 +126,12 @@ class SlotCache(Cache):
         return sum(states[0, :, 0].nbytes for layer in layers for states in (layer.keys, layer.values))
 
     @property
+    def num_bytes(self) -> int:
+        """Of all rows; 0 until they are allocated."""
+        layers = [layer for layer in self._slot_layers if layer.is_initialized]
+        return sum(states.nbytes for layer in layers for states in (layer.keys, layer.values))
+
+    @property
     def is_allocated(self) -> bool:
         return all(layer.is_initialized for layer in self._slot_layers)
 

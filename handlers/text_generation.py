@@ -20,6 +20,7 @@ from handlers.background_compilation import compile_in_background, reporter
 from handlers.compiled_steps import find_compiled_steps
 from handlers.detokenization import TokenDecoder
 from handlers.engine import EndReason, Step
+from handlers.figures_writer import write_figures
 from handlers.generation import Generation, PendingGeneration, TextGeneration
 from handlers.grammars import GrammarError
 from handlers.incoming_request import RefusedRequest, caller_id, read_request
@@ -142,6 +143,7 @@ class TextGenerationHandler:
             run_ahead=self._run_ahead,
             is_left_out=compiled_steps is not None,
         )
+        write_figures(self._run_ahead.counts.figures, self._model_name, self._model_version)
 
     def _advance(self, new: dict[str, dict[str, Any]]) -> None:
         """Stops the work for who is gone, begins it for who is new, and hands out what the engine has made."""

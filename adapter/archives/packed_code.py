@@ -9,6 +9,7 @@ HANDLER = "text_generation.py"
 _SHARED_WITH_HANDLER = (
     "__init__.py",
     "compilation.py",
+    "engine_figures.py",
     "event_stream.py",
     "handler_section.py",
     "output.py",

@@ -53,10 +53,22 @@ class Admission:
         try:
             line.slots.acquire_on_behalf_of_nowait(ticket)
         except WouldBlock:
-            await line.slots.acquire_on_behalf_of(ticket)
+            line.waiting_since[ticket] = time.monotonic()
+            try:
+                await line.slots.acquire_on_behalf_of(ticket)
+            finally:
+                del line.waiting_since[ticket]
 
     def num_waiting(self) -> int:
         return sum(line.num_waiting for line in self._lines.values())
+
+    def num_running(self) -> int:
+        return sum(int(line.slots.borrowed_tokens) for line in self._lines.values())
+
+    def longest_wait(self) -> float:
+        """Seconds since the first of those who wait now has come; 0 without one."""
+        firsts = [next(iter(line.waiting_since.values())) for line in self._lines.values() if line.waiting_since]
+        return time.monotonic() - min(firsts) if firsts else 0.0
 
     def line(self, model: str, version: str) -> tuple[int, int]:
         """How many of this version's requests wait for a slot, and how many hold one."""
@@ -73,6 +85,7 @@ class _Line:
     def __init__(self) -> None:
         self.slots = CapacityLimiter(1)
         self.stays: deque[float] = deque(maxlen=_MEASURED_STAYS)  # seconds
+        self.waiting_since: dict[object, float] = {}  # time.monotonic() by ticket, in order of arrival
         self._released = asyncio.Event()
 
     async def acquire_what_others_leave(self, ticket: object) -> None:

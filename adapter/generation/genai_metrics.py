@@ -8,9 +8,11 @@ import time
 
 from prometheus_client import CollectorRegistry, Histogram
 
+from adapter.generation.label_limit import LabelLimit
 from adapter.schema import ChatGenerationRequest, ErrorCode, GenerationRequest, GenerationResponse
 
 _PROVIDER = "torchbridge"
+_MOST_MODELS = 64  # that have series of their own: those counted last
 _LABELS = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_response_model")
 
 _DURATION_BUCKETS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
@@ -32,9 +34,11 @@ class GenAiMetrics:
             "time_to_first_token", "From a request's arrival to its first token.", _FIRST_TOKEN_BUCKETS
         )
         self._per_token = histogram("time_per_output_token", "Of each token after the first.", _PER_TOKEN_BUCKETS)
+        self._limit = LabelLimit(_MOST_MODELS, self._forget)
 
     def add_answer(self, request: GenerationRequest, response: GenerationResponse, received_at: float) -> None:
         """received_at: time.monotonic()."""
+        self._limit.use(response.model)
         labels = (_operation(request), _PROVIDER, response.model, response.model)
         duration = time.monotonic() - received_at
         self._duration.labels(*labels, "").observe(duration)
@@ -47,8 +51,14 @@ class GenAiMetrics:
 
     def add_failure(self, request: GenerationRequest, code: ErrorCode, model: str, received_at: float) -> None:
         """model: that it meant, or nothing where it failed before that was known."""
+        self._limit.use(model)
         labels = (_operation(request), _PROVIDER, model, model, code)
         self._duration.labels(*labels).observe(time.monotonic() - received_at)
+
+    def _forget(self, labels: tuple[str, ...]) -> None:
+        [model] = labels
+        for histogram in (self._duration, self._first_token, self._per_token):
+            histogram.remove_by_labels({"gen_ai_response_model": model})
 
 
 def _operation(request: GenerationRequest) -> str:

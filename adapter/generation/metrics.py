@@ -17,6 +17,7 @@ from prometheus_client import (
 from prometheus_client.metrics import MetricWrapperBase
 
 from adapter.generation.genai_metrics import GenAiMetrics
+from adapter.generation.label_limit import LabelLimit
 from adapter.installed_versions import installed_versions
 from adapter.schema import ErrorCode, GenerationResponse
 from adapter.torchserve.model_registry import PinnedVersion
@@ -25,7 +26,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 600)
 _SECONDS_PER_TOKEN = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
-
+_MOST_VERSIONS = 64  # that have series of their own: those counted last
 
 _Metric = TypeVar("_Metric", bound=MetricWrapperBase)
 
@@ -37,15 +38,28 @@ class _OfVersions(dict[tuple[str, str], _Metric]):
         super().__init__()
         self._metric = metric
 
+    def forget(self, version: tuple[str, str]) -> None:
+        if self.pop(version, None) is not None:
+            self._metric.remove(*version)
+
     def __missing__(self, version: tuple[str, str]) -> _Metric:
         self[version] = series = self._metric.labels(*version)
         return series
 
 
 class Metrics:
-    """`num_live` and `num_waiting` are asked at each look. Whoever counts something else adds it to `registry`."""
+    """What is given is asked at each look; longest_wait: in seconds.
 
-    def __init__(self, num_live: Callable[[], int], num_waiting: Callable[[], int]) -> None:
+    Whoever counts something else adds it to `registry`.
+    """
+
+    def __init__(
+        self,
+        num_live: Callable[[], int],
+        num_waiting: Callable[[], int],
+        num_running: Callable[[], int] = lambda: 0,
+        longest_wait: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
@@ -73,6 +87,8 @@ class Metrics:
         for name, what, count in (
             ("live_requests", "Requests that wait, run or are read from the cache.", num_live),
             ("waiting_requests", "Requests that wait for a slot.", num_waiting),
+            ("running_requests", "Requests that hold a slot of a worker.", num_running),
+            ("longest_wait_seconds", "Since the first of the requests that wait for a slot has come.", longest_wait),
         ):
             Gauge(f"torchbridge_{name}", what, registry=self.registry).set_function(count)
         self._last_answer = Gauge(
@@ -81,9 +97,12 @@ class Metrics:
             registry=self.registry,
         )
 
+        self._limit = LabelLimit(_MOST_VERSIONS, self._forget)
+
     def add_answer(self, response: GenerationResponse) -> None:
         self._last_answer.set_to_current_time()
         version = (response.model, response.model_version)
+        self._limit.use(*version)
         self._answers.labels(*version, response.finish_reason, str(response.cached).lower()).inc()
         self._first_token[version].observe(response.time_to_first_token)
         if response.cached:
@@ -98,10 +117,20 @@ class Metrics:
     def add_failure(self, code: ErrorCode, pinned: PinnedVersion | None) -> None:
         """`pinned` is None for a request that failed before it had a version."""
         model, version = (pinned.model, pinned.version) if pinned else ("", "")
+        self._limit.use(model, version)
         self._failures.labels(model, version, code).inc()
 
     def add_retry(self) -> None:
         self._retries.inc()
+
+    def _forget(self, labels: tuple[str, ...]) -> None:
+        model, version = labels
+        for metric in (self._answers, self._failures):
+            metric.remove_by_labels({"model": model, "model_version": version})
+        for of_versions in (self._prompt_tokens, self._generated_tokens):
+            of_versions.forget((model, version))
+        for times in (self._first_token, self._queue, self._generation, self._per_token):
+            times.forget((model, version))
 
     def render(self) -> bytes:
         return generate_latest(self.registry)

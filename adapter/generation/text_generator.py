@@ -58,7 +58,9 @@ class TextGenerator:
         self._traffic = traffic
         self._canaries = canaries
         self.shadows = Shadows(registry, traffic, self._run_shadow)
-        self.metrics = Metrics(lambda: self._num_live, admission.num_waiting)
+        self.metrics = Metrics(
+            lambda: self._num_live, admission.num_waiting, admission.num_running, admission.longest_wait
+        )
 
     async def stream(self, request: GenerationRequest, call: Call) -> Arrivals:
         """A failure that may pass, and that came before any text, is tried again, and its caller notices nothing."""

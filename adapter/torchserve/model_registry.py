@@ -42,7 +42,7 @@ class PinnedVersion(NamedTuple):
     archive: ServedArchive = ServedArchive()
 
 
-class _Served(NamedTuple):
+class ServedModel(NamedTuple):
     model: Model
     pinned: dict[str, PinnedVersion]  # by version
     restarting: frozenset[str]  # versions that have workers, of which none is ready
@@ -52,7 +52,7 @@ class _Served(NamedTuple):
         return tuple(version for version in self.pinned.values() if version.workers)
 
 
-Models = dict[str, _Served]
+Models = dict[str, ServedModel]
 
 
 class ModelRegistry:
@@ -74,6 +74,16 @@ class ModelRegistry:
         self._models = Refreshing(self._load, _REFRESH_AFTER)
         self._seen_ready: dict[VersionKey, PinnedVersion] = {}  # as each was last
         self._comebacks = Comebacks(restart_timeout)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether TorchServe has answered the last time that it was asked."""
+        return self._models.latest is not None and not self._models.is_failing
+
+    def latest(self) -> tuple[ServedModel, ...]:
+        """As TorchServe described them last, however long ago; a newer description is asked for meanwhile."""
+        self._models.refresh()
+        return tuple((self._models.latest or {}).values())
 
     async def models(self) -> tuple[Model, ...]:
         return tuple(served.model for served in (await self._current()).values())
@@ -136,7 +146,7 @@ class ModelRegistry:
                 return self._resolve(models, name, None)
         raise ModelNotReady("No model that is served has a worker that is ready yet.")
 
-    def _find_meant(self, models: Models, name: str | None) -> _Served:
+    def _find_meant(self, models: Models, name: str | None) -> ServedModel:
         if name is None and self.default_model is not None and self.default_model not in models:
             raise ModelNotFound(f"The default model is not served: name another one. {_WHERE_TO_LOOK}")
         return _find_model(models, name or self.default_model or _only_name(models))
@@ -205,7 +215,7 @@ class ModelRegistry:
                 continue  # unregistered since it was listed
         return models
 
-    def _describe(self, name: str) -> _Served:
+    def _describe(self, name: str) -> ServedModel:
         default = self._management.default_version(name)
         descriptions = self._management.describe(name)
         pinned = {description.model_version: self._pin(description) for description in descriptions}
@@ -221,7 +231,7 @@ class ModelRegistry:
             )
             for version, each in sorted(pinned.items())
         )
-        return _Served(Model(name=name, default_version=default, versions=versions), pinned, restarting)
+        return ServedModel(Model(name=name, default_version=default, versions=versions), pinned, restarting)
 
     def _pin(self, description: ModelDescription) -> PinnedVersion:
         ready = frozenset((worker.pid, worker.start_time) for worker in description.workers if worker.is_ready)
@@ -232,7 +242,7 @@ class ModelRegistry:
         )
 
 
-def _find_model(models: Models, name: str) -> _Served:
+def _find_model(models: Models, name: str) -> ServedModel:
     if name not in models:
         # A name from a path was never validated: as a literal, and cut, it can neither break a log line nor fill it.
         raise ModelNotFound(f"There is no model {name!r:.130}. {_WHERE_TO_LOOK}")

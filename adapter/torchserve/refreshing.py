@@ -37,29 +37,36 @@ class Refreshing(Generic[_Value]):
         """The value, however old it is; None before the first one."""
         return self._value if self._loaded_at > -float("inf") else None
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last load failed."""
+        return self._num_failures > 0
+
+    def refresh(self) -> None:
+        """Has the value loaded anew if it is old, and waits for nothing. For the event loop's own thread."""
+        if self._age() > self._refresh_after:
+            self._under_way()
+
     async def get(self, max_age: float, *, wait_from: float = _NEVER, patience: float = 0) -> _Value:
         """The value. If it is older than `max_age` seconds, its refresh is waited for.
 
         From an age of `wait_from` seconds on it is waited for, too, but for `patience` seconds at most. Raises what
         `load` raised where the value is older than `max_age`.
         """
-        age = time.monotonic() - self._loaded_at
+        age = self._age()
         if age > self._refresh_after:
-            if self._refresh is None or self._refresh.done():
-                self._refresh = self._start(self._pause())
+            refresh = self._under_way()
             if age > max_age:
-                await asyncio.shield(self._refresh)
+                await asyncio.shield(refresh)
             elif age > wait_from:
-                await asyncio.wait({self._refresh}, timeout=patience)
+                await asyncio.wait({refresh}, timeout=patience)
         return self._value
 
     async def get_newer(self) -> _Value:
         """The value from a load that began after this call; many who call at once share it."""
         called_at = time.monotonic()
         while self._loaded_at < called_at:
-            if self._refresh is None or self._refresh.done():
-                self._refresh = self._start(self._pause())
-            await asyncio.shield(self._refresh)
+            await asyncio.shield(self._under_way())
         return self._value
 
     async def reload(self) -> _Value:
@@ -67,6 +74,14 @@ class Refreshing(Generic[_Value]):
         self._refresh = self._start(0)
         await asyncio.shield(self._refresh)
         return self._value
+
+    def _age(self) -> float:
+        return time.monotonic() - self._loaded_at
+
+    def _under_way(self) -> asyncio.Task[None]:
+        if self._refresh is None or self._refresh.done():
+            self._refresh = self._start(self._pause())
+        return self._refresh
 
     def _pause(self) -> float:
         """Seconds until the next load may begin."""

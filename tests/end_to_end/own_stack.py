@@ -26,6 +26,7 @@ def settings_before(torchserve: TorchServeProcess, archives: Sequence[Path], def
         management_url=torchserve.properties["management_address"],
         key_file=torchserve.keys.path,
         model_store=archives[0].parent,
+        compilations=torchserve.directory.compilations,
         default_model=default_model,
     )
 

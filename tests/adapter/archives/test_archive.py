@@ -45,6 +45,7 @@ def test_holds_the_handler_the_contract_the_configuration_and_the_model(model: P
             "model-config.yaml",
             "adapter/__init__.py",
             "adapter/compilation.py",
+            "adapter/engine_figures.py",
             "adapter/output.py",
             "adapter/received.py",
             "adapter/schema.py",
