@@ -13,7 +13,7 @@ from tests.project import PROJECT
 
 KUBERNETES = "1.35"
 # Of Argo Rollouts, of KEDA and of the Prometheus operator.
-FOREIGN_KINDS = {"AnalysisTemplate", "Rollout", "ScaledObject", "ServiceMonitor"}
+FOREIGN_KINDS = {"AnalysisTemplate", "PrometheusRule", "Rollout", "ScaledObject", "ServiceMonitor"}
 REFUSED: dict[str, tuple[Values, str]] = {
     "an unknown value": ({"replica": 3}, "replica"),
     "an unknown value within another": ({"shutdown": {"grace": 3}}, "grace"),
@@ -79,6 +79,7 @@ def test_everything_has_each_value_that_there_is() -> None:
         "service",
         "podDisruptionBudget",
         "rollout",
+        "dashboards",
     }
     assert set(values) - set(EVERYTHING) == missing
 

@@ -1,15 +1,18 @@
 """What stands beside the pods: all of it means these pods, and asks for what they have."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from adapter.generation.metrics import Metrics
 from adapter.versions.desired_state import DesiredState
 from tests.deploy.helm import NAMESPACE, RELEASE, Helm, Manifest
 from tests.deploy.objects import only
-from tests.deploy.value_sets import EVERYTHING, KEDA, MODELS
+from tests.deploy.value_sets import DASHBOARDS, EVERYTHING, KEDA, MODELS
+from tests.project import PROJECT
 
 METRIC = "torchbridge_live_requests"
 
@@ -103,6 +106,26 @@ def test_prometheus_expects_the_certificate_of_the_service(helm: Helm, objects: 
     assert endpoint["tlsConfig"] == {"serverName": "llm.example.com"}
     [endpoint] = only(helm.render({"serviceMonitor": {"enabled": True}}), "ServiceMonitor")["spec"]["endpoints"]
     assert not {"scheme", "tlsConfig"} & set(endpoint)
+
+
+def test_the_alerts_are_those_of_prometheus_and_mean_this_service(helm: Helm) -> None:
+    values = {"prometheusRule": {"enabled": True}}
+    rules = only(helm.render(values), "PrometheusRule")["spec"]
+    assert rules == yaml.safe_load((PROJECT / "deploy/prometheus/torchbridge.rules.yml").read_text())
+    other = only(helm.render(values, release="other"), "PrometheusRule")
+    expressions = [rule["expr"] for group in other["spec"]["groups"] for rule in group["rules"]]
+    assert f'up{{job="{other["metadata"]["name"]}"}} == 0' in expressions
+    assert not [each for each in expressions if f'job="{RELEASE}"' in each]
+
+
+def test_the_dashboards_are_those_of_grafana_with_the_label_that_its_sidecar_looks_for(helm: Helm) -> None:
+    found = only(helm.render(DASHBOARDS), "ConfigMap")
+    files = sorted((PROJECT / "deploy" / "grafana").glob("*.json"))
+    assert files
+    assert {name: json.loads(text) for name, text in found["data"].items()} == {
+        file.name: json.loads(file.read_text()) for file in files
+    }
+    assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
 
 
 def ports(rules: list[dict[str, Any]]) -> list[Any]:

@@ -34,6 +34,7 @@ EVERYTHING: Values = MODELS | {
         "egress": [{"ports": [{"port": 443, "protocol": "TCP"}]}],
     },
     "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+    "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
     "serviceAccount": {"annotations": {"example.com/role": "reader"}},
     "podAnnotations": {"example.com/owner": "team"},
     "podLabels": {"example.com/tier": "models"},
@@ -59,6 +60,7 @@ ROLLOUT: Values = EVERYTHING | {
     "rollout": {"enabled": True, "verdictOf": "ours", "steps": [{"setWeight": 50}, {"pause": {"duration": "10m"}}]},
     "autoscaling": {"kind": "ScaledObject"},
 }
+DASHBOARDS: Values = {"dashboards": {"enabled": True}}
 
 VALUE_SETS: dict[str, Values] = {
     "defaults": {},
@@ -66,4 +68,5 @@ VALUE_SETS: dict[str, Values] = {
     "everything": EVERYTHING,
     "keda": KEDA,
     "rollout": ROLLOUT,
+    "dashboards": DASHBOARDS,
 }

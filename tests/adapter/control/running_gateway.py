@@ -19,9 +19,11 @@ from tests.fakes import FakeInference, FakeManagement
 
 
 @contextmanager
-def running_gateway(directory: Path, management: FakeManagement, inference: FakeInference) -> Iterator[str]:
+def running_gateway(
+    directory: Path, management: FakeManagement, inference: FakeInference, settings: Settings | None = None
+) -> Iterator[str]:
     """Its address; its control socket is in `directory`."""
-    app = create_app(Settings(), inference=inference, registry=ModelRegistry(management, None))
+    app = create_app(settings or Settings(), inference=inference, registry=ModelRegistry(management, None))
     with bind("127.0.0.1", 0, "the gateway", "") as tcp, listen(control_socket(directory)) as control:
         server = uvicorn.Server(server_config(TwoDoors(app, app.state.control), timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [tcp, control]})
