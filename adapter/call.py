@@ -45,6 +45,8 @@ class Call:
     is_streamed: bool = True  # whether anybody reads the text while it grows
     uses_model_defaults: bool = False  # whether the model's authors say how to sample where the request does not
     is_background: bool = False  # whether nobody waits for it: it takes only what those who wait leave
+    seed: int | None = None  # the request's, or chance's: every worker that writes on the answer has it
+    answer_ids: tuple[int, ...] = ()  # tokens of the answer that an earlier worker has told
     cache: CacheOutcome = field(default_factory=CacheOutcome, compare=False)
 
     def of_item(self, index: int) -> Self:

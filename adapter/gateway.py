@@ -81,6 +81,7 @@ def create_app(
         traffic=traffic,
         canaries=canaries,
         max_live=settings.max_live_requests,
+        max_continuations=settings.max_continuations,
     )
     readiness = Readiness(registry, inference)
     batches = batch_api(settings, generator, registry)

@@ -27,7 +27,7 @@ from adapter.sent import Sent
 from adapter.tools import ToolCall, ToolCallDelta, Tools
 
 # Of what WorkerRequest takes (adapter/worker_contract.py): an archive packed today is served by every later gateway.
-CONTRACT_VERSION = 4
+CONTRACT_VERSION = 5
 
 MAX_PROMPT_CHARACTERS = 1_000_000
 MAX_LENGTH = 32_768
@@ -166,6 +166,12 @@ class WorkerRequest(ChatGenerationRequest):
 
     id: str
     stream: bool = Field(default=True, description="Whether anybody reads the deltas as they come.")
+    answer_ids: tuple[int, ...] = Field(
+        default=(),
+        max_length=MAX_LENGTH,
+        strict=False,
+        description="Tokens of the answer that an earlier worker has told: it goes on behind them, and tells the rest.",
+    )
 
 
 class TokenText(Sent):
@@ -318,6 +324,9 @@ class StartEvent(Sent):
     model_version: str
     model_digest: str
     prompt_tokens: int
+    seed: int | None = Field(
+        default=None, description="That the answer is drawn by; the gateway's choice where the request has none."
+    )
 
 
 class DeltaEvent(Sent):
@@ -328,6 +337,16 @@ class DeltaEvent(Sent):
         default=None, description="Of the tokens since the last delta, where they were asked for."
     )
     tool_calls: tuple[ToolCallDelta, ...] | None = Field(default=None, description="In a chat that has tools.")
+
+
+class WorkerDelta(DeltaEvent):
+    """As a worker tells it the gateway.
+
+    ids: of the answer's tokens since the last delta, for another worker to go on behind them; None with the last delta,
+    behind which there is nothing, and from the workers of older archives.
+    """
+
+    ids: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] | None = None
 
 
 class DoneEvent(Sent):
@@ -342,6 +361,9 @@ class ErrorEvent(Sent):
 
 StreamEvent = Annotated[StartEvent | DeltaEvent | DoneEvent | ErrorEvent, Field(discriminator="type")]
 STREAM_EVENT: TypeAdapter[StreamEvent] = TypeAdapter(StreamEvent)
+WORKER_EVENT: TypeAdapter[StreamEvent] = TypeAdapter(
+    Annotated[StartEvent | WorkerDelta | DoneEvent | ErrorEvent, Field(discriminator="type")]
+)
 
 
 class InvalidItem(NamedTuple):

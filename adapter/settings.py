@@ -175,6 +175,9 @@ class Settings(BaseSettings):
         description="Seconds. Longer than a proxy in front keeps its connections: nginx and ALB 60, aiohttp 15.",
     )
     silence_timeout: Seconds = Field(default=60, description="Without an event from a running worker.")
+    max_continuations: NonNegativeInt = Field(
+        default=2, description="How often an answer goes on at another worker, after its own has died."
+    )
     restart_timeout: Seconds = Field(
         default=RESTART_TIMEOUT,
         description="For a worker, or TorchServe, that was ready and is started again to be ready again.",

@@ -133,18 +133,24 @@ class Engine:
         max_new_tokens: int,
         parameters: SamplingParameters,
         constraint: TokenConstraint | None = None,
+        *,
+        answer: Sequence[int] = (),
     ) -> None:
         """Queues a request. The prompt has 1 … context_length - 1 tokens.
 
-        Raises ValueError for another number of them, and for a token that the model does not have.
+        answer: what it has of its answer already, which `constraint` has taken, and `max_new_tokens` counts. With the
+        same seed it goes on as it would have here. Raises ValueError for another number of tokens in all, and for one
+        that the model does not have.
         """
-        if not 1 <= len(prompt) < self.context_length:
-            raise ValueError(f"a prompt has 1 to {self.context_length - 1} tokens, not {len(prompt)}")
-        if min(prompt) < 0 or max(prompt) >= self.vocabulary:
-            raise ValueError(f"the model has tokens 0 to {self.vocabulary - 1}, not {min(prompt)} to {max(prompt)}")
-        changes = parameters.changes
-        logits = None if changes == NO_CHANGES else AnswerLogits(changes, len(prompt), self._stop_token_ids)
-        self._waiting.append(Sequenced(request_id, prompt, max_new_tokens, with_seed(parameters), constraint, logits))
+        known = [*prompt, *answer] if answer else prompt
+        if not 1 <= len(known) < self.context_length:
+            raise ValueError(f"a prompt has 1 to {self.context_length - 1} tokens, not {len(known)}")
+        if min(known) < 0 or max(known) >= self.vocabulary:
+            raise ValueError(f"the model has tokens 0 to {self.vocabulary - 1}, not {min(known)} to {max(known)}")
+        changes, num_told = parameters.changes, len(answer)
+        logits = None if changes == NO_CHANGES else AnswerLogits(changes, len(prompt), self._stop_token_ids, num_told)
+        parameters = with_seed(parameters)
+        self._waiting.append(Sequenced(request_id, known, max_new_tokens - num_told, parameters, constraint, logits))
 
     @torch.inference_mode()
     def cancel(self, request_id: str) -> None:

@@ -1,13 +1,14 @@
 """One request's way from its token ids to the events of its answer."""
 
 import math
+import random
 import time
 from collections.abc import Sequence
 from itertools import accumulate
 
 from adapter.event_stream import encode_event
 from adapter.schema import (
-    DeltaEvent,
+    WORKER_EVENT,
     DoneEvent,
     ErrorEvent,
     FinishReason,
@@ -17,6 +18,7 @@ from adapter.schema import (
     StartEvent,
     StreamEvent,
     TokenLogprob,
+    WorkerDelta,
     WorkerRequest,
 )
 from adapter.tools import ToolCallDelta
@@ -25,7 +27,7 @@ from handlers.grammars import GrammarError
 from handlers.logprobs import Logprobs
 from handlers.prompts import Prompt
 from handlers.stop_strings import StopStrings
-from handlers.told_logprobs import told
+from handlers.told_logprobs import told, untold
 from handlers.tool_calls import ToolCallReader, joined
 from handlers.tool_formats import ToolFormat
 
@@ -52,6 +54,7 @@ class Generation:
         self._start = start
         self._is_started = False
         self._pending = ""
+        self._pending_ids: list[int] = []
         self._pending_logprobs: list[TokenLogprob] | None = None  # nobody asks for them
         self._pending_calls: list[ToolCallDelta] = []
         self._num_deltas = 0
@@ -87,35 +90,39 @@ class Generation:
 
     def discard(self) -> None:
         """Forgets what has not been taken."""
-        self._pending, self._pending_logprobs, self._end = "", None, None
-        self._pending_calls = []
+        self._pending_logprobs = self._end = None
+        self._forget_pending()
 
     def take(self) -> tuple[bytes, bool]:
         """The encoded events that are due, and whether they are the last."""
         if not self._is_started:
             self._is_started = True
-            return encode_event(self._start), False
+            return encode_event(self._start, WORKER_EVENT), False
         events: list[StreamEvent] = []
         if self._has_delta and (self.is_ended or self.patience(time.monotonic()) <= 0):
             events.append(self._delta())
         if self._end is not None:
             events.append(self._end)
-        return b"".join(map(encode_event, events)), self._end is not None
+        return b"".join(encode_event(event, WORKER_EVENT) for event in events), self._end is not None
 
     @property
     def _has_delta(self) -> bool:
         """What tokens without a text of their own are told with is the text after them, or the end."""
         return bool(self._pending or self._pending_calls) or (self.is_ended and bool(self._pending_logprobs))
 
-    def _delta(self) -> DeltaEvent:
+    def _delta(self) -> WorkerDelta:
         logprobs = None if self._pending_logprobs is None else tuple(self._pending_logprobs)
         calls = tuple(joined(self._pending_calls)) or None
-        delta = DeltaEvent(index=self._num_deltas, text=self._pending, logprobs=logprobs, tool_calls=calls)
+        ids = None if self.is_ended else tuple(self._pending_ids)
+        delta = WorkerDelta(index=self._num_deltas, text=self._pending, logprobs=logprobs, tool_calls=calls, ids=ids)
         self._num_deltas += 1
-        self._pending_calls = []
-        self._pending, self._pending_logprobs = "", None if logprobs is None else []
+        self._forget_pending()
         self._given_at = time.monotonic()
         return delta
+
+    def _forget_pending(self) -> None:
+        self._pending, self._pending_ids, self._pending_calls = "", [], []
+        self._pending_logprobs = None if self._pending_logprobs is None else []
 
 
 class PendingGeneration(Generation):
@@ -145,7 +152,7 @@ class TextGeneration(Generation):
         self._stop_strings = StopStrings(request.stop, decoder.special_tokens)
         self._constraint = prompt.constraint
         self.prompt_logprobs: tuple[PromptLogprob, ...] | None = None  # whoever finds them puts them here
-        self._calls = None if prompt.tool_format is None else _call_reader(prompt.tool_format, request, decoder)
+        self._calls = None if prompt.tool_format is None else _call_reader(prompt, prompt.tool_format, request, decoder)
         self._text: list[str] = []
         self._decoder = decoder
         self._logprobs: list[TokenLogprob] = []
@@ -166,6 +173,14 @@ class TextGeneration(Generation):
     def write_among(self, count: int) -> None:
         if self.is_read:
             self._interval = min(max(_READ_INTERVAL, count * _SHARE), _MOST_READ_INTERVAL)
+
+    def replay(self, token_ids: Sequence[int]) -> None:
+        """Goes on behind these, which an earlier worker has told: nothing of them is given again."""
+        for token_id in token_ids:
+            if self._pending_logprobs is not None:
+                self._tell(untold(self._decoder, token_id))
+            self._add_token(token_id, self._detokenizer.push(token_id))
+        self._forget_pending()
 
     def push(self, token_ids: Sequence[int], end_reason: FinishReason | None, logprobs: Logprobs | None = None) -> None:
         """Adds tokens; `end_reason` says that they are the engine's last. After a stop string nothing is added.
@@ -193,6 +208,7 @@ class TextGeneration(Generation):
     def _add_token(self, token_id: int, piece: str) -> None:
         if not self.is_ended:
             self._num_tokens += 1
+            self._pending_ids.append(token_id)
         if mark := self._mark_of_calls(token_id) or self._stop_strings.mark_of(token_id):
             piece += self._detokenizer.flush() + mark
         self._add(piece)
@@ -264,10 +280,13 @@ class TextGeneration(Generation):
         )
 
 
-def _call_reader(form: ToolFormat, request: WorkerRequest, decoder: TokenDecoder) -> ToolCallReader:
+def _call_reader(prompt: Prompt, form: ToolFormat, request: WorkerRequest, decoder: TokenDecoder) -> ToolCallReader:
+    # Whoever goes on with this answer gives its calls the same ids, and no other answer of a conversation has them.
+    same = None if request.seed is None else random.Random(f"{request.id} {request.seed} {len(prompt.ids)}")  # noqa: S311
     return ToolCallReader(
         form,
         [tool.name for tool in request.tools],
         special_tokens=decoder.special_tokens.values(),
         is_required=request.tool_choice == "required",
+        chance=same,
     )

@@ -29,14 +29,17 @@ NO_CHANGES = LogitChanges()
 
 
 class AnswerLogits:
-    """The changes of one answer, which is asked for its next token once in each step."""
+    """The changes of one answer, which is asked for its next token once in each step.
 
-    def __init__(self, changes: LogitChanges, prompt_length: int, stop_token_ids: Tensor) -> None:
+    num_tokens: of the answer so far.
+    """
+
+    def __init__(self, changes: LogitChanges, prompt_length: int, stop_token_ids: Tensor, num_tokens: int = 0) -> None:
         device = stop_token_ids.device
         self._changes, self._start, self._stop_token_ids = changes, prompt_length, stop_token_ids
         self._biased = torch.tensor(list(changes.bias), dtype=torch.long, device=device)
         self._bias = torch.tensor(list(changes.bias.values()), dtype=torch.float32, device=device)
-        self._num_tokens = 0
+        self._num_tokens = num_tokens
 
     def change(self, logits: Tensor, tokens: Tensor) -> None:
         """logits: [vocabulary] in float32, changed in place; tokens: [context_length], the prompt and the answer."""

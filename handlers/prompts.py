@@ -68,10 +68,14 @@ class Prompts:
             detail = f"logit_bias names token {unknown}, and the model has tokens 0 to {self._vocabulary - 1}."
             raise RefusedRequest(ErrorCode.INVALID_REQUEST, detail)
         ids = self._ids(request)  # first: what does not fit needs no grammar
+        self._check_answer(request, len(ids))
         tool_format = self._encoder.tool_format if request.tools else None
         wanted = request.output if tool_format is None else _calls(request, tool_format)
         needs_tokens = request.min_length > 0 or request.ignore_eos
         constraint = None if wanted is None else self._constraint(wanted, needs_tokens=needs_tokens)
+        if constraint is not None:
+            for token_id in request.answer_ids:
+                constraint.take(token_id)
         return Prompt(ids, constraint, tool_format)
 
     def _constraint(self, wanted: Output | Calls, *, needs_tokens: bool) -> Grammar:
@@ -105,6 +109,14 @@ class Prompts:
                 prompt_tokens=num_tokens,
             )
         return ids
+
+    def _check_answer(self, request: WorkerRequest, prompt_length: int) -> None:
+        """Of what an earlier worker has told of it. The gateway keeps it, and knows neither vocabulary nor context."""
+        answer = request.answer_ids
+        is_known = all(0 <= token_id < self._vocabulary for token_id in answer)
+        if not is_known or len(answer) >= request.max_length or prompt_length + len(answer) >= self._context_length:
+            detail = f"The answer cannot go on behind {len(answer)} tokens: this model has not written them."
+            raise RefusedRequest(ErrorCode.INVALID_REQUEST, detail, prompt_tokens=prompt_length)
 
     def check_text(self, text: str) -> None:
         """As PromptLimit."""

@@ -85,6 +85,7 @@ class RunAhead:
         parameters: SamplingParameters,
         constraint: TokenConstraint | None = None,
         *,
+        answer: Sequence[int] = (),
         is_awaited: bool = True,
         before: Iterator[None] | None = None,
     ) -> None:
@@ -92,7 +93,7 @@ class RunAhead:
 
         def submit() -> None:
             try:
-                self._engine.submit(request_id, prompt, max_new_tokens, parameters, constraint)
+                self._engine.submit(request_id, prompt, max_new_tokens, parameters, constraint, answer=answer)
             except Exception as error:
                 logger.exception("the engine refuses request %s", request_id)
                 self._add_news(Failure([request_id], error))

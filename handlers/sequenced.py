@@ -10,7 +10,10 @@ from handlers.token_constraint import TokenConstraint
 
 @dataclass(slots=True)
 class Sequenced:
-    """A request on its way through the engine; `prefilled` prompt tokens are in the cache."""
+    """A request on its way through the engine; `prefilled` prompt tokens are in the cache.
+
+    prompt: with what it had of its answer when it came, which max_new_tokens does not count.
+    """
 
     id: str
     prompt: Sequence[int]

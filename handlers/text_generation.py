@@ -207,13 +207,17 @@ class TextGenerationHandler:
         start = self._start_event(self._generations[encoded.request_id].id, len(prompt.ids))
         request = request.model_copy(update={"stop": stop_strings(self._tokenizer, request)})
         generation = TextGeneration(start, request, self._token_decoder, prompt)
+        generation.replay(request.answer_ids)
         self._generations[encoded.request_id] = generation
+        if generation.is_ended:
+            return
         self._run_ahead.submit(
             encoded.request_id,
             prompt.ids,
             request.max_length,
             parameters,
             prompt.constraint,
+            answer=request.answer_ids,
             is_awaited=request.stream,
             before=self._prompt_logprobs(request, prompt, generation),
         )

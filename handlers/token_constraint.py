@@ -9,7 +9,8 @@ from torch import Tensor
 
 
 class TokenConstraint(Protocol):
-    """Of one answer. The engine's thread alone calls it, once for each token, and it raises nothing.
+    """Of one answer. It raises nothing. The engine's thread alone calls it, once for each token: those that the answer
+    has before, it has taken by then.
 
     failure: why it cannot go on, if it cannot; nothing is allowed then.
     """

@@ -13,6 +13,11 @@ def told(decoder: TokenDecoder, token_id: int, logprobs: Logprobs) -> TokenLogpr
     return TokenLogprob(**_one(decoder, token_id, logprobs.taken).model_dump(), top=top)
 
 
+def untold(decoder: TokenDecoder, token_id: int) -> TokenLogprob:
+    """In the place of what another worker has told of a token: its text is known, and no more."""
+    return TokenLogprob(**_text(decoder, token_id).model_dump(), logprob=0.0, top=())
+
+
 def told_of_prompt(decoder: TokenDecoder, ids: Sequence[int], found: Sequence[Logprobs]) -> tuple[PromptLogprob, ...]:
     """found: of all tokens of the prompt but the first."""
     first = PromptLogprob(**_text(decoder, ids[0]).model_dump(), logprob=None, top=())

@@ -1,6 +1,6 @@
 """Calls of functions in the text of an answer, which comes in pieces."""
 
-import secrets
+import random
 import string
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -34,11 +34,13 @@ class ToolCallReader:
         *,
         special_tokens: Iterable[str] = (),
         is_required: bool = False,
+        chance: random.Random | None = None,
     ) -> None:
-        """names: of the tools. is_required: whether the answer is nothing but calls."""
+        """names: of the tools. is_required: whether the answer is nothing but calls. chance: what their ids come by."""
         held = [token for token in special_tokens if form.holds(token)]
         self._marks = {token: chr(_FIRST_MARK + number) for number, token in enumerate(held)}
         self._form, self._names, self._is_required = form.with_marks(self._marks), names, is_required
+        self._chance = chance or random.SystemRandom()
         self._calls: list[ToolCall] = []
         self._held = ""
         self._read = self._in_text
@@ -108,7 +110,7 @@ class ToolCallReader:
             self._held = self._opening + self._held
             return self._back_to_text()
         self._held = rest
-        call = ToolCall(id="".join(secrets.choice(_ID_CHARACTERS) for _ in range(_ID_LENGTH)), name=name, arguments="")
+        call = ToolCall(id="".join(self._chance.choices(_ID_CHARACTERS, k=_ID_LENGTH)), name=name, arguments="")
         self._calls.append(call)
         self._arguments = _JsonObject()
         self._read = self._in_arguments

@@ -24,12 +24,20 @@ class Admission:
 
     @asynccontextmanager
     async def slot(
-        self, model: str, version: str, slots: int, *, may_wait: bool = True, is_background: bool = False
+        self,
+        model: str,
+        version: str,
+        slots: int,
+        *,
+        may_wait: bool = True,
+        is_background: bool = False,
+        is_back: bool = False,
     ) -> AsyncIterator[None]:
         """Holds one of the version's `slots`, after a wait in order of arrival.
 
-        One that `is_background` waits until nobody else does, and leaves the last free one of several to others.
-        Raises Overloaded at once where as many as may wait do so already, or where this one may not.
+        One that `is_background` waits until nobody else does, and leaves the last free one of several to others. One
+        that `is_back` had a slot, and lost it with a worker: it may always wait. Raises Overloaded at once where as
+        many as may wait do so already, or where this one may not.
         """
         line = self._lines.setdefault((model, version), _Line())
         line.slots.total_tokens = slots
@@ -37,7 +45,8 @@ class Admission:
         if is_background:
             await line.acquire_what_others_leave(ticket)
         else:
-            await self._acquire(line, ticket, self._max_waiting if may_wait else 0)
+            max_waiting = self._max_waiting if may_wait else 0
+            await self._acquire(line, ticket, math.inf if is_back else max_waiting)
         began_at = time.monotonic()
         try:
             yield
@@ -45,7 +54,7 @@ class Admission:
             line.release(ticket)
             line.stays.append(time.monotonic() - began_at)
 
-    async def _acquire(self, line: "_Line", ticket: object, max_waiting: int) -> None:
+    async def _acquire(self, line: "_Line", ticket: object, max_waiting: float) -> None:
         if line.slots.available_tokens < 1 and line.num_waiting >= max_waiting:
             raise Overloaded(
                 f"{line.num_waiting} requests are already waiting for this model.", retry_after=line.retry_after()

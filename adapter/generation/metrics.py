@@ -76,6 +76,9 @@ class Metrics:
         self._answers = counter("answers", "Whole answers.", (*per_model, "finish_reason", "cached"))
         self._failures = counter("failures", "Generations that failed.", (*per_model, "code"))
         self._retries = counter("retries", "Attempts that were made again.", ())
+        self._continuations = counter(
+            "continuations", "Attempts that went on with an answer of a worker that died.", ()
+        )
         self._prompt_tokens = _OfVersions(counter("prompt_tokens", "Tokens of prompts that the model has read."))
         self._generated_tokens = _OfVersions(counter("generated_tokens", "Tokens that the model has generated."))
         self._first_token = _OfVersions(
@@ -120,8 +123,11 @@ class Metrics:
         self._limit.use(model, version)
         self._failures.labels(model, version, code).inc()
 
-    def add_retry(self) -> None:
+    def add_retry(self, *, goes_on: bool = False) -> None:
+        """goes_on: with an answer that an earlier attempt has begun."""
         self._retries.inc()
+        if goes_on:
+            self._continuations.inc()
 
     def _forget(self, labels: tuple[str, ...]) -> None:
         model, version = labels

@@ -24,7 +24,7 @@ class Pin:
         self._request = request
         self._call = call
         self._lot = random.random()  # noqa: S311 - no secret
-        self._has_tried = False
+        self._has_tried = self._stays = False
         self._outcomes: Outcomes | None = None
         self._shadowed_by: Canary | None = None
         self._has_shadow = False
@@ -35,6 +35,9 @@ class Pin:
         """For the next attempt. Raises what ModelRegistry.resolve raises."""
         is_first, self._has_tried = not self._has_tried, True
         self._outcomes = self._shadowed_by = self.turn = None
+        if self._stays and self.pinned is not None:
+            self.pinned = await self._passed(self.pinned.model, self.pinned.version)
+            return self.pinned
         pinned = self.pinned = await self._resolve_default(is_first=is_first)
         canary = None if self._request.model_version else self._canaries.of(pinned.model)
         if canary is None or pinned.version != canary.control_version:
@@ -51,6 +54,13 @@ class Pin:
         """As `resolve`, by what TorchServe says after this call."""
         await self._registry.resolve_anew(self._request.model, self._request.model_version)
         return await self.resolve()
+
+    def stay(self) -> None:
+        """Has every later attempt made by this version, which alone can go on with its answer.
+
+        That one is a part of an answer: nothing is counted of it for a canary.
+        """
+        self._stays = True
 
     def count(self, end: End) -> bool:
         """Whether this end of an attempt is a trial of its version."""

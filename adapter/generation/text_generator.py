@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
@@ -24,7 +25,7 @@ from adapter.generation.retry_budget import RetryBudget
 from adapter.generation.shadow import Shadows
 from adapter.generation.traffic import Traffic
 from adapter.generation.turn import Turn
-from adapter.schema import CONTRACT_VERSION, DoneEvent, GenerationRequest, GenerationResponse
+from adapter.schema import CONTRACT_VERSION, MAX_SEED, DoneEvent, GenerationRequest, GenerationResponse, StreamEvent
 from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.model_registry import ModelRegistry, PinnedVersion
 
@@ -46,6 +47,7 @@ class TextGenerator:
         traffic: Traffic,
         canaries: Canaries,
         max_live: int,
+        max_continuations: int,
     ) -> None:
         self._registry = registry
         self._inference = inference
@@ -53,6 +55,7 @@ class TextGenerator:
         self._cache = cache
         self._rate_limiter = rate_limiter
         self._max_live = max_live
+        self._max_continuations = max_continuations
         self._num_live = 0
         self._retry_budget = retries
         self._traffic = traffic
@@ -63,24 +66,25 @@ class TextGenerator:
         )
 
     async def stream(self, request: GenerationRequest, call: Call) -> Arrivals:
-        """A failure that may pass, and that came before any text, is tried again, and its caller notices nothing."""
-        retries = Retries(self._retry_budget, call)
+        """A failure that may pass is tried again, behind the text that has come, and its caller notices nothing."""
+        seed = secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed
+        retries = Retries(self._retry_budget, replace(call, seed=seed), self._max_continuations)
         last = None
         with self._live(request, call) as pin:
             await self._admit(call)
             while last is None:
                 try:
-                    async with aclosing(self._attempt(request, call, pin)) as arrivals:
+                    async with aclosing(self._attempt(request, retries.call, pin)) as arrivals:
                         async for events in arrivals:
                             if isinstance(events[-1], DoneEvent):
-                                self._count(request, call, events[-1].response)
                                 last = retries.due(events)
+                                self._count(request, call, last)
                                 break
                             if due := retries.due(events):
                                 yield due
                                 due.clear()  # the next may be long in coming
                 except MAY_PASS as failure:
-                    await self._pause(retries.delay_after(failure), failure, call)
+                    await self._pause(retries.delay_after(failure), failure, retries.call, pin)
         # Whoever takes the end may leave with it, or be slow: nothing is held any longer, and nothing is cancelled.
         yield last
 
@@ -92,9 +96,13 @@ class TextGenerator:
                     return events[-1].response
         raise UpstreamProtocol("The model server's answer has no end.")
 
-    async def _pause(self, delay: float, failure: TorchbridgeError, call: Call) -> None:
-        _log.warning("%s will be tried again in %.2f s: %s", call.request_id, delay, failure.detail)
-        self.metrics.add_retry()
+    async def _pause(self, delay: float, failure: TorchbridgeError, call: Call, pin: Pin) -> None:
+        """Before the attempt of this call."""
+        if num_told := len(call.answer_ids):
+            pin.stay()
+        behind = f", behind {num_told} tokens" if num_told else ""
+        _log.warning("%s will be tried again in %.2f s%s: %s", call.request_id, delay, behind, failure.detail)
+        self.metrics.add_retry(goes_on=num_told > 0)
         await asyncio.sleep(delay)
 
     @contextmanager
@@ -111,9 +119,10 @@ class TextGenerator:
         finally:
             self._num_live -= 1
 
-    def _count(self, request: GenerationRequest, call: Call, response: GenerationResponse) -> None:
-        self.metrics.add_answer(response)
-        self.metrics.gen_ai.add_answer(request, response, call.received_at)
+    def _count(self, request: GenerationRequest, call: Call, last: list[StreamEvent]) -> None:
+        if isinstance(last[-1], DoneEvent):
+            self.metrics.add_answer(last[-1].response)
+            self.metrics.gen_ai.add_answer(request, last[-1].response, call.received_at)
 
     async def _admit(self, call: Call) -> None:
         if not call.is_background:  # else a batch would leave its caller no live call
@@ -151,6 +160,8 @@ class TextGenerator:
         self, pinned: PinnedVersion, request: GenerationRequest, call: Call, turn: Turn | None
     ) -> Arrivals:
         request = with_model_defaults(request, call, pinned)
+        if call.answer_ids:  # no other request has begun as this one did
+            return self._run(pinned, request, call, turn)
         return self._cache.stream(pinned, request, call, partial(self._run, pinned, request, call, turn))
 
     def _run_shadow(self, pinned: PinnedVersion, request: GenerationRequest, call: Call, turn: Turn) -> Arrivals:
@@ -168,9 +179,13 @@ class TextGenerator:
         if pinned.archive.contract < CONTRACT_VERSION:
             # In a thread: for thousands of messages it takes a tenth of a second.
             await asyncio.to_thread(refuse_what_the_archive_cannot_know, request, pinned)
-        model, version = pinned.model, pinned.version
+        model, version, is_back = pinned.model, pinned.version, bool(call.answer_ids)
+        if request.seed is None:
+            request = request.model_copy(update={"seed": call.seed})
         async with (
-            self._admission.slot(model, version, pinned.slots, may_wait=may_wait, is_background=call.is_background),
+            self._admission.slot(
+                model, version, pinned.slots, may_wait=may_wait, is_background=call.is_background, is_back=is_back
+            ),
             # The copy is nobody else's: it need not last as long as the answer.
             aclosing(_taken(self._inference.stream(_of_version(request, model, version), call), turn)) as arrivals,
         ):

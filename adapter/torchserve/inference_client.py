@@ -110,7 +110,10 @@ class InferenceClient:
 
     async def _ask(self, request: GenerationRequest, call: Call) -> tuple[WorkerAnswer, aiohttp.ClientResponse]:
         said = {name: getattr(request, name) for name in request.model_fields_set}
-        worker_request = WorkerRequest.model_validate({**said, "id": call.request_id, "stream": call.is_streamed})
+        own = {"id": call.request_id, "stream": call.is_streamed}
+        if call.answer_ids:
+            own["answer_ids"] = call.answer_ids
+        worker_request = WorkerRequest.model_validate(said | own)
         response = await self._send(worker_request)
         return WorkerAnswer(worker_request, call.received_at), response
 

@@ -7,6 +7,7 @@ from adapter.errors import ERROR_BY_CODE, TorchbridgeError, UpstreamProtocol, fr
 from adapter.event_stream import EventDecoder, EventStreamError
 from adapter.schema import (
     ERROR_CATALOGUE,
+    WORKER_EVENT,
     DeltaEvent,
     DoneEvent,
     ErrorCode,
@@ -32,7 +33,7 @@ class WorkerAnswer:
     def __init__(self, request: WorkerRequest, received_at: float) -> None:
         self._asked = request.id, request.model, request.model_version  # not all of it: answers may last
         self._received_at = received_at
-        self._decoder = EventDecoder()
+        self._decoder = EventDecoder(WORKER_EVENT)
         self._started_at: float | None = None
         self._first_text_at: float | None = None
         self._num_deltas = 0

@@ -307,6 +307,11 @@ export interface components {
             model_version: string;
             model_digest: string;
             prompt_tokens: number;
+            /**
+             * @description That the answer is drawn by; the gateway's choice where the request has none.
+             * @default null
+             */
+            seed: number | null;
         };
         StreamEvent: components["schemas"]["StartEvent"] | components["schemas"]["DeltaEvent"] | components["schemas"]["DoneEvent"] | components["schemas"]["ErrorEvent"];
         TokenLogprob: {

@@ -39,6 +39,7 @@ export const START: StreamEvent = {
   model_version: "1.0",
   model_digest: "9f86d0",
   prompt_tokens: 3,
+  seed: null,
 };
 export const DELTAS: readonly StreamEvent[] = [
   { type: "delta", index: 0, text: "Grüße, 世界", logprobs: null, tool_calls: null },

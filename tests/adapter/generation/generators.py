@@ -36,6 +36,7 @@ def make_generator(
     traffic: Traffic | None = None,
     canaries: Canaries | None = None,
     cache: ResponseCache | None = None,
+    max_continuations: int = 2,
 ) -> TextGenerator:
     return TextGenerator(
         ModelRegistry(management, None),
@@ -47,6 +48,7 @@ def make_generator(
         traffic=traffic or Traffic(),
         canaries=canaries or Canaries(),
         max_live=max_live,
+        max_continuations=max_continuations,
     )
 
 

@@ -59,6 +59,23 @@ async def test_one_more_than_may_wait_is_sent_away_at_once() -> None:
         await visitor.leave()
 
 
+async def test_who_lost_a_slot_may_wait_however_many_do() -> None:
+    admission = Admission(max_waiting=1)
+    visitors = [Visitor(admission, slots=1) for _ in range(2)]
+    await settle()
+
+    async def come_back() -> None:
+        async with admission.slot("tiny", "1.0", 1, is_back=True):
+            pass
+
+    back = asyncio.create_task(come_back())
+    await settle()
+    assert not back.done()
+    for visitor in visitors:
+        await visitor.leave()
+    await back
+
+
 async def test_who_gives_up_waiting_makes_room() -> None:
     admission = Admission(max_waiting=1)
     inside, waiting = (Visitor(admission, slots=1) for _ in range(2))

@@ -243,6 +243,7 @@ async def test_whatever_happens_to_them_requests_leave_nothing_behind() -> None:
             traffic=traffic,
             canaries=canaries,
             max_live=MAX_LIVE,
+            max_continuations=2,
         )
         async with inference, cache, generator.shadows:
             async with going_on(operate(torchserve, management, canaries)):

@@ -67,7 +67,8 @@ async def test_it_is_asked_the_same_under_an_id_of_its_own(two: TwoVersions) -> 
 
     two.generator.shadows._run = watched
     two.begin(is_shadow=True)
-    asked = ChatGenerationRequest(prompt="Once", messages=[ChatMessage(role="user", content="Once")], max_length=7)
+    messages = [ChatMessage(role="user", content="Once")]
+    asked = ChatGenerationRequest(prompt="Once", messages=messages, max_length=7, seed=3)
     await two.generator.complete(asked, call())
     await has_ended(two)
     [own] = seen

@@ -4,12 +4,21 @@ import pytest
 
 from adapter.errors import ERROR_BY_CODE, GenerationFailed, TorchbridgeError, UpstreamProtocol
 from adapter.event_stream import encode_event
-from adapter.schema import DeltaEvent, ErrorCode, ErrorEvent, Problem, StreamEvent, WorkerRequest
+from adapter.schema import (
+    WORKER_EVENT,
+    ErrorCode,
+    ErrorEvent,
+    Problem,
+    StreamEvent,
+    WorkerDelta,
+    WorkerRequest,
+)
 from adapter.torchserve.worker_answer import CALLERS_FAULTS, WORKERS_FAULTS, WorkerAnswer
 from tests.fakes import answer_to
 
 REQUEST = WorkerRequest(prompt="Once", id="request-1", model="tiny", model_version="1.0")
-START, FIRST, SECOND, DONE = answer_to(REQUEST, "Hello", " world")
+START, _, _, DONE = answer_to(REQUEST, "Hello", " world")
+FIRST, SECOND = WorkerDelta(index=0, text="Hello", ids=(7,)), WorkerDelta(index=1, text=" world")
 FAILURE = ErrorEvent(problem=Problem.of(ErrorCode.GENERATION_FAILED, "no"))
 
 
@@ -19,7 +28,7 @@ def feed(*chunks: bytes) -> list[StreamEvent]:
 
 
 def wire(*events: StreamEvent) -> bytes:
-    return b"".join(map(encode_event, events))
+    return b"".join(encode_event(event, WORKER_EVENT) for event in events)
 
 
 def test_passes_a_good_answer() -> None:
@@ -100,7 +109,7 @@ def test_raises_the_workers_own_failure() -> None:
 
 def test_a_failure_says_nothing_of_the_text() -> None:
     with pytest.raises(UpstreamProtocol) as failure:
-        feed(wire(START, DeltaEvent(index=9, text="secret")))
+        feed(wire(START, WorkerDelta(index=9, text="secret")))
     assert "secret" not in repr((failure.value.detail, failure.value.cause))
 
 

@@ -1,0 +1,94 @@
+"""What the workers of one answer have told: where one of them has died another goes on, and the caller notices nothing.
+
+All that an answer is follows from its tokens, and each token from those before it, its seed and its position. So a
+worker that is given the tokens goes on as the first one would have.
+"""
+
+import math
+import time
+from array import array
+from dataclasses import replace
+
+from adapter.call import Call
+from adapter.errors import WorkerDied
+from adapter.schema import DeltaEvent, DoneEvent, StartEvent, StreamEvent, TokenLogprob, WorkerDelta
+
+_OTHER_ARCHIVE = "The model's worker died on this request, and this version has become another archive since."
+
+
+class AnswerSoFar:
+    """call: of the next attempt, which goes on behind its `answer_ids`."""
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self._start: StartEvent | None = None
+        self._started_at = self._began_at = 0.0  # the first attempt, and the last one: time.monotonic()
+        self._first_text_at: float | None = None
+        self._ids: array[int] | None = array("I")  # None where a delta came without
+        self._logprobs: list[TokenLogprob] = []
+        self._logprobs_before: list[TokenLogprob] = []  # of earlier attempts
+        self._num_deltas = 0
+        self._num_before = 0  # deltas of earlier attempts
+
+    @property
+    def has_grown(self) -> bool:
+        """Whether the last attempt has told some text."""
+        return self._num_deltas > self._num_before
+
+    @property
+    def is_known(self) -> bool:
+        """Whether another worker can go on with it."""
+        return bool(self._ids)
+
+    def go_on(self) -> None:
+        """Begins the next attempt where the last one ended."""
+        # The first text is there: only that of the whole answer can still pass.
+        self.call = replace(self.call, answer_ids=tuple(self._ids or ()), first_text_deadline=math.inf)
+        self._num_before, self._logprobs_before = self._num_deltas, list(self._logprobs)
+
+    def take(self, events: list[StreamEvent]) -> list[StreamEvent]:
+        """An attempt's events as those of the whole answer. Raises WorkerDied where they are another archive's."""
+        return [own for event in events if (own := self._own(event)) is not None]
+
+    def _own(self, event: StreamEvent) -> StreamEvent | None:
+        match event:
+            case StartEvent():
+                return self._begin(event)
+            case DeltaEvent():
+                return self._add(event)
+            case DoneEvent() if self._num_before:
+                return self._whole(event)
+        return event
+
+    def _begin(self, event: StartEvent) -> StartEvent | None:
+        self._began_at = time.monotonic()
+        if self._start is not None and self._num_before:
+            if event.model_digest != self._start.model_digest:
+                raise WorkerDied(_OTHER_ARCHIVE, is_final=True)
+            return None
+        self._start, self._started_at = event, self._began_at
+        return event.model_copy(update={"seed": self.call.seed})
+
+    def _add(self, event: DeltaEvent) -> DeltaEvent:
+        self._first_text_at = self._first_text_at or time.monotonic()
+        ids = event.ids if isinstance(event, WorkerDelta) else None
+        if ids is None:
+            self._ids = None
+        elif self._ids is not None:
+            self._ids.extend(ids)
+            self._logprobs += event.logprobs or ()
+        index = self._num_deltas
+        self._num_deltas += 1
+        return event.model_copy(update={"index": index}) if self._num_before else event
+
+    def _whole(self, event: DoneEvent) -> DoneEvent:
+        response, received_at, before = event.response, self.call.received_at, self._logprobs_before
+        # A worker that goes on does not know how likely the tokens before were. A stop string may take some back.
+        told = response.logprobs and (*before[: len(response.logprobs)], *response.logprobs[len(before) :])
+        own = {
+            "logprobs": told,
+            "queue_time": self._started_at - received_at,
+            "time_to_first_token": (self._first_text_at or self._began_at) - received_at,
+            "generation_time": self._began_at - self._started_at + response.generation_time,
+        }
+        return DoneEvent(response=response.model_copy(update=own))
