@@ -166,9 +166,10 @@ PROPERTY_TESTS = $(shell grep -rl '^from hypothesis import' tests --include='tes
 
 soak: install real-model ## The long runs: 20,000 requests over 100 switches, commands cut short at each point, restarts (an hour)
 	TORCHBRIDGE_TEST_REQUESTS=20000 TORCHBRIDGE_TEST_EVERY_POINT=1 TORCHBRIDGE_TEST_EVERY_MODEL_TYPE=1 \
+		TORCHBRIDGE_TEST_CONTINUATIONS=500 \
 		$(BIN)/pytest tests/end_to_end/versions/test_flips.py tests/end_to_end/versions/test_killed_commands.py \
 		tests/end_to_end/load_balancer tests/handlers/test_model_types.py tests/handlers/test_compile_model.py \
-		tests/handlers/test_json_schemas.py tests/end_to_end/test_batch_kills.py \
+		tests/handlers/test_json_schemas.py tests/end_to_end/test_batch_kills.py tests/end_to_end/test_continuations.py \
 		tests/adapter/artifacts/test_rubbish.py tests/adapter/versions/test_tampered_registries.py \
 		tests/contract/test_schemathesis.py $(PROPERTY_TESTS)
 

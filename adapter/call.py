@@ -33,6 +33,21 @@ class CacheOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """An answer that a caller has a part of: what any gateway needs to go on with it.
+
+    digest: of the archive; num_deltas: that the caller has, and ids: the tokens of which they are.
+    """
+
+    model: str
+    version: str
+    digest: str
+    seed: int
+    num_deltas: int
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     request_id: str
     received_at: float
@@ -47,6 +62,9 @@ class Call:
     is_background: bool = False  # whether nobody waits for it: it takes only what those who wait leave
     seed: int | None = None  # the request's, or chance's: every worker that writes on the answer has it
     answer_ids: tuple[int, ...] = ()  # tokens of the answer that an earlier worker has told
+    last_event_id: str | None = None  # of an earlier stream, behind which it is to go on
+    is_resumable: bool = False  # whether the caller wants to be able to
+    begun: Begun | None = None  # what `last_event_id` stands for
     cache: CacheOutcome = field(default_factory=CacheOutcome, compare=False)
 
     def of_item(self, index: int) -> Self:

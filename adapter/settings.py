@@ -125,6 +125,11 @@ class Settings(BaseSettings):
         default=None, description="PEM, with its issuers' after it. None: no TLS. May change while it is served."
     )
     tls_key: Path | None = Field(default=None, description="Of the certificate. PEM, its user's alone.")
+    cursor_key: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="By which gateways sign the ids of a stream's events; one key for all. None: events have no ids.",
+    )
     rate_limit: str | None = Field(default=None, description='Generations of one API key, such as "60/minute".')
 
     default_model: Name | None = Field(default=None, description="None: the only model there is.")

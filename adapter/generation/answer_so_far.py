@@ -10,25 +10,26 @@ from array import array
 from dataclasses import replace
 
 from adapter.call import Call
-from adapter.errors import WorkerDied
+from adapter.errors import VersionNotFound, WorkerDied
 from adapter.schema import DeltaEvent, DoneEvent, StartEvent, StreamEvent, TokenLogprob, WorkerDelta
 
-_OTHER_ARCHIVE = "The model's worker died on this request, and this version has become another archive since."
+_OTHER_ARCHIVE = "This version has become another archive since the answer began, which cannot go on with it."
 
 
 class AnswerSoFar:
     """call: of the next attempt, which goes on behind its `answer_ids`."""
 
     def __init__(self, call: Call) -> None:
+        begun = call.begun
         self.call = call
-        self._start: StartEvent | None = None
+        self._goes_on = begun is not None
+        self._digest = begun.digest if begun else ""  # of the archive whose text came first
         self._started_at = self._began_at = 0.0  # the first attempt, and the last one: time.monotonic()
         self._first_text_at: float | None = None
-        self._ids: array[int] | None = array("I")  # None where a delta came without
+        self._ids: array[int] | None = array("I", begun.ids if begun else ())  # None where a delta came without
         self._logprobs: list[TokenLogprob] = []
         self._logprobs_before: list[TokenLogprob] = []  # of earlier attempts
-        self._num_deltas = 0
-        self._num_before = 0  # deltas of earlier attempts
+        self._num_deltas = self._num_before = begun.num_deltas if begun else 0  # in all, and before the last attempt
 
     @property
     def has_grown(self) -> bool:
@@ -44,6 +45,7 @@ class AnswerSoFar:
         """Begins the next attempt where the last one ended."""
         # The first text is there: only that of the whole answer can still pass.
         self.call = replace(self.call, answer_ids=tuple(self._ids or ()), first_text_deadline=math.inf)
+        self._goes_on = True
         self._num_before, self._logprobs_before = self._num_deltas, list(self._logprobs)
 
     def take(self, events: list[StreamEvent]) -> list[StreamEvent]:
@@ -56,17 +58,18 @@ class AnswerSoFar:
                 return self._begin(event)
             case DeltaEvent():
                 return self._add(event)
-            case DoneEvent() if self._num_before:
+            case DoneEvent() if self._goes_on:
                 return self._whole(event)
         return event
 
     def _begin(self, event: StartEvent) -> StartEvent | None:
         self._began_at = time.monotonic()
-        if self._start is not None and self._num_before:
-            if event.model_digest != self._start.model_digest:
-                raise WorkerDied(_OTHER_ARCHIVE, is_final=True)
+        self._started_at = self._started_at or self._began_at
+        if self._goes_on:
+            if event.model_digest != self._digest:
+                raise VersionNotFound(_OTHER_ARCHIVE) if self.call.begun else WorkerDied(_OTHER_ARCHIVE, is_final=True)
             return None
-        self._start, self._started_at = event, self._began_at
+        self._digest, self._started_at = event.model_digest, self._began_at
         return event.model_copy(update={"seed": self.call.seed})
 
     def _add(self, event: DeltaEvent) -> DeltaEvent:
@@ -79,7 +82,7 @@ class AnswerSoFar:
             self._logprobs += event.logprobs or ()
         index = self._num_deltas
         self._num_deltas += 1
-        return event.model_copy(update={"index": index}) if self._num_before else event
+        return event.model_copy(update={"index": index}) if self._goes_on else event
 
     def _whole(self, event: DoneEvent) -> DoneEvent:
         response, received_at, before = event.response, self.call.received_at, self._logprobs_before

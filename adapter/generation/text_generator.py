@@ -67,8 +67,9 @@ class TextGenerator:
 
     async def stream(self, request: GenerationRequest, call: Call) -> Arrivals:
         """A failure that may pass is tried again, behind the text that has come, and its caller notices nothing."""
-        seed = secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed
-        retries = Retries(self._retry_budget, replace(call, seed=seed), self._max_continuations)
+        if call.seed is None:
+            call = replace(call, seed=secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed)
+        retries = Retries(self._retry_budget, call, self._max_continuations)
         last = None
         with self._live(request, call) as pin:
             await self._admit(call)

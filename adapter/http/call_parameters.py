@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 from adapter.call import Call
 
 _LONGEST = 86_400  # seconds
+LONGEST_CURSOR = 6_000  # characters: a header has 8,190 at most
 
 Timeout = Annotated[
     float | None,
@@ -23,23 +24,48 @@ User = Annotated[
     ),
 ]
 
+LastEventId = Annotated[
+    str | None,
+    Header(
+        max_length=LONGEST_CURSOR,
+        pattern="^[A-Za-z0-9_-]*$",
+        description="Of an earlier stream with the same body: `/generate/stream` goes on behind that event.",
+    ),
+]
+Resumable = Annotated[
+    bool | None, Header(description="Whether the events of `/generate/stream` are to have an `id` to go on behind.")
+]
+
 _Value = TypeVar("_Value")
 
 _TIMEOUT: TypeAdapter[float | None] = TypeAdapter(Timeout)
 _USER: TypeAdapter[str | None] = TypeAdapter(User)
+_LAST_EVENT_ID: TypeAdapter[str | None] = TypeAdapter(LastEventId)
+_RESUMABLE: TypeAdapter[bool | None] = TypeAdapter(Resumable)
 
 
 # Not `def`: FastAPI would run it in a thread, which costs more than all of it.
 async def _call(
     request: Request,
+    *,
     x_request_timeout: Timeout = None,
     x_first_token_timeout: Timeout = None,
     x_user: User = None,
     cache_control: Annotated[
         str | None, Header(description="`no-cache` or `no-store`: let the model run, whatever it has answered before.")
     ] = None,
+    last_event_id: LastEventId = None,
+    x_resumable: Resumable = None,
 ) -> Call:
-    return _made_of(request, x_request_timeout, x_first_token_timeout, x_user, cache_control)
+    return _made_of(
+        request,
+        x_request_timeout,
+        x_first_token_timeout,
+        user=x_user,
+        cache_control=cache_control,
+        last_event_id=last_event_id,
+        is_resumable=x_resumable,
+    )
 
 
 CallParameters = Annotated[Call, Depends(_call)]
@@ -52,8 +78,10 @@ def read_call(request: Request) -> Call:
         request,
         _read(_TIMEOUT, headers.get("x-request-timeout")),
         _read(_TIMEOUT, headers.get("x-first-token-timeout")),
-        _read(_USER, headers.get("x-user")),
-        headers.get("cache-control"),
+        user=_read(_USER, headers.get("x-user")),
+        cache_control=headers.get("cache-control"),
+        last_event_id=_read(_LAST_EVENT_ID, headers.get("last-event-id")),
+        is_resumable=_read(_RESUMABLE, headers.get("x-resumable")),
     )
 
 
@@ -65,8 +93,11 @@ def _made_of(
     request: Request,
     request_timeout: float | None,
     first_token_timeout: float | None,
+    *,
     user: str | None,
     cache_control: str | None,
+    last_event_id: str | None,
+    is_resumable: bool | None,
 ) -> Call:
     state, settings = request.state, request.app.state.settings
     timeouts = (request_timeout, first_token_timeout)
@@ -80,6 +111,8 @@ def _made_of(
         caller=state.caller,
         user=user,
         may_use_cache=not directives & {"no-cache", "no-store"},
+        last_event_id=last_event_id,
+        is_resumable=bool(is_resumable),
     )
 
 

@@ -3,6 +3,7 @@
 TORCHBRIDGE_TEST_CONTINUATIONS says how many answers are disturbed; one death for each 50 of them.
 """
 
+import logging
 import os
 import random
 import threading
@@ -14,10 +15,13 @@ from typing import Any
 import psutil
 import pytest
 import requests
+from pydantic import SecretStr
 
 from adapter.archives.archive import build_archive
+from adapter.event_stream import EventDecoder
 from adapter.gateway import create_app
 from adapter.schema import DeltaEvent, DoneEvent, GenerationResponse, StreamEvent
+from adapter.settings import Settings
 from adapter.torchserve.server_process import TorchServeProcess
 from tests.end_to_end.endless_model import write_endless_model
 from tests.end_to_end.gateway_calls import TIMEOUT, stream
@@ -45,6 +49,7 @@ handler:
   threads: 1
 """
 NO_STORE = {"cache-control": "no-store"}
+_log = logging.getLogger(__name__)
 KINDS: tuple[dict[str, Any], ...] = (
     {"temperature": 0},
     {"temperature": 0.7},
@@ -56,6 +61,7 @@ KINDS: tuple[dict[str, Any], ...] = (
 @dataclass
 class Stack:
     torchserve: TorchServeProcess
+    settings: Settings
     url: str
 
     def kill_worker(self) -> None:
@@ -77,11 +83,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     (directory / "model-config.yaml").write_text(MODEL_CONFIG)
     store, config = directory / "model_store", directory / "model-config.yaml"
     archives = [build_archive(directory / "endless", "endless", "1.0", store, config)]
-    with (
-        running_torchserve(archives, directory / "run") as torchserve,
-        serving(create_app(settings_before(torchserve, archives, "endless"))) as url,
-    ):
-        yield Stack(torchserve, url)
+    with running_torchserve(archives, directory / "run") as torchserve:
+        settings = settings_before(torchserve, archives, "endless")
+        settings = settings.model_copy(update={"cursor_key": SecretStr("k" * 32)})
+        with serving(create_app(settings)) as url:
+            yield Stack(torchserve, settings, url)
 
 
 def request_of(number: int) -> dict[str, Any]:
@@ -150,6 +156,40 @@ def test_texts_outlive_their_worker_byte_for_byte(stack: Stack) -> None:
         disturbed = Callers(stack, numbers, deadly=chance.randint(1, undisturbed.num_deltas // 2))
         assert disturbed.answers() == expected
         num_gone_on += stack.num_continuations() - num_before
+        _log.info("%d answers are byte for byte as undisturbed, and %d of them went on", numbers.stop, num_gone_on)
         wait_until(stack.has_worker)
     # The others had not begun, or had ended.
     assert num_gone_on > NUM_ANSWERS / 4
+
+
+def beginning_of(url: str, request: dict[str, Any], num_texts: int) -> tuple[str, str]:
+    """The first texts of a stream that is then left, and the id of its last event."""
+    text, cursor = "", ""
+    headers = NO_STORE | {"x-resumable": "true"}
+    with requests.post(f"{url}/generate/stream", json=request, headers=headers, timeout=TIMEOUT, stream=True) as answer:
+        for line in answer.iter_lines():
+            if line.startswith(b"id: "):
+                cursor = line.removeprefix(b"id: ").decode()
+            for event in EventDecoder().feed(line + b"\n\n"):
+                text += event.text if isinstance(event, DeltaEvent) else ""
+                num_texts -= isinstance(event, DeltaEvent)
+            if not num_texts:
+                break
+    return text, cursor
+
+
+@pytest.mark.parametrize("num_texts", [1, 4])
+def test_a_stream_goes_on_at_another_gateway(stack: Stack, num_texts: int) -> None:
+    request = request_of(2)
+    whole = requests.post(f"{stack.url}/generate", json=request, headers=NO_STORE, timeout=TIMEOUT).json()
+    beginning, cursor = beginning_of(stack.url, request, num_texts)
+    with (
+        serving(create_app(stack.settings)) as other,
+        stream(other, headers=NO_STORE | {"last-event-id": cursor}, **request) as (_, events),
+    ):
+        *deltas, done = events
+
+    assert isinstance(done, DoneEvent)
+    assert deltas[0].index == num_texts
+    assert beginning + "".join(delta.text for delta in deltas) == done.response.text == whole["text"]
+    assert done.response.tokens_generated == whole["tokens_generated"]

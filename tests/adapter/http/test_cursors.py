@@ -1,0 +1,158 @@
+"""A stream goes on behind the id of an event that its caller has had, at any gateway that has the key."""
+
+import base64
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from adapter.event_stream import EventDecoder
+from adapter.gateway import create_app
+from adapter.schema import DeltaEvent, DoneEvent, StartEvent, StreamEvent, WorkerDelta, WorkerRequest
+from adapter.settings import Settings
+from adapter.torchserve.model_registry import ModelRegistry
+from tests.fakes import FakeInference, FakeManagement, answer_to
+
+KEY, OTHER_KEY = SecretStr("a" * 32), SecretStr("b" * 32)
+BODY = {"prompt": "Once"}
+RESUMABLE = {"x-resumable": "true", "x-request-id": "request-1"}
+START, *_, DONE = answer_to(WorkerRequest(id="request-1", model="tiny", model_version="1.0", **BODY), "a", "b", "c")
+DELTAS = [WorkerDelta(index=0, text="a", ids=(7, 300)), WorkerDelta(index=1, text="b", ids=(40_000,))]
+LAST = WorkerDelta(index=2, text="c")
+
+
+@dataclass
+class Gateway:
+    """With a TorchServe of its own."""
+
+    key: SecretStr | None = KEY
+    inference: FakeInference = field(default_factory=lambda: FakeInference([START, *DELTAS, [LAST, DONE]]))
+
+    async def stream(
+        self, body: dict[str, object] | None = None, headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        settings = Settings(cursor_key=self.key)
+        app = create_app(settings, inference=self.inference, registry=ModelRegistry(FakeManagement(), None))
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+            return await client.post("/generate/stream", json=body or BODY, headers=headers or RESUMABLE)
+
+
+@pytest.fixture
+async def ids() -> list[str]:
+    """Of `start` and the first two deltas."""
+    return ids_of(await Gateway().stream())
+
+
+def ids_of(answer: httpx.Response) -> list[str]:
+    return [line.removeprefix("id: ") for line in answer.text.splitlines() if line.startswith("id")]
+
+
+def events_of(answer: httpx.Response) -> list[StreamEvent]:
+    assert answer.status_code == 200, answer.text
+    return list(EventDecoder().feed(answer.content))
+
+
+def behind(cursor: str) -> dict[str, str]:
+    return RESUMABLE | {"last-event-id": cursor}
+
+
+async def test_events_have_ids_where_their_caller_asks_for_them(ids: list[str]) -> None:
+    assert len(set(ids)) == 3
+    assert ids_of(await Gateway().stream(headers={"x-request-id": "request-1"})) == []
+    assert ids_of(await Gateway(key=None).stream()) == []
+
+
+async def test_another_gateway_goes_on_behind_the_last_event(ids: list[str]) -> None:
+    rest = Gateway(inference=FakeInference([START, WorkerDelta(index=0, text="b", ids=(40_000,)), [LAST, DONE]]))
+    events = events_of(await rest.stream(headers=behind(ids[1])))
+    [call], [request] = rest.inference.calls, rest.inference.requests
+
+    assert [event.index for event in events if isinstance(event, DeltaEvent)] == [1, 2]
+    assert isinstance(events[-1], DoneEvent)
+    assert (call.answer_ids, request.model_version) == ((7, 300), "1.0")
+
+
+async def test_the_seed_is_the_one_that_the_start_has_told() -> None:
+    first = await Gateway().stream()
+    start = events_of(first)[0]
+    rest = Gateway()
+    await rest.stream(headers=behind(ids_of(first)[-1]))
+
+    assert isinstance(start, StartEvent)
+    assert [request.seed for request in rest.inference.requests] == [start.seed]
+
+
+async def test_a_stream_that_has_begun_goes_on_with_its_first_text(ids: list[str]) -> None:
+    events = events_of(await Gateway().stream(headers=behind(ids[0])))
+
+    assert [event.type for event in events] == ["delta", "delta", "delta", "done"]
+
+
+async def test_the_rest_has_ids_of_the_whole(ids: list[str]) -> None:
+    rest = Gateway(inference=FakeInference([START, WorkerDelta(index=0, text="b", ids=(40_000,)), [LAST, DONE]]))
+
+    assert ids_of(await rest.stream(headers=behind(ids[1]))) == ids[2:]
+
+
+def tampered(cursor: str) -> str:
+    content = bytearray(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    content[-1] ^= 1
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
+@pytest.mark.parametrize("what", ["tampered", "of no meaning", "no base64", "empty content", "too long"])
+async def test_what_no_gateway_has_signed_is_refused(ids: list[str], what: str) -> None:
+    cursor = {
+        "tampered": tampered(ids[1]),
+        "of no meaning": "abcd",
+        "no base64": "a",
+        "empty content": "A" * 22,
+        "too long": "A" * 6_001,
+    }[what]
+    gateway = Gateway()
+    answer = await gateway.stream(headers=behind(cursor))
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert gateway.inference.requests == []
+
+
+@pytest.mark.parametrize(
+    ("gateway", "body"),
+    [
+        pytest.param(Gateway(OTHER_KEY), BODY, id="at a gateway with another key"),
+        pytest.param(Gateway(None), BODY, id="at a gateway without one"),
+        pytest.param(Gateway(), BODY | {"max_length": 7}, id="with another body"),
+    ],
+)
+async def test_an_id_is_of_one_request_and_one_key(ids: list[str], gateway: Gateway, body: dict[str, object]) -> None:
+    answer = await gateway.stream(body, headers=behind(ids[1]))
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert "Last-Event-ID" in answer.json()["detail"]
+
+
+async def test_another_archive_does_not_go_on(ids: list[str]) -> None:
+    other = FakeInference([START.model_copy(update={"model_digest": "2e"}), *DELTAS, [LAST, DONE]])
+    answer = await Gateway(inference=other).stream(headers=behind(ids[1]))
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "version_not_found")
+
+
+async def test_an_id_that_would_be_too_long_for_a_header_is_empty() -> None:
+    long = WorkerDelta(index=0, text="a", ids=(40_000,) * 2_000)
+    answer = await Gateway(inference=FakeInference([START, long, DELTAS[1], [LAST, DONE]])).stream()
+
+    assert ids_of(answer)[1:] == ["id", "id"]
+
+
+async def test_answers_whose_workers_tell_no_tokens_have_no_ids() -> None:
+    older = [DeltaEvent(index=index, text="a") for index in range(2)]
+    answer = await Gateway(inference=FakeInference([START, *older, [LAST, DONE]])).stream()
+
+    assert ids_of(answer)[1:] == ["id", "id"]
+
+
+async def test_logprobs_are_not_gone_on_with() -> None:
+    assert ids_of(await Gateway().stream(BODY | {"logprobs": 1})) == []
