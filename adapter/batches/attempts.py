@@ -26,6 +26,7 @@ _UNCLEAR = frozenset(
     }
 )
 _MOST_UNCLEAR = 8  # together a minute and a half, with what the longest wait makes of it
+_MOST_PAIRS_OF_DEATHS = 2  # each is two workers that died on it, one after the other
 _GROWTH = 2.0
 _LONGEST_DELAY = 30.0  # seconds
 
@@ -36,17 +37,23 @@ class Attempts:
     def __init__(self, first_delay: float) -> None:
         self._delay = first_delay
         self._num_unclear = 0
+        self._num_pairs_of_deaths = 0
 
     def delay_after(self, failure: TorchbridgeError) -> float | None:
         """Seconds until the next one; None where the failure is the answer."""
-        if failure.is_final or not self._may_pass(failure.code):
+        if not self._may_pass(failure):
             return None
         # With jitter: requests that failed together must not come back together.
         delay = self._delay * random.uniform(1, 1.5)  # noqa: S311 - no secret
         self._delay = min(_LONGEST_DELAY, self._delay * _GROWTH)
         return delay
 
-    def _may_pass(self, code: ErrorCode) -> bool:
+    def _may_pass(self, failure: TorchbridgeError) -> bool:
+        code = failure.code
+        if failure.is_final:
+            # A worker and then its TorchServe may have died for reasons of their own: here somebody can wait and see.
+            self._num_pairs_of_deaths += 1
+            return code == ErrorCode.WORKER_DIED and self._num_pairs_of_deaths < _MOST_PAIRS_OF_DEATHS
         if code in _OF_THE_SERVER:
             return True
         self._num_unclear += code in _UNCLEAR

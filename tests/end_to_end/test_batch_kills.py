@@ -63,13 +63,13 @@ class Stack:
         self.start()
 
     def kill_torchserve(self) -> None:
-        self._kill("java")
+        self._kill("/java ")
 
     def kill_worker(self) -> None:
-        self._kill("python")
+        self._kill("model_service_worker.py")  # and not the launcher, with which TorchServe ends, too
 
     def _kill(self, name: str) -> None:
-        found = [each for each in processes_of(self.run_directory) if each.name().startswith(name)]
+        found = [each for each in processes_of(self.run_directory) if name in " ".join(each.cmdline()[:2]) + " "]
         assert found, name
         for each in found:
             each.send_signal(signal.SIGKILL)
@@ -117,13 +117,13 @@ def test_a_batch_outlives_kills_of_each_process(tmp_path: Path) -> None:
         kills: list[Callable[[], None]] = [stack.kill_worker, stack.kill_torchserve, stack.kill_gateway] * NUM_KILLS
         step = NUM_LINES // (len(kills) + 1)
         for kill in kills:
-            # Past those that ran at the kill before: a request on which two workers die has failed for good.
+            # Past those that ran at the kill before: no request has to be there at all of them.
             enough = num_answered() + chance.randrange(step // 2, step)
             wait_until(lambda enough=enough: num_answered() >= enough, PATIENCE_WITH_WORKERS)
             kill()
         at_the_last_kill = num_answered()
         assert at_the_last_kill < NUM_LINES
-        wait_until(lambda: num_answered() == NUM_LINES, 3 * PATIENCE_WITH_WORKERS)
+        wait_until(lambda: state_of(stack.client, batch)["completed_at"] is not None, 3 * PATIENCE_WITH_WORKERS)
         ended = wait_for_end(stack.client, batch)
         answered = lines_of(stack.client, ended["output_file_id"])
     assert (ended["status"], ended["error_file_id"]) == ("completed", None)

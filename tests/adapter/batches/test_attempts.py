@@ -36,8 +36,13 @@ def test_what_may_be_its_own_fault_has_an_end(kind: type[TorchbridgeError]) -> N
 
 @pytest.mark.parametrize(
     "failure",
-    [InvalidRequest("no"), PromptTooLong("no"), GenerationFailed("no"), WorkerDied("twice", is_final=True)],
+    [InvalidRequest("no"), PromptTooLong("no"), GenerationFailed("no"), Overloaded("no", is_final=True)],
     ids=lambda failure: type(failure).__name__,
 )
 def test_what_will_not_pass_is_not_tried_again(failure: TorchbridgeError) -> None:
     assert delays(failure, 1) == [None]
+
+
+def test_what_two_workers_died_on_is_tried_once_more() -> None:
+    first, second = delays(WorkerDied("twice", is_final=True), 2)
+    assert (first is not None, second) == (True, None)
