@@ -159,7 +159,7 @@ LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-has
 
 lock: .venv/.installed ## Write requirements.lock, and the image's part of it, from pyproject.toml
 	$(LOCK) --extra dev -o requirements.lock
-	$(LOCK) --constraint requirements.lock --no-annotate -o requirements-serve.lock
+	$(LOCK) --extra otel --constraint requirements.lock --no-annotate -o requirements-serve.lock
 
 # Those with hypothesis: `make test` tries the same examples every day.
 PROPERTY_TESTS = $(shell grep -rl '^from hypothesis import' tests --include='test_*.py')
@@ -179,7 +179,7 @@ faults: .venv/.installed ## What becomes of calls in 50 faults, again and again,
 	$(BIN)/python -m tests.faults --rounds $(ROUNDS)
 
 # Each writes its table and its plot to benchmarks/results. The peers are installed into benchmarks/.cache at first.
-BENCHMARKS = real_model peers_throughput worth engine grammars prefix neighbour int8_quality hop growth gateway packing cold_start
+BENCHMARKS = real_model peers_throughput worth engine grammars prefix neighbour int8_quality hop growth gateway traces packing cold_start
 
 bench: $(addprefix bench-,$(BENCHMARKS)) ## Measure all of it beside what people would use instead (an hour; peers_scaling is by itself)
 	$(BIN)/python -m benchmarks.summary

@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
-from typing import Self, TypeAlias
+from typing import Protocol, Self, TypeAlias
 
-from adapter.schema import StreamEvent
+from adapter.schema import GenerationRequest, GenerationResponse, StreamEvent
+from adapter.timeline import Timeline
 
 # Lists of events that came together, up to and with `done`; every other end is an exception of adapter.errors.
 # Who takes a list has it until it asks for the next one: it may be empty then.
@@ -30,6 +31,25 @@ class CacheOutcome:
     def headers(self) -> dict[str, str]:
         age = {} if self.age is None else {"age": str(self.age)}
         return {"cache-status": f"torchbridge; {self.status}"} | age
+
+
+class Trace(Protocol):
+    """Of one HTTP request: what is told of it to whoever looks at traces (adapter/tracing)."""
+
+    @property
+    def trace_id(self) -> str: ...
+
+    @property
+    def span_id(self) -> str | None:
+        """None where the trace is not recorded here."""
+
+    def add_generation(
+        self, request: GenerationRequest, call: "Call", end: GenerationResponse | BaseException, model: str
+    ) -> None:
+        """When it has ended. model: that it meant, or nothing where that is not known."""
+
+    def end(self, request_id: str, status: int, caller: str | None) -> None:
+        """When the answer has been sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +86,9 @@ class Call:
     is_resumable: bool = False  # whether the caller wants to be able to
     begun: Begun | None = None  # what `last_event_id` stands for
     cache: CacheOutcome = field(default_factory=CacheOutcome, compare=False)
+    timeline: Timeline = field(default_factory=Timeline, compare=False)
+    trace: Trace | None = field(default=None, compare=False)
 
     def of_item(self, index: int) -> Self:
         """The call for one request of a batch."""
-        return replace(self, request_id=f"{self.request_id}-{index}", cache=CacheOutcome())
+        return replace(self, request_id=f"{self.request_id}-{index}", cache=CacheOutcome(), timeline=Timeline())

@@ -1,7 +1,6 @@
 """The command `torchbridge`: each command parses, calls the library and prints."""
 
 import json
-import logging
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -31,6 +30,8 @@ from adapter.generation.rate_limit import RateLimitError
 from adapter.http.api_keys import ApiKeysError
 from adapter.http.route_path import RootPathTaken
 from adapter.installed_versions import installed_versions
+from adapter.log_lines.gateway_log import log_lines
+from adapter.logs.command import logs_commands
 from adapter.serve import RunningStack, running_stack
 from adapter.settings import UnknownVariable
 from adapter.settings_file import SettingsFileError
@@ -45,6 +46,7 @@ from adapter.torchserve.probing import ProbeMismatch
 from adapter.torchserve.properties import PropertiesError
 from adapter.torchserve.sample_answer import SAMPLE_PROMPT
 from adapter.torchserve.server_process import CONFIG_FILE, DEFAULT_RUN_DIRECTORY, StartFailed
+from adapter.tracing.errors import TracingError
 from adapter.version_commands import RunDirectoryOption, version_commands
 from adapter.versions.desired_state import DesiredState
 from adapter.versions.errors import ServerBusy, VersionError
@@ -69,6 +71,7 @@ _EXPECTED = (
     StartFailed,
     TlsError,
     TorchbridgeError,
+    TracingError,
     UnknownVariable,
     ValidationError,  # of the settings
     VerificationError,
@@ -91,6 +94,7 @@ app.add_typer(canary_commands, name="canary")
 app.add_typer(talk_commands)
 app.add_typer(doctor_commands)
 app.add_typer(top_commands)
+app.add_typer(logs_commands)
 app.add_typer(simulate_commands)
 
 
@@ -188,7 +192,7 @@ def serve(
             stages.end()
             _print_sample(stack)
             is_serving = True
-            until_all_has_ended.enter_context(_log_lines())
+            until_all_has_ended.enter_context(log_lines(stack.log_format, stack.gateway_log))
             try:
                 stack.wait()
             except Stopped:
@@ -196,21 +200,6 @@ def serve(
                 raise
     except Stopped as stopped:
         raise typer.Exit(0 if is_serving else 128 + stopped.signal_number) from None
-
-
-@contextmanager
-def _log_lines() -> Iterator[None]:
-    """Shows on the standard error what is logged: by the gateway a line for each request, and for each failure why."""
-    lines = logging.StreamHandler()
-    lines.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    everything, gateway = logging.getLogger(), logging.getLogger("adapter")
-    everything.addHandler(lines)
-    gateway.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        gateway.setLevel(logging.NOTSET)
-        everything.removeHandler(lines)
 
 
 class _Stages:

@@ -1,8 +1,10 @@
 """The gateway: its parts, put together."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from importlib.metadata import version
+from os import environ
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
@@ -46,6 +48,7 @@ from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.management_client import ManagementClient
 from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.readiness import Readiness
+from adapter.tracing.switch import tracing_for
 
 
 def create_app(
@@ -68,6 +71,7 @@ def create_app(
     redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
     cache = ResponseCache(response_store(redis_url, settings.cache_max_bytes, settings.cache_max_age))
     rate_limiter = RateLimiter(settings.rate_limit, redis_url)
+    tracing = tracing_for(environ, settings.trace_redaction)
     shutdown = Shutdown()
     admission, traffic, canaries = Admission(settings.max_waiting_requests), Traffic(), Canaries()
     shared_counts = SharedCounts(redis_url)
@@ -90,7 +94,16 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with inference, cache, rate_limiter, shared_counts, generator.shadows, readiness, batches.running:
+        async with (
+            tracing or nullcontext(),  # the last to end: what the others end is told, too
+            inference,
+            cache,
+            rate_limiter,
+            shared_counts,
+            generator.shadows,
+            readiness,
+            batches.running,
+        ):
             yield
 
     app = DocumentedApi(
@@ -142,6 +155,7 @@ def create_app(
         root_path=settings.root_path,
         count=metrics.add_request,
         upload_limits=batches.upload_limits,
+        begin_trace=None if tracing is None else partial(tracing.begin, metrics.route_of),
     )
     if settings.trusted_proxies:
         app.add_middleware(ForwardedHeaders, trusted=settings.trusted_proxies)

@@ -33,6 +33,7 @@ from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.ports import bind, check_torchserve_ports, share_address
 from adapter.torchserve.private_directory import claim_directory
 from adapter.torchserve.properties import read_properties
+from adapter.torchserve.run_directory import RunDirectory
 from adapter.torchserve.sample_answer import sample_answer
 from adapter.torchserve.server_process import CONFIG_FILE, DEFAULT_RUN_DIRECTORY, StartFailed, TorchServeProcess
 from adapter.torchserve.silence_watch import SilenceWatch
@@ -152,6 +153,8 @@ class RunningStack:
         self.url = url
         self.needs_key = settings.asks_for_keys
         self.is_open_to_all = faces_other_machines and not self.needs_key
+        self.log_format = settings.log_format
+        self.gateway_log = RunDirectory(files.run_directory).gateway_log
         self._settings = settings
         self._torchserve = torchserve
         self._gateway = gateway

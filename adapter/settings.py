@@ -8,7 +8,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, PositiveInt, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -24,6 +24,7 @@ LOAD_TIMEOUT, RESTART_TIMEOUT = 900.0, 120.0  # seconds
 PREFIX = "TORCHBRIDGE_"
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+LogFormat: TypeAlias = Literal["text", "json"]
 
 
 def _check_redis_url(url: SecretStr) -> SecretStr:
@@ -170,6 +171,15 @@ class Settings(BaseSettings):
     )
     load_timeout: Seconds = Field(
         default=LOAD_TIMEOUT, description="For TorchServe and its workers to be ready, at a start and after a crash."
+    )
+
+    log_format: LogFormat = Field(
+        default="text", description="Of the lines on the standard error. The file of them is always JSON."
+    )
+    trace_redaction: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*\Z",
+        description="MODULE:FUNCTION that each text goes through before it is in a trace, where texts are at all.",
     )
 
     request_timeout: Seconds = Field(default=600, description="Callers may ask for less: X-Request-Timeout.")

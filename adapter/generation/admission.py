@@ -11,6 +11,7 @@ from statistics import fmean
 from anyio import CapacityLimiter, WouldBlock
 
 from adapter.errors import Overloaded
+from adapter.timeline import Timeline
 
 _LONGEST_RETRY_AFTER = 60  # seconds; clients ignore more
 _MEASURED_STAYS = 64
@@ -32,8 +33,9 @@ class Admission:
         may_wait: bool = True,
         is_background: bool = False,
         is_back: bool = False,
+        timeline: Timeline | None = None,
     ) -> AsyncIterator[None]:
-        """Holds one of the version's `slots`, after a wait in order of arrival.
+        """Holds one of the version's `slots`, after a wait in order of arrival, of which `timeline` is told.
 
         One that `is_background` waits until nobody else does, and leaves the last free one of several to others. One
         that `is_back` had a slot, and lost it with a worker: it may always wait. Raises Overloaded at once where as
@@ -42,11 +44,12 @@ class Admission:
         line = self._lines.setdefault((model, version), _Line())
         line.slots.total_tokens = slots
         ticket = object()
-        if is_background:
-            await line.acquire_what_others_leave(ticket)
-        else:
-            max_waiting = self._max_waiting if may_wait else 0
-            await self._acquire(line, ticket, math.inf if is_back else max_waiting)
+        with (timeline or Timeline()).phase("admission"):
+            if is_background:
+                await line.acquire_what_others_leave(ticket)
+            else:
+                max_waiting = self._max_waiting if may_wait else 0
+                await self._acquire(line, ticket, math.inf if is_back else max_waiting)
         began_at = time.monotonic()
         try:
             yield

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Histogram
 from adapter.generation.label_limit import LabelLimit
 from adapter.schema import ChatGenerationRequest, ErrorCode, GenerationRequest, GenerationResponse
 
-_PROVIDER = "torchbridge"
+PROVIDER = "torchbridge"
 _MOST_MODELS = 64  # that have series of their own: those counted last
 _LABELS = ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_response_model")
 
@@ -39,7 +39,7 @@ class GenAiMetrics:
     def add_answer(self, request: GenerationRequest, response: GenerationResponse, received_at: float) -> None:
         """received_at: time.monotonic()."""
         self._limit.use(response.model)
-        labels = (_operation(request), _PROVIDER, response.model, response.model)
+        labels = (operation(request), PROVIDER, response.model, response.model)
         duration = time.monotonic() - received_at
         self._duration.labels(*labels, "").observe(duration)
         if response.cached:
@@ -52,7 +52,7 @@ class GenAiMetrics:
     def add_failure(self, request: GenerationRequest, code: ErrorCode, model: str, received_at: float) -> None:
         """model: that it meant, or nothing where it failed before that was known."""
         self._limit.use(model)
-        labels = (_operation(request), _PROVIDER, model, model, code)
+        labels = (operation(request), PROVIDER, model, model, code)
         self._duration.labels(*labels).observe(time.monotonic() - received_at)
 
     def _forget(self, labels: tuple[str, ...]) -> None:
@@ -61,6 +61,6 @@ class GenAiMetrics:
             histogram.remove_by_labels({"gen_ai_response_model": model})
 
 
-def _operation(request: GenerationRequest) -> str:
+def operation(request: GenerationRequest) -> str:
     is_chat = isinstance(request, ChatGenerationRequest) and request.messages is not None
     return "chat" if is_chat else "text_completion"

@@ -60,7 +60,10 @@ class ResponseCache:
     async def _answer(
         self, store: ResponseStore, question: _Question, call: Call, run: Callable[[], Arrivals]
     ) -> Arrivals:
-        if stored := await self._find(store, question):
+        with call.timeline.phase("cache") as look_up:
+            stored = await self._find(store, question)
+        if stored:
+            look_up.note = "hit"
             call.cache.age = int(stored.age)
             call.cache.status = f"hit; ttl={int(store.max_age) - call.cache.age}"
             yield stored.events(call)
@@ -68,9 +71,11 @@ class ResponseCache:
         # From here to the first read nothing waits: no two start the same run, and nobody joins one that was left.
         shared = self._runs.get(question)
         if shared is not None and shared.can_be_joined:
+            look_up.note = "collapsed"
             call.cache.status = "fwd=miss; collapsed"
             arrivals = readdressed(shared.read(), call)
         else:
+            look_up.note = "miss"
             call.cache.status = "fwd=miss"
             arrivals = self._start(store, question, run()).read()
         async with aclosing(arrivals):

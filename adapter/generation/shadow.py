@@ -19,6 +19,7 @@ from adapter.generation.response_cache import is_deterministic
 from adapter.generation.traffic import Traffic
 from adapter.generation.turn import Turn
 from adapter.schema import DoneEvent, GenerationRequest, GenerationResponse
+from adapter.timeline import Timeline
 from adapter.torchserve.model_registry import ModelRegistry, PinnedVersion
 
 Run: TypeAlias = Callable[[PinnedVersion, GenerationRequest, Call, Turn], Arrivals]
@@ -107,6 +108,8 @@ def _copy(call: Call, took: float) -> Call:
         first_text_deadline=later(call.first_text_deadline),
         asked_deadlines=frozenset(map(later, call.asked_deadlines)),
         cache=CacheOutcome(),
+        timeline=Timeline(),
+        trace=None,
     )
 
 

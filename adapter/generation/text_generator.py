@@ -116,14 +116,19 @@ class TextGenerator:
             code, model = code_of(error), pin.pinned.model if pin.pinned else ""
             self.metrics.add_failure(code, pin.pinned)
             self.metrics.gen_ai.add_failure(request, code, model, call.received_at)
+            if call.trace is not None:
+                call.trace.add_generation(request, call, error, model)
             raise
         finally:
             self._num_live -= 1
 
     def _count(self, request: GenerationRequest, call: Call, last: list[StreamEvent]) -> None:
         if isinstance(last[-1], DoneEvent):
-            self.metrics.add_answer(last[-1].response)
-            self.metrics.gen_ai.add_answer(request, last[-1].response, call.received_at)
+            response = last[-1].response
+            self.metrics.add_answer(response)
+            self.metrics.gen_ai.add_answer(request, response, call.received_at)
+            if call.trace is not None:
+                call.trace.add_generation(request, call, response, response.model)
 
     async def _admit(self, call: Call) -> None:
         if not call.is_background:  # else a batch would leave its caller no live call
@@ -185,8 +190,15 @@ class TextGenerator:
             request = request.model_copy(update={"seed": call.seed})
         async with (
             self._admission.slot(
-                model, version, pinned.slots, may_wait=may_wait, is_background=call.is_background, is_back=is_back
+                model,
+                version,
+                pinned.slots,
+                may_wait=may_wait,
+                is_background=call.is_background,
+                is_back=is_back,
+                timeline=call.timeline,
             ),
+            call.timeline.attempt(),
             # The copy is nobody else's: it need not last as long as the answer.
             aclosing(_taken(self._inference.stream(_of_version(request, model, version), call), turn)) as arrivals,
         ):

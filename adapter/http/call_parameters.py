@@ -113,6 +113,8 @@ def _made_of(
         may_use_cache=not directives & {"no-cache", "no-store"},
         last_event_id=last_event_id,
         is_resumable=bool(is_resumable),
+        timeline=state.timeline,
+        trace=state.trace,
     )
 
 

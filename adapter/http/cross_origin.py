@@ -9,5 +9,5 @@ CROSS_ORIGIN: dict[str, Any] = {
     "allow_private_network": True,  # Chrome asks for a page of the internet and a gateway in the page's own network
     "allow_credentials": False,  # a key is sent by the page; nothing here goes by cookies
     # What SDKs read of an answer besides its body.
-    "expose_headers": ("age", "cache-status", "retry-after", "x-request-id", "x-should-retry"),
+    "expose_headers": ("age", "cache-status", "retry-after", "server-timing", "x-request-id", "x-should-retry"),
 }

@@ -30,7 +30,10 @@ class HttpMetrics:
 
     def add_request(self, scope: Scope, status: int) -> None:
         method = scope["method"] if scope["method"] in _METHODS else UNKNOWN
-        self._requests.labels(method, self._templates.of(route_path(scope)), status).inc()
+        self._requests.labels(method, self.route_of(scope), status).inc()
+
+    def route_of(self, scope: Scope) -> str:
+        return self._templates.of(route_path(scope))
 
     def add_refusal(self, status: int) -> None:
         """Of what never became a request: bytes that are not HTTP, or a connection for which there was no room."""

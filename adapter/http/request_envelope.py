@@ -11,12 +11,17 @@ from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from adapter.call import Trace
 from adapter.errors import AddressTooLong, HeadersTooLarge, NotFound, TorchbridgeError, typed
 from adapter.http.callers_address import plain_address
 from adapter.http.cross_origin import CROSS_ORIGIN
 from adapter.http.limited_body import BodyLimit, LimitedBody
 from adapter.http.problem_responses import problem_response
 from adapter.http.route_path import put_below, route_path
+from adapter.http.server_timing import server_timing
+from adapter.log_lines.current_request import RequestIds, current_request, trace_id_of
+from adapter.log_lines.log_line import FIELDS
+from adapter.timeline import Timeline
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _MAX_HEADERS = 100
@@ -33,7 +38,7 @@ _log = logging.getLogger(__name__)
 class RequestEnvelope:
     """Pure ASGI: Starlette's BaseHTTPMiddleware hides the caller's departure from the route.
 
-    Gives the routes `request.state.request_id` and `request.state.received_at` (seconds, monotonic).
+    Gives the routes `request.state.request_id`, `received_at` (seconds, monotonic), `timeline` and `trace`.
     """
 
     def __init__(
@@ -46,12 +51,13 @@ class RequestEnvelope:
         *,
         root_path: str = "",
         upload_limits: Mapping[str, BodyLimit] | None = None,
+        begin_trace: Callable[[Scope, float], Trace | None] | None = None,
     ) -> None:
         """`body_timeout` is in seconds, for the whole body; the paths of `upload_limits` have limits of their own.
 
         Pages of `cors_origins` can read every answer.
         `root_path` may stand before every path, or may have been taken away.
-        `count` hears of each request, with the status that it got.
+        `count` hears of each request, with the status that it got, and `begin_trace` of its arrival (monotonic).
         """
         self._app = app
         self._count = count
@@ -59,6 +65,7 @@ class RequestEnvelope:
         self._limit = BodyLimit(max_body_bytes, body_timeout)
         self._upload_limits = upload_limits or {}
         self._root_path = root_path
+        self._begin_trace = begin_trace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -68,7 +75,11 @@ class RequestEnvelope:
         put_below(self._root_path, scope)
         headers = Headers(scope=scope)
         request_id = _request_id(headers.getlist("x-request-id"))
-        scope.setdefault("state", {}).update(request_id=request_id, received_at=received_at)
+        trace = self._begin_trace(scope, received_at) if self._begin_trace else None
+        timeline = Timeline()
+        scope.setdefault("state", {}).update(
+            request_id=request_id, received_at=received_at, timeline=timeline, trace=trace
+        )
         limit = self._upload_limits.get(route_path(scope), self._limit)
         deadline = asyncio.get_running_loop().time() + limit.seconds
         body = LimitedBody(receive, headers, limit.max_bytes, deadline)
@@ -79,6 +90,7 @@ class RequestEnvelope:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 added = _headers(message, request_id, is_last=not body.is_complete)
+                added.append((b"server-timing", server_timing(timeline, received_at).encode()))
                 message = {**message, "headers": [*message["headers"], *added]}
             elif not body.is_complete and not message.get("more_body", False):
                 await send({**message, "more_body": True})
@@ -86,13 +98,16 @@ class RequestEnvelope:
                 message = {"type": "http.response.body"}
             await send(message)
 
+        within = current_request.set(_ids(request_id, headers, trace))
         try:
             await self._answer(scope, body.receive, send_with_headers)
         finally:
             status = scope["state"].get(REFUSED_STATUS, status)
-            seconds = time.monotonic() - received_at
-            _log.info("%s %s %s %d %.3f s", request_id, _caller(scope), _request_line(scope), status, seconds)
+            _log_end(scope, status, time.monotonic() - received_at)
             self._count(scope, status or _CUT)
+            if trace is not None:
+                trace.end(request_id, status or _CUT, scope["state"].get("caller"))
+            current_request.reset(within)
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application's answer, or a Problem in its place."""
@@ -114,17 +129,26 @@ class RequestEnvelope:
             await problem_response(typed(error), scope)(scope, receive, send)
 
 
-def _caller(scope: Scope) -> str:
-    """For the log: the name and the address, which a proxy may not know (ForwardedHeaders)."""
-    address = plain_address(scope["client"][0]) if scope.get("client") else None
-    return f"{scope['state'].get('caller', '-')} {address or '-'}"
+def _ids(request_id: str, headers: Headers, trace: Trace | None) -> RequestIds:
+    if trace is None:
+        return RequestIds(request_id, trace_id_of(headers.get("traceparent")))
+    return RequestIds(request_id, trace.trace_id, trace.span_id)
 
 
-def _request_line(scope: Scope) -> str:
-    """For the log. Both parts are the caller's, of any length."""
-    path = scope["raw_path"].decode("ascii", "backslashreplace")
-    shown = path if len(path) <= _MAX_LOGGED else f"{path[:_MAX_LOGGED]}... ({len(path)} characters)"
-    return f"{scope['method']:.20} {shown}"
+def _log_end(scope: Scope, status: int, seconds: float) -> None:
+    """A proxy may not know the address (ForwardedHeaders)."""
+    request_id, caller = scope["state"]["request_id"], scope["state"].get("caller", "-")
+    address = (plain_address(scope["client"][0]) if scope.get("client") else None) or "-"
+    # Both are the caller's, of any length.
+    method, path = f"{scope['method']:.20}", _shown(scope["raw_path"].decode("ascii", "backslashreplace"))
+    fields = {"caller": caller, "address": address, "method": method, "path": path}
+    fields |= {"status": status, "seconds": round(seconds, 3)}
+    message = "%s %s %s %s %s %d %.3f s"
+    _log.info(message, request_id, caller, address, method, path, status, seconds, extra={FIELDS: fields})
+
+
+def _shown(path: str) -> str:
+    return path if len(path) <= _MAX_LOGGED else f"{path[:_MAX_LOGGED]}... ({len(path)} characters)"
 
 
 def _request_id(received: list[str]) -> str:

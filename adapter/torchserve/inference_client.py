@@ -115,7 +115,7 @@ class InferenceClient:
             own["answer_ids"] = call.answer_ids
         worker_request = WorkerRequest.model_validate(said | own)
         response = await self._send(worker_request)
-        return WorkerAnswer(worker_request, call.received_at), response
+        return WorkerAnswer(worker_request, call.received_at, call.timeline.last_attempt), response
 
     async def _read(self, response: aiohttp.ClientResponse, version: tuple[str, str]) -> bytes:
         silence_timeout = self._settings.silence_timeout

@@ -32,7 +32,9 @@ class RunDirectory:
         self.logs = self.path / "logs"
         self.output = self.logs / "torchserve.out"
         self.worker_log = self.logs / "model_log.log"
-        self._previous_logs = self.path / "logs.previous"
+        self.previous_logs = self.path / "logs.previous"
+        # Not among TorchServe's, which are put aside when it is started again, while the gateway goes on.
+        self.gateway_log = self.path / "gateway.log"
         self.compilations = self.path / "compilations"  # how far the workers are (adapter/compilation.py)
         self._temporary = self.path / "tmp"
 
@@ -63,8 +65,8 @@ class RunDirectory:
         shutil.rmtree(self._temporary, ignore_errors=True)
         shutil.rmtree(self.compilations, ignore_errors=True)
         if self.logs.exists():  # they may say why it has to be started again
-            shutil.rmtree(self._previous_logs, ignore_errors=True)
-            self.logs.rename(self._previous_logs)
+            shutil.rmtree(self.previous_logs, ignore_errors=True)
+            self.logs.rename(self.previous_logs)
         for directory in (self._temporary, self.logs):
             directory.mkdir(mode=0o700)
         # A stale key would be taken for this server's until it writes its own.

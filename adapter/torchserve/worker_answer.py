@@ -18,6 +18,7 @@ from adapter.schema import (
     StreamEvent,
     WorkerRequest,
 )
+from adapter.timeline import Attempt
 
 # A worker can know these, and nothing of keys, routes, other versions or the way that its answer takes.
 CALLERS_FAULTS = frozenset({ErrorCode.INVALID_REQUEST, ErrorCode.PROMPT_TOO_LONG})
@@ -27,12 +28,13 @@ WORKERS_FAULTS = frozenset({ErrorCode.GENERATION_FAILED, ErrorCode.OUT_OF_MEMORY
 class WorkerAnswer:
     """One answer: `start`, deltas in order, then `done` as the last. It also takes the times that only we can take.
 
-    `received_at` is when the request came to us: time.monotonic().
+    `received_at` is when the request came to us: time.monotonic(). `attempt` is told when the worker did what.
     """
 
-    def __init__(self, request: WorkerRequest, received_at: float) -> None:
+    def __init__(self, request: WorkerRequest, received_at: float, attempt: Attempt | None = None) -> None:
         self._asked = request.id, request.model, request.model_version  # not all of it: answers may last
         self._received_at = received_at
+        self._attempt = attempt or Attempt()
         self._decoder = EventDecoder(WORKER_EVENT)
         self._started_at: float | None = None
         self._first_text_at: float | None = None
@@ -62,11 +64,15 @@ class WorkerAnswer:
         match event:
             case StartEvent() if not has_started and self._is_ours(event):
                 self._started_at = time.monotonic()
+                self._attempt.note_start()
             case DeltaEvent() if has_started and event.index == self._num_deltas:
                 self._num_deltas += 1
                 self._first_text_at = self._first_text_at or time.monotonic()
+                self._attempt.note_text()
             case DoneEvent() if has_started and self._is_ours(event.response):
-                return DoneEvent(response=event.response.model_copy(update=self._times()))
+                told = event.response
+                self._attempt.note_worker_times(told.time_to_first_token, told.generation_time)
+                return DoneEvent(response=told.model_copy(update=self._times()))
             case ErrorEvent():
                 raise _failure(event.problem)
             case _:

@@ -4,6 +4,7 @@ It makes the file MARK, waits until that is gone, prints and logs more than a pi
 """
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ MORE_THAN_A_PIPE_HOLDS = 2_000  # lines of 100 characters
 class EmptyStack:
     url = "http://127.0.0.1:1"
     needs_key = is_open_to_all = False
+    log_format, gateway_log = "text", Path(os.devnull)
 
     def sample(self) -> Iterator[str]:
         yield from ()

@@ -29,6 +29,7 @@ class FakeStack:
     url = "http://127.0.0.1:8000"
     needs_key = False
     is_open_to_all = False
+    log_format, gateway_log = "text", Path(os.devnull)
 
     def __init__(self, end: Callable[[], NoReturn]) -> None:
         self.wait = end

@@ -15,9 +15,12 @@ import requests
 
 from adapter.archives.archive import DEFAULT_MODEL_CONFIG, build_archive
 from adapter.archives.archive_reader import read_record
+from adapter.log_lines.log_line import LogLine
 from adapter.schema import DoneEvent, ErrorCode, ErrorEvent
 from adapter.torchserve.properties import read_properties
 from adapter.torchserve.server_process import CONFIG_FILE
+from tests.adapter.tracing.gateway_over import TRACE_ID, TRACEPARENT
+from tests.adapter.tracing.otlp_receiver import receiving
 from tests.end_to_end.endless_model import write_endless_model
 from tests.end_to_end.gateway_calls import stream
 from tests.free_ports import torchserve_properties
@@ -78,6 +81,40 @@ def test_serves_until_it_is_told_to_stop(serve: Serve, tmp_path: Path) -> None:
     assert process.wait() == 0
     assert re.search(r" INFO \w+ anonymous 127\.0\.0\.1 POST /generate 200 [\d.]+ s\n\Z", process.communicate()[1])
     assert processes_of(tmp_path / "run") == []
+
+
+def test_a_call_is_seen_in_its_head_in_a_trace_and_in_the_logs(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with receiving() as receiver:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint)
+        process = serve()
+        url = re.findall(r"http://127\.0\.0\.1:\d+", read_until(process, "curl"))[0]
+        headers = {"x-request-id": "mine", "traceparent": TRACEPARENT}
+        body = {"prompt": "Once upon a time", "max_length": 3}
+        answer = requests.post(f"{url}/generate", json=body, headers=headers, timeout=60)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0
+    timing = answer.headers["server-timing"]
+    assert re.sub(r";dur=[\d.]+", "", timing) == "admission, queue, prefill, decode, total"
+    assert {span.trace_id.hex() for span in receiver.spans} == {TRACE_ID}
+    names = [span.name for span in receiver.spans]
+    assert {*names} == {"POST /generate", "text_completion tiny", "torchserve", *timing_names(timing)} - {"total"}
+
+    command = [str(Path(sys.executable).with_name("torchbridge")), "logs", "--json", "--run-directory"]
+    shown = subprocess.run([*command, str(tmp_path / "run")], capture_output=True, text=True, check=True).stdout
+    lines = [LogLine.model_validate_json(line) for line in shown.splitlines()]
+    assert [line.time for line in lines] == sorted(line.time for line in lines)
+    assert {line.source for line in lines} >= {"gateway", "torchserve", "worker"}
+    [end] = [line for line in lines if line.request_id == "mine"]
+    assert (end.trace_id, end.path, end.status) == (TRACE_ID, "/generate", 200)
+    loaded = next(line for line in lines if " is loaded: " in line.message)
+    assert (loaded.source, loaded.worker) == ("worker", "tiny_1.0")
+    assert loaded.time < end.time  # TorchServe's clock and ours tell the same time
+
+
+def timing_names(timing: str) -> set[str]:
+    return {metric.partition(";")[0] for metric in timing.split(", ")}
 
 
 def test_serves_an_archive_as_it_was_packed(serve: Serve, tmp_path: Path) -> None:

@@ -18,7 +18,11 @@ async function startGateway(): Promise<{ url: string; asked: [string | undefined
   const asked: [string | undefined, unknown][] = [];
   const { url } = await startServer(async (request, response) => {
     asked.push([request.url, parseJson(await readBody(request))]);
-    response.writeHead(200, { "content-type": "text/event-stream", "x-vercel-ai-ui-message-stream": "v1" });
+    response.writeHead(200, {
+      "content-type": "text/event-stream",
+      "server-timing": "total;dur=1.0",
+      "x-vercel-ai-ui-message-stream": "v1",
+    });
     response.end('data: {"type":"start"}\n\ndata: [DONE]\n\n');
   });
   return { url, asked };
@@ -29,6 +33,7 @@ it("hands the AI SDK's stream on with the mark that says that it is one", async 
   const response = await createChatRoute({ baseUrl: url })(ask("/chat/ui"));
   expect(await response.text()).toBe('data: {"type":"start"}\n\ndata: [DONE]\n\n');
   expect(response.headers.get("x-vercel-ai-ui-message-stream")).toBe("v1");
+  expect(response.headers.get("server-timing")).toBe("total;dur=1.0");
   expect(asked).toEqual([["/chat/ui", BODY]]);
 });
 

@@ -49,7 +49,7 @@ async def test_a_page_of_an_origin_that_is_set_may_ask_and_read(origin: str) -> 
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == origin
     assert words(answer.headers["access-control-expose-headers"]) == {
-        *("age", "cache-status", "retry-after", "x-request-id", "x-should-retry")
+        *("age", "cache-status", "retry-after", "server-timing", "x-request-id", "x-should-retry")
     }
     assert "origin" in words(answer.headers["vary"])
     assert "access-control-allow-credentials" not in answer.headers

@@ -24,6 +24,7 @@ const RESPONSE_HEADERS = [
   "cache-status",
   "content-type",
   "retry-after",
+  "server-timing",
   "x-request-id",
   "x-vercel-ai-ui-message-stream",
 ];

@@ -1,0 +1,75 @@
+"""The command `torchbridge logs`."""
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from adapter.background_output import say
+from adapter.log_lines.log_line import LogLine
+from adapter.logs.run_logs import RunLogs
+from adapter.stop_signals import Stopped
+from adapter.torchserve.server_process import DEFAULT_RUN_DIRECTORY
+from adapter.version_commands import RunDirectoryOption
+
+_SECONDS_BETWEEN_LOOKS = 0.25
+
+logs_commands = typer.Typer()
+
+
+class Level(StrEnum):
+    """From the least on."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+
+@logs_commands.command()
+def logs(
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
+    level: Annotated[Level, typer.Option(help="The least that is shown.")] = Level.INFO,
+    tail: Annotated[int | None, typer.Option(min=0, help="Begin with this many lines; else with the first.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="An object per line, for programs.")] = False,
+    run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
+) -> None:
+    """Show what the gateway, TorchServe and the workers have logged, in the order of time."""
+    # Ctrl-C is how one leaves it, and no failure.
+    with RunLogs(run_directory) as run_logs, suppress(Stopped):
+        if run_logs.is_empty and not follow:
+            raise typer.BadParameter(f"there are no logs in {run_directory}", param_hint="--run-directory")
+        shown = _at_least(level, run_logs.lines())
+        _print(shown if tail is None else deque(shown, tail), as_json=json_)
+        while follow:
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+            _print(_at_least(level, run_logs.new_lines()), as_json=json_)
+
+
+def _at_least(level: Level, lines: Iterable[LogLine]) -> Iterator[LogLine]:
+    levels = list(Level)
+    told = frozenset(levels[levels.index(level) :])
+    return (line for line in lines if line.level in told)
+
+
+def _print(lines: Iterable[LogLine], *, as_json: bool) -> None:
+    for line in lines:
+        say(line.json_line() if as_json else _text(line))
+
+
+def _text(line: LogLine) -> str:
+    when = line.time.astimezone().isoformat(" ", "milliseconds")
+    who = f"{line.source} {line.worker}" if line.worker else line.source
+    said = [line.message, *(line.exception or "").splitlines()]
+    return "\n".join(f"{when} {line.level.upper():8} {who}: {_printable(text)}" for text in said)
+
+
+def _printable(text: str) -> str:
+    """What callers or models have put into a line must not steer the terminal."""
+    return "".join(each if each.isprintable() or each == "\t" else f"\\x{ord(each):02x}" for each in text)
