@@ -23,10 +23,10 @@ from adapter.errors import (
     VersionNotFound,
     WorkerDied,
     WorkerSilent,
-    from_torchserve,
 )
 from adapter.schema import DoneEvent, GenerationRequest, WorkerRequest
 from adapter.settings import Settings
+from adapter.torchserve.failures import from_torchserve
 from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.refreshing import Refreshing
 from adapter.torchserve.worker_answer import WorkerAnswer

@@ -7,8 +7,9 @@ import requests
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
-from adapter.errors import InvalidRequest, KeyRefused, ModelNotFound, UpstreamProtocol, from_torchserve
+from adapter.errors import InvalidRequest, KeyRefused, ModelNotFound, UpstreamProtocol
 from adapter.schema import NAME_PATTERN
+from adapter.torchserve.failures import from_torchserve
 from adapter.torchserve.keys import KeyFile, send_with_key
 
 _ARCHIVE = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]*\.mar", re.ASCII)

@@ -1,0 +1,96 @@
+import re
+
+import pytest
+
+from adapter import errors
+from adapter.errors import Conflict, TorchbridgeError, UpstreamProtocol, VersionNotFound
+from adapter.torchserve.failures import _TRANSLATIONS, from_torchserve
+from tests.fakes import KEY_REFUSED, NO_WORKER_OR_QUEUE_FULL
+from tests.recorded_answer import recorded_answers
+
+LEAK = re.compile(r"/tmp|/home|Traceback|org\.pytorch|java|W-9\d|Exception|:\d{4}|\.sock")
+
+
+def envelope(status: int, message: str, kind: str = "InternalServerException") -> bytes:
+    return f'{{\n  "code": {status},\n  "type": "{kind}",\n  "message": {message!r}\n}}\n'.replace("'", '"').encode()
+
+
+ROWS = [
+    pytest.param(400, KEY_REFUSED, errors.KeyRefused, id="wrong key"),
+    pytest.param(404, "Model not found: X", errors.ModelNotFound, id="unknown model"),
+    pytest.param(404, "Model version: 9.9 does not exist for model: X", errors.VersionNotFound, id="unknown version"),
+    pytest.param(404, "Requested resource is not found, please", errors.UpstreamProtocol, id="wrong path"),
+    pytest.param(405, "Requested method is not allowed, please", errors.MethodNotAllowed, id="wrong method"),
+    pytest.param(503, "Prediction failed", errors.GenerationFailed, id="handler raised"),
+    pytest.param(503, "Invalid model predict output", errors.GenerationFailed, id="handler returned no list"),
+    pytest.param(503, "number of batch response mismatched", errors.GenerationFailed, id="handler returned too few"),
+    pytest.param(507, "Out of resources", errors.OutOfMemory, id="out of memory"),
+    pytest.param(500, "Worker died.", errors.WorkerDied, id="worker exited"),
+    pytest.param(507, "Worker died.", errors.WorkerDied, id="worker was killed"),
+    pytest.param(418, "I am a teapot", errors.UpstreamProtocol, id="unknown status"),
+]
+
+
+def test_the_words_of_one_status_mean_nothing_with_another() -> None:
+    assert type(from_torchserve(500, envelope(500, "Model version 1.0 is already registered"))) is UpstreamProtocol
+    assert type(from_torchserve(409, envelope(409, "Model version 1.0 is already registered"))) is Conflict
+    assert type(from_torchserve(404, envelope(404, "Model version 1.0 does not exist for model"))) is VersionNotFound
+
+
+def test_every_row_of_the_table_has_a_recorded_answer() -> None:
+    answers = [(answer.status, from_torchserve(answer.status, answer.body)) for _, answer in recorded_answers()]
+    for status, _, error, detail in _TRANSLATIONS:
+        assert any((status, error, detail) == (seen, type(failure), failure.detail) for seen, failure in answers), (
+            detail
+        )
+
+
+@pytest.mark.parametrize(("status", "message", "error"), ROWS)
+def test_translates_by_status_and_message(status: int, message: str, error: type[TorchbridgeError]) -> None:
+    assert type(from_torchserve(status, envelope(status, message))) is error
+
+
+def test_a_full_queue_and_a_model_without_workers_are_one_answer() -> None:
+    body = envelope(503, "x").replace(b'"x"', b'"' + NO_WORKER_OR_QUEUE_FULL.replace('"', '\\"').encode() + b'"')
+    assert type(from_torchserve(503, body)) is errors.Overloaded
+
+
+def test_the_empty_413_is_a_payload_too_large() -> None:
+    assert type(from_torchserve(413, b"")) is errors.PayloadTooLarge
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"<html>502 Bad Gateway</html>", id="a proxy's page"),
+        pytest.param(b'{"code": 503, "mess', id="cut short"),
+        pytest.param(b'{"code": 503, "message": null}', id="no message"),
+        pytest.param(b'{"code": 503, "message": {"a": 1}}', id="message is an object"),
+        pytest.param(b"[]", id="a list"),
+        pytest.param(b'"Prediction failed"', id="a string"),
+        pytest.param(b"\xff\xfe\x00", id="not text"),
+        pytest.param(b'{"status": "Unhealthy"}', id="the answer of ping"),
+    ],
+)
+def test_junk_is_a_protocol_failure(body: bytes) -> None:
+    assert type(from_torchserve(503, body)) is errors.UpstreamProtocol
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Prediction failed",
+        "Worker died.",
+        "/tmp/models/ab12/handler.py: Traceback (most recent call last)",
+        "org.pytorch.serve.http.ConflictStatusException at W-9000-tiny_1.0 /tmp/.ts.sock.9000",
+    ],
+)
+def test_torchserves_own_words_are_for_the_log_only(message: str) -> None:
+    error = from_torchserve(503, envelope(503, message))
+    assert message in error.cause
+    assert not LEAK.search(error.to_problem().model_dump_json())
+
+
+def test_a_long_failure_is_cut_for_the_log() -> None:
+    assert len(from_torchserve(500, b"x" * 100_000).cause) < 1_000
