@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.certificates import write_certificate
+from tests.certificates import write_self_signed
 from tests.debian_packages import installed_program
 from tests.free_ports import free_port
 from tests.waiting import wait_until
@@ -50,7 +50,7 @@ def running_registry(
     http: dict[str, Any] = {"addr": host, "secret": "of the tests"}
     certificate = None
     if has_tls:
-        certificate, key = write_certificate(directory / "tls")
+        certificate, key = write_self_signed(directory / "tls")
         http["tls"] = {"certificate": str(certificate), "key": str(key)}
     config = {
         "version": 0.1,

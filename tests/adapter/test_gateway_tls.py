@@ -25,9 +25,9 @@ from adapter.settings import Settings
 from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.ports import bind
 from tests.adapter.gateway_calls import BODY, FIRST, START, events_of, wait_for_ever
+from tests.certificates import Authority, Pair, serial_number
 from tests.end_to_end.client_programs import NODE, compile_client, run_program
 from tests.fakes import FakeInference, FakeManagement
-from tests.issued_certificates import Authority, Pair, serial_number
 from tests.waiting import PATIENCE, wait_until
 
 

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from adapter.own_gateway import check_readiness
-from tests.issued_certificates import Authority, Pair
+from tests.certificates import Authority, Pair
 
 
 class Ready(BaseHTTPRequestHandler):

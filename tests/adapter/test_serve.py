@@ -30,7 +30,7 @@ from adapter.versions.running_server import ServerFiles
 from tests.adapter.archives.model_files import write_model
 from tests.adapter.archives.repacking import damage
 from tests.adapter.fake_torchserve import fake_torchserve
-from tests.issued_certificates import Authority
+from tests.certificates import Authority
 from tests.project import PROJECT
 
 

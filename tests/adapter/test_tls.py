@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from adapter.settings import Settings
 from adapter.tls import Tls, TlsError
-from tests.issued_certificates import Authority, Pair
+from tests.certificates import Authority, Pair
 
 
 @pytest.fixture

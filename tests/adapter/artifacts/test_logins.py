@@ -11,7 +11,7 @@ from adapter.artifacts.reference import ArtifactReference
 from adapter.artifacts.registry import Repository
 from tests.adapter.artifacts.fake_registry import FakeRegistry, running_fake_registry
 from tests.adapter.artifacts.transfers import pull_from, push_to
-from tests.certificates import write_certificate
+from tests.certificates import write_self_signed
 from tests.registry_server import PASSWORD, USER, RegistryServer, running_registry, write_login
 
 
@@ -87,7 +87,7 @@ def test_no_password_is_sent_without_tls(archive: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRegistry]:
-    certificate = write_certificate(tmp_path / "tls")
+    certificate = write_self_signed(tmp_path / "tls")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
     with running_fake_registry(FakeRegistry(login=f"{USER}:{PASSWORD}"), certificate) as registry:
         yield registry
