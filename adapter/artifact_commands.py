@@ -12,30 +12,39 @@ from adapter.artifacts.push import push as push_archive
 from adapter.artifacts.reference import ArtifactReference
 from adapter.artifacts.registry import Repository
 from adapter.background_output import say
+from adapter.command_line.options import Archive, examples, key_file
 from adapter.installation import INSTALLATION
 
 artifact_commands = typer.Typer()
 
 
-@artifact_commands.command()
+@artifact_commands.command(epilog=examples("torchbridge push tiny-1.0.mar oci://registry.example.com/models/tiny:1.0"))
 def push(
-    archive: Annotated[Path, typer.Argument(metavar="FILE.mar")],
+    archive: Archive,
     reference: Annotated[str, typer.Argument(metavar="oci://HOST/REPOSITORY:TAG")],
 ) -> None:
-    """Put FILE.mar, with its signature and its provenance, into a registry; docker login keeps the password for it."""
+    """Put an archive into a registry.
+
+    With its signature and its provenance; docker login keeps the password for it.
+    """
     say(str(push_archive(archive, ArtifactReference.parse(reference), progress_bar)))
 
 
-@artifact_commands.command()
+@artifact_commands.command(
+    epilog=examples("torchbridge pull oci://registry.example.com/models/tiny:1.0 --key release.pub")
+)
 def pull(
     reference: Annotated[str, typer.Argument(metavar="oci://HOST/REPOSITORY:TAG_OR_@DIGEST")],
     *,
-    output: Annotated[Path, typer.Option(help="The directory of the archive.")] = INSTALLATION.archives,
-    key: Annotated[
-        Path | None, typer.Option(metavar="PUB", help="Pull only what is signed with this public key.")
-    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", file_okay=False, help="The directory of the archive.")
+    ] = INSTALLATION.archives,
+    key: Annotated[Path | None, key_file("Pull only what is signed with this public key.", "PUB")] = None,
 ) -> None:
-    """Have an archive from a registry, and its signature; what was broken off goes on where it ended."""
+    """Have an archive from a registry.
+
+    And its signature; what was broken off goes on where it ended.
+    """
     with Repository(ArtifactReference.parse(reference)) as repository:
         remote = resolve(repository, key)
         archive = pull_archive(repository, remote, output, progress_bar)

@@ -1,29 +1,31 @@
 """`torchbridge canary`: tries a deployed version with a share of the requests, here or in the server."""
 
-import json
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
+from pydantic import TypeAdapter
 from typer.core import TyperGroup
 
 from adapter.background_output import say
+from adapter.command_line.options import RUN_DIRECTORY, Json, Model, RunDirectoryOption, Version, examples
 from adapter.control.client import ControlClient
-from adapter.control.messages import control_socket
+from adapter.control.messages import CanaryRequest, control_socket
 from adapter.finite_numbers import finite
 from adapter.generation.canary_rule import Rule
-from adapter.torchserve.server_process import DEFAULT_RUN_DIRECTORY
-from adapter.version_commands import Json, Model, RunDirectoryOption, Version, changing_server
+from adapter.version_commands import changing_server
 from adapter.versions import lifecycle
-from adapter.versions.canary import Verdict, canary_request, in_words, run_canary
-from adapter.versions.canary_status import canary_status, status_in_words
+from adapter.versions.canary import Verdict, in_words, run_canary
+from adapter.versions.canary_status import CanaryStatus, canary_status, status_in_words
 from adapter.versions.canary_words import what_it_takes
 from adapter.versions.changes import expect_ready
 from adapter.versions.errors import ChangeRefused
 from adapter.versions.running_server import ServerFiles
 
-EXIT_WORSE, EXIT_UNDECIDED = 3, 4  # docs/versions.md
+EXIT_WORSE, EXIT_UNDECIDED = 3, 4  # docs/command-line.md
+
+STATUSES = TypeAdapter(list[CanaryStatus])
 
 _WORSE = (Verdict.FAILS_MORE, Verdict.SLOWER)
 
@@ -44,15 +46,19 @@ class Sticky(StrEnum):
     USER = "user"
 
 
-@canary_commands.callback()
+@canary_commands.callback(epilog=examples("torchbridge canary 2.0 --percent 5", "torchbridge canary status"))
 def canary() -> None:
-    """Try a deployed VERSION with a share of the requests, and promote it once it is sure to be hardly worse.
+    """Try a deployed VERSION with a share of the requests.
 
-    `canary VERSION --percent 5` begins one, as `canary begin` does.
+    It is promoted once it is sure to be hardly worse. `canary VERSION --percent 5` begins one, as `canary begin` does.
     """
 
 
-@canary_commands.command()
+@canary_commands.command(
+    epilog=examples(
+        "torchbridge canary begin 2.0 --percent 5", "torchbridge canary begin 2.0 --percent 50 --shadow --no-wait"
+    )
+)
 def begin(
     version: Version,
     *,
@@ -82,7 +88,7 @@ def begin(
         bool, typer.Option(help="Promote what is no worse; else that is for who reads GET /canary/verdict.")
     ] = True,
     model: Model = None,
-    run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
+    run_directory: RunDirectoryOption = RUN_DIRECTORY,
 ) -> None:
     """Give a deployed VERSION a share of the requests, and promote it once it is sure to be hardly worse.
 
@@ -96,32 +102,21 @@ def begin(
         name, state = server.state.model(model)
         lifecycle.deployed(name, state, version)
         expect_ready(server, name, version)
-        is_sticky = sticky is not None
+        asked = CanaryRequest(
+            model=name,
+            version=version,
+            percent=percent,
+            is_sticky=sticky is not None,
+            is_shadow=shadow,
+            timeout=None if wait else timeout,
+            promotes=promote,
+            **rule._asdict(),
+        )
         if not wait:
-            asked = canary_request(
-                name,
-                version,
-                percent=percent,
-                sticky=is_sticky,
-                shadow=shadow,
-                rule=rule,
-                timeout=timeout,
-                promotes=promote,
-            )
             say(what_it_takes(server.gateway.begin_canary(asked)))
             say("The server watches it: torchbridge canary status shows how far it is, canary abort ends it.")
             return
-        verdict = run_canary(
-            server.gateway,
-            name,
-            version,
-            percent=percent,
-            sticky=is_sticky,
-            shadow=shadow,
-            rule=rule,
-            timeout=timeout,
-            report=say,
-        )
+        verdict = run_canary(server.gateway, asked, timeout=timeout, report=say)
         is_carried_out = promote and not shadow
         if verdict is Verdict.PROMOTE and is_carried_out:
             lifecycle.promote(server, name, version)
@@ -130,12 +125,12 @@ def begin(
         raise typer.Exit(EXIT_WORSE if verdict in _WORSE else EXIT_UNDECIDED)
 
 
-@canary_commands.command()
-def status(*, json_: Json = False, run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY) -> None:
+@canary_commands.command(epilog=examples("torchbridge canary status --json"))
+def status(*, json_: Json = False, run_directory: RunDirectoryOption = RUN_DIRECTORY) -> None:
     """Show the canaries that run, and what became of the last one of each model that the server has watched."""
     statuses = canary_status(ControlClient(control_socket(run_directory)), ServerFiles(run_directory.resolve()))
     if json_:
-        say(json.dumps([each.model_dump(mode="json") for each in statuses], indent=2))
+        say(STATUSES.dump_json(statuses, indent=2).decode())
         return
     for each in statuses:
         say(status_in_words(each, datetime.now(UTC)))
@@ -143,11 +138,21 @@ def status(*, json_: Json = False, run_directory: RunDirectoryOption = DEFAULT_R
         say("There is no canary.")
 
 
-@canary_commands.command()
-def abort(*, model: Model = None, run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY) -> None:
+@canary_commands.command(epilog=examples("torchbridge canary abort", "torchbridge canary abort --if-exists"))
+def abort(
+    *,
+    model: Model = None,
+    if_exists: Annotated[
+        bool, typer.Option("--if-exists", help="That none runs, or none any more, is no failure.")
+    ] = False,
+    run_directory: RunDirectoryOption = RUN_DIRECTORY,
+) -> None:
     """End a canary that runs, whoever watches it, without a promotion: all requests go to the default version."""
     gateway = ControlClient(control_socket(run_directory))
     running = [each for each in gateway.canaries() if model in {None, each.model}]
+    if not running and if_exists:
+        say("no canary runs: nothing to do")
+        return
     if not running:
         raise ChangeRefused("No such canary runs." if model else "No canary runs.")
     if len(running) > 1:

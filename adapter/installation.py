@@ -7,8 +7,6 @@ makes in the user's own directories: archives where the command is given, and wh
 from pathlib import Path
 from typing import NamedTuple
 
-from platformdirs import user_state_path
-
 CODE = Path(__file__).resolve().parents[1]  # where `adapter` and `handlers` are
 PACKAGED = "torchbridge/shipped"  # in the wheel (pyproject.toml)
 
@@ -24,7 +22,10 @@ class Installation(NamedTuple):
 def installation_in(code: Path) -> Installation:
     if (code / "pyproject.toml").exists():
         return Installation(shipped=code, state=code / ".torchbridge", archives=code / "model_store")
+    from platformdirs import user_state_path  # noqa: PLC0415 - a checkout has no use for it
+
     return Installation(shipped=code / PACKAGED, state=user_state_path("torchbridge"), archives=Path("model_store"))
 
 
 INSTALLATION = installation_in(CODE)
+COMPILED_STEPS = INSTALLATION.state / "compiled_steps"

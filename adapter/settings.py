@@ -13,7 +13,6 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, PositiveInt, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from redis.asyncio import BlockingConnectionPool
 
 from adapter.schema import MAX_BATCH_REQUESTS, Name
 
@@ -28,6 +27,8 @@ LogFormat: TypeAlias = Literal["text", "json"]
 
 
 def _check_redis_url(url: SecretStr) -> SecretStr:
+    from redis.asyncio import BlockingConnectionPool  # noqa: PLC0415 - a command would wait for it, and few have one
+
     try:
         pool = BlockingConnectionPool.from_url(url.get_secret_value())
         pool.connection_class(**pool.connection_kwargs)  # connects to nothing yet, but refuses unknown options

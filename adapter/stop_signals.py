@@ -1,6 +1,5 @@
 """The signals that end a command: Ctrl-C, what systemd and CI send, and the terminal's end."""
 
-import asyncio
 import contextlib
 import signal
 import threading
@@ -80,6 +79,8 @@ def run_until_stopped(work: Callable[[], Coroutine[None, None, None]]) -> None:
 
     A signal in the middle of either leaves what Python complains of on the standard error when it is collected.
     """
+    import asyncio  # noqa: PLC0415 - most commands have no use for it
+
     runner = asyncio.Runner()
     try:
         with postponed_stop():

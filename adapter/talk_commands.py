@@ -11,6 +11,7 @@ import typer
 
 from adapter.background_output import say
 from adapter.client import ChatFields, GatewayClient, Message
+from adapter.command_line.options import examples
 from adapter.errors import TorchbridgeError
 from adapter.finite_numbers import finite
 from adapter.openai.translation import VERSION_SEPARATOR
@@ -23,7 +24,10 @@ _GREETING = f"Ctrl-C stops an answer, {_FORGET} begins anew, Ctrl-D ends."
 Url = Annotated[
     str, typer.Option(envvar="TORCHBRIDGE_BASE_URL", help="The gateway's address. TORCHBRIDGE_API_KEY is its key.")
 ]
-Model = Annotated[str | None, typer.Option(metavar="NAME[@VERSION]", help="Left out, the gateway's default.")]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", "-m", metavar="NAME[@VERSION]", help="Left out, the gateway's default."),
+]
 Temperature = Annotated[
     float | None,
     typer.Option(
@@ -34,7 +38,9 @@ Temperature = Annotated[
 talk_commands = typer.Typer()
 
 
-@talk_commands.command()
+@talk_commands.command(
+    epilog=examples("torchbridge generate 'Once upon a time'", "torchbridge generate - --max-length 20 < prompt.txt")
+)
 def generate(
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="A text to go on from; - reads the standard input.")],
     *,
@@ -45,7 +51,10 @@ def generate(
     ] = 0.7,
     url: Url = _URL,
 ) -> None:
-    """Print the text that a model goes on with from PROMPT, as it comes. Ctrl-C stops it."""
+    """Print the text that a model goes on with from PROMPT.
+
+    As it comes; Ctrl-C stops it.
+    """
     name, version = _name_and_version(model)
     with (
         _client(url) as client,
@@ -63,7 +72,7 @@ def generate(
     say("")
 
 
-@talk_commands.command()
+@talk_commands.command(epilog=examples("torchbridge chat", "torchbridge chat --model chat@1.0 --system 'Be brief.'"))
 def chat(
     *,
     model: Model = None,

@@ -1,18 +1,19 @@
-"""The commands of `torchbridge` that change which versions a running server serves, and show them."""
+"""The commands of `torchbridge` that change which versions a running server serves."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import BaseModel, Field
 
 from adapter.background_output import background_output, say
+from adapter.command_line.deployed_names import deployed_models, deployed_versions
+from adapter.command_line.options import RUN_DIRECTORY, Json, Model, RunDirectoryOption, Version, examples, key_file
 from adapter.finite_numbers import finite
 from adapter.settings import LOAD_TIMEOUT
 from adapter.torchserve.loading import LOAD_TIMEOUT_SETTING
-from adapter.torchserve.server_process import DEFAULT_RUN_DIRECTORY
 from adapter.versions import lifecycle
 from adapter.versions.deployment import DeploymentOptions
 from adapter.versions.deployment import deploy as deploy_archive
@@ -21,36 +22,25 @@ from adapter.versions.plan import plan as plan_actions
 from adapter.versions.pulled_archives import local_archive
 from adapter.versions.recovery import changing, recover
 from adapter.versions.required_key import required_key
-from adapter.versions.running_server import RunningServer, ServerFiles
+from adapter.versions.running_server import RunningServer
 from adapter.versions.settling import state_after
-from adapter.versions.status import (
-    as_table,
-    compilations_in_words,
-    default_model_in_words,
-    open_changes_in_words,
-    server_status,
-)
-from adapter.versions.stored_archives import as_table as stored_archives_table
-from adapter.versions.stored_archives import stored_archives
-from adapter.whole_table import print_whole
 
-RunDirectoryOption = Annotated[
-    Path,
-    typer.Option(envvar="TORCHBRIDGE_RUN_DIRECTORY", help="Of torchbridge serve: its keys, store, logs and record."),
-]
-Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Needed where several are served.")]
-Version = Annotated[str, typer.Argument(metavar="VERSION")]
 Key = Annotated[
     Path | None,
-    typer.Option(metavar="PUB", help="Take only what is signed with this public key; else the key that serve has."),
+    key_file("Take only what is signed with this public key; else the key that serve has.", "PUB"),
 ]
 DrainTimeout = Annotated[float, typer.Option(min=0, callback=finite, help="Seconds for what runs on a version to end.")]
-Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 version_commands = typer.Typer()
 
 
-@version_commands.command()
+@version_commands.command(
+    epilog=examples(
+        "torchbridge deploy tiny-2.0.mar",
+        "torchbridge deploy tiny-2.0.mar --no-promote",
+        "torchbridge deploy oci://registry.example.com/models/tiny:2.0",
+    )
+)
 def deploy(
     archive: Annotated[str, typer.Argument(metavar="FILE.mar_OR_oci://…")],
     *,
@@ -67,9 +57,12 @@ def deploy(
     compile_: Annotated[
         bool, typer.Option("--compile", help="Wait until its steps are compiled, or cannot be.")
     ] = False,
-    run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
+    run_directory: RunDirectoryOption = RUN_DIRECTORY,
 ) -> None:
-    """Serve an archive: verify, load, warm up, probe, switch over, and let what runs on the version before end."""
+    """Serve an archive as a new version.
+
+    Verifies, loads, warms up and probes it, switches over, and lets what runs on the version before end.
+    """
     options = DeploymentOptions(key, promote, keep, load_timeout, drain_timeout, waits_for_compilation=compile_)
     files = RunningServer(run_directory).files  # before the long way of an archive from a registry
     with (
@@ -80,10 +73,8 @@ def deploy(
         say(f"{record.name} {record.version} {'is the default' if promote else 'is deployed beside the default'}")
 
 
-@version_commands.command()
-def promote(
-    version: Version, *, model: Model = None, run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY
-) -> None:
+@version_commands.command(epilog=examples("torchbridge promote 2.0"))
+def promote(version: Version, *, model: Model = None, run_directory: RunDirectoryOption = RUN_DIRECTORY) -> None:
     """Make a deployed VERSION the default."""
     with changing_server(run_directory, f"promote {version}") as server:
         name, _ = server.state.model(model)
@@ -91,49 +82,69 @@ def promote(
         say(f"{name} {version} is the default")
 
 
-@version_commands.command()
+@version_commands.command(epilog=examples("torchbridge rollback", "torchbridge rollback 1.0 --model tiny"))
 def rollback(
-    version: Annotated[str | None, typer.Argument(metavar="[VERSION]")] = None,
+    version: Annotated[str | None, typer.Argument(metavar="[VERSION]", autocompletion=deployed_versions)] = None,
     *,
     model: Model = None,
-    run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
+    run_directory: RunDirectoryOption = RUN_DIRECTORY,
 ) -> None:
-    """Make the version that was the default before, or VERSION, the default again. It is loaded: this takes no time."""
+    """Make the default what it was before, or VERSION.
+
+    It is loaded: this takes no time.
+    """
     with changing_server(run_directory, f"rollback {version or ''}") as server:
         name, _ = server.state.model(model)
         target = lifecycle.rollback(server, name, version)
         say(f"{name} {target} is the default")
 
 
-@version_commands.command()
+@version_commands.command(epilog=examples("torchbridge retire 1.0", "torchbridge retire 1.0 --if-exists"))
 def retire(
     version: Version,
     *,
     model: Model = None,
     drain_timeout: DrainTimeout = 600,
     force: Annotated[bool, typer.Option("--force", help="Also the last version of a model.")] = False,
-    run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
+    if_exists: Annotated[
+        bool, typer.Option("--if-exists", help="One that is not deployed, or not any more, is no failure.")
+    ] = False,
+    run_directory: RunDirectoryOption = RUN_DIRECTORY,
 ) -> None:
-    """Let what runs on VERSION end, then unload it and delete its archive from the server's store."""
+    """Let what runs on VERSION end, then take it away.
+
+    It is unloaded, and its archive is deleted from the server's store.
+    """
     with changing_server(run_directory, f"retire {version}") as server:
+        if if_exists and not _is_deployed(server, model, version):
+            say(f"{version} is not deployed: nothing to do")
+            return
         name, _ = server.state.model(model)
         lifecycle.retire(server, name, version, drain_timeout, force=force)
         say(f"{name} {version} is retired")
 
 
-@version_commands.command("default-model")
+def _is_deployed(server: RunningServer, model: str | None, version: str) -> bool:
+    models = server.state.models
+    return any(version in state.versions for name, state in models.items() if model in {None, name})
+
+
+@version_commands.command("default-model", epilog=examples("torchbridge default-model tiny"))
 def default_model(
-    name: Annotated[str, typer.Argument(metavar="NAME")],
+    name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=deployed_models)],
     *,
-    run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
+    run_directory: RunDirectoryOption = RUN_DIRECTORY,
 ) -> None:
-    """Make NAME the model that requests mean which name none; torchbridge status shows which one it is."""
+    """Choose the model that requests mean which name none.
+
+    torchbridge status shows which one it is.
+    """
     with changing_server(run_directory, f"default-model {name}") as server:
         lifecycle.make_default_model(server, name)
         say(f"requests that name no model mean {name}")
 
 
-@version_commands.command()
+@version_commands.command(epilog=examples("torchbridge scale 1.0 --workers 0", "torchbridge scale 1.0 --workers 1"))
 def scale(
     version: Version,
     *,
@@ -142,11 +153,12 @@ def scale(
     timeout: Annotated[
         float, typer.Option(min=1, callback=finite, help="Seconds, for a drain and for a load each.")
     ] = 900,
-    run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
+    run_directory: RunDirectoryOption = RUN_DIRECTORY,
 ) -> None:
-    """Unload a VERSION that is not the default, to free its memory (0), or load it again (1).
+    """Unload a VERSION (0 workers), or load it again (1).
 
-    More than one worker is not to be had: TorchServe lets them wait for each other (docs/versions.md).
+    To free its memory: it must not be the default. More than one worker is not to be had: TorchServe lets them wait
+    for each other (docs/versions.md).
     """
     with changing_server(run_directory, f"scale {version}") as server:
         name, _ = server.state.model(model)
@@ -154,27 +166,42 @@ def scale(
         say(f"{name} {version} is {'loaded' if workers else 'unloaded'}")
 
 
-@version_commands.command()
+class Plan(BaseModel):
+    """What `apply --plan --json` shows."""
+
+    interrupted: str | None = Field(description="What becomes first of what an interrupted command has left open.")
+    actions: list[str] = Field(description="What is done then, in this order. Empty: nothing is to be done.")
+
+    def in_words(self) -> str:
+        first = [f"first, what was interrupted: {self.interrupted}"] if self.interrupted else []
+        return "\n".join(first + self.actions) or "nothing to do"
+
+
+@version_commands.command(
+    epilog=examples(
+        "torchbridge apply models.yaml --plan",
+        "torchbridge apply models.yaml --plan --json",
+        "torchbridge apply models.yaml",
+    )
+)
 def apply(
     models: Annotated[Path, typer.Argument(metavar="models.yaml")],
     *,
     plan: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
+    json_: Json = False,
     key: Key = None,
-    run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
+    run_directory: RunDirectoryOption = RUN_DIRECTORY,
 ) -> None:
-    """Bring the server to the state in models.yaml: deploy, scale, promote and retire what it takes.
+    """Bring the server to the state in models.yaml.
 
-    All archives that it names are verified first.
+    Deploys, scales, promotes and retires what it takes. All archives that it names are verified first.
     """
+    if json_ and not plan:
+        raise typer.BadParameter("shows a plan: it takes --plan", param_hint="--json")
     desired = DesiredState.read(models)
     if plan:
-        server = RunningServer(run_directory)
-        required = required_key(server.files, key)
-        with local_archives(desired, server.files, required, lambda _: None) as local:
-            verify_desired(local, required)
-            state, first = state_after(server)
-            lines = [action.description for action in plan_actions(state, local)]
-        say("\n".join(([f"first, what was interrupted: {first}"] if first else []) + lines) or "nothing to do")
+        planned = _planned(desired, RunningServer(run_directory), key)
+        say(planned.model_dump_json(indent=2) if json_ else planned.in_words())
         return
     files = RunningServer(run_directory).files
     with (
@@ -191,39 +218,24 @@ def apply(
             say("nothing to do")
 
 
-@version_commands.command("recover")
-def recover_interrupted(*, run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY) -> None:
-    """Undo what an interrupted command left, or write down that it is done. The next change does so first, too."""
+def _planned(desired: DesiredState, server: RunningServer, key: Path | None) -> Plan:
+    required = required_key(server.files, key)
+    with local_archives(desired, server.files, required, lambda _: None) as local:
+        verify_desired(local, required)
+        state, first = state_after(server)
+        return Plan(interrupted=first, actions=[action.description for action in plan_actions(state, local)])
+
+
+@version_commands.command("recover", epilog=examples("torchbridge recover"))
+def recover_interrupted(*, run_directory: RunDirectoryOption = RUN_DIRECTORY) -> None:
+    """End what an interrupted command has left open.
+
+    Undoes it, or writes down that it is done. The next change does so first, too.
+    """
     server = RunningServer(run_directory)
     with background_output(), server.locked("recover"):
         if not recover(server, say):
             say("nothing was interrupted")
-
-
-@version_commands.command()
-def status(*, json_: Json = False, run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY) -> None:
-    """Show each version: its role, workers, what runs and waits, its age and digest."""
-    statuses = server_status(RunningServer(run_directory))
-    if json_:
-        say(json.dumps([each.model_dump(mode="json") for each in statuses], indent=2))
-    else:
-        print_whole(as_table(statuses))
-        if line := default_model_in_words(statuses):
-            say(line)
-        for line in compilations_in_words(statuses):
-            say(line)
-        for line in open_changes_in_words(statuses):
-            say(f"\n{line}")
-
-
-@version_commands.command("list")
-def list_archives(*, json_: Json = False, run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY) -> None:
-    """Show the archives in the server's store, also while it does not run."""
-    archives = stored_archives(ServerFiles(run_directory.resolve()))
-    if json_:
-        say(json.dumps([each.model_dump() for each in archives], indent=2))
-    else:
-        print_whole(stored_archives_table(archives))
 
 
 @contextmanager

@@ -1,22 +1,44 @@
 """Shows what an archive says of itself, to people as tables and to programs as JSON."""
 
-import json
-
+from pydantic import BaseModel, Field
 from rich.console import Group, RenderableType
 from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
 from adapter.archives.model_facts import weight_bytes
-from adapter.archives.record import ArchiveRecord
+from adapter.archives.record import ArchiveRecord, FileRecord, ModelFacts, Versions
 
 _SHOWN_DIGITS = 16
 
 
+class WeightBytes(BaseModel):
+    """In memory."""
+
+    stored: int = Field(description="As the files have them.")
+    float32: int = Field(description="As on a processor without units for 16 bits.")
+
+
+class InspectedArchive(BaseModel):
+    """The archive's record, and what follows from it."""
+
+    digest: str = Field(description="Of the model: `model_digest` of each answer.")
+    weight_bytes: WeightBytes
+    format: int
+    contract: int = Field(description="Of what its worker takes (adapter/worker_contract.py).")
+    name: str
+    version: str
+    model: ModelFacts
+    versions: Versions
+    files: dict[str, FileRecord] = Field(description="Every entry of the archive but the record, by its name.")
+
+
 def as_json(record: ArchiveRecord) -> str:
     stored, in_float32 = weight_bytes(record.model)
-    said = {"digest": record.digest, "weight_bytes": {"stored": stored, "float32": in_float32}}
-    return json.dumps({**said, **record.model_dump()}, indent=2)
+    inspected = InspectedArchive(
+        digest=record.digest, weight_bytes=WeightBytes(stored=stored, float32=in_float32), **dict(record)
+    )
+    return inspected.model_dump_json(indent=2)
 
 
 def as_tables(record: ArchiveRecord) -> RenderableType:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
 from adapter.handler_section import HandlerSection, Slots
 from adapter.strict_yaml import YamlError, read_yaml
+from adapter.wrong_values import wrong_values
 
 
 class ModelConfigError(ValueError):
@@ -42,5 +43,4 @@ def check_model_config(path: Path) -> ModelConfig:
     except YamlError as error:
         raise ModelConfigError(str(error)) from error
     except ValidationError as error:
-        reasons = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
-        raise ModelConfigError(f"{path}: {reasons}") from error
+        raise ModelConfigError(f"{path}: {wrong_values(error)}") from error

@@ -6,8 +6,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import snapshot_download
-
 from adapter.archives.own_code import OwnCodeError, refuse_own_code
 from adapter.archives.safetensors_header import SafetensorsHeaderError, read_safetensors_header
 
@@ -49,6 +47,8 @@ def fetch_model(source: str) -> Path:
         return Path(source)
     if Path(source).exists() or source.startswith((".", "/", "~")) or source.count("/") > 1:
         raise ModelSourceError(f"{source} is not a directory.")
+    from huggingface_hub import snapshot_download  # noqa: PLC0415 - half a second, which only a download has to wait for
+
     try:
         return Path(snapshot_download(source, allow_patterns=[*SERVED_FILES, _ADAPTER]))
     except (OSError, ValueError) as error:

@@ -1,11 +1,13 @@
 """How far the packing of a large model is."""
 
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import TypeAlias
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 # What is done and over how many bytes, to a block in which each further number of bytes is told.
@@ -20,8 +22,26 @@ def no_progress(_what: str, _total: int) -> AbstractContextManager[Callable[[int
 
 @contextmanager
 def progress_bar(what: str, total: int) -> Iterator[Callable[[int], object]]:
-    """On the standard error, where it is a terminal and the work more than a moment's."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    hidden = total < _SHOWN_FROM_BYTES
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=hidden) as progress:
-        yield partial(progress.advance, progress.add_task(what, total=total))
+    """On the standard error, where the work is more than a moment's. Without a terminal it is a line at each tenth."""
+    console = Console(stderr=True)
+    if total < _SHOWN_FROM_BYTES:
+        yield lambda _: None
+    elif not console.is_terminal:
+        yield _Tenths(what, total).advance
+    else:
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console, transient=True) as progress:
+            yield partial(progress.advance, progress.add_task(what, total=total))
+
+
+class _Tenths:
+    def __init__(self, what: str, total: int) -> None:
+        self._what, self._total = what, total
+        self._done = 0
+
+    def advance(self, num_bytes: int) -> None:
+        before = self._done * 10 // self._total
+        self._done += num_bytes
+        if (tenths := self._done * 10 // self._total) > before:
+            with suppress(OSError):  # of a reader that is gone
+                sys.stderr.write(f"{self._what}: {tenths * 10} % of {decimal(self._total)}\n")

@@ -5,6 +5,7 @@ The record's SHA-256 stands for all that the archive holds. It is the `model_dig
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
@@ -84,6 +85,10 @@ class ArchiveRecord(_Part):
 
 def archive_file_name(name: str, version: str) -> str:
     return f"{name}-{version}.mar"
+
+
+def signature_path(archive: Path) -> Path:
+    return archive.with_name(f"{archive.name}.sig")
 
 
 def canonical_json(value: object) -> bytes:

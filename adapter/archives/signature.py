@@ -15,16 +15,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from adapter.archives.dsse import authenticated, envelope
+from adapter.archives.record import signature_path
 from adapter.archives.signing_keys import fingerprint
 from adapter.disk_space import full_disk_in_words
 
 
 class SignatureError(ValueError):
     """The signature does not vouch for the file, and the message says why."""
-
-
-def signature_path(file: Path) -> Path:
-    return file.with_name(f"{file.name}.sig")
 
 
 def sign_file(file: Path, key: ec.EllipticCurvePrivateKey) -> Path:

@@ -11,9 +11,6 @@ from adapter.archives.archive_reader import ArchiveError, unpack
 from adapter.archives.handler_process import HandlerProcessError, run_handler
 from adapter.archives.verification import verify_archive
 from adapter.disk_space import expect_not_full, full_disk_in_words
-from adapter.installation import INSTALLATION
-
-COMPILED_STEPS = INSTALLATION.state / "compiled_steps"
 
 
 def compile_steps(archive: Path, compiled_steps: Path) -> Path:

@@ -13,8 +13,8 @@ from typing import BinaryIO
 from adapter.archives.bill_of_materials import bill_of_materials
 from adapter.archives.content_rules import ContentError, check_contents, check_names, is_code, read_whole
 from adapter.archives.packed_code import packed_code
-from adapter.archives.record import BOM_ENTRY, MANIFEST_ENTRY, RECORD_ENTRY, ArchiveRecord, FileRecord
-from adapter.archives.signature import SignatureError, check_signature, signature_path
+from adapter.archives.record import BOM_ENTRY, MANIFEST_ENTRY, RECORD_ENTRY, ArchiveRecord, FileRecord, signature_path
+from adapter.archives.signature import SignatureError, check_signature
 from adapter.archives.signing_keys import load_public_key
 from adapter.archives.strict_zip import StrictZipError, read_content, read_entries
 from adapter.archives.torchserve_manifest import torchserve_manifest

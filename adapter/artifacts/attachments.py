@@ -5,7 +5,8 @@ from pathlib import Path
 
 from adapter.archives.archive_reader import read_bill_of_materials
 from adapter.archives.provenance import provenance_path
-from adapter.archives.signature import is_signature_of, signature_path
+from adapter.archives.record import signature_path
+from adapter.archives.signature import is_signature_of
 from adapter.artifacts.errors import ArtifactError
 from adapter.artifacts.referrers import Attachment
 

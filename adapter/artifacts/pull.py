@@ -5,7 +5,7 @@ from pathlib import Path
 
 from adapter.archives.archive_reader import ArchiveError, read_record
 from adapter.archives.progress import Reporter, no_progress
-from adapter.archives.signature import signature_path
+from adapter.archives.record import signature_path
 from adapter.artifacts.download import download
 from adapter.artifacts.errors import ArtifactError
 from adapter.artifacts.manifest import MANIFEST_TYPE, Descriptor, digest_of, file_digest

@@ -7,28 +7,37 @@ from typing import Annotated
 import typer
 
 from adapter.background_output import say
+from adapter.command_line.options import (
+    CONFIG_FILE,
+    RUN_DIRECTORY,
+    Json,
+    RunDirectoryOption,
+    TorchServeConfig,
+    examples,
+)
 from adapter.doctor.examination import Examination, examine
 from adapter.doctor.finding import Scene
-from adapter.torchserve.server_process import CONFIG_FILE, DEFAULT_RUN_DIRECTORY
-from adapter.version_commands import RunDirectoryOption
 
 doctor_commands = typer.Typer()
 
 
-@doctor_commands.command()
+@doctor_commands.command(epilog=examples("torchbridge doctor", "torchbridge doctor --json"))
 def doctor(
     *,
-    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
-    torchserve_config: Annotated[Path, typer.Option(help="TorchServe's ports and limits.")] = CONFIG_FILE,
+    json_: Json = False,
+    run_directory: RunDirectoryOption = RUN_DIRECTORY,
+    torchserve_config: TorchServeConfig = CONFIG_FILE,
     settings_file: Annotated[
         Path | None,
         typer.Option("--config", metavar="FILE.toml", help="The gateway's settings; else that of TORCHBRIDGE_CONFIG."),
     ] = None,
 ) -> None:
-    """Look at the machine, the installation, the settings and the server, and say what is wrong and what to do."""
+    """Say what is wrong here, and what to do about it.
+
+    Looks at the machine, the installation, the settings and the server.
+    """
     found = examine(Scene(run_directory, torchserve_config, os.environ, settings_file=settings_file))
-    say(found.model_dump_json(indent=2) if json else "\n".join(_in_words(found)))
+    say(found.model_dump_json(indent=2) if json_ else "\n".join(_in_words(found)))
     if not found.is_well:
         raise typer.Exit(1)
 

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pydantic import ValidationError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -13,7 +12,7 @@ from adapter.doctor.server import is_served
 from adapter.generation.rate_limit import RateLimiter, RateLimitError
 from adapter.http.api_keys import ApiKeys, ApiKeysError
 from adapter.settings import Settings, UnknownVariable, check_variables
-from adapter.settings_file import SettingsFileError, read_settings
+from adapter.settings_file import SettingsError, read_settings
 from adapter.tls import Tls, TlsError
 from adapter.torchserve.ports import AddressUnusable, PortInUse, bind, check_torchserve_ports
 from adapter.torchserve.properties import PropertiesError, read_properties
@@ -28,12 +27,11 @@ def check_settings(scene: Scene) -> Iterator[Finding]:
         yield wrong(str(error), "Correct its name, or unset it.")
     try:
         _read(scene)
-    except (SettingsFileError, OSError) as error:
+    except SettingsError as error:
+        for reason in error.reasons:
+            yield wrong(reason, "Correct it, or unset it.")
+    except OSError as error:
         yield wrong(str(error), "Correct it, or name another file with --config or TORCHBRIDGE_CONFIG.")
-    except ValidationError as error:
-        for detail in error.errors(include_url=False, include_input=False):
-            name = f"TORCHBRIDGE_{detail['loc'][0]}".upper()
-            yield wrong(f"{name}: {detail['msg']}.", "Correct it, or unset it.")
 
 
 def check_keys(scene: Scene) -> Iterator[Finding]:
@@ -106,7 +104,7 @@ def _settings(scene: Scene) -> Settings | None:
     """None where they are wrong, which check_settings says."""
     try:
         return _read(scene)
-    except (OSError, SettingsFileError, ValidationError):
+    except (OSError, SettingsError):
         return None
 
 

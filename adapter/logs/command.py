@@ -10,11 +10,10 @@ from typing import Annotated
 import typer
 
 from adapter.background_output import say
+from adapter.command_line.options import RUN_DIRECTORY, Json, RunDirectoryOption, examples
 from adapter.log_lines.log_line import LogLine
 from adapter.logs.run_logs import RunLogs
 from adapter.stop_signals import Stopped
-from adapter.torchserve.server_process import DEFAULT_RUN_DIRECTORY
-from adapter.version_commands import RunDirectoryOption
 
 _SECONDS_BETWEEN_LOOKS = 0.25
 
@@ -31,14 +30,14 @@ class Level(StrEnum):
     CRITICAL = "critical"
 
 
-@logs_commands.command()
+@logs_commands.command(epilog=examples("torchbridge logs --follow", "torchbridge logs --level warning --tail 50"))
 def logs(
     *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
     level: Annotated[Level, typer.Option(help="The least that is shown.")] = Level.INFO,
     tail: Annotated[int | None, typer.Option(min=0, help="Begin with this many lines; else with the first.")] = None,
-    json_: Annotated[bool, typer.Option("--json", help="An object per line, for programs.")] = False,
-    run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
+    json_: Json = False,
+    run_directory: RunDirectoryOption = RUN_DIRECTORY,
 ) -> None:
     """Show what the gateway, TorchServe and the workers have logged, in the order of time."""
     # Ctrl-C is how one leaves it, and no failure.

@@ -9,6 +9,7 @@ import typer
 from fastapi import FastAPI
 
 from adapter.background_output import background_output, say
+from adapter.command_line.options import examples
 from adapter.gateway import create_app
 from adapter.gateway_server import GatewayServer
 from adapter.serve import url_of
@@ -24,14 +25,16 @@ from adapter.torchserve.ports import bind, share_address
 simulate_commands = typer.Typer()
 
 
-@simulate_commands.command()
+@simulate_commands.command(epilog=examples("torchbridge simulate", "torchbridge simulate story.yaml --port 8001"))
 def simulate(
     script: Annotated[
         Path | None, typer.Argument(metavar="[SCRIPT.yaml]", help="What it answers; else one and the same story.")
     ] = None,
     *,
     host: Annotated[str | None, typer.Option(help="Else TORCHBRIDGE_HOST or loopback.")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65_535, help="Else TORCHBRIDGE_PORT or 8000.")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", "-p", min=0, max=65_535, help="Else TORCHBRIDGE_PORT or 8000.")
+    ] = None,
     settings_file: Annotated[
         Path | None,
         typer.Option(
@@ -42,7 +45,10 @@ def simulate(
         ),
     ] = None,
 ) -> None:
-    """Serve the whole API without a model: answers, times and failures are what a script says. For tests of callers."""
+    """Serve the whole API without a model, for tests.
+
+    Answers, times and failures are what a script says.
+    """
     played = Script() if script is None else Script.read(script)
     settings = simulated_settings(settings_file, host=host, port=port)
     with (

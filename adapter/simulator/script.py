@@ -17,6 +17,7 @@ from pydantic import (
 
 from adapter.schema import ErrorCode, GenerationRequest, Name
 from adapter.strict_yaml import YamlError, read_yaml
+from adapter.wrong_values import wrong_values
 
 _Pause = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -74,8 +75,7 @@ class Script(_Rule):
             said = read_yaml(path)
             return cls() if said is None else cls.model_validate(said, strict=False)
         except ValidationError as error:
-            reasons = (f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}" for each in error.errors())
-            raise ScriptError(f"{path}: {'; '.join(reasons)}") from error
+            raise ScriptError(f"{path}: {wrong_values(error)}") from error
         except YamlError as error:
             raise ScriptError(str(error)) from error
 

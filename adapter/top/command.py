@@ -1,39 +1,44 @@
 """The command `torchbridge top`."""
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Annotated
 
 import typer
+from pydantic import TypeAdapter
 from rich.console import Console, RenderableType
 from rich.live import Live
 
 from adapter.background_output import say
+from adapter.command_line.options import RUN_DIRECTORY, Json, RunDirectoryOption, examples
 from adapter.control.client import GatewayNotRunning
 from adapter.errors import TorchbridgeError
 from adapter.finite_numbers import finite
 from adapter.stop_signals import Stopped
 from adapter.top.measurement import WINDOW_SECONDS, Measurement, Row
 from adapter.top.view import view, without_answer
-from adapter.torchserve.server_process import DEFAULT_RUN_DIRECTORY
-from adapter.version_commands import RunDirectoryOption
 from adapter.versions.errors import ServerNotRunning
 from adapter.versions.running_server import RunningServer
 from adapter.whole_table import print_whole
 
+ROWS = TypeAdapter(list[Row])
+
 top_commands = typer.Typer()
 
 
-@top_commands.command()
+@top_commands.command(epilog=examples("torchbridge top", "torchbridge top --json --interval 10"))
 def top(
     *,
     interval: Annotated[float, typer.Option(min=0.1, max=3_600, callback=finite, help="Seconds between looks.")] = 1,
-    json_: Annotated[bool, typer.Option("--json", help="Two looks, and what is between them, for programs.")] = False,
-    run_directory: RunDirectoryOption = DEFAULT_RUN_DIRECTORY,
+    json_: Json = False,
+    run_directory: RunDirectoryOption = RUN_DIRECTORY,
 ) -> None:
-    """Show what each version does right now, until Ctrl-C: requests, tokens a second, first tokens, memory."""
+    """Show what each version does right now, until Ctrl-C.
+
+    Requests, tokens a second, first tokens, memory. With --json, or without a terminal: two looks, and what is between
+    them.
+    """
     measurement = Measurement(RunningServer(run_directory))
     rows = measurement.rows()
     console = Console()
@@ -62,6 +67,6 @@ def views(look: Callable[[], list[Row]], interval: float, console: Console) -> I
 
 def _print(rows: list[Row], *, as_json: bool) -> None:
     if as_json:
-        say(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
+        say(ROWS.dump_json(rows, indent=2).decode())
     else:
         print_whole(view(rows, WINDOW_SECONDS))

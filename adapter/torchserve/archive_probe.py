@@ -9,6 +9,7 @@ from pathlib import Path
 from adapter.archives.archive_reader import read_manifest
 from adapter.probes import Probe, Probes
 from adapter.settings import Settings
+from adapter.settings_file import read_settings
 from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.ports import free_addresses
@@ -22,7 +23,9 @@ def served_alone(archive: Path, report: Callable[[str], None]) -> Iterator[Torch
     directory = Path(tempfile.mkdtemp(prefix="torchbridge-"))
     with contextlib.ExitStack() as leftovers:
         leftovers.callback(shutil.rmtree, directory, ignore_errors=True)
-        with TorchServeProcess([archive], directory, free_addresses(), load_timeout=Settings().load_timeout) as process:
+        with TorchServeProcess(
+            [archive], directory, free_addresses(), load_timeout=read_settings(None).load_timeout
+        ) as process:
             try:
                 process.start()
                 process.wait_until_ready(report)

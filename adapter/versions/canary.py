@@ -64,48 +64,18 @@ class Watch:
         return _verdict(seen)
 
 
-def canary_request(
-    model: str,
-    version: str,
-    *,
-    percent: float,
-    sticky: bool,
-    shadow: bool,
-    rule: Rule,
-    timeout: float | None = None,
-    promotes: bool = True,
-) -> CanaryRequest:
-    """With a `timeout` (seconds) the server is to watch it, and promote what is good if it `promotes`."""
-    return CanaryRequest(
-        model=model,
-        version=version,
-        percent=percent,
-        is_sticky=sticky,
-        is_shadow=shadow,
-        timeout=timeout,
-        promotes=promotes,
-        **rule._asdict(),
-    )
-
-
 def run_canary(
     gateway: ControlClient,
-    model: str,
-    version: str,
+    request: CanaryRequest,
     *,
-    percent: float,
-    sticky: bool,
-    shadow: bool,
-    rule: Rule,
     timeout: float,
     report: Report,
     seconds_between_looks: float = _SECONDS_BETWEEN_LOOKS,
 ) -> Verdict:
-    """Gives `version` its share until there is a verdict, or for `timeout` seconds; then it has none any more.
+    """Gives the version its share until there is a verdict, or for `timeout` seconds; then it has none any more.
 
     Raises what the gateway says to a canary that cannot begin.
     """
-    request = canary_request(model, version, percent=percent, sticky=sticky, shadow=shadow, rule=rule)
     began = gateway.begin_canary(request)
     watch = Watch(gateway, began)
     try:

@@ -20,6 +20,7 @@ from adapter.versions.pulled_archives import local_archive
 from adapter.versions.running_server import ServerFiles
 from adapter.versions.server_state import ModelState, ServerState, Workers
 from adapter.versions.verified_copies import install_verified
+from adapter.wrong_values import wrong_values
 
 
 class _Desired(BaseModel):
@@ -68,10 +69,7 @@ class DesiredState(_Desired):
         try:
             state = cls.model_validate(read_yaml(path))
         except ValidationError as error:
-            reasons = "; ".join(
-                f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}" for each in error.errors()
-            )
-            raise ChangeRefused(f'{path}: {reasons}. (Versions are texts: "1.0", in quotes.)') from error
+            raise ChangeRefused(f'{path}: {wrong_values(error)}. (Versions are texts: "1.0", in quotes.)') from error
         except YamlError as error:
             raise ChangeRefused(str(error)) from error
         return state.in_directory(path.parent)

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from adapter.archives.progress import progress_bar
-from adapter.archives.signature import SignatureError, check_signature, signature_path
+from adapter.archives.record import signature_path
+from adapter.archives.signature import SignatureError, check_signature
 from adapter.archives.signing_keys import load_public_key
 from adapter.artifacts.manifest import file_digest
 from adapter.artifacts.pull import RemoteArchive, pull, resolve

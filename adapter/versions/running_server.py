@@ -14,7 +14,7 @@ import psutil
 
 from adapter.control.client import ControlClient
 from adapter.control.messages import control_socket
-from adapter.settings import Settings
+from adapter.settings_file import read_settings
 from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.management_client import ManagementClient
 from adapter.torchserve.private_directory import claim_directory, open_private
@@ -116,7 +116,8 @@ class RunningServer:
         properties = read_properties(directory.config)
         self.worker_log = directory.worker_log
         self.keys = KeyFile(directory.key_file, properties["management_address"])
-        self.settings = Settings(
+        self.settings = read_settings(
+            None,
             torchserve_url=properties["inference_address"],
             management_url=properties["management_address"],
             key_file=directory.key_file,

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from adapter import cli
+from adapter import cli, serve_command
 from adapter.torchserve.server_process import StartFailed
 from tests.waiting import wait_until
 
@@ -47,6 +47,6 @@ def empty_stack(*_: object, **__: object) -> Iterator[EmptyStack]:
 
 
 if __name__ == "__main__":
-    cli.running_stack = empty_stack
+    serve_command.running_stack = empty_stack
     sys.argv = ["torchbridge", "serve"]
     cli.main()

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import pytest
 
-from adapter import cli
+from adapter import cli, serve_command
 from adapter.archives.archive_reader import read_record
 from adapter.errors import UpstreamUnavailable
 from adapter.stop_signals import Stopped, stop_signals
@@ -95,7 +95,7 @@ def test_a_failure_is_one_line(
 def test_serve_shows_the_stages_a_sample_the_address_and_a_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "running_stack", fake_start)
+    monkeypatch.setattr(serve_command, "running_stack", fake_start)
 
     assert run(monkeypatch, "serve") == 0
     assert capsys.readouterr().out == (
@@ -120,7 +120,7 @@ def test_a_stop_in_the_middle_of_the_start_is_no_success(
         os.kill(os.getpid(), signal_number)
         yield fail(AssertionError("the signal was not heard"))
 
-    monkeypatch.setattr(cli, "running_stack", interrupted)
+    monkeypatch.setattr(serve_command, "running_stack", interrupted)
 
     assert run(monkeypatch, "serve") == 128 + signal_number
 
@@ -129,7 +129,7 @@ def test_serve_with_keys_says_where_a_key_goes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(FakeStack, "needs_key", True)
-    monkeypatch.setattr(cli, "running_stack", fake_start)
+    monkeypatch.setattr(serve_command, "running_stack", fake_start)
 
     assert run(monkeypatch, "serve") == 0
     output = capsys.readouterr().out
@@ -158,7 +158,7 @@ def test_serve_says_what_anybody_can_do_where_anybody_can(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, is_open: bool
 ) -> None:
     monkeypatch.setattr(FakeStack, "is_open_to_all", is_open)
-    monkeypatch.setattr(cli, "running_stack", fake_start)
+    monkeypatch.setattr(serve_command, "running_stack", fake_start)
 
     assert run(monkeypatch, "serve") == 0
     assert ("whoever does can have text generated" in capsys.readouterr().err) == is_open
@@ -175,7 +175,7 @@ def test_serve_says_what_anybody_can_do_where_anybody_can(
 def test_a_failure_to_serve_is_one_line(
     error: Exception, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "running_stack", contextmanager(lambda *_, **__: fail(error)))
+    monkeypatch.setattr(serve_command, "running_stack", contextmanager(lambda *_, **__: fail(error)))
 
     assert run(monkeypatch, "serve") == 1
     assert capsys.readouterr().err == line
@@ -268,7 +268,7 @@ def test_serve_shows_what_the_gateway_logs(monkeypatch: pytest.MonkeyPatch, caps
         finally:
             log.info("one that was ended by the stop")
 
-    monkeypatch.setattr(cli, "running_stack", logging_start)
+    monkeypatch.setattr(serve_command, "running_stack", logging_start)
 
     assert run(monkeypatch, "serve") == 0
     lines = capsys.readouterr().err.splitlines()

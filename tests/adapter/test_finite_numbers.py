@@ -1,25 +1,24 @@
 """Each number of the command line is one: a limit takes `nan` for less than all and for more than all."""
 
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
-from typer.main import get_command
 from typer.testing import CliRunner
 
 from adapter.cli import app
+from adapter.command_page import each_command
 
 
-def options(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    for name, each in getattr(command, "commands", {}).items():
-        yield from options(each, (*path, name))
-    for parameter in command.params:
-        annotation = getattr(parameter, "type_descriptor", None) and parameter.type_descriptor.annotation
-        if float in {annotation, *get_args(annotation)}:
-            yield (*path, parameter.opts[0])
+def options() -> Iterator[tuple[str, ...]]:
+    for _, name, command in each_command():
+        for parameter in command.params:
+            annotation = getattr(parameter, "type_descriptor", None) and parameter.type_descriptor.annotation
+            if float in {annotation, *get_args(annotation)}:
+                yield (*name.split(), parameter.opts[0])
 
 
-OPTIONS = sorted(options(get_command(app)))
+OPTIONS = sorted(set(options()))
 
 
 def test_there_are_some() -> None:

@@ -1,16 +1,18 @@
 """The commands on the versions of a server: what they print, and with what they end."""
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from adapter import canary_commands, cli, disk_space, version_commands
+from adapter import canary_commands, cli, disk_space, status_commands, version_commands
 from adapter.control.client import ControlClient
 from adapter.errors import UpstreamProtocol
-from adapter.versions import deployment
+from adapter.stop_signals import Stopped
+from adapter.versions import deployment, lifecycle
 from adapter.versions.canary import Verdict
 from adapter.versions.journal import Operation, Step
 from tests.adapter.archives.repacking import damage
@@ -32,7 +34,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     monkeypatch.setattr(deployment, "_ask", answer_as_recorded)
     server = FakeServer(tmp_path / "run", clock)
     server.serve("1.0", "2.0")
-    monkeypatch.setattr(version_commands, "RunningServer", lambda _: server)
+    for module in (version_commands, status_commands):
+        monkeypatch.setattr(module, "RunningServer", lambda _: server)
     return server
 
 
@@ -122,6 +125,14 @@ def test_it_says_in_its_last_line_what_is_so_now(
     assert said().splitlines()[-1] == last_line
     assert server.management.default_version("tiny") == server.state.models["tiny"].default == default
     assert server.registered() == server.recorded() == versions
+
+
+def test_what_is_retired_already_is_no_failure_where_that_was_said(server: FakeServer, run: Run, said: Said) -> None:
+    assert run("retire", "1.0", "--if-exists") == 0
+    assert said().splitlines()[-1] == "tiny 1.0 is retired"
+    assert run("retire", "1.0", "--if-exists") == 0
+    assert said() == "1.0 is not deployed: nothing to do\n"
+    assert server.recorded() == ["2.0"]
 
 
 def test_the_last_version_of_a_model_goes_by_force(
@@ -356,6 +367,18 @@ def test_status_for_people_is_a_line_each(run: Run, said: Said) -> None:
     ]
 
 
+def test_status_can_be_watched(server: FakeServer, run: Run, said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    def retire_then_stop(seconds: float) -> None:
+        if server.recorded() == ["2.0"]:
+            raise Stopped(signal.SIGINT)
+        assert seconds == 2
+        lifecycle.retire(server, "tiny", "1.0", 1)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(status_commands, "time", SimpleNamespace(sleep=retire_then_stop))
+    assert run("status", "--watch", "2") == 0
+    assert [line.split()[1] for line in said().splitlines()] == ["version", "1.0", "2.0", "version", "2.0"]
+
+
 def test_list_for_programs_is_json_also_while_no_server_runs(tmp_path: Path, run: Run, said: Said) -> None:
     archive = make_archive(tmp_path / "run" / "model_store", "1.0")
     assert run("list", "--json") == 0
@@ -395,6 +418,18 @@ def test_a_plan_is_shown_and_changes_nothing(server: FakeServer, models: Path, r
     ]
     assert (server.state, server.stored(), server.management.changes) == (state, stored, [])
     assert not server.files.journal.exists()
+
+
+def test_a_plan_for_programs_is_json(server: FakeServer, models: Path, run: Run, said: Said) -> None:
+    assert run("apply", str(models), "--plan", "--json") == 0
+    plan = json.loads(said())
+    assert (plan["interrupted"], plan["actions"][1:]) == (None, ["promote tiny 3.0", "retire tiny 1.0"])
+    assert server.management.changes == []
+
+
+def test_only_a_plan_is_json(models: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("apply", str(models), "--json") == 2
+    assert "it takes --plan" in capsys.readouterr().err
 
 
 def test_an_apply_does_what_was_planned_and_then_there_is_nothing_to_do(

@@ -11,8 +11,9 @@ from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
+import typer
 
-from adapter import archive_commands, cli, serve, version_commands
+from adapter import archive_check_commands, cli, serve, version_commands
 from adapter.archives.archive_reader import read_record
 from adapter.archives.signature import sign_file
 from adapter.archives.signing_keys import create_key_pair, load_private_key
@@ -64,7 +65,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     server = FakeServer(tmp_path / "run", clock)
     server.serve("1.0")
     monkeypatch.setattr(version_commands, "RunningServer", lambda _: server)
-    monkeypatch.setattr(archive_commands, "served_alone", start)
+    monkeypatch.setattr(archive_check_commands, "served_alone", start)
     monkeypatch.setattr(serve, "check_torchserve_ports", lambda _: None)
     return server
 
@@ -247,8 +248,12 @@ def test_with_a_key_it_refuses_a_damaged_file(
 
 @each_command
 def test_a_key_that_is_not_there_is_said(server: FakeServer, archive: Path, tmp_path: Path, command: Command) -> None:
-    with pytest.raises(FileNotFoundError, match=r"absent\.pub"):
-        command(server, archive, tmp_path / "absent.pub")
+    absent = tmp_path / "absent.pub"
+    with pytest.raises((FileNotFoundError, typer.BadParameter)) as refusal:
+        command(server, archive, absent)
+    assert str(absent) in str(refusal.value)
+    if isinstance(refusal.value, typer.BadParameter):
+        assert "--key" in refusal.value.format_message()
 
 
 # What the server packs itself

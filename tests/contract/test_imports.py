@@ -21,6 +21,7 @@ LAYERS = (
         "secret_file",
         "sent",
         "strict_yaml",
+        "wrong_values",
     },
     {"output"},
     {"tools"},
@@ -31,18 +32,19 @@ LAYERS = (
     | {"worker_contract"},
     {"archives", "installed_versions", "invalid_fields", "log_lines", "settings_file", "settings_table"},
     {"artifacts", "client", "torchserve"},
-    {"archive_commands", "artifact_commands", "generation"},
+    {"generation"},
     {"tracing"},
     {"http"},
     {"control", "openai"},
     {"versions"},
-    {"batches"},
+    {"batches", "command_line"},
     {"gateway"},
-    {"gateway_server", "openapi", "talk_commands", "version_commands"},
+    {"archive_check_commands", "archive_commands", "artifact_commands", "completion_command", "status_commands"}
+    | {"gateway_server", "openapi", "talk_commands", "version_commands"},
     {"canary_commands", "doctor", "logs", "serve", "top"},
-    {"simulator"},
+    {"serve_command", "simulator"},
     {"cli"},
-    {"entry_point", "health_check"},
+    {"command_page", "entry_point", "health_check"},
 )
 LAYER = {part: height for height, parts in enumerate(LAYERS) for part in parts}
 

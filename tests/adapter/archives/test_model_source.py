@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from adapter.archives import model_source
 from adapter.archives.model_source import ModelSourceError, fetch_model, package_url, served_files
 from tests.adapter.archives.model_files import FILES, write_weights
 
@@ -102,7 +101,7 @@ def test_a_model_of_the_hub_is_named_by_its_commit_and_a_directory_is_not(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snapshot = model.rename(tmp_path / COMMIT)
-    monkeypatch.setattr(model_source, "snapshot_download", lambda *_, **__: str(snapshot))
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(snapshot))
 
     assert package_url("org/tiny", fetch_model("org/tiny")) == f"pkg:huggingface/org/tiny@{COMMIT}"
     assert package_url(str(snapshot), fetch_model(str(snapshot))) is None

@@ -4,6 +4,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -77,16 +78,12 @@ def lines() -> Lines:
     return Lines()
 
 
-def run(gateway: ControlClient, report: Callable[[str], None], **about: object) -> Verdict:
-    options = {
-        "percent": 50,
-        "sticky": False,
-        "shadow": False,
-        "rule": SOON,
-        "timeout": 60,
-        "seconds_between_looks": 0.01,
-    }
-    return run_canary(gateway, "tiny", "2.0", report=report, **(options | about))
+def request(version: str = "2.0", *, shadow: bool = False, rule: Rule = SOON) -> CanaryRequest:
+    return CanaryRequest(model="tiny", version=version, percent=50, is_sticky=False, is_shadow=shadow, **rule._asdict())
+
+
+def run(gateway: ControlClient, report: Callable[[str], None], *, timeout: float = 60, **about: Any) -> Verdict:
+    return run_canary(gateway, request(**about), timeout=timeout, report=report, seconds_between_looks=0.01)
 
 
 def is_over(client: ControlClient) -> bool:
@@ -242,9 +239,8 @@ def test_who_interrupts_it_leaves_none_behind(client: ControlClient) -> None:
 
 def test_what_cannot_begin_is_an_error_and_leaves_the_one_that_runs(client: ControlClient, lines: Lines) -> None:
     with pytest.raises(VersionNotFound):
-        run_canary(client, "tiny", "3.0", percent=5, sticky=False, shadow=False, rule=SOON, timeout=1, report=lines)
-    other = {"percent": 5, "is_sticky": False, "is_shadow": False, **SOON._asdict()}
-    client.begin_canary(CanaryRequest(model="tiny", version="2.0", **other))
+        run_canary(client, request("3.0"), timeout=1, report=lines)
+    client.begin_canary(request())
     with pytest.raises(Conflict):
         run(client, lines)
     assert not is_over(client)

@@ -1,0 +1,143 @@
+"""The commands of `torchbridge` that look at archives."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import BaseModel, Field
+
+from adapter.archives.archive_reader import ArchiveError, read_bill_of_materials, read_probes, read_record
+from adapter.archives.inspection import as_json, as_tables
+from adapter.archives.scan import scan_archive
+from adapter.archives.verification import verify_archive
+from adapter.background_output import say
+from adapter.command_line.options import Archive, Json, examples, key_file
+from adapter.command_line.stages import working
+from adapter.probes import Probe
+from adapter.stop_signals import run_until_stopped
+from adapter.torchserve.archive_probe import probe_archive, served_alone
+from adapter.whole_table import print_whole
+
+_SHOWN_CHARACTERS = 40
+
+Key = Annotated[Path | None, key_file("The public key of who may sign it.", "PUB")]
+
+archive_check_commands = typer.Typer()
+
+
+@archive_check_commands.command(
+    epilog=examples("torchbridge inspect tiny-1.0.mar", "torchbridge inspect tiny-1.0.mar --json")
+)
+def inspect(archive: Archive, *, json_: Json = False) -> None:
+    """Show what an archive says of itself.
+
+    Whether it is so, `verify` finds out.
+    """
+    record = read_record(archive)
+    if json_:
+        say(as_json(record))
+    else:
+        print_whole(as_tables(record))
+
+
+class VerifiedReport(BaseModel):
+    """What `verify --json` shows of an archive that may be served."""
+
+    archive: Path
+    model: str
+    version: str
+    sha256: str = Field(description="Of the file.")
+    digest: str = Field(description="Of the model: `model_digest` of each answer.")
+    signed_with: Path | None = Field(description="None: its code is this installation's, and nobody vouches for more.")
+
+    def in_words(self) -> str:
+        trust = f"signed with {self.signed_with}" if self.signed_with else "not signed: its code is this installation's"
+        return f"{self.model} {self.version} is whole and {trust}\n{self.sha256}  {self.archive}"
+
+
+@archive_check_commands.command(
+    epilog=examples("torchbridge verify tiny-1.0.mar", "torchbridge verify tiny-1.0.mar --key release.pub")
+)
+def verify(archive: Archive, *, key: Key = None, json_: Json = False) -> None:
+    """Refuse an archive that may not be served.
+
+    It has to be whole, to hold nothing that an archive may not, and to be signed, where a key is given.
+    """
+    with working(f"verifying {archive}"):
+        verified = verify_archive(archive, key)
+    record = verified.record
+    shown = VerifiedReport(
+        archive=archive,
+        model=record.name,
+        version=record.version,
+        sha256=verified.sha256,
+        digest=record.digest,
+        signed_with=key if verified.is_signed else None,
+    )
+    say(shown.model_dump_json(indent=2) if json_ else shown.in_words())
+
+
+class ProbedReport(BaseModel):
+    """What `probe --json` shows of an archive whose answers are those that `pack` recorded."""
+
+    archive: Path
+    model: str
+    version: str
+    prompts: int = Field(description="That were compared.")
+
+    def in_words(self) -> str:
+        return f"{self.model} {self.version} answers as it did when it was packed: {self.prompts} prompts"
+
+
+@archive_check_commands.command(epilog=examples("torchbridge probe tiny-1.0.mar"))
+def probe(archive: Archive, *, key: Key = None, json_: Json = False) -> None:
+    """Serve an archive by itself, and compare its answers.
+
+    In a TorchServe of its own, once it is verified, with those that `pack` recorded.
+    """
+    record = verify_archive(archive, key).record
+    probes = read_probes(archive)
+    if probes is None or not probes.probes:
+        raise ArchiveError(f"{archive} holds no probes to compare with: torchbridge pack records them.")
+    with ExitStack() as until_all_are_asked:
+        with working(f"serving {archive}") as report:
+            process = until_all_are_asked.enter_context(served_alone(archive, report))
+        run_until_stopped(lambda: probe_archive(archive, process, probes, (lambda _: None) if json_ else _print_probe))
+    shown = ProbedReport(archive=archive, model=record.name, version=record.version, prompts=len(probes.probes))
+    say(shown.model_dump_json(indent=2) if json_ else shown.in_words())
+
+
+class ScannedReport(BaseModel):
+    """What `scan --json` shows of an archive in which nothing was found."""
+
+    archive: Path
+    result: str = Field(description="Who has looked, and that it is clean.")
+
+
+@archive_check_commands.command(epilog=examples("torchbridge scan tiny-1.0.mar"))
+def scan(archive: Archive, *, json_: Json = False) -> None:
+    """Have picklescan look at an archive, too.
+
+    `verify` is what decides whether it may be served.
+    """
+    shown = ScannedReport(archive=archive, result=scan_archive(archive))
+    say(shown.model_dump_json(indent=2) if json_ else f"{archive}: {shown.result}")
+
+
+@archive_check_commands.command(epilog=examples("torchbridge bom tiny-1.0.mar > tiny-1.0.mar.bom.cdx.json"))
+def bom(archive: Archive) -> None:
+    """Print the bill of materials of an archive.
+
+    In CycloneDX, as JSON.
+    """
+    say(read_bill_of_materials(archive).rstrip())
+
+
+def _print_probe(probe: Probe) -> None:
+    shown = f"{probe.answer[:_SHOWN_CHARACTERS]!r}{'...' if len(probe.answer) > _SHOWN_CHARACTERS else ''}"
+    say(
+        f"{probe.prompt!r}: {len(probe.answer_tokens)} tokens, {shown}"
+        if probe.answer_tokens
+        else f"{probe.prompt!r}: no clear answer"
+    )

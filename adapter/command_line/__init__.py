@@ -1,0 +1,1 @@
+"""What all commands of `torchbridge` have in common, whatever they do."""

@@ -1,0 +1,30 @@
+"""What a shell offers for a word of a command line: the models and versions of the server that the line means."""
+
+from pathlib import Path
+from typing import Any
+
+from adapter.installation import INSTALLATION
+
+
+def deployed_versions(ctx: Any, incomplete: str) -> list[str]:
+    models = _models(ctx)
+    chosen = ctx.params.get("model")
+    versions = {version for name, model in models.items() if chosen in {None, name} for version in model.versions}
+    return sorted(each for each in versions if each.startswith(incomplete))
+
+
+def deployed_models(ctx: Any, incomplete: str) -> list[str]:
+    return sorted(each for each in _models(ctx) if each.startswith(incomplete))
+
+
+def _models(ctx: Any) -> Any:
+    """By the server's record, whether it runs or not. A shell that completes is told of no failure."""
+    from adapter.versions.running_server import ServerFiles  # noqa: PLC0415 - only a shell that completes needs it
+    from adapter.versions.server_state import ServerState  # noqa: PLC0415
+
+    directory = Path(ctx.params.get("run_directory") or INSTALLATION.state)
+    try:
+        state = ServerState.read(ServerFiles(directory).state)
+    except Exception:  # noqa: BLE001 - whatever it is, there is nothing to offer
+        return {}
+    return state.models if state else {}

@@ -1,0 +1,29 @@
+"""A command whose module is imported when it is called.
+
+All modules together take a second, for which a help, a typo and the completion of a word would wait.
+"""
+
+from pkgutil import resolve_name
+from typing import Any
+
+from typer import Context
+from typer.core import TyperCommand
+from typer.main import get_group
+
+
+class LazyCommand(TyperCommand):
+    """Stands in its group for a command of the Typer at `source` ("module:name"), or for all of its commands."""
+
+    def __init__(self, name: str, summary: str, *, panel: str, source: str) -> None:
+        super().__init__(name, help=summary, rich_help_panel=panel)
+        self._source = source
+
+    def load(self) -> Any:
+        """A TyperCommand or a TyperGroup, which have no common base that typer shows."""
+        group = get_group(resolve_name(self._source))
+        return group.commands.get(self.name or "", group)
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Context:
+        """Of the real command: what is parsed, called and completed from here on is its own."""
+        context: Context = self.load().make_context(info_name, args, parent, **extra)
+        return context

@@ -1,0 +1,41 @@
+"""What several commands take, in the same words everywhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adapter.command_line.deployed_names import deployed_models, deployed_versions
+from adapter.installation import INSTALLATION
+
+# As typer names it: a shell that completes sets it.
+COMPLETION_VARIABLE = "_TORCHBRIDGE_COMPLETE"
+RUN_DIRECTORY, CONFIG_FILE = INSTALLATION.state, INSTALLATION.shipped / "config.properties"
+
+RunDirectoryOption = Annotated[
+    Path,
+    typer.Option(envvar="TORCHBRIDGE_RUN_DIRECTORY", help="Of torchbridge serve: its keys, store, logs and record."),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model", "-m", metavar="NAME", help="Needed where several are served.", autocompletion=deployed_models
+    ),
+]
+Version = Annotated[str, typer.Argument(metavar="VERSION", autocompletion=deployed_versions)]
+Json = Annotated[bool, typer.Option("--json", help="For programs; docs/command-line.md has its fields.")]
+TorchServeConfig = Annotated[Path, typer.Option(help="TorchServe's ports and limits.")]
+Archive = Annotated[Path, typer.Argument(metavar="FILE.mar")]
+
+
+def key_file(words: str, metavar: str) -> typer.models.OptionInfo:
+    """An option for a file with a key. One that cannot be read is refused by the option's name."""
+    option: typer.models.OptionInfo = typer.Option(
+        metavar=metavar, help=words, exists=True, dir_okay=False, readable=True
+    )
+    return option
+
+
+def examples(*commands: str) -> str:
+    """The end of a command's help. A test parses each of them."""
+    return "\n\n".join(("Examples:" if len(commands) > 1 else "Example:", *commands))

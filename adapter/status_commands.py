@@ -1,0 +1,90 @@
+"""The commands of `torchbridge` that show what a server has and does."""
+
+import time
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+from pydantic import TypeAdapter
+from rich.console import Console
+
+from adapter.background_output import say
+from adapter.command_line.options import RUN_DIRECTORY, Json, RunDirectoryOption, examples
+from adapter.finite_numbers import finite
+from adapter.stop_signals import Stopped
+from adapter.versions.running_server import RunningServer, ServerFiles
+from adapter.versions.status import (
+    VersionStatus,
+    as_table,
+    compilations_in_words,
+    default_model_in_words,
+    open_changes_in_words,
+    server_status,
+)
+from adapter.versions.stored_archives import StoredArchive, stored_archives
+from adapter.versions.stored_archives import as_table as stored_archives_table
+from adapter.whole_table import print_whole
+
+STATUSES, STORED_ARCHIVES = TypeAdapter(list[VersionStatus]), TypeAdapter(list[StoredArchive])
+
+status_commands = typer.Typer()
+
+
+@status_commands.command(epilog=examples("torchbridge status", "torchbridge status --watch 2"))
+def status(
+    *,
+    json_: Json = False,
+    watch: Annotated[
+        float | None,
+        typer.Option(
+            "--watch",
+            "-w",
+            min=0.1,
+            max=3_600,
+            callback=finite,
+            metavar="SECONDS",
+            help="Again and again, until Ctrl-C.",
+        ),
+    ] = None,
+    run_directory: RunDirectoryOption = RUN_DIRECTORY,
+) -> None:
+    """Show each version: its role, workers and requests.
+
+    And its age, whether its steps are compiled, its digest, and what an interrupted command has left open.
+    """
+    server = RunningServer(run_directory)
+    with suppress(*([Stopped] if watch else [])):  # Ctrl-C is how one leaves it, and no failure
+        while True:
+            statuses = server_status(server)
+            if watch and not json_:
+                Console().clear()  # nothing where there is no terminal
+            _show(statuses, as_json=json_)
+            if watch is None:
+                return
+            time.sleep(watch)
+
+
+def _show(statuses: list[VersionStatus], *, as_json: bool) -> None:
+    if as_json:
+        say(STATUSES.dump_json(statuses, indent=2).decode())
+        return
+    print_whole(as_table(statuses))
+    if line := default_model_in_words(statuses):
+        say(line)
+    for line in compilations_in_words(statuses):
+        say(line)
+    for line in open_changes_in_words(statuses):
+        say(f"\n{line}")
+
+
+@status_commands.command("list", epilog=examples("torchbridge list"))
+def list_archives(*, json_: Json = False, run_directory: RunDirectoryOption = RUN_DIRECTORY) -> None:
+    """Show the archives in the server's store.
+
+    Also while the server does not run.
+    """
+    archives = stored_archives(ServerFiles(run_directory.resolve()))
+    if json_:
+        say(STORED_ARCHIVES.dump_json(archives, indent=2).decode())
+    else:
+        print_whole(stored_archives_table(archives))

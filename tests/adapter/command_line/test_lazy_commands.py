@@ -1,0 +1,109 @@
+"""Each command is listed without being imported, and listed as it is."""
+
+import inspect
+import shlex
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from adapter.cli import COMMANDS, app
+from adapter.command_page import each_command
+from tests.project import PROJECT
+
+LISTED: Any = get_command(app)
+LOADED = {name: command for _, name, command in each_command()}
+# What takes a second, or is of the gateway alone.
+HEAVY = {"adapter.schema", "fastapi", "jsonschema", "redis", "requests", "torch", "transformers", "ts"}
+
+
+@pytest.mark.parametrize("name", LISTED.commands)
+def test_the_list_says_of_a_command_what_its_own_help_begins_with(name: str) -> None:
+    assert LISTED.commands[name].help == inspect.cleandoc(LOADED[name].help).partition("\n\n")[0]
+
+
+@pytest.mark.parametrize("name", LISTED.commands)
+def test_a_line_of_the_list_fits_on_a_narrow_terminal(name: str) -> None:
+    assert len(LISTED.commands[name].help) <= 60
+
+
+def test_every_command_of_a_module_that_is_listed_is_listed() -> None:
+    sources = {source for panel in COMMANDS.values() for source in panel}
+    found = {name for source in sources for name in commands_of(source)}
+    assert found == set(LISTED.commands)
+
+
+def commands_of(source: str) -> set[str]:
+    [names] = [names for panel in COMMANDS.values() for each, names in panel.items() if each == source]
+    group: Any = LISTED.commands[next(iter(names))]
+    module, _, attribute = source.partition(":")
+    typer_: Any = getattr(sys.modules[module], attribute)
+    if typer_.registered_callback:
+        return set(names)  # the whole of it is one command
+    assert group.load()
+    own = {info.name or info.callback.__name__.replace("_", "-") for info in typer_.registered_commands}
+    return own | {info.name for info in typer_.registered_groups}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("-h",), (), ("--version",), ("stauts",), ("completion", "bash")],
+    ids=lambda arguments: " ".join(arguments) or "nothing",
+)
+def test_it_is_quick_because_it_imports_little(arguments: tuple[str, ...]) -> None:
+    assert imported_by(*arguments) & HEAVY == set()
+
+
+def test_status_imports_nothing_of_the_gateway() -> None:
+    assert (
+        imported_by("status", "--run-directory", "/nonexistent")
+        & {
+            "cryptography",
+            "fastapi",
+            "huggingface_hub",
+            "jsonschema",
+            "redis",
+            "torch",
+            "transformers",
+            "ts",
+        }
+        == set()
+    )
+
+
+def imported_by(*arguments: str) -> set[str]:
+    script = "\n".join(
+        (
+            "import sys",
+            "from adapter.entry_point import main",
+            f"sys.argv[1:] = {list(arguments)!r}",
+            "try: main()",
+            "finally: print('\\n', *sys.modules)",
+        )
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=False)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("name", LOADED)
+def test_the_examples_of_a_command_are_command_lines_of_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda *_: True)
+    command = LOADED[name]
+    if not command.epilog:
+        assert getattr(command, "commands", None), "it has no example"
+        return
+    _, *lines = command.epilog.split("\n\n")
+    assert lines
+    for line in lines:
+        program, *words = shlex.split(line.partition(" > ")[0].partition(" >> ")[0].partition(" < ")[0])
+        assert program == "torchbridge"
+        path = name.split()
+        assert words[: len(path)] == path
+        command.make_context(name, without_files(words[len(path) :]))  # or it raises UsageError
+
+
+def without_files(words: list[str]) -> list[str]:
+    """Of keys: that they are there is looked at when the line is parsed."""
+    return [str(PROJECT / "LICENSE") if word in {"release.key", "release.pub"} else word for word in words]

@@ -1,0 +1,18 @@
+from adapter.command_page import JSON_OUTPUTS, PAGE, each_command, with_commands
+
+
+def test_the_page_of_commands_is_what_their_help_says() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert with_commands(page) == page, "run `make generate`"
+
+
+def test_a_stale_page_is_made_anew() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    stale = page.replace("### retire\n", "### withdraw\n")
+    assert stale != page
+    assert with_commands(stale) == page
+
+
+def test_each_json_output_has_its_fields_there() -> None:
+    with_json = {name for _, name, command in each_command() for each in command.params if "--json" in each.opts}
+    assert with_json == set(JSON_OUTPUTS)
