@@ -2,13 +2,13 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from pydantic import TypeAdapter
-from typer.core import TyperGroup
 
 from adapter.background_output import say
+from adapter.command_line.default_command import BeginUnlessSaid
 from adapter.command_line.options import RUN_DIRECTORY, Json, Model, RunDirectoryOption, Version, examples
 from adapter.control.client import ControlClient
 from adapter.control.messages import CanaryRequest, control_socket
@@ -30,16 +30,7 @@ STATUSES = TypeAdapter(list[CanaryStatus])
 _WORSE = (Verdict.FAILS_MORE, Verdict.SLOWER)
 
 
-class _BeginUnlessSaid(TyperGroup):
-    """`canary VERSION …` is `canary begin VERSION …`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and args[0] not in {*self.commands, *ctx.help_option_names}:
-            args = ["begin", *args]
-        return super().parse_args(ctx, args)
-
-
-canary_commands = typer.Typer(cls=_BeginUnlessSaid, no_args_is_help=True)
+canary_commands = typer.Typer(cls=BeginUnlessSaid, no_args_is_help=True)
 
 
 class Sticky(StrEnum):

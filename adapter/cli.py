@@ -61,6 +61,9 @@ COMMANDS: dict[str, dict[str, dict[str, str]]] = {
         "adapter.canary_commands:canary_commands": {
             "canary": "Try a deployed VERSION with a share of the requests.",
         },
+        "adapter.rollout_commands:rollout_commands": {
+            "rollout": "Have many hosts serve what a models.yaml says.",
+        },
     },
     "See what is so": {
         "adapter.status_commands:status_commands": {

@@ -14,6 +14,7 @@ from adapter.command_line.json_fields import json_fields
 from adapter.doctor.examination import Examination
 from adapter.installation import CODE
 from adapter.log_lines.log_line import LogLine
+from adapter.rollout_commands import STATUS as ROLLOUT_STATUS
 from adapter.status_commands import STATUSES, STORED_ARCHIVES
 from adapter.top.command import ROWS
 from adapter.version_commands import Plan
@@ -30,6 +31,7 @@ JSON_OUTPUTS: dict[str, TypeAdapter[Any]] = {
     "list": STORED_ARCHIVES,
     "logs": TypeAdapter(LogLine),
     "probe": TypeAdapter(ProbedReport),
+    "rollout status": ROLLOUT_STATUS,
     "scan": TypeAdapter(ScannedReport),
     "status": STATUSES,
     "top": ROWS,

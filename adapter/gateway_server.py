@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from adapter.control.app import TwoDoors
+from adapter.control.rollout_route import RolloutDoor
 from adapter.file_descriptors import LoopFailures, most_connections, raise_descriptor_limit
 from adapter.gateway import create_app
 from adapter.http.connection_limit import ConnectionLimit
@@ -72,6 +73,7 @@ class GatewayServer(uvicorn.Server):
     def __init__(self, settings: Settings, app: FastAPI | None = None) -> None:
         """`app`: of create_app, in place of the one that the settings describe."""
         app = app or create_app(settings, host_names=(settings.host, *settings.allowed_hosts))
+        self.rollout_door: RolloutDoor = app.state.rollout_door
         self._end: Shutdown = app.state.shutdown
         self._delay, self._grace = settings.shutdown_delay, settings.shutdown_grace
         self._listens_until = 0.0  # time.monotonic()

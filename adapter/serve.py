@@ -40,6 +40,8 @@ from adapter.torchserve.silence_watch import SilenceWatch
 from adapter.versions.canary_keeper import canary_keeper
 from adapter.versions.desired_state import DesiredState, installed_state
 from adapter.versions.errors import ChangeRefused
+from adapter.versions.followed_file import FollowedFile
+from adapter.versions.keeping import keeping_state
 from adapter.versions.pulled_archives import local_archive
 from adapter.versions.restoration import (
     alone,
@@ -76,12 +78,14 @@ def running_stack(
     run_directory: Path = DEFAULT_RUN_DIRECTORY,
     config: Path = CONFIG_FILE,
     signals: StopSignals | None = None,
+    followed: FollowedFile | None = None,
 ) -> Iterator["RunningStack"]:
     """Serves `model`, packed first unless it is an archive; without one the versions that were served last.
 
     Nothing is loaded that is not verified, with `key` where there is one: now, by a later command or after a crash.
     Inside the block it answers; after it nothing is left, sooner if `signals` say that it is urgent. `host`, `port` and
     `compiles` (the setting `compile`) come before those of the settings, the environment's before `settings_file`'s.
+    What is served changes when `followed` does, or else as rollouts order.
     """
     check_variables(os.environ)
     given = {"host": host, "port": port, "compile": compiles}
@@ -127,15 +131,16 @@ def running_stack(
             canary_keeper(run_directory),
         ):
             restore_others(run_directory, report)
-            yield RunningStack(
-                url_of(listener, settings),
-                settings,
-                torchserve,
-                gateway,
-                files=files,
-                report=report,
-                faces_other_machines=not is_loopback(listener),
-            )
+            with keeping_state(files, followed) as server.rollout_door.taker:
+                yield RunningStack(
+                    url_of(listener, settings),
+                    settings,
+                    torchserve,
+                    gateway,
+                    files=files,
+                    report=report,
+                    faces_other_machines=not is_loopback(listener),
+                )
 
 
 class RunningStack:

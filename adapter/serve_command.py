@@ -23,6 +23,7 @@ from adapter.serve import RunningStack, running_stack
 from adapter.stop_signals import Stopped, stop_signals
 from adapter.torchserve.sample_answer import SAMPLE_PROMPT
 from adapter.versions.desired_state import DesiredState
+from adapter.versions.followed_file import FollowedFile
 
 _OPEN_TO_ALL = (
     "torchbridge: warning: other machines can reach this address, and no API key is asked for: whoever does can have "
@@ -58,6 +59,9 @@ def serve(
     models: Annotated[
         Path | None, typer.Option(metavar="models.yaml", help="Serve the versions that this file names, instead.")
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Serve what --models says also when it has changed, without a restart.")
+    ] = False,
     key: Annotated[
         Path | None,
         key_file("Load only what is signed with this public key: now, by later commands, after a crash.", "PUB"),
@@ -88,6 +92,9 @@ def serve(
     """
     if model is not None and models is not None:
         raise typer.BadParameter("takes the place of --model: give one of them", param_hint="--models")
+    if watch and models is None:
+        raise typer.BadParameter("needs a file to watch: --models models.yaml", param_hint="--watch")
+    followed = FollowedFile(models) if watch and models is not None else None
     stages = Stages()
     is_serving = False
     try:
@@ -98,7 +105,7 @@ def serve(
             ExitStack() as until_all_has_ended,
             stages,
             running_stack(
-                model if models is None else DesiredState.read(models),
+                followed.read() if followed else DesiredState.read(models) if models else model,
                 stages.report,
                 key=key,
                 host=host,
@@ -108,6 +115,7 @@ def serve(
                 run_directory=run_directory,
                 config=torchserve_config,
                 signals=signals,
+                followed=followed,
             ) as stack,
         ):
             stages.end()

@@ -111,6 +111,10 @@ class Settings(BaseSettings):
         description="As api_keys, for what tells of all callers. None: without API keys all may read it, else nobody.",
     )
     operator_keys_file: Path | None = Field(default=None, description="As api_keys_file.")
+    rollout_keys: SecretStr | None = Field(
+        default=None, description="As api_keys, for who may change what is served (docs/rollout.md). None: nobody."
+    )
+    rollout_keys_file: Path | None = Field(default=None, description="As api_keys_file.")
     cors_origins: Annotated[tuple[PageOrigin, ...], NoDecode, BeforeValidator(_split)] = Field(
         default=(), description="Of pages that a browser lets call the gateway, between commas."
     )
@@ -215,7 +219,7 @@ class Settings(BaseSettings):
 # Of clients, of other commands, and of the workers.
 _OTHERS = (
     *("API_KEY", "BASE_URL", "COMPILED_STEPS", "CONFIG", "PASS_ENVIRONMENT", "RUN_DIRECTORY"),
-    "SIGNING_KEY",
+    *("ROLLOUT_KEY", "SIGNING_KEY"),
 )
 _OF_TESTS = f"{PREFIX}TEST_"
 

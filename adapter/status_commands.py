@@ -12,6 +12,7 @@ from adapter.background_output import say
 from adapter.command_line.options import RUN_DIRECTORY, Json, RunDirectoryOption, examples
 from adapter.finite_numbers import finite
 from adapter.stop_signals import Stopped
+from adapter.versions.followed_file import FollowRecord
 from adapter.versions.running_server import RunningServer, ServerFiles
 from adapter.versions.status import (
     VersionStatus,
@@ -58,13 +59,13 @@ def status(
             statuses = server_status(server)
             if watch and not json_:
                 Console().clear()  # nothing where there is no terminal
-            _show(statuses, as_json=json_)
+            _show(statuses, server.files, as_json=json_)
             if watch is None:
                 return
             time.sleep(watch)
 
 
-def _show(statuses: list[VersionStatus], *, as_json: bool) -> None:
+def _show(statuses: list[VersionStatus], files: ServerFiles, *, as_json: bool) -> None:
     if as_json:
         say(STATUSES.dump_json(statuses, indent=2).decode())
         return
@@ -75,6 +76,8 @@ def _show(statuses: list[VersionStatus], *, as_json: bool) -> None:
         say(line)
     for line in open_changes_in_words(statuses):
         say(f"\n{line}")
+    if followed := FollowRecord.read(files.followed):
+        say(f"\n{followed.in_words()}")
 
 
 @status_commands.command("list", epilog=examples("torchbridge list"))

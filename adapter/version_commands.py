@@ -15,6 +15,7 @@ from adapter.finite_numbers import finite
 from adapter.settings import LOAD_TIMEOUT
 from adapter.torchserve.loading import LOAD_TIMEOUT_SETTING
 from adapter.versions import lifecycle
+from adapter.versions.converging import converge
 from adapter.versions.deployment import DeploymentOptions
 from adapter.versions.deployment import deploy as deploy_archive
 from adapter.versions.desired_state import DesiredState, local_archives, verify_desired
@@ -203,18 +204,9 @@ def apply(
         planned = _planned(desired, RunningServer(run_directory), key)
         say(planned.model_dump_json(indent=2) if json_ else planned.in_words())
         return
-    files = RunningServer(run_directory).files
-    with (
-        local_archives(desired, files, required_key(files, key), say) as local,
-        changing_server(run_directory, f"apply {models.name}") as server,
-    ):
-        verify_desired(local, required_key(server.files, key))
-        actions = plan_actions(server.state, local)
-        options = DeploymentOptions(key, load_timeout=server.settings.load_timeout)
-        for action in actions:
-            say(action.description)
-            action.carry_out(server, options, lambda line: say(f"  {line}"))
-        if not actions:
+    server = RunningServer(run_directory)
+    with background_output():
+        if not converge(server, desired, f"apply {models.name}", say, key=key):
             say("nothing to do")
 
 

@@ -23,6 +23,7 @@ EXPECTED = (
     "adapter.generation.rate_limit:RateLimitError",
     "adapter.http.api_keys:ApiKeysError",
     "adapter.http.route_path:RootPathTaken",
+    "adapter.rollout.errors:RolloutError",
     "adapter.settings:UnknownVariable",
     "adapter.settings_file:SettingsError",
     "adapter.simulator.script:ScriptError",

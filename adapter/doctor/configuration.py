@@ -40,6 +40,7 @@ def check_keys(scene: Scene) -> Iterator[Finding]:
     tries: tuple[Callable[[], object], ...] = (
         lambda: ApiKeys.configured(settings.api_keys, settings.api_keys_file),
         lambda: ApiKeys.configured(settings.operator_keys, settings.operator_keys_file, setting="OPERATOR_KEYS"),
+        lambda: ApiKeys.configured(settings.rollout_keys, settings.rollout_keys_file, setting="ROLLOUT_KEYS"),
         lambda: RateLimiter(settings.rate_limit),
     )
     for attempt in tries:

@@ -1,6 +1,7 @@
 """Who asks: the name of the caller's API key. Without a known key there is no way in but to the open addresses.
 
-An operator's key is another one: it opens what tells of all callers, and nothing else.
+An operator's key is another one: it opens what tells of all callers, and nothing else. A rollout key opens what
+changes the versions that are served, and nothing else; no other key does.
 """
 
 import re
@@ -29,6 +30,7 @@ OPEN_PATHS = frozenset(
     }
 )
 OPERATOR_PATHS = frozenset({"/metrics", "/canary/verdict"})
+ROLLOUT_PATH = "/rollout"
 _OPEN_METHODS = frozenset({"GET", "HEAD"})
 
 _UNKNOWN_KEY = "This API key is not known here. It may have been replaced."
@@ -43,10 +45,17 @@ class Authentication:
     Gives the routes `request.state.caller`.
     """
 
-    def __init__(self, app: ASGIApp, keys: ApiKeys | None, operator_keys: ApiKeys | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        keys: ApiKeys | None,
+        operator_keys: ApiKeys | None = None,
+        rollout_keys: ApiKeys | None = None,
+    ) -> None:
         self._app = app
         self._keys = keys
         self._operator_keys = operator_keys
+        self._rollout_keys = rollout_keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -65,6 +74,8 @@ class Authentication:
     def _caller(self, scope: Scope) -> str:
         if _is_open(scope):
             return ANONYMOUS
+        if self._rollout_keys is not None and route_path(scope) == ROLLOUT_PATH:
+            return _identify(scope, self._rollout_keys)
         if route_path(scope) not in OPERATOR_PATHS:
             return ANONYMOUS if self._keys is None else _identify(scope, self._keys)
         if self._operator_keys is None and self._keys is None:

@@ -8,11 +8,11 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from adapter.archives.archive_reader import read_record
-from adapter.archives.record import ArchiveRecord
+from adapter.archives.record import ArchiveRecord, Sha256
 from adapter.archives.verification import verify_archive
 from adapter.artifacts.reference import is_reference
 from adapter.schema import Name
-from adapter.strict_yaml import YamlError, read_yaml
+from adapter.strict_yaml import MAX_BYTES, YamlError, load_yaml
 from adapter.versions.changes import Report
 from adapter.versions.errors import ChangeRefused
 from adapter.versions.model_store import ModelStore
@@ -30,6 +30,7 @@ class _Desired(BaseModel):
 class DesiredVersion(_Desired):
     archive: str = Field(min_length=1, description="The path of a .mar, from the file's directory, or oci://…")
     workers: Workers = 1
+    digest: Sha256 | None = Field(default=None, description="Of its record. An archive with another one is refused.")
 
 
 class DesiredModel(_Desired):
@@ -66,12 +67,18 @@ class DesiredState(_Desired):
     @classmethod
     def read(cls, path: Path) -> Self:
         """Raises ChangeRefused, or OSError."""
+        with path.open("rb") as file:
+            return cls.parse(file.read(MAX_BYTES + 1), path)
+
+    @classmethod
+    def parse(cls, content: bytes, path: Path) -> Self:
+        """`content` of the file at `path`. Raises ChangeRefused."""
         try:
-            state = cls.model_validate(read_yaml(path))
+            state = cls.model_validate(load_yaml(content))
         except ValidationError as error:
             raise ChangeRefused(f'{path}: {wrong_values(error)}. (Versions are texts: "1.0", in quotes.)') from error
         except YamlError as error:
-            raise ChangeRefused(str(error)) from error
+            raise ChangeRefused(f"{path}: {error}") from error
         return state.in_directory(path.parent)
 
     def in_directory(self, directory: Path) -> Self:
@@ -108,6 +115,11 @@ def desired_record(model: str, version: str, desired: DesiredVersion) -> Archive
     record = read_record(Path(desired.archive))
     if (record.name, record.version) != (model, version):
         raise ChangeRefused(f"{desired.archive} holds {record.name} {record.version}, and not {model} {version}.")
+    if desired.digest not in {None, record.digest}:
+        raise ChangeRefused(
+            f"{desired.archive} has another content ({record.digest[:12]}) than {model} {version} is to have "
+            f"({(desired.digest or '')[:12]})."
+        )
     return record
 
 

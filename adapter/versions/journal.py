@@ -3,18 +3,16 @@
 A command that was killed leaves an operation without an end. The next one finds it here and ends it (settling.py).
 """
 
-import os
 import uuid
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, Field
 
 from adapter.archives.record import archive_file_name
-from adapter.disk_space import full_disk_in_words
-from adapter.versions.durable import sync_directory
+from adapter.versions.json_lines import append_line, read_lines
 from adapter.versions.server_state import VersionState
 
 _MOST_BYTES = 2**20  # then a new file begins; the one before is kept
@@ -96,29 +94,12 @@ class Journal:
     def unfinished(self) -> Unfinished | None:
         """The last operation, if it has no end, and the last step that it was about to take."""
         found: Unfinished | None = None
-        for line in self._lines():
+        for line in read_lines(self._path, _Line):
             if line.begin is not None:
                 found = Unfinished(line.begin, None, line.at)
             elif found is not None and line.id == found.operation.id:
                 found = None if line.end is not None else Unfinished(found.operation, line.step, line.at)
         return found
 
-    def _lines(self) -> list[_Line]:
-        lines = []
-        for line in self._path.read_bytes().splitlines() if self._path.exists() else ():
-            try:
-                lines.append(_Line.model_validate_json(line))
-            except ValidationError:
-                continue  # it was being written when its writer was killed: what it says was never begun
-        return lines
-
     def _write(self, line: _Line) -> None:
-        is_new = not self._path.exists()
-        with full_disk_in_words("the journal", self._path.parent), self._path.open("ab+") as file:
-            file.seek(-1 if file.tell() else 0, os.SEEK_END)
-            torn = file.read(1) not in {b"\n", b""}
-            file.write(b"\n" * torn + line.model_dump_json(exclude_none=True).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        if is_new:
-            sync_directory(self._path.parent)
+        append_line(self._path, line)

@@ -21,11 +21,20 @@ class Action:
     carry_out: Callable[[RunningServer, DeploymentOptions, Report], None]
 
 
-def plan(state: ServerState, desired: DesiredState) -> list[Action]:
-    """Raises ChangeRefused where a version is deployed with another content than is desired."""
-    actions = [
-        action for name, model in desired.models.items() for action in _plan_model(name, state.models.get(name), model)
-    ]
+def plan(state: ServerState, desired: DesiredState, *, keeps_others: bool = False) -> list[Action]:
+    """With `keeps_others` nothing is retired, and only a default model that is named is made it.
+
+    Raises ChangeRefused where a version is deployed with another content than is desired.
+    """
+    actions: list[Action] = []
+    for name, model in desired.models.items():
+        current = state.models.get(name)
+        actions += _plan_model(name, current, model)
+        if current is not None and not keeps_others:
+            actions += [_retire(name, version) for version in sorted(current.versions.keys() - model.versions.keys())]
+    if keeps_others:
+        is_another = desired.default_model not in {None, state.default_model}
+        return [*actions, *([_make_default_model(desired.meant_model())] if is_another else [])]
     meant = desired.meant_model(state.default_model)
     if meant != (state.default_model or next(iter(desired.models))):  # an empty server takes the first for it
         actions.append(_make_default_model(meant))
@@ -52,8 +61,6 @@ def _plan_model(name: str, current: ModelState | None, desired: DesiredModel) ->
     if current is not None and current.default != desired.default:
         yield _promote(name, desired.default)
     yield from after_promotion
-    for version in sorted(deployed.keys() - desired.versions.keys()):
-        yield _retire(name, version)
 
 
 def _plan_removal(name: str, current: ModelState) -> Iterator[Action]:

@@ -58,6 +58,11 @@ class ServerFiles:
         return self.run_directory / "canaries.json"
 
     @property
+    def followed(self) -> Path:
+        """How far the server is with the file that it follows, if it does (followed_file.py)."""
+        return self.run_directory / "followed.json"
+
+    @property
     def lock(self) -> Path:
         return self.run_directory / "versions.lock"
 

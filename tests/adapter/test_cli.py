@@ -20,6 +20,8 @@ from adapter.errors import UpstreamUnavailable
 from adapter.stop_signals import Stopped, stop_signals
 from adapter.torchserve.ports import bind
 from adapter.torchserve.server_process import StartFailed
+from adapter.versions.desired_state import DesiredState
+from adapter.versions.followed_file import FollowedFile
 from tests.project import PROJECT
 
 
@@ -90,6 +92,34 @@ def test_a_failure_is_one_line(
     assert output.err.count("\n") == 1
     assert output.err.startswith("torchbridge: ")
     assert reason in output.err
+
+
+def test_a_file_to_watch_is_read_at_the_start_and_handed_to_the_stack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = tmp_path / "models.yaml"
+    models.write_text('models: {tiny: {default: "1.0", versions: {"1.0": {archive: tiny.mar}}}}')
+    given: dict[str, object] = {}
+
+    @contextmanager
+    def note(state: object, report: object, **options: object) -> Iterator[FakeStack]:
+        given.update(options, state=state)
+        with fake_start(state, report) as stack:
+            yield stack
+
+    monkeypatch.setattr(cli, "running_stack", note)
+    assert run(monkeypatch, "serve", "--models", str(models), "--watch") == 0
+    assert isinstance(given["followed"], FollowedFile)
+    assert isinstance(given["state"], DesiredState)
+    assert run(monkeypatch, "serve", "--models", str(models)) == 0
+    assert given["followed"] is None
+
+
+def test_nothing_can_be_watched_without_a_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "serve", "--watch") == 2
+    assert "needs a file to watch" in capsys.readouterr().err
 
 
 def test_serve_shows_the_stages_a_sample_the_address_and_a_command(

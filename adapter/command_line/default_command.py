@@ -1,0 +1,14 @@
+"""Groups of commands of which one need not be said."""
+
+from typing import Any
+
+from typer.core import TyperGroup
+
+
+class BeginUnlessSaid(TyperGroup):
+    """`canary VERSION …` is `canary begin VERSION …`: the first word is none of its commands."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in {*self.commands, *ctx.help_option_names}:
+            args = ["begin", *args]
+        return super().parse_args(ctx, args)

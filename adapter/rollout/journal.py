@@ -1,0 +1,128 @@
+"""How far a rollout is, on the disk before each step: one JSON object a line, synced."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from adapter.control.rollout_messages import HostReport
+from adapter.rollout.errors import RolloutRefused
+from adapter.torchserve.private_directory import open_private
+from adapter.versions.desired_state import DesiredState
+from adapter.versions.json_lines import append_line, read_lines
+
+
+class Stage(StrEnum):
+    """What is being done to all hosts, or was done."""
+
+    ROLLING_OUT = "rolling out"
+    DONE = "done"
+    ABORTING = "aborting"
+    ABORTED = "aborted"
+    FINISHING = "finishing"
+    FINISHED = "finished"
+
+
+class Step(StrEnum):
+    """Of one host, in the stage that it was written in."""
+
+    ORDERED = "ordered"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Begun(BaseModel):
+    """`before`: what each host served then. It is what an abort goes back to."""
+
+    hosts: tuple[str, ...]
+    desired: DesiredState
+    before: dict[str, HostReport]
+
+
+class _Line(BaseModel):
+    at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+    id: str
+    begin: Begun | None = None
+    stage: Stage | None = None
+    host: str | None = None
+    step: Step | None = None
+    reason: str | None = None
+
+
+class HostProgress(BaseModel):
+    stage: Stage
+    step: Step
+    at: AwareDatetime
+    reason: str | None = None
+
+
+class Rollout(BaseModel):
+    """What the journal says of the last one."""
+
+    id: str
+    begun_at: AwareDatetime
+    begun: Begun
+    stage: Stage = Stage.ROLLING_OUT
+    hosts: dict[str, HostProgress] = {}
+
+    @property
+    def is_open(self) -> bool:
+        return self.stage in {Stage.ROLLING_OUT, Stage.ABORTING, Stage.FINISHING}
+
+    def is_done(self, host: str) -> bool:
+        """In this stage."""
+        progress = self.hosts.get(host)
+        return progress is not None and (progress.stage, progress.step) == (self.stage, Step.DONE)
+
+    def with_line(self, line: _Line) -> Self:
+        if line.stage is not None:
+            return self.model_copy(update={"stage": line.stage})
+        if line.host is None or line.step is None:
+            return self
+        progress = HostProgress(stage=self.stage, step=line.step, at=line.at, reason=line.reason)
+        return self.model_copy(update={"hosts": {**self.hosts, line.host: progress}})
+
+
+class RolloutJournal:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps a second command from the same rollout. Raises RolloutRefused."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self._path.with_suffix(".lock"), "a", encoding="utf-8", opener=open_private) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RolloutRefused(f"Another command is at this rollout ({self._path}).") from None
+            yield
+
+    def last(self) -> Rollout | None:
+        rollout: Rollout | None = None
+        for line in read_lines(self._path, _Line):
+            if line.begin is not None:
+                rollout = Rollout(id=line.id, begun_at=line.at, begun=line.begin)
+            elif rollout is not None and line.id == rollout.id:
+                rollout = rollout.with_line(line)
+        return rollout
+
+    def begin(self, rollout_id: str, begun: Begun) -> Rollout:
+        line = _Line(id=rollout_id, begin=begun)
+        append_line(self._path, line)
+        return Rollout(id=rollout_id, begun_at=line.at, begun=begun)
+
+    def enter(self, rollout: Rollout, stage: Stage) -> Rollout:
+        return self._write(rollout, _Line(id=rollout.id, stage=stage))
+
+    def step(self, rollout: Rollout, host: str, step: Step, reason: str | None = None) -> Rollout:
+        return self._write(rollout, _Line(id=rollout.id, host=host, step=step, reason=reason))
+
+    def _write(self, rollout: Rollout, line: _Line) -> Rollout:
+        append_line(self._path, line)
+        return rollout.with_line(line)

@@ -1,0 +1,37 @@
+"""A server is brought to a desired state, action by action: by `apply`, by a file that changed, by a rollout."""
+
+from pathlib import Path
+
+from adapter.versions.changes import Report
+from adapter.versions.deployment import DeploymentOptions
+from adapter.versions.desired_state import DesiredState, local_archives, verify_desired
+from adapter.versions.plan import plan
+from adapter.versions.recovery import changing
+from adapter.versions.required_key import required_key
+from adapter.versions.running_server import RunningServer
+
+
+def converge(
+    server: RunningServer,
+    desired: DesiredState,
+    what: str,
+    report: Report,
+    *,
+    key: Path | None = None,
+    keeps_others: bool = False,
+) -> int:
+    """How many actions it took. All archives are verified first, and each action is in the journal.
+
+    `what` is said to others while it has the server's lock. Raises ServerBusy, and what a deployment raises.
+    """
+    with (
+        local_archives(desired, server.files, required_key(server.files, key), report) as local,
+        changing(server, what, report),
+    ):
+        verify_desired(local, required_key(server.files, key))
+        actions = plan(server.state, local, keeps_others=keeps_others)
+        options = DeploymentOptions(key, load_timeout=server.settings.load_timeout)
+        for action in actions:
+            report(action.description)
+            action.carry_out(server, options, lambda line: report(f"  {line}"))
+    return len(actions)

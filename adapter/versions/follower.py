@@ -1,0 +1,67 @@
+"""`serve --watch`: what models.yaml says is served, and says again whenever it says something else."""
+
+import logging
+import time
+
+from adapter.versions.errors import ServerBusy
+from adapter.versions.followed_file import FollowedFile, FollowRecord
+from adapter.versions.running_server import ServerFiles
+from adapter.versions.state_keeper import Converge, reason_of
+
+_FIRST_RETRY, _LAST_RETRY = 30.0, 960.0  # seconds after a failure, twice as long each time
+
+_log = logging.getLogger(__name__)
+
+
+class Follower:
+    """A file that is missing, is not valid or cannot be served changes nothing, and `status` says so.
+
+    What could not be served is tried again: a registry may have been away.
+    """
+
+    def __init__(self, file: FollowedFile, files: ServerFiles) -> None:
+        self._file = file
+        self._files = files
+        self._record = FollowRecord(file=file.path)
+        self._reason: str | None = None  # why the content that was seen last is not served
+        self._retry_at: float | None = None
+        self._retry_after = _FIRST_RETRY
+        self._record.write(files.followed)
+
+    def look(self, converge: Converge) -> None:
+        try:
+            is_new = self._file.has_changed()
+        except OSError as error:
+            self._say(f"it cannot be read ({error.strerror}).")
+            return
+        if is_new:
+            self._retry_after = _FIRST_RETRY
+        elif self._retry_at is None or time.monotonic() < self._retry_at:
+            self._say(self._reason)  # also where the file was away for a while
+            return
+        self._follow(converge)
+
+    def _follow(self, converge: Converge) -> None:
+        try:
+            converge(self._file.desired(), f"following {self._file.path.name}", lambda _: None)
+        except ServerBusy:
+            return  # with a command: it is tried again at the next look
+        except Exception as error:  # noqa: BLE001 - whatever it is, the server goes on with what it has
+            self._retry_at = time.monotonic() + self._retry_after
+            self._retry_after = min(2 * self._retry_after, _LAST_RETRY)
+            self._reason = reason_of(error)
+        else:
+            self._retry_at = self._reason = None
+        self._file.settle()
+        self._say(self._reason)
+
+    def _say(self, reason: str | None) -> None:
+        """Once for each reason. A full disk keeps nobody from following."""
+        if reason == self._record.reason:
+            return
+        self._record = FollowRecord(file=self._file.path, reason=reason)
+        _log.log(logging.INFO if reason is None else logging.WARNING, "%s", self._record.in_words())
+        try:
+            self._record.write(self._files.followed)
+        except OSError as error:
+            _log.warning("that is not written down: %s", error)
