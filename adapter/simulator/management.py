@@ -4,8 +4,6 @@ from adapter.errors import ModelNotFound
 from adapter.simulator.script import Script
 from adapter.torchserve.management_client import ManagementClient, ModelDescription
 
-_SLOTS = 64
-
 
 class SimulatedManagement(ManagementClient):
     def __init__(self, script: Script) -> None:
@@ -23,7 +21,7 @@ class SimulatedManagement(ManagementClient):
             "modelUrl": f"{name}-{self._script.version}.mar",
             "minWorkers": 1,
             "maxWorkers": 1,
-            "batchSize": _SLOTS,
+            "batchSize": self._script.slots,
             "responseTimeout": 120,
             "startupTimeout": 120,
             "workers": [{"id": "9000", "status": "READY", "startTime": "", "pid": 1}],

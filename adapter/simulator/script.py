@@ -66,6 +66,7 @@ class Rule(_Rule):
 class Script(_Rule):
     model: Name = "simulated"
     version: Name = "1.0"
+    slots: PositiveInt = Field(default=64, description="How many requests run at once; others wait.")
     answers: tuple[Rule, ...] = Field(default=(), description="After the last of them the default text answers.")
 
     @classmethod
