@@ -107,7 +107,7 @@ def test_a_file_to_watch_is_read_at_the_start_and_handed_to_the_stack(
         with fake_start(state, report) as stack:
             yield stack
 
-    monkeypatch.setattr(cli, "running_stack", note)
+    monkeypatch.setattr(serve_command, "running_stack", note)
     assert run(monkeypatch, "serve", "--models", str(models), "--watch") == 0
     assert isinstance(given["followed"], FollowedFile)
     assert isinstance(given["state"], DesiredState)
