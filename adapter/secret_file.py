@@ -1,6 +1,7 @@
 """Files with secrets in them, which no other user of this machine may open."""
 
 import os
+import secrets
 import stat
 from pathlib import Path
 
@@ -22,3 +23,13 @@ def check_secrecy(file: Path, status: os.stat_result) -> None:
     is_handed_over = status.st_uid == 0 != os.geteuid()
     if status.st_mode & (_MORE_THAN_GROUP_READS if is_handed_over else _OTHERS):
         raise NotSecret(f"{file} is open to other users of this machine: chmod 600 it.")
+
+
+def kept_secret(file: Path) -> str:
+    """64 hexadecimal digits, the same at each call: the first one makes them. Nobody else may write the directory."""
+    if not file.exists():
+        new = file.with_name(f"{file.name}.new")  # a file that is cut short would be another secret
+        with open(new, "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)) as opened:
+            opened.write(secrets.token_hex(32))
+        new.replace(file)
+    return file.read_text(encoding="ascii")

@@ -25,6 +25,7 @@ from adapter.errors import TorchbridgeError
 from adapter.gateway_server import GatewayServer
 from adapter.installation import INSTALLATION
 from adapter.own_gateway import check_readiness
+from adapter.secret_file import kept_secret
 from adapter.settings import Settings, check_variables
 from adapter.settings_file import read_settings
 from adapter.stop_signals import StopSignals
@@ -115,6 +116,7 @@ def running_stack(
                 compilations=files.compilations,
                 default_model=state.default_model,
                 batch_directory=listening.batch_directory or files.run_directory / "batches",
+                cursor_key=listening.cursor_key or kept_secret(files.run_directory / "cursor.key"),
             )
             server = GatewayServer(settings)  # still before it: here wrong keys and rates show
             torchserve.start(default_archives(state, files))

@@ -134,7 +134,7 @@ class Settings(BaseSettings):
     cursor_key: SecretStr | None = Field(
         default=None,
         min_length=32,
-        description="By which gateways sign the ids of a stream's events; one key for all. None: events have no ids.",
+        description="By which gateways sign the ids of a stream's events; one key for all. torchbridge serve makes one.",
     )
     rate_limit: str | None = Field(default=None, description='Generations of one API key, such as "60/minute".')
 

@@ -14,12 +14,15 @@ export class EventStreamError extends Error {}
  *
  * @throws ApiError with the code `upstream_protocol` if the answer is not such a stream, and StreamTruncatedError if it
  * stops before its last event.
+ * @param isStarted Whether the start came in an earlier response.
  */
-export async function* readEvents(response: Response): AsyncGenerator<StreamEvent, void, undefined> {
+export async function* readEvents(
+  response: Response,
+  decoder: EventStreamDecoder = new EventStreamDecoder(),
+  isStarted = false,
+): AsyncGenerator<StreamEvent, void, undefined> {
   const reader = readerOf(response);
-  const decoder = new EventStreamDecoder();
   let text = "";
-  let isStarted = false;
   let isEnded = false;
   try {
     for (;;) {
@@ -63,7 +66,7 @@ export function readerOf(response: Response): ReadableStreamDefaultReader<Uint8A
 }
 
 /**
- * Turns bytes, in any pieces, into the data of whole server-sent events. Other fields are dropped: ours have only data.
+ * Turns bytes, in any pieces, into the data of whole server-sent events. Of other fields only the `id` is kept.
  *
  * https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation, except that two things
  * are refused: an event without an end, which would fill the memory, and bytes that are not UTF-8, whose replacements
@@ -71,6 +74,8 @@ export function readerOf(response: Response): ReadableStreamDefaultReader<Uint8A
  * ../tests/fixtures/event_stream holds both to them.
  */
 export class EventStreamDecoder {
+  /** Of the event that `feed` has yielded, or of the last one before it that had one; "" takes it back. */
+  lastEventId = "";
   readonly #maxEventBytes: number;
   // Node's takes every byte order mark away that begins a piece, and not the first of all only.
   readonly #utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -103,8 +108,9 @@ export class EventStreamDecoder {
       }
       const line = this.#takeLine().replace(this.#byteOrderMark, "");
       this.#byteOrderMark = "";
-      const field = /^data(?:: ?(.*))?$/s.exec(line);
-      if (field) this.#data.push(field[1] ?? "");
+      const [, name, value = ""] = /^(data|id)(?:: ?(.*))?$/s.exec(line) ?? [];
+      if (name === "id") this.lastEventId = value;
+      else if (name) this.#data.push(value);
       if (line !== "") continue;
       this.#size = 0;
       this.#lineStart = 0;

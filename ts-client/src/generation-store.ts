@@ -1,12 +1,13 @@
 import type { PythonClient } from "./client.js";
+import type { StreamEvent } from "./contract.js";
 import type { CallOptions } from "./options.js";
 import { type RunState, type RunStep, RunStore } from "./run-store.js";
-import type { GenerationRequest } from "./schema.gen.js";
+import type { ErrorEvent, GenerationRequest } from "./schema.gen.js";
 
-interface NoText {
+export interface NoText {
   readonly text: "";
 }
-interface Text {
+export interface Text {
   readonly text: string;
 }
 
@@ -22,19 +23,21 @@ export class GenerationStore extends RunStore<GenerationRequest, NoText, Text, T
     this.client = client;
   }
 
-  protected override async *steps(
-    request: GenerationRequest,
-    options: CallOptions,
-  ): AsyncIterable<RunStep<Text, Text>> {
-    let text = "";
-    for await (const event of this.client.streamText(request, options)) {
-      if (event.type === "start") yield event;
-      else if (event.type === "done")
-        yield { type: "done", whole: { text: event.response.text }, response: event.response };
-      else {
-        text += event.text;
-        yield { type: "part", part: { text } };
-      }
-    }
+  protected override steps(request: GenerationRequest, options: CallOptions): AsyncIterable<RunStep<Text, Text>> {
+    return textSteps(this.client.streamText(request, options));
+  }
+}
+
+/** The steps that a stream's events are, each with all of the text so far. */
+export async function* textSteps(
+  events: AsyncIterable<Exclude<StreamEvent, ErrorEvent>>,
+): AsyncGenerator<RunStep<Text, Text>, void, undefined> {
+  let text = "";
+  for await (const event of events) {
+    if (event.type === "start") yield event;
+    else if (event.type === "delta") {
+      text += event.text;
+      yield { type: "part", part: { text } };
+    } else yield { type: "done", whole: { text: event.response.text }, response: event.response };
   }
 }

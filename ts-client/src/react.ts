@@ -3,6 +3,7 @@ import { PythonClient } from "./client.js";
 import { type GenerationState, GenerationStore } from "./generation-store.js";
 import { type ObjectPrompt, type ObjectState, ObjectStore } from "./object-store.js";
 import type { ObjectSchema } from "./objects.js";
+import { ResumableStore } from "./resumable-store.js";
 import type { GenerationRequest } from "./schema.gen.js";
 
 export type { GenerationState } from "./generation-store.js";
@@ -34,6 +35,31 @@ export function useGeneration(client?: PythonClient): GenerationState & Generati
 }
 
 /**
+ * A generation as `useGeneration` has it, which outlives a lost connection, a gateway, and a reload of the page: the same
+ * component goes on with it when it is shown again. `stop` ends it for good. For gateways whose events have ids; with
+ * others it is `useGeneration`.
+ *
+ * @param key Of this generation in the page's session: each component has its own.
+ * @param client By default one whose gateway is the page's own server, at `/api`.
+ */
+export function useResumableGeneration(key: string, client?: PythonClient): GenerationState & Generation {
+  const [store] = useState(() => new ResumableStore(client ?? new PythonClient("/api"), key));
+  useEffect(() => {
+    if (client !== undefined) store.client = client;
+  }, [store, client]);
+  const generation = useFollowed<GenerationState, GenerationRequest>(store);
+  useEffect(() => {
+    store.resume();
+    addEventListener("pagehide", store.keep);
+    return () => {
+      removeEventListener("pagehide", store.keep);
+      store.leave();
+    };
+  }, [store]);
+  return generation;
+}
+
+/**
  * An object that a component shows while it is written, as `streamObject` yields it. It is updated once a frame at most,
  * and cancelled when the component goes away or generates anew.
  *
@@ -58,8 +84,12 @@ interface Followed<State, Request> extends Generation<Request> {
 }
 
 function useStore<State, Request>(store: Followed<State, Request>): State & Generation<Request> {
-  const state = useSyncExternalStore(store.subscribe, store.getState, store.getState);
   // Nobody hears of it, but who is hidden and shown again, as by <Activity>, finds it stopped.
   useEffect(() => store.stop, [store]);
+  return useFollowed(store);
+}
+
+function useFollowed<State, Request>(store: Followed<State, Request>): State & Generation<Request> {
+  const state = useSyncExternalStore(store.subscribe, store.getState, store.getState);
   return { ...state, generate: store.generate, stop: store.stop, retry: store.retry };
 }

@@ -61,7 +61,8 @@ export abstract class RunStore<Request, Nothing extends Part, Part extends objec
     const controller = new AbortController();
     const { signal } = controller;
     const onRetry: RetryHook = ({ number }, error, delayMs) => {
-      if (!signal.aborted)
+      // Of what goes on behind a lost connection, what is here stays to be seen.
+      if (!signal.aborted && this.#start === undefined)
         this.#tell({ status: "waiting", retrying: { error, number: number + 1, delayMs }, ...this.#nothing });
     };
     this.#controller = controller;

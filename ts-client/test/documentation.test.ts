@@ -8,7 +8,7 @@ const CONFIG = fileURLToPath(new URL("../tsconfig.json", import.meta.url));
 const isGenerated = (symbol: ts.Symbol): boolean =>
   symbol.declarations?.some(({ parent }) => parent.getSourceFile().fileName.endsWith(".gen.ts")) ?? false;
 
-it.each(["index", "react", "next", "objects", "chat", "ai-sdk"])(
+it.each(["index", "react", "next", "objects", "chat", "resume", "ai-sdk"])(
   "says of everything that %s exports what it is",
   (door) => {
     const path = fileURLToPath(new URL(`../src/${door}.ts`, import.meta.url));

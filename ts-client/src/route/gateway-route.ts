@@ -13,11 +13,13 @@ const REQUEST_HEADERS = [
   "cache-control",
   "content-type", // the page's own word: another site's page cannot say JSON without leave, and the gateway takes no other
   "idempotency-key",
+  "last-event-id",
   "traceparent",
   "tracestate",
   "x-first-token-timeout",
   "x-request-id",
   "x-request-timeout",
+  "x-resumable",
 ];
 const RESPONSE_HEADERS = [
   "age",

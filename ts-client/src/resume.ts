@@ -1,0 +1,183 @@
+import type { PythonClient } from "./client.js";
+import type { StreamEvent } from "./contract.js";
+import { ApiError, ConnectionError, isStreamTruncatedError, isTimeoutError, StreamTruncatedError } from "./errors.js";
+import { EventStreamDecoder, readEvents } from "./event-stream.js";
+import { leavable } from "./leavable.js";
+import type { CallOptions } from "./options.js";
+import { retryDelay } from "./retry.js";
+import type { ErrorEvent, GenerationRequest, StartEvent } from "./schema.gen.js";
+
+/** Where a stream stands, as plain data: with it another call goes on behind the last event, also in another page. */
+export interface StreamPosition {
+  /** The answer that it is of. */
+  readonly start: StartEvent;
+  /** All of it up to there. */
+  readonly text: string;
+  /** What the gateway needs to go on, signed by it. */
+  readonly lastEventId: string;
+}
+
+/** What a call can be told that goes on where its connection is lost. */
+export interface ResumeOptions extends CallOptions {
+  /** How often it goes on without a new text in between. 5. */
+  readonly maxResumes?: number | undefined;
+  /** Where an earlier call with the same request was. Its text comes first, as one `delta`. */
+  readonly from?: StreamPosition | undefined;
+  /** Hears where the stream is after each event, or that nothing could go on behind it. */
+  readonly onPosition?: ((position: StreamPosition | undefined) => void) | undefined;
+}
+
+type TextEvent = Exclude<StreamEvent, ErrorEvent>;
+
+/**
+ * Generates a text as `streamText` does, and goes on behind the last event where the connection is lost, or the gateway:
+ * no text is lost, and none comes twice. It takes gateways that give their events ids; from others it is `streamText`.
+ * Timeouts hold for each connection.
+ *
+ * @throws What `streamText` throws, where nothing can go on, or `maxResumes` attempts in a row brought no text.
+ */
+export function streamResumable(
+  client: PythonClient,
+  request: GenerationRequest,
+  options: ResumeOptions = {},
+): AsyncGenerator<TextEvent, void, undefined> {
+  const reading = new Reading(options.signal);
+  return leavable(resumableEvents(client, request, options, reading), () => reading.leave());
+}
+
+/** How far the events are read, over all of their connections. */
+class Reading {
+  isLast = false;
+  isLeft = false;
+  readonly #controller = new AbortController();
+  readonly #signal: AbortSignal | undefined;
+  readonly #abort = (): void => this.#controller.abort(this.#signal?.reason);
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal;
+    signal?.addEventListener("abort", this.#abort);
+    if (signal?.aborted) this.#abort();
+  }
+
+  /** Of the caller, and of who leaves. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  leave(): void {
+    this.isLeft = !this.isLast;
+    if (this.isLeft) this.#controller.abort();
+  }
+
+  close(): void {
+    this.#signal?.removeEventListener("abort", this.#abort);
+  }
+}
+
+async function* resumableEvents(
+  client: PythonClient,
+  request: GenerationRequest,
+  { maxResumes = 5, from, onPosition, ...options }: ResumeOptions,
+  reading: Reading,
+): AsyncGenerator<TextEvent, void, undefined> {
+  let position = from;
+  let told = from?.text ?? "";
+  let lastIndex = -1;
+  let failures = 0; // in a row
+  try {
+    if (from !== undefined) yield from.start;
+    if (told !== "") yield { type: "delta", index: 0, text: told, logprobs: null, tool_calls: null };
+    for (;;) {
+      let text = position?.text ?? "";
+      let start = position?.start;
+      try {
+        for await (const [event, id] of connection(client, request, options, position, reading)) {
+          if (event.type === "start") start = event;
+          if (event.type === "delta") text += event.text;
+          if (start !== undefined && id !== (position?.lastEventId ?? "")) {
+            position = id === "" ? undefined : { start, text, lastEventId: id };
+            onPosition?.(position);
+          }
+          if (event.type !== "delta") yield event;
+          else if (text.length > told.length || event.index > lastIndex) {
+            // What came behind the last id before the connection's end comes once more.
+            const fresh = text.slice(Math.max(told.length, text.length - event.text.length));
+            told += fresh;
+            lastIndex = event.index;
+            failures = 0;
+            yield { ...event, text: fresh };
+          }
+        }
+        return;
+      } catch (error) {
+        const delay = position && failures < maxResumes ? resumeDelay(error, failures) : undefined;
+        if (delay === undefined || reading.signal.aborted) {
+          throw isStreamTruncatedError(error) ? new StreamTruncatedError(told, { cause: error }) : error;
+        }
+        failures += 1;
+        await sleep(delay, reading.signal);
+      }
+    }
+  } catch (error) {
+    if (!reading.isLeft) throw error;
+  } finally {
+    reading.close();
+  }
+}
+
+/** The events of one connection up to the last one, each with the id to go on behind it. */
+async function* connection(
+  client: PythonClient,
+  request: GenerationRequest,
+  options: CallOptions,
+  position: StreamPosition | undefined,
+  reading: Reading,
+): AsyncGenerator<readonly [TextEvent, string], void, undefined> {
+  const headers = {
+    ...options.headers,
+    "x-resumable": "true",
+    ...(position && { "last-event-id": position.lastEventId }),
+  };
+  const call = { ...options, headers, signal: reading.signal };
+  const [exchange, response] = await client.open("/generate/stream", request, call, "text/event-stream", "firstTokenMs");
+  const decoder = new EventStreamDecoder();
+  decoder.lastEventId = position?.lastEventId ?? "";
+  try {
+    exchange.start("idleMs");
+    for await (const event of readEvents(response, decoder, position !== undefined)) {
+      reading.isLast = event.type === "done" || event.type === "error";
+      exchange.throwIfAborted();
+      if (event.type === "error") throw new ApiError(event.problem);
+      if (event.type !== "start") exchange.stop("firstTokenMs");
+      exchange.stop("idleMs"); // how long the caller takes is no fault of the gateway's
+      yield [event, decoder.lastEventId];
+      exchange.start("idleMs");
+    }
+  } catch (error) {
+    exchange.throwIfAborted();
+    throw error;
+  } finally {
+    exchange.close(reading.isLast);
+  }
+}
+
+/** Milliseconds until it is worth going on, or undefined where the failure would come again. */
+function resumeDelay(error: unknown, failures: number): number | undefined {
+  const isLost = isStreamTruncatedError(error) || (isTimeoutError(error) && error.timeout === "idleMs");
+  return retryDelay(isLost ? new ConnectionError("") : error, failures);
+}
+
+/** @throws As soon as the signal is aborted. */
+async function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const abort = (): void => {
+      clearTimeout(timer);
+      reject(signal.reason ?? Object.assign(new Error("The call was aborted"), { name: "AbortError" }));
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", abort);
+      resolve();
+    }, milliseconds);
+    signal.addEventListener("abort", abort);
+  });
+}

@@ -1,0 +1,121 @@
+// @vitest-environment jsdom
+import { act, createElement, StrictMode } from "react";
+import { createRoot, type Root } from "react-dom/client";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { PythonClient, type StreamEvent } from "../src/index.js";
+import { type Generation, type GenerationState, useResumableGeneration } from "../src/react.js";
+import { startServer } from "./local-server.js";
+import { REQUEST, RESPONSE, START } from "./wire.js";
+
+const delta = (index: number, text: string): StreamEvent => ({
+  type: "delta",
+  index,
+  text,
+  logprobs: null,
+  tool_calls: null,
+});
+const encoded = (event: StreamEvent, id?: string): string =>
+  `${id === undefined ? "" : `id: ${id}\n`}data: ${JSON.stringify(event)}\n\n`;
+const TEXT = "Once upon a time";
+
+let root: Root;
+let element: HTMLElement;
+let generation: GenerationState & Generation;
+
+beforeEach(() => {
+  Reflect.set(globalThis, "IS_REACT_ACT_ENVIRONMENT", true);
+  sessionStorage.clear();
+  openPage();
+});
+afterEach(() => act(async () => root.unmount()));
+
+function openPage(): void {
+  element = document.createElement("div");
+  root = createRoot(element);
+}
+
+function Page({ client }: { client: PythonClient }): string {
+  generation = useResumableGeneration("story", client);
+  return `${generation.status}: ${generation.text}`;
+}
+
+async function show(client: PythonClient): Promise<void> {
+  await act(async () => root.render(createElement(StrictMode, null, createElement(Page, { client }))));
+}
+
+async function until(text: string): Promise<void> {
+  while (element.textContent !== text) await act(() => new Promise((resolve) => setTimeout(resolve, 5)));
+}
+
+/** As a browser does it: the page hears that it goes, and nothing of it runs any more. */
+async function reload(client: PythonClient): Promise<void> {
+  dispatchEvent(new Event("pagehide"));
+  const kept = sessionStorage.getItem("torchbridge:story");
+  await act(async () => root.unmount());
+  sessionStorage.clear();
+  if (kept !== null) sessionStorage.setItem("torchbridge:story", kept);
+  openPage();
+  await show(client);
+}
+
+/** Tells the first words and then nothing more, and to who goes on behind them all the rest. */
+async function startWaiting() {
+  const asked: (string | undefined)[] = [];
+  const { url } = await startServer((request, response) => {
+    request.resume();
+    const id = request.headers["last-event-id"] as string | undefined;
+    asked.push(id);
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    if (id === undefined) response.write(encoded(START, "0") + encoded(delta(0, "Once upon"), "2"));
+    else {
+      const response_ = { ...RESPONSE, text: TEXT };
+      response.end(encoded(delta(1, " a time")) + encoded({ type: "done", response: response_ }));
+    }
+  });
+  return { client: new PythonClient(url), asked };
+}
+
+it("goes on after a reload where it was, with the text that was there", async () => {
+  const { client, asked } = await startWaiting();
+  await show(client);
+  act(() => void generation.generate(REQUEST));
+  await until("streaming: Once upon");
+  await reload(client);
+  await until(`done: ${TEXT}`);
+  expect(asked).toEqual([undefined, "2"]);
+});
+
+it("does not go on with what was stopped", async () => {
+  const { client, asked } = await startWaiting();
+  await show(client);
+  act(() => void generation.generate(REQUEST));
+  await until("streaming: Once upon");
+  act(() => generation.stop());
+  await until("stopped: Once upon");
+  await reload(client);
+  expect(element.textContent).toBe("idle: ");
+  expect(asked).toEqual([undefined]);
+});
+
+it("does not go on with what was done", async () => {
+  const { client, asked } = await startWaiting();
+  await show(client);
+  act(() => void generation.generate(REQUEST));
+  await until("streaming: Once upon");
+  await reload(client);
+  await until(`done: ${TEXT}`);
+  await reload(client);
+  expect(element.textContent).toBe("idle: ");
+  expect(asked).toEqual([undefined, "2"]);
+});
+
+it("goes on when its component is shown again", async () => {
+  const { client, asked } = await startWaiting();
+  await show(client);
+  act(() => void generation.generate(REQUEST));
+  await until("streaming: Once upon");
+  await act(async () => root.render(null));
+  await show(client);
+  await until(`done: ${TEXT}`);
+  expect(asked).toEqual([undefined, "2"]);
+});

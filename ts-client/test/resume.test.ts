@@ -1,0 +1,134 @@
+import { expect, it, vi } from "vitest";
+import { isStreamTruncatedError, PythonClient, type StreamEvent } from "../src/index.js";
+import { type StreamPosition, streamResumable } from "../src/resume.js";
+import { startServer } from "./local-server.js";
+import { caught, collect, PROBLEM, REQUEST, RESPONSE, START } from "./wire.js";
+
+const WORDS = ["Once ", "upon ", "a ", "time ", "there ", "was."];
+const TEXT = WORDS.join("");
+const DONE: StreamEvent = { type: "done", response: { ...RESPONSE, text: TEXT } };
+
+const delta = (index: number, text: string): StreamEvent => ({
+  type: "delta",
+  index,
+  text,
+  logprobs: null,
+  tool_calls: null,
+});
+const encoded = (event: StreamEvent, id?: string): string =>
+  `${id === undefined ? "" : `id: ${id}\n`}data: ${JSON.stringify(event)}\n\n`;
+
+interface Asked {
+  readonly resumable: string | undefined;
+  readonly lastEventId: string | undefined;
+  readonly body: string;
+}
+
+/**
+ * A gateway whose ids are the number of words so far. Each connection tells as many words as `cuts` says and is then cut;
+ * after those it tells the rest. `withId: false`: the last word of a connection has no id, as the last text of an answer.
+ */
+async function startCutting(cuts: readonly number[], { withIds = true, lastHasId = true } = {}) {
+  const asked: Asked[] = [];
+  const { url } = await startServer(async (request, response) => {
+    let body = "";
+    for await (const piece of request) body += piece;
+    const { "x-resumable": resumable, "last-event-id": lastEventId } = request.headers;
+    const cut = cuts[asked.length];
+    asked.push({ resumable: resumable as string | undefined, lastEventId: lastEventId as string | undefined, body });
+    const first = Number(lastEventId ?? 0);
+    const end = cut === undefined ? WORDS.length : Math.min(first + cut, WORDS.length);
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    if (lastEventId === undefined) response.write(encoded(START, withIds ? "0" : undefined));
+    for (let word = first; word < end; word += 1) {
+      const hasId = withIds && (lastHasId || word < end - 1);
+      response.write(encoded(delta(word, WORDS[word] ?? ""), hasId ? `${word + 1}` : undefined));
+    }
+    if (cut === undefined) response.end(encoded(DONE));
+    else response.write(": \n\n", () => response.destroy());
+  });
+  return { client: new PythonClient(url, { maxRetries: 0 }), asked };
+}
+
+const textOf = (events: readonly StreamEvent[]): string =>
+  events.map((event) => (event.type === "delta" ? event.text : "")).join("");
+
+vi.spyOn(Math, "random").mockReturnValue(0); // so that no attempt waits
+
+it("goes on behind the last event, with one start and one end, and each text once", async () => {
+  const { client, asked } = await startCutting([2, 1, 0, 2]);
+  const events = await collect(streamResumable(client, REQUEST));
+  expect(events.map(({ type }) => type)).toEqual(["start", ...WORDS.map(() => "delta"), "done"]);
+  expect(textOf(events)).toBe(TEXT);
+  expect(asked.map(({ lastEventId }) => lastEventId)).toEqual([undefined, "2", "3", "3", "5"]);
+  expect(new Set(asked.map(({ resumable, body }) => `${resumable} ${body}`))).toEqual(
+    new Set([`true ${JSON.stringify(REQUEST)}`]),
+  );
+});
+
+it("tells a text once that came behind the last id, and is told again", async () => {
+  const { client, asked } = await startCutting([2, 3], { lastHasId: false });
+  const events = await collect(streamResumable(client, REQUEST));
+  expect(textOf(events)).toBe(TEXT);
+  expect(asked.map(({ lastEventId }) => lastEventId)).toEqual([undefined, "1", "3"]);
+});
+
+it("fails as a stream that stops where the gateway gives no ids", async () => {
+  const { client, asked } = await startCutting([2], { withIds: false });
+  const error = await caught(collect(streamResumable(client, REQUEST)));
+  expect(isStreamTruncatedError(error) && error.text).toBe("Once upon ");
+  expect(asked).toHaveLength(1);
+});
+
+it("gives up after attempts in a row without a text, and says all that came", async () => {
+  const { client, asked } = await startCutting([2, 0, 0, 1, 0, 0, 0]);
+  const error = await caught(collect(streamResumable(client, REQUEST, { maxResumes: 2 })));
+  expect(isStreamTruncatedError(error) && error.text).toBe("Once upon a ");
+  expect(asked).toHaveLength(6);
+});
+
+it("goes on in another page where an earlier one was", async () => {
+  const { client } = await startCutting([3]);
+  const positions: (StreamPosition | undefined)[] = [];
+  const before = streamResumable(client, REQUEST, { onPosition: (position) => positions.push(position) });
+  let told = "";
+  for await (const event of before) {
+    if (event.type === "delta") told += event.text;
+    if (told === "Once upon ") break;
+  }
+  const kept = JSON.parse(JSON.stringify(positions.at(-1))) as StreamPosition;
+  expect(kept).toEqual({ start: START, text: "Once upon ", lastEventId: "2" });
+  const events = await collect(streamResumable(client, REQUEST, { from: kept }));
+  expect(events.slice(0, 2)).toEqual([START, delta(0, "Once upon ")]);
+  expect(textOf(events)).toBe(TEXT);
+});
+
+it("does not go on after a failure that would come again", async () => {
+  let requests = 0;
+  const { url } = await startServer((request, response) => {
+    request.resume();
+    requests += 1;
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    const problem = { ...PROBLEM, code: "worker_died", retryable: false } as const;
+    response.end(encoded(START, "0") + encoded(delta(0, "Once "), "1") + encoded({ type: "error", problem }));
+  });
+  const error = await caught(collect(streamResumable(new PythonClient(url), REQUEST)));
+  expect(error).toMatchObject({ code: "worker_died" });
+  expect(requests).toBe(1);
+});
+
+it("ends at once for who leaves, also between two connections, and throws for who aborts", async () => {
+  vi.spyOn(Math, "random").mockReturnValueOnce(1).mockReturnValueOnce(1);
+  const { client } = await startCutting([1, 1]);
+  const left = streamResumable(client, REQUEST);
+  await left.next();
+  await left.next();
+  const waiting = left.next();
+  await left.return(undefined);
+  expect(await waiting).toEqual({ done: true, value: undefined });
+  const controller = new AbortController();
+  const aborted = streamResumable(client, REQUEST, { signal: controller.signal });
+  await aborted.next();
+  controller.abort();
+  expect(await caught(collect(aborted))).toMatchObject({ name: "AbortError" });
+});
