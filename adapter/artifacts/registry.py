@@ -35,6 +35,7 @@ class Repository(DXF):
 
     def __init__(self, reference: ArtifactReference) -> None:
         self.reference = reference
+        self._answers: list[requests.Response] = []
         super().__init__(
             reference.host,
             reference.repository,
@@ -47,9 +48,19 @@ class Repository(DXF):
     def __enter__(self) -> Self:
         session = requests.Session()
         session.auth = _nobody  # else a password of .netrc would take the place of a token
+        session.hooks["response"] = [self._keep]
         session.trust_env = not is_loopback(self.reference.host)  # a proxy has no business within this machine
         self._sessions.insert(0, session)
         return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Also ends the connections of answers that nobody has read, as those of failures: no session knows of them."""
+        for answer in self._answers:
+            answer.close()
+        super().__exit__(*exception)
+
+    def _keep(self, answer: requests.Response, **_: object) -> None:
+        self._answers.append(answer)
 
     def read_manifest(self, name: str) -> bytes:
         """By its tag or its digest. Raises NotThere, or ArtifactError where it is not what its digest says.
@@ -128,12 +139,7 @@ class Repository(DXF):
         user, password = (login.user, login.password) if login else (None, None)
         try:
             self.authenticate(user, password, response=response, user_agent=_USER_AGENT)
-        except (
-            AttributeError,
-            KeyError,
-            TypeError,
-            ValueError,
-        ) as error:  # of words that are none
+        except (AttributeError, KeyError, TypeError, ValueError) as error:  # of words that are none
             raise ArtifactError(f"{self.reference.host} asks for a login in a way that is not known here.") from error
 
     def _base_request(self, method: str, path: str, **options: Any) -> requests.Response:
