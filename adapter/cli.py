@@ -74,7 +74,7 @@ COMMANDS: dict[str, dict[str, dict[str, str]]] = {
             "top": "Show what each version does right now, until Ctrl-C.",
         },
         "adapter.logs.command:logs_commands": {
-            "logs": "Show what the gateway, TorchServe and the workers have logged, in the order of time.",
+            "logs": "Show what gateway, TorchServe and workers have logged.",
         },
         "adapter.doctor.command:doctor_commands": {
             "doctor": "Say what is wrong here, and what to do about it.",

@@ -12,7 +12,7 @@ from adapter.background_output import say
 from adapter.command_line.options import RUN_DIRECTORY, Json, RunDirectoryOption, examples
 from adapter.finite_numbers import finite
 from adapter.stop_signals import Stopped
-from adapter.versions.followed_file import FollowRecord
+from adapter.versions.follow_record import FollowRecord
 from adapter.versions.running_server import RunningServer, ServerFiles
 from adapter.versions.status import (
     VersionStatus,

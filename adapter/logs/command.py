@@ -39,7 +39,10 @@ def logs(
     json_: Json = False,
     run_directory: RunDirectoryOption = RUN_DIRECTORY,
 ) -> None:
-    """Show what the gateway, TorchServe and the workers have logged, in the order of time."""
+    """Show what gateway, TorchServe and workers have logged.
+
+    In the order of time, also over a restart.
+    """
     # Ctrl-C is how one leaves it, and no failure.
     with RunLogs(run_directory) as run_logs, suppress(Stopped):
         if run_logs.is_empty and not follow:

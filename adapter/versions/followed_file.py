@@ -1,15 +1,9 @@
-"""models.yaml, as `serve --watch` sees it change: what is to be served now, and what became of that."""
+"""models.yaml, as `serve --watch` sees it change."""
 
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
-
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from adapter.strict_yaml import MAX_BYTES
 from adapter.versions.desired_state import DesiredState
-from adapter.versions.durable import write_durably
-from adapter.versions.errors import ChangeRefused
 
 
 class FollowedFile:
@@ -46,30 +40,3 @@ class FollowedFile:
     def _content(self) -> bytes:
         with self.path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
-
-
-class FollowRecord(BaseModel):
-    """What the server says of its file: `reason` why what it says is not served; None: it is."""
-
-    file: Path
-    since: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
-    reason: str | None = None
-
-    @classmethod
-    def read(cls, path: Path) -> Self | None:
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except ValidationError as error:
-            raise ChangeRefused(f"{path} is damaged: the server writes it anew when its file changes.") from error
-
-    def write(self, path: Path) -> None:
-        write_durably(path, self.model_dump_json(indent=2).encode() + b"\n")
-
-    def in_words(self) -> str:
-        if self.reason is None:
-            return f"The server follows {self.file}, and serves what it says."
-        return (
-            f"The server follows {self.file}, but does not serve what it says: {self.reason} What was served goes on."
-        )

@@ -4,7 +4,8 @@ import logging
 import time
 
 from adapter.versions.errors import ServerBusy
-from adapter.versions.followed_file import FollowedFile, FollowRecord
+from adapter.versions.follow_record import FollowRecord
+from adapter.versions.followed_file import FollowedFile
 from adapter.versions.running_server import ServerFiles
 from adapter.versions.state_keeper import Converge, reason_of
 

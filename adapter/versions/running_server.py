@@ -59,7 +59,7 @@ class ServerFiles:
 
     @property
     def followed(self) -> Path:
-        """How far the server is with the file that it follows, if it does (followed_file.py)."""
+        """How far the server is with the file that it follows, if it does (follow_record.py)."""
         return self.run_directory / "followed.json"
 
     @property

@@ -6,7 +6,8 @@ import pytest
 
 from adapter.versions import deployment, follower
 from adapter.versions.errors import ChangeRefused
-from adapter.versions.followed_file import FollowedFile, FollowRecord
+from adapter.versions.follow_record import FollowRecord
+from adapter.versions.followed_file import FollowedFile
 from adapter.versions.follower import Follower
 from adapter.versions.state_keeper import StateKeeper
 from tests.adapter.versions.fake_server import Clock, FakeServer, make_archive
