@@ -19,7 +19,8 @@ from adapter.command_line.options import (
 )
 from adapter.command_line.stages import Stages
 from adapter.log_lines.gateway_log import log_lines
-from adapter.serve import RunningStack, running_stack
+from adapter.running_stack import RunningStack
+from adapter.serve import running_stack
 from adapter.stop_signals import Stopped, stop_signals
 from adapter.torchserve.sample_answer import SAMPLE_PROMPT
 from adapter.versions.desired_state import DesiredState

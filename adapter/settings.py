@@ -134,7 +134,7 @@ class Settings(BaseSettings):
     cursor_key: SecretStr | None = Field(
         default=None,
         min_length=32,
-        description="By which gateways sign the ids of a stream's events; one key for all. torchbridge serve makes one.",
+        description="Signs the ids of a stream's events: one key for all gateways. torchbridge serve makes one.",
     )
     rate_limit: str | None = Field(default=None, description='Generations of one API key, such as "60/minute".')
 

@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from adapter.background_output import background_output, say
 from adapter.command_line.options import examples
 from adapter.gateway import create_app
+from adapter.gateway_address import url_of
 from adapter.gateway_server import GatewayServer
-from adapter.serve import url_of
 from adapter.settings import Settings, check_variables
 from adapter.settings_file import read_settings
 from adapter.simulator.inference import SimulatedInference

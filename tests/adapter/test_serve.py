@@ -5,10 +5,8 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
-from typing import ClassVar
 
 import httpx
 import pytest
@@ -17,9 +15,7 @@ from adapter import serve
 from adapter.archives.archive import build_archive
 from adapter.gateway_server import GatewayServer
 from adapter.settings import Settings
-from adapter.stop_signals import StopSignals
 from adapter.thread_priority import NICER_BY
-from adapter.torchserve.ports import bind
 from adapter.torchserve.private_directory import NotPrivate
 from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError
 from adapter.torchserve.server_process import StartFailed, TorchServeProcess
@@ -30,6 +26,7 @@ from adapter.versions.running_server import ServerFiles
 from tests.adapter.archives.model_files import write_model
 from tests.adapter.archives.repacking import damage
 from tests.adapter.fake_torchserve import fake_torchserve
+from tests.adapter.served_story import serve_story
 from tests.certificates import Authority
 from tests.project import PROJECT
 
@@ -160,14 +157,6 @@ def test_an_archive_is_served_as_it_is_and_under_the_name_that_it_holds(
     assert served[0].read_bytes() == renamed.read_bytes()
 
 
-def serve_story(files: ServerFiles, *, is_changed: bool) -> Path:
-    """As a server that served story 2.0 leaves its directory, with the archive in the store."""
-    directory = files.run_directory
-    archive = build_archive(write_model(directory / "model"), "story", "2.0", directory)
-    alone(archive, files, None).model_copy(update={"is_changed": is_changed}).write(files.state)
-    return files.store / archive.name
-
-
 def test_without_a_model_it_serves_what_commands_have_made_of_it(tmp_path: Path, served: list[Path]) -> None:
     files = ServerFiles(tmp_path)
     archive = serve_story(files, is_changed=True)
@@ -257,158 +246,6 @@ def test_into_a_directory_that_others_may_write_nothing_is_written(tmp_path: Pat
     ):
         pass
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(("is_urgent", "longest_end"), [(False, 0.1), (True, 3_600)])
-def test_a_gateway_that_hangs_is_not_waited_for_for_ever(
-    longest_end: float, caplog: pytest.LogCaptureFixture, *, is_urgent: bool
-) -> None:
-    may_go_on = threading.Event()
-    thread = threading.Thread(target=may_go_on.wait)
-    thread.start()
-    server = SimpleNamespace(longest_end=longest_end, hurry=lambda: 0.1)
-    serve._wait_for_end(server, thread, StopSignals(is_urgent))  # type: ignore[arg-type]
-    assert thread.is_alive()
-    assert caplog.messages == ["the gateway does not end, and is left as it is"]
-    may_go_on.set()
-    thread.join()
-
-
-class ReadyAtTheSecondLook(BaseHTTPRequestHandler):
-    num_looks: ClassVar[int] = 0
-
-    def do_GET(self) -> None:
-        ReadyAtTheSecondLook.num_looks += 1
-        self.send_response(503 if self.num_looks == 1 else 200)
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None: ...
-
-
-def test_a_model_that_is_slow_to_be_ready_is_looked_at_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(serve, "sample_answer", lambda *_: iter(["Once"]))
-    monkeypatch.setattr(ReadyAtTheSecondLook, "num_looks", 0)
-    with ThreadingHTTPServer(("127.0.0.1", 0), ReadyAtTheSecondLook) as gateway:
-        thread = threading.Thread(target=gateway.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        url = f"http://127.0.0.1:{gateway.server_port}"
-        torchserve = SimpleNamespace(management=None, keys=None)
-        stack = serve.RunningStack(url, Settings(), torchserve, thread, files=ServerFiles(tmp_path), report=print)
-        try:
-            assert list(stack.sample()) == ["Once"]
-        finally:
-            gateway.shutdown()
-            thread.join()
-    assert ReadyAtTheSecondLook.num_looks == 2
-
-
-class FailingTorchServe:
-    """As TorchServeProcess: it has ended each time somebody looks."""
-
-    directory = SimpleNamespace(logs="logs")
-
-    def __init__(self) -> None:
-        self.starts: list[list[Path]] = []
-
-    def is_running(self) -> bool:
-        return False
-
-    def stop(self) -> None: ...
-
-    def start(self, archives: list[Path]) -> None:
-        self.starts.append(archives)
-
-    def wait_until_ready(self, _: object) -> None: ...
-
-
-def reports_until_it_is_given_up(torchserve: FailingTorchServe, files: ServerFiles) -> list[str]:
-    reports: list[str] = []
-    gateway = SimpleNamespace(is_alive=lambda: True)
-    stack = serve.RunningStack("", Settings(), torchserve, gateway, files=files, report=reports.append)
-    with pytest.raises(StartFailed, match="TorchServe ended, as it did before"):
-        stack.wait()
-    return reports
-
-
-def test_a_torchserve_that_ends_is_started_again_with_what_is_recorded_by_then_but_not_for_ever(tmp_path: Path) -> None:
-    files = ServerFiles(tmp_path)
-    archive = serve_story(files, is_changed=False)
-    torchserve = FailingTorchServe()
-    reports = reports_until_it_is_given_up(torchserve, files)
-    assert torchserve.starts == [[archive]] * 3
-    assert reports.count("TorchServe serves again") == 3
-
-
-class TorchServeThatEndsAsItStarts(FailingTorchServe):
-    def wait_until_ready(self, _: object) -> None:
-        raise StartFailed("TorchServe ended: it gave no reason.")
-
-
-def test_a_torchserve_that_ends_while_it_starts_again_is_started_once_more_but_not_for_ever(tmp_path: Path) -> None:
-    files = ServerFiles(tmp_path)
-    archive = serve_story(files, is_changed=False)
-    torchserve = TorchServeThatEndsAsItStarts()
-    reports = reports_until_it_is_given_up(torchserve, files)
-    assert torchserve.starts == [[archive]] * 3
-    assert "TorchServe ended: it gave no reason." in reports
-
-
-def test_a_torchserve_that_ends_is_not_started_again_with_another_file(tmp_path: Path) -> None:
-    files = ServerFiles(tmp_path)
-    archive = serve_story(files, is_changed=False)
-    other = build_archive(write_model(tmp_path / "model", weight_bytes=48), "story", "2.0", tmp_path / "other")
-    other.replace(archive)
-    torchserve = FailingTorchServe()
-    gateway = SimpleNamespace(is_alive=lambda: True)
-    stack = serve.RunningStack("", Settings(), torchserve, gateway, files=files, report=lambda _: None)
-    with pytest.raises(VersionError, match="is not the file that was verified"):
-        stack.wait()
-    assert torchserve.starts == []
-
-
-class FrozenTorchServe(FailingTorchServe):
-    """It runs, and ends when it is killed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.num_kills = 0
-
-    def is_running(self) -> bool:
-        return self.num_kills == len(self.starts)
-
-    def kill(self) -> None:
-        self.num_kills += 1
-
-
-def test_a_torchserve_that_stands_still_is_killed_and_started_again(tmp_path: Path) -> None:
-    files = ServerFiles(tmp_path)
-    archive = serve_story(files, is_changed=False)
-    torchserve, reports = FrozenTorchServe(), []
-    gateway = SimpleNamespace(is_alive=lambda: not torchserve.starts)
-    with socket.create_server(("127.0.0.1", 0)) as listener:  # whose kernel takes connections, and nobody else
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        settings = Settings(torchserve_url=url, silence_timeout=0.4)
-        stack = serve.RunningStack("", settings, torchserve, gateway, files=files, report=reports.append)
-        with pytest.raises(StartFailed, match="The gateway ended"):
-            stack.wait()
-    assert (torchserve.num_kills, torchserve.starts) == (1, [[archive]])
-    assert reports[0] == "TorchServe has not answered for 0.2 seconds: starting it again"
-
-
-@pytest.mark.parametrize(
-    ("host", "callable_at"),
-    [
-        ("127.0.0.1", "http://127.0.0.1"),
-        ("localhost", "http://127.0.0.1"),
-        ("0.0.0.0", "http://127.0.0.1"),
-        ("::1", "http://[::1]"),
-        ("::", "http://[::1]"),
-    ],
-)
-def test_the_address_that_is_shown_can_be_called_wherever_the_gateway_listens(host: str, callable_at: str) -> None:
-    with bind(host, 0, "the gateway", "") as listener:
-        assert serve.url_of(listener, Settings()) == f"{callable_at}:{listener.getsockname()[1]}"
 
 
 @pytest.mark.parametrize(

@@ -40,8 +40,9 @@ LAYERS = (
     {"batches", "command_line"},
     {"gateway"},
     {"archive_check_commands", "archive_commands", "artifact_commands", "completion_command", "status_commands"}
-    | {"gateway_server", "openapi", "rollout", "talk_commands", "version_commands"},
-    {"canary_commands", "doctor", "logs", "rollout_commands", "serve", "top"},
+    | {"gateway_address", "gateway_server", "openapi", "rollout", "talk_commands", "version_commands"},
+    {"canary_commands", "doctor", "gateway_thread", "logs", "rollout_commands", "running_stack", "top"},
+    {"serve"},
     {"serve_command", "simulator"},
     {"cli"},
     {"command_page", "entry_point", "health_check"},

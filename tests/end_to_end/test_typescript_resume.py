@@ -1,4 +1,4 @@
-"""A stream that the TypeScript client goes on with where its connections are cut, over two gateways and one TorchServe."""
+"""A stream of the TypeScript client whose connections are cut, over two gateways and one TorchServe."""
 
 from typing import Any
 

@@ -139,7 +139,13 @@ async function* connection(
     ...(position && { "last-event-id": position.lastEventId }),
   };
   const call = { ...options, headers, signal: reading.signal };
-  const [exchange, response] = await client.open("/generate/stream", request, call, "text/event-stream", "firstTokenMs");
+  const [exchange, response] = await client.open(
+    "/generate/stream",
+    request,
+    call,
+    "text/event-stream",
+    "firstTokenMs",
+  );
   const decoder = new EventStreamDecoder();
   decoder.lastEventId = position?.lastEventId ?? "";
   try {

@@ -1,0 +1,103 @@
+"""A stack that answers: a sample of it, and the watch over its TorchServe, which is started again where it ends."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import NoReturn
+
+import requests
+
+from adapter.errors import TorchbridgeError
+from adapter.own_gateway import check_readiness
+from adapter.settings import Settings
+from adapter.torchserve.model_registry import ModelRegistry
+from adapter.torchserve.run_directory import RunDirectory
+from adapter.torchserve.sample_answer import sample_answer
+from adapter.torchserve.server_process import StartFailed, TorchServeProcess
+from adapter.torchserve.silence_watch import SilenceWatch
+from adapter.versions.restoration import default_archives, restore_others
+from adapter.versions.running_server import ServerFiles
+from adapter.versions.server_state import ServerState
+
+_SECONDS_BETWEEN_LOOKS = 0.5
+# TorchServe is started again unless it ends this often within this time (seconds).
+_MOST_CRASHES, _CRASH_WINDOW = 3, 600
+
+
+class RunningStack:
+    def __init__(
+        self,
+        url: str,
+        settings: Settings,
+        torchserve: TorchServeProcess,
+        gateway: threading.Thread,
+        *,
+        files: ServerFiles,
+        report: Callable[[str], None],
+        faces_other_machines: bool = False,
+    ) -> None:
+        self.url = url
+        self.needs_key = settings.asks_for_keys
+        self.is_open_to_all = faces_other_machines and not self.needs_key
+        self.log_format = settings.log_format
+        self.gateway_log = RunDirectory(files.run_directory).gateway_log
+        self._settings = settings
+        self._torchserve = torchserve
+        self._gateway = gateway
+        self._files = files
+        self._report = report
+        self._crashes: deque[float] = deque(maxlen=_MOST_CRASHES)
+
+    def sample(self) -> Iterator[str]:
+        """One answer of the model, piece by piece, and the gateway's word that it is ready.
+
+        In this order: a model's first token of all may take longer than /readyz waits for one.
+        """
+        registry = ModelRegistry(self._torchserve.management, self._settings.default_model)
+        try:
+            yield from sample_answer(self._settings, self._torchserve.keys, registry)
+            check_readiness(self.url, self._settings.tls_certificate)
+        except (TorchbridgeError, requests.RequestException) as error:
+            raise StartFailed(f"There was no whole sample answer: {error}") from error
+
+    def wait(self) -> NoReturn:
+        """Returns by an exception only: Stopped, or StartFailed when a part of the stack cannot be had any more."""
+        while True:
+            self._start_again(self._wait_for_end())
+
+    def _wait_for_end(self) -> str:
+        """Of TorchServe, and what is to be said of it. One that stands still is killed, so that it ends too.
+
+        It must be found out before the calls that it has are given up for its silence: they can be made again.
+        """
+        limit = self._settings.silence_timeout / 2
+        with SilenceWatch(self._settings.torchserve_url, limit) as watch:
+            while self._torchserve.is_running():
+                if not self._gateway.is_alive():
+                    raise StartFailed("The gateway ended.")
+                if watch.is_silent:
+                    self._torchserve.kill()
+                    return f"TorchServe has not answered for {limit:.3g} seconds"
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
+        return "TorchServe ended"
+
+    def _start_again(self, reason: str) -> None:
+        """TorchServe with the versions and the defaults that it had, by our own record of them."""
+        now = time.monotonic()
+        if len(self._crashes) == _MOST_CRASHES and now - self._crashes[0] < _CRASH_WINDOW:
+            raise StartFailed(f"{reason}, as it did before. See {self._torchserve.directory.logs}.")
+        self._crashes.append(now)
+        self._report(f"{reason}: starting it again")
+        self._torchserve.stop()
+        state = ServerState.read(self._files.state) or ServerState()
+        self._torchserve.start(default_archives(state, self._files))
+        try:
+            self._torchserve.wait_until_ready(self._report)
+        except StartFailed as failure:
+            if self._torchserve.is_running():  # with a worker that will never be ready
+                raise
+            self._report(str(failure))
+            return  # it ended once more, which counts as the times before
+        restore_others(self._files.run_directory, self._report)
+        self._report("TorchServe serves again")
