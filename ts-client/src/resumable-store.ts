@@ -34,7 +34,8 @@ export class ResumableStore extends GenerationStore {
 
   /** Writes down where it is, for the page that comes next. */
   readonly keep = (): void => {
-    if (this.#kept === undefined) return;
+    const { status } = this.getState();
+    if (this.#kept === undefined || (status !== "waiting" && status !== "streaming")) return;
     try {
       sessionStorage.setItem(this.#key, JSON.stringify(this.#kept));
     } catch {

@@ -25,10 +25,11 @@ interface Asked {
 }
 
 /**
- * A gateway whose ids are the number of words so far. Each connection tells as many words as `cuts` says and is then cut;
- * after those it tells the rest. `withId: false`: the last word of a connection has no id, as the last text of an answer.
+ * A gateway whose ids are the number of words so far. Each connection ends after as many words as `cuts` says, and those
+ * after them tell the rest. `lastHasId: false`: the last word of a connection has no id, as the last text of an answer.
+ * `breaks`: it breaks in place of ending, and what a client has not read by then is lost.
  */
-async function startCutting(cuts: readonly number[], { withIds = true, lastHasId = true } = {}) {
+async function startCutting(cuts: readonly number[], { withIds = true, lastHasId = true, breaks = false } = {}) {
   const asked: Asked[] = [];
   const { url } = await startServer(async (request, response) => {
     let body = "";
@@ -45,7 +46,8 @@ async function startCutting(cuts: readonly number[], { withIds = true, lastHasId
       response.write(encoded(delta(word, WORDS[word] ?? ""), hasId ? `${word + 1}` : undefined));
     }
     if (cut === undefined) response.end(encoded(DONE));
-    else response.write(": \n\n", () => response.destroy());
+    else if (breaks) response.write(": \n\n", () => response.destroy());
+    else response.end();
   });
   return { client: new PythonClient(url, { maxRetries: 0 }), asked };
 }
@@ -66,6 +68,12 @@ it("goes on behind the last event, with one start and one end, and each text onc
   );
 });
 
+it("loses no text with connections that break", async () => {
+  const { client, asked } = await startCutting([2, 1, 2], { breaks: true });
+  expect(textOf(await collect(streamResumable(client, REQUEST)))).toBe(TEXT);
+  expect(asked).toHaveLength(4);
+});
+
 it("tells a text once that came behind the last id, and is told again", async () => {
   const { client, asked } = await startCutting([2, 3], { lastHasId: false });
   const events = await collect(streamResumable(client, REQUEST));
@@ -81,10 +89,10 @@ it("fails as a stream that stops where the gateway gives no ids", async () => {
 });
 
 it("gives up after attempts in a row without a text, and says all that came", async () => {
-  const { client, asked } = await startCutting([2, 0, 0, 1, 0, 0, 0]);
+  const { client, asked } = await startCutting([2, 0, 1, 0, 0, 0]);
   const error = await caught(collect(streamResumable(client, REQUEST, { maxResumes: 2 })));
   expect(isStreamTruncatedError(error) && error.text).toBe("Once upon a ");
-  expect(asked).toHaveLength(6);
+  expect(asked).toHaveLength(5);
 });
 
 it("goes on in another page where an earlier one was", async () => {
