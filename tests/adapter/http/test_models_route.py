@@ -58,9 +58,10 @@ async def test_what_is_generated_to_see_whether_it_is_ready_counts_nowhere(
 
 
 async def generations_of(client: httpx.AsyncClient) -> list[str]:
-    """The metrics, but for those of the process and of all HTTP."""
+    """What is counted, but for all HTTP, and for the workers, of which the gateway hears when it asks TorchServe."""
     lines = (await client.get("/metrics")).text.splitlines()
-    return [each for each in lines if each.startswith("torchbridge_") and not each.startswith("torchbridge_http_")]
+    counts = [each for each in lines if each.startswith("torchbridge_") and ("_total" in each or "_count" in each)]
+    return [each for each in counts if not each.startswith(("torchbridge_http_", "torchbridge_worker_"))]
 
 
 async def test_a_model_that_fails_is_not_ready_whatever_torchserve_says_of_its_workers(

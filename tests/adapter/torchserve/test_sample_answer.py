@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from adapter.settings import Settings
 from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.server_process import StartFailed
+from adapter.versions.running_server import ServerFiles
 from tests.fakes import FakeKeys, FakeManagement, FakeTorchServe, Turn, serving
 
 BODY = {"prompt": "Once upon a time", "temperature": 0}
@@ -25,19 +27,19 @@ async def torchserve() -> AsyncIterator[FakeTorchServe]:
         yield torchserve
 
 
-async def started(torchserve: FakeTorchServe, **settings: str) -> AsyncIterator[RunningStack]:
+async def started(torchserve: FakeTorchServe, directory: Path, **settings: str) -> AsyncIterator[RunningStack]:
     keys, management = FakeKeys(torchserve), FakeManagement()
     configured = Settings(torchserve_url=torchserve.url, rate_limit="1/hour", **settings)
     registry = ModelRegistry(management, None)
     app = create_app(configured, inference=InferenceClient(configured, keys, registry.resolve_anew), registry=registry)
     process = SimpleNamespace(management=management, keys=keys)
     with serving(app) as url:
-        yield RunningStack(url, configured, process, Thread(), files=None, report=print)
+        yield RunningStack(url, configured, process, Thread(), files=ServerFiles(directory), report=print)
 
 
 @pytest.fixture
-async def stack(torchserve: FakeTorchServe) -> AsyncIterator[RunningStack]:
-    async for each in started(torchserve):
+async def stack(torchserve: FakeTorchServe, tmp_path: Path) -> AsyncIterator[RunningStack]:
+    async for each in started(torchserve, tmp_path):
         yield each
 
 
@@ -58,7 +60,8 @@ async def test_it_spends_no_callers_rate_and_counts_in_no_metrics_and_no_cache(s
         first = await client.post("/generate", json=BODY)
         second = await client.post("/generate", json=BODY)
     totals = [line for line in before.splitlines() if line.startswith("torchbridge_") and "_total" in line]
-    counted = [line for line in totals if not line.startswith("torchbridge_http_")]  # /readyz is asked, too
+    # /readyz is asked, too, and TorchServe for its workers.
+    counted = [line for line in totals if not line.startswith(("torchbridge_http_", "torchbridge_worker_"))]
     assert not [line for line in counted if not line.endswith(" 0.0")]
     assert (first.status_code, first.headers["cache-status"]) == (200, "torchbridge; fwd=miss")
     assert (second.status_code, second.json()["code"]) == (429, "rate_limited")
@@ -71,8 +74,8 @@ async def test_without_keys_no_refusal_speaks_of_one(stack: RunningStack) -> Non
     assert "key" not in refused.json()["detail"] + refused.json()["title"]
 
 
-async def test_a_gateway_with_keys_shows_one_too(torchserve: FakeTorchServe) -> None:
-    async for stack in started(torchserve, api_keys="web:canary-0123456789-abc"):
+async def test_a_gateway_with_keys_shows_one_too(torchserve: FakeTorchServe, tmp_path: Path) -> None:
+    async for stack in started(torchserve, tmp_path, api_keys="web:canary-0123456789-abc"):
         assert await sample(stack) == "Hello world"
 
 
