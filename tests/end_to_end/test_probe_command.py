@@ -18,6 +18,7 @@ from adapter.archives.signing_keys import create_key_pair, load_private_key
 from adapter.probes import PROBES_ENTRY
 from tests.adapter.archives.repacking import Contents, repack
 from tests.processes import processes_of
+from tests.progress import without_progress
 from tests.project import PROJECT
 
 pytestmark = pytest.mark.torchserve
@@ -68,7 +69,7 @@ def test_a_model_that_answers_as_recorded_passes_and_leaves_nothing_behind(
 ) -> None:
     result = run_probe(archive, temporary, monkeypatch)
 
-    assert (result.returncode, result.stderr) == (0, "")
+    assert (result.returncode, without_progress(result.stderr)) == (0, "")
     *probes, summary = result.stdout.splitlines()
     assert len(probes) == 4
     assert "'Once upon a time': 2 tokens, ', there'" in probes
@@ -85,7 +86,8 @@ def test_another_answer_than_the_recorded_one_is_refused_in_one_line(
     assert result.returncode == 1
     assert result.stdout.startswith("'Once upon a time': ")
     assert re.fullmatch(
-        r"torchbridge: 'def add\(a, b\):.*' is not answered .* expected .*happy.*, got .*sorry.*\n", result.stderr
+        r"torchbridge: 'def add\(a, b\):.*' is not answered .* expected .*happy.*, got .*sorry.*\n",
+        without_progress(result.stderr),
     )
     assert list(temporary.iterdir()) == []
 
@@ -97,5 +99,7 @@ def test_other_log_probabilities_than_the_recorded_ones_keep_the_worker_from_loa
     result = run_probe(archive, temporary, monkeypatch)
 
     assert result.returncode == 1
-    assert re.fullmatch(r"torchbridge: The worker cannot load the model: the log-probabilities of .*\n", result.stderr)
+    assert re.fullmatch(
+        r"torchbridge: The worker cannot load the model: the log-probabilities of .*\n", without_progress(result.stderr)
+    )
     assert [path.name for path in temporary.glob("*/*/model_log.log")] == ["model_log.log"]
