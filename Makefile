@@ -124,7 +124,7 @@ test-end-to-end: install real-model ## Only the tests on the real stack
 	$(BIN)/pytest tests/end_to_end
 
 test-containers: install ## Only the tests of the container image (needs podman, buildah, runc and iptables; as root)
-	$(if $(filter-out 0,$(shell id -u)),sudo --preserve-env) $(BIN)/pytest tests/containers
+	$(if $(filter-out 0,$(shell id -u)),sudo --preserve-env) TORCHBRIDGE_TEST_CONTAINERS=1 $(BIN)/pytest tests/containers
 
 # The tag of a release: `v` and the version that all its parts have.
 RELEASE ?= v$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)

@@ -18,6 +18,9 @@ _PACKAGES = "python3,python3-venv,ca-certificates"
 
 @pytest.fixture(scope="session")
 def podman(tmp_path_factory: pytest.TempPathFactory) -> Podman:
+    # To build the image takes minutes, and to compile steps in it, too.
+    if "TORCHBRIDGE_TEST_CONTAINERS" not in os.environ:
+        pytest.skip("`make test-containers` runs it")
     if not is_there():
         pytest.skip("podman, buildah, runc and iptables are not here, or not for this user")
     return Podman(tmp_path_factory.mktemp("podman"))
