@@ -41,7 +41,7 @@ def build_breakable_archive(directory: Path) -> Path:
     """Its device is lost while there is a file called `broken`."""
     code = packed_code()
     source = code["handlers/run_ahead.py"].read_text()
-    step = "                return self._threads.step(self._engine)\n"
+    step = "                step = self._threads.step(self._engine)\n"
     assert step in source
     loss = (
         f"                if __import__('os').path.exists({str(directory / 'broken')!r}):\n"

@@ -21,7 +21,7 @@ LISTED = (
     Listed(
         "kill -9 of the worker in the middle of streams",
         "end_to_end/test_departures_and_faults.py",
-        "test_worker_that_is_killed_ends_its_streams_with_an_error_event_and_comes_back",
+        "test_worker_that_is_killed_comes_back_and_its_streams_go_on",
     ),
     Listed(
         "kill -9 of the worker under as many as it has slots",
@@ -31,7 +31,7 @@ LISTED = (
     Listed(
         "a request of which two workers die",
         "end_to_end/test_comebacks.py",
-        "test_what_was_there_at_two_deaths_is_told_so",
+        "test_what_was_there_at_death_after_death_is_told_so",
     ),
     Listed(
         "kill -9 of TorchServe under callers",

@@ -181,9 +181,12 @@ def test_who_leaves_while_the_prompt_is_encoded_is_never_decoded_for(
     tokenizer = SlowTokenizer(monkeypatch)
     submitted: list[str] = []
     submit = frontend.handler._engine.submit
-    monkeypatch.setattr(
-        frontend.handler._engine, "submit", lambda name, *rest: submitted.append(name) or submit(name, *rest)
-    )
+
+    def note(name: str, *rest: object, **further: object) -> None:
+        submitted.append(name)
+        submit(name, *rest, **further)
+
+    monkeypatch.setattr(frontend.handler._engine, "submit", note)
     leaver = frontend.send(prompt="slow")
     frontend.call_until(tokenizer.has_begun.is_set)
     frontend.leave(leaver)
