@@ -112,9 +112,9 @@ def test_a_request_that_left_is_not_begun(frontend: FakeFrontend, monkeypatch: p
             pieces.append("one more")
             yield
 
-    def note(request_id: str, *rest: Any) -> None:
+    def note(request_id: str, *rest: Any, **further: Any) -> None:
         begun.append(request_id)
-        submit(request_id, *rest)
+        submit(request_id, *rest, **further)
 
     monkeypatch.setattr("handlers.text_generation.prompt_logprobs", for_ever)
     monkeypatch.setattr(frontend.handler._engine, "submit", note)
