@@ -16,7 +16,7 @@ from adapter.artifacts.errors import ArtifactError
 from tests.adapter.artifacts.fake_registry import FakeRegistry, running_fake_registry
 from tests.adapter.artifacts.transfers import pull_from, push_to
 from tests.adapter.versions.fake_server import make_archive
-from tests.certificates import write_certificate
+from tests.certificates import write_self_signed
 
 _REQUESTS_OF_A_PUSH, _REQUESTS_OF_A_PULL = 24, 6
 _TIMES = 24 if "TORCHBRIDGE_TEST_EVERY_POINT" in os.environ else 1  # that each answer is given, in the place of others
@@ -93,7 +93,7 @@ class Published:
 def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Published]:
     """With TLS, as also what asks for a login is listened to then."""
     directory = tmp_path_factory.mktemp("published")
-    certificate = write_certificate(directory / "tls")
+    certificate = write_self_signed(directory / "tls")
     _, key = create_key_pair(directory / "release")
     archive = make_archive(directory, "1.0")
     sign_file(archive, load_private_key(directory / "release.key"))

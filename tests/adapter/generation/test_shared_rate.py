@@ -36,7 +36,7 @@ Gateways = list[httpx.AsyncClient]
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     # A machine that runs other tests may stall for longer than a gateway would wait for Redis.
-    monkeypatch.setattr("adapter.generation.redis_calls._PATIENCE", 3.0)
+    monkeypatch.setattr("adapter.generation.redis_calls._PATIENCE", PATIENCE)
     monkeypatch.setattr("adapter.generation.redis_calls._REST", 3_600.0)  # over only when a test says so
 
 

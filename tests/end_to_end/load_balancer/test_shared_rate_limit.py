@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from tests.end_to_end.load_balancer.haproxy import haproxy_program, running_hapr
 from tests.free_ports import free_ports
 from tests.project import PROJECT
 from tests.redis_server import BINARY, RedisServer
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 NUM_HOSTS, LIMIT, NUM_CALLS = 4, 60, 100
 
@@ -53,11 +53,18 @@ def simulated(port: int, redis: RedisServer) -> Iterator[None]:
             process.terminate()
 
 
+def is_ready(port: int) -> bool:
+    with suppress(requests.ConnectionError):
+        return requests.get(f"http://127.0.0.1:{port}/readyz", timeout=PATIENCE).ok
+    return False
+
+
 def test_four_hosts_admit_what_one_would(redis: RedisServer, tmp_path: Path) -> None:
     ports, [port, statistics_port] = free_ports(NUM_HOSTS), free_ports(2)
     with ExitStack() as until_the_end:
         for each in ports:
             until_the_end.enter_context(simulated(each, redis))
+        wait_until(lambda: all(map(is_ready, ports)))  # HAProxy takes a host for ready until it has looked
         haproxy = until_the_end.enter_context(running_haproxy(tmp_path, ports, ports=(port, statistics_port)))
 
         def ask(_: int) -> int:
