@@ -14,6 +14,7 @@ from adapter.command_line.json_fields import json_fields
 from adapter.doctor.examination import Examination
 from adapter.installation import CODE
 from adapter.log_lines.log_line import LogLine
+from adapter.marked_part import MarkedPart
 from adapter.rollout_commands import STATUS as ROLLOUT_STATUS
 from adapter.status_commands import STATUSES, STORED_ARCHIVES
 from adapter.top.command import ROWS
@@ -40,14 +41,13 @@ JSON_OUTPUTS: dict[str, TypeAdapter[Any]] = {
 
 _VALUES = {"str": "text", "int": "number", "int range": "number", "float": "number", "float range": "number"}
 
-_BEGIN = "<!-- `make generate` writes this part from the commands' own help -->\n\n"
-_END = "<!-- the end of this part -->\n"
+_PART = MarkedPart(
+    "<!-- `make generate` writes this part from the commands' own help -->\n\n", "<!-- the end of this part -->\n"
+)
 
 
 def with_commands(page: str) -> str:
-    before, rest = page.split(_BEGIN)
-    _, after = rest.split(_END)
-    return before + _BEGIN + "".join(f"{line}\n" for line in _commands()) + _END + after
+    return _PART.replace(page, "".join(f"{line}\n" for line in _commands()))
 
 
 def each_command() -> Iterator[tuple[str, str, Any]]:

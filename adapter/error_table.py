@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
+from adapter.marked_part import MarkedPart
 from adapter.schema import ERROR_CATALOGUE
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "errors.md"
 
-_BEGIN = "<!-- `make generate` writes this table from adapter/schema.py -->\n\n"
-_END = "\n<!-- the end of the table -->\n"
+_TABLE = MarkedPart(
+    "<!-- `make generate` writes this table from adapter/schema.py -->\n\n", "\n<!-- the end of the table -->\n"
+)
 
 
 def with_error_table(document: str) -> str:
-    before, rest = document.split(_BEGIN)
-    _, after = rest.split(_END)
-    return before + _BEGIN + _error_table() + _END + after
+    return _TABLE.replace(document, _error_table())
 
 
 def _error_table() -> str:

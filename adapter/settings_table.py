@@ -4,18 +4,18 @@ from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
+from adapter.marked_part import MarkedPart
 from adapter.settings import PREFIX, Settings
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 
-_BEGIN = "<!-- `make generate` writes this table from adapter/settings.py -->\n\n"
-_END = "\n<!-- the end of the table -->\n"
+_TABLE = MarkedPart(
+    "<!-- `make generate` writes this table from adapter/settings.py -->\n\n", "\n<!-- the end of the table -->\n"
+)
 
 
 def with_settings_table(document: str) -> str:
-    before, rest = document.split(_BEGIN)
-    _, after = rest.split(_END)
-    return before + _BEGIN + _settings_table() + _END + after
+    return _TABLE.replace(document, _settings_table())
 
 
 def _settings_table() -> str:

@@ -16,6 +16,7 @@ LAYERS = (
         "engine_figures",
         "handler_section",
         "installation",
+        "marked_part",
         "probes",
         "received",
         "secret_file",

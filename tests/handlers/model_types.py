@@ -15,6 +15,7 @@ import transformers
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
+from adapter.marked_part import MarkedPart
 from handlers.fixed_positions import fix_positions
 from handlers.forward_pass import ForwardPass, PackedForwardPass, PassesAlone, SeparateForwardPasses
 from handlers.model_loading import LoadedModel
@@ -43,8 +44,10 @@ _KINDS: dict[type[ForwardPass], str] = {
     SeparateForwardPasses: IN_SEPARATE_PASSES,
     PassesAlone: ALONE,
 }
-_BEGIN = "<!-- `make model-types` writes this table from what each type does -->\n\n"
-_END = "\n<!-- the end of the table of model types -->\n"
+_TABLE = MarkedPart(
+    "<!-- `make model-types` writes this table from what each type does -->\n\n",
+    "\n<!-- the end of the table of model types -->\n",
+)
 _SETTINGS = HandlerSettings(slots=4, prefill_tokens=7)
 _REQUESTS = {3: 10, 30: 4, 9: 4}  # new tokens by the length of the prompt
 # What transformers itself makes no text of, whatever its sizes.
@@ -112,15 +115,12 @@ def _is_tied(config: PreTrainedConfig) -> bool:
 
 
 def with_model_types(document: str, outcomes: dict[str, str]) -> str:
-    before, rest = document.split(_BEGIN)
-    _, after = rest.split(_END)
-    return before + _BEGIN + _table(outcomes) + _END + after
+    return _TABLE.replace(document, _table(outcomes))
 
 
 def outcomes_in(document: str) -> dict[str, str]:
     """By the type of a model, as the table in this document has them."""
-    table = document.split(_BEGIN)[1].split(_END, maxsplit=1)[0]
-    rows = [line.strip("|").split(" | ") for line in table.splitlines()[2:]]
+    rows = [line.strip("|").split(" | ") for line in _TABLE.read(document).splitlines()[2:]]
     return {model_type.strip("` "): kind.strip() for kind, types in rows for model_type in types.strip().split(", ")}
 
 
