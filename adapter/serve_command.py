@@ -16,6 +16,7 @@ from adapter.command_line.options import (
     TorchServeConfig,
     examples,
     key_file,
+    settings_file,
 )
 from adapter.command_line.stages import Stages
 from adapter.log_lines.gateway_log import log_lines
@@ -75,13 +76,10 @@ def serve(
             help="Compile the model's steps in the background, for faster answers; else TORCHBRIDGE_COMPILE, or yes.",
         ),
     ] = None,
-    settings_file: Annotated[
+    config: Annotated[
         Path | None,
-        typer.Option(
-            "--config",
-            metavar="FILE.toml",
-            envvar="TORCHBRIDGE_CONFIG",
-            help="The gateway's settings, such as port = 8000. What an option or TORCHBRIDGE_PORT says comes first.",
+        settings_file(
+            "The gateway's settings, such as port = 8000. What an option or TORCHBRIDGE_PORT says comes first."
         ),
     ] = None,
     run_directory: RunDirectoryOption = RUN_DIRECTORY,
@@ -112,7 +110,7 @@ def serve(
                 host=host,
                 port=port,
                 compiles=compile_,
-                settings_file=settings_file,
+                settings_file=config,
                 run_directory=run_directory,
                 config=torchserve_config,
                 signals=signals,

@@ -36,6 +36,13 @@ def key_file(words: str, metavar: str) -> typer.models.OptionInfo:
     return option
 
 
+def settings_file(words: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(
+        "--config", metavar="FILE.toml", envvar="TORCHBRIDGE_CONFIG", help=words
+    )
+    return option
+
+
 def examples(*commands: str) -> str:
     """The end of a command's help. A test parses each of them."""
     return "\n\n".join(("Examples:" if len(commands) > 1 else "Example:", *commands))

@@ -9,7 +9,7 @@ import typer
 from fastapi import FastAPI
 
 from adapter.background_output import background_output, say
-from adapter.command_line.options import examples
+from adapter.command_line.options import examples, settings_file
 from adapter.gateway import create_app
 from adapter.gateway_address import url_of
 from adapter.gateway_server import GatewayServer
@@ -35,22 +35,14 @@ def simulate(
     port: Annotated[
         int | None, typer.Option("--port", "-p", min=0, max=65_535, help="Else TORCHBRIDGE_PORT or 8000.")
     ] = None,
-    settings_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--config",
-            metavar="FILE.toml",
-            envvar="TORCHBRIDGE_CONFIG",
-            help="The gateway's settings, as serve has them.",
-        ),
-    ] = None,
+    config: Annotated[Path | None, settings_file("The gateway's settings, as serve has them.")] = None,
 ) -> None:
     """Serve the whole API without a model, for tests.
 
     Answers, times and failures are what a script says.
     """
     played = Script() if script is None else Script.read(script)
-    settings = simulated_settings(settings_file, host=host, port=port)
+    settings = simulated_settings(config, host=host, port=port)
     with (
         background_output(),
         bind(settings.host, settings.port, "the gateway", "choose another one with --port") as listener,
