@@ -2,6 +2,7 @@ import type { PythonClient } from "./client.js";
 import type { StreamEvent } from "./contract.js";
 import { ApiError, ConnectionError, isStreamTruncatedError, isTimeoutError, StreamTruncatedError } from "./errors.js";
 import { EventStreamDecoder, readEvents } from "./event-stream.js";
+import { HttpExchange } from "./http.js";
 import { leavable } from "./leavable.js";
 import type { CallOptions } from "./options.js";
 import { retryDelay } from "./retry.js";
@@ -175,15 +176,10 @@ function resumeDelay(error: unknown, failures: number): number | undefined {
 
 /** @throws As soon as the signal is aborted. */
 async function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const abort = (): void => {
-      clearTimeout(timer);
-      reject(signal.reason ?? Object.assign(new Error("The call was aborted"), { name: "AbortError" }));
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", abort);
-      resolve();
-    }, milliseconds);
-    signal.addEventListener("abort", abort);
-  });
+  const exchange = new HttpExchange(signal, {});
+  try {
+    await exchange.sleep(milliseconds);
+  } finally {
+    exchange.close();
+  }
 }

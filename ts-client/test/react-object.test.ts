@@ -3,23 +3,16 @@ import { act, createElement } from "react";
 import { createRoot, type Root } from "react-dom/client";
 import { afterEach, beforeEach, expect, expectTypeOf, it } from "vitest";
 import { z } from "zod";
-import { PythonClient, type StreamEvent } from "../src/index.js";
+import { PythonClient } from "../src/index.js";
 import type { PartialObject } from "../src/objects.js";
 import { type Generation, type ObjectPrompt, type ObjectState, useObject } from "../src/react.js";
 import { startEndlessStream, startEventStream, startServer } from "./local-server.js";
-import { RESPONSE, START } from "./wire.js";
+import { delta, RESPONSE, START } from "./wire.js";
 
 const Pet = z.object({ name: z.string(), born: z.string().transform(Number) });
 type Pet = z.infer<typeof Pet>;
 type WrittenPet = z.input<typeof Pet>;
 
-const delta = (index: number, text: string): StreamEvent => ({
-  type: "delta",
-  index,
-  text,
-  logprobs: null,
-  tool_calls: null,
-});
 const DELTAS = [delta(0, '{"name":"Rex",'), delta(1, '"born":"20')];
 
 let root: Root;

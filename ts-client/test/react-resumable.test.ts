@@ -2,20 +2,11 @@
 import { act, createElement, StrictMode } from "react";
 import { createRoot, type Root } from "react-dom/client";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { PythonClient, type StreamEvent } from "../src/index.js";
+import { PythonClient } from "../src/index.js";
 import { type Generation, type GenerationState, useResumableGeneration } from "../src/react.js";
 import { startServer } from "./local-server.js";
-import { REQUEST, RESPONSE, START } from "./wire.js";
+import { delta, encodeWithId, REQUEST, RESPONSE, START } from "./wire.js";
 
-const delta = (index: number, text: string): StreamEvent => ({
-  type: "delta",
-  index,
-  text,
-  logprobs: null,
-  tool_calls: null,
-});
-const encoded = (event: StreamEvent, id?: string): string =>
-  `${id === undefined ? "" : `id: ${id}\n`}data: ${JSON.stringify(event)}\n\n`;
 const TEXT = "Once upon a time";
 
 let root: Root;
@@ -66,10 +57,10 @@ async function startWaiting() {
     const id = request.headers["last-event-id"] as string | undefined;
     asked.push(id);
     response.writeHead(200, { "content-type": "text/event-stream" });
-    if (id === undefined) response.write(encoded(START, "0") + encoded(delta(0, "Once upon"), "2"));
+    if (id === undefined) response.write(encodeWithId(START, "0") + encodeWithId(delta(0, "Once upon"), "2"));
     else {
       const response_ = { ...RESPONSE, text: TEXT };
-      response.end(encoded(delta(1, " a time")) + encoded({ type: "done", response: response_ }));
+      response.end(encodeWithId(delta(1, " a time")) + encodeWithId({ type: "done", response: response_ }));
     }
   });
   return { client: new PythonClient(url), asked };

@@ -2,21 +2,11 @@ import { expect, it, vi } from "vitest";
 import { isStreamTruncatedError, PythonClient, type StreamEvent } from "../src/index.js";
 import { type StreamPosition, streamResumable } from "../src/resume.js";
 import { startServer } from "./local-server.js";
-import { caught, collect, PROBLEM, REQUEST, RESPONSE, START } from "./wire.js";
+import { caught, collect, delta, encodeWithId, PROBLEM, REQUEST, RESPONSE, START } from "./wire.js";
 
 const WORDS = ["Once ", "upon ", "a ", "time ", "there ", "was."];
 const TEXT = WORDS.join("");
 const DONE: StreamEvent = { type: "done", response: { ...RESPONSE, text: TEXT } };
-
-const delta = (index: number, text: string): StreamEvent => ({
-  type: "delta",
-  index,
-  text,
-  logprobs: null,
-  tool_calls: null,
-});
-const encoded = (event: StreamEvent, id?: string): string =>
-  `${id === undefined ? "" : `id: ${id}\n`}data: ${JSON.stringify(event)}\n\n`;
 
 interface Asked {
   readonly resumable: string | undefined;
@@ -40,12 +30,12 @@ async function startCutting(cuts: readonly number[], { withIds = true, lastHasId
     const first = Number(lastEventId ?? 0);
     const end = cut === undefined ? WORDS.length : Math.min(first + cut, WORDS.length);
     response.writeHead(200, { "content-type": "text/event-stream" });
-    if (lastEventId === undefined) response.write(encoded(START, withIds ? "0" : undefined));
+    if (lastEventId === undefined) response.write(encodeWithId(START, withIds ? "0" : undefined));
     for (let word = first; word < end; word += 1) {
       const hasId = withIds && (lastHasId || word < end - 1);
-      response.write(encoded(delta(word, WORDS[word] ?? ""), hasId ? `${word + 1}` : undefined));
+      response.write(encodeWithId(delta(word, WORDS[word] ?? ""), hasId ? `${word + 1}` : undefined));
     }
-    if (cut === undefined) response.end(encoded(DONE));
+    if (cut === undefined) response.end(encodeWithId(DONE));
     else if (breaks) response.write(": \n\n", () => response.destroy());
     else response.end();
   });
@@ -118,7 +108,9 @@ it("does not go on after a failure that would come again", async () => {
     requests += 1;
     response.writeHead(200, { "content-type": "text/event-stream" });
     const problem = { ...PROBLEM, code: "worker_died", retryable: false } as const;
-    response.end(encoded(START, "0") + encoded(delta(0, "Once "), "1") + encoded({ type: "error", problem }));
+    response.end(
+      encodeWithId(START, "0") + encodeWithId(delta(0, "Once "), "1") + encodeWithId({ type: "error", problem }),
+    );
   });
   const error = await caught(collect(streamResumable(new PythonClient(url), REQUEST)));
   expect(error).toMatchObject({ code: "worker_died" });

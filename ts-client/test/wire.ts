@@ -86,3 +86,15 @@ export async function caught(promise: Promise<unknown>): Promise<unknown> {
     (error: unknown) => error,
   );
 }
+
+export const delta = (index: number, text: string): StreamEvent => ({
+  type: "delta",
+  index,
+  text,
+  logprobs: null,
+  tool_calls: null,
+});
+
+/** As the gateway writes an event, with its id where it has one. */
+export const encodeWithId = (event: StreamEvent, id?: string): string =>
+  `${id === undefined ? "" : `id: ${id}\n`}data: ${JSON.stringify(event)}\n\n`;
