@@ -28,7 +28,9 @@ from adapter.tls import Tls
 _LAST_WORDS_SECONDS = 5  # for telling those whose answers have not ended within the grace
 _SECONDS_BETWEEN_LOOKS = 0.1
 
-_MAX_BACKLOG = 512
+# The kernel's own bound is lower where it must be. Of a full queue it makes SYN cookies, and then it resets connections
+# whose callers have already sent their request (Linux, tcp_conn_request and tcp_v4_syn_recv_sock).
+BACKLOG = 4_096
 _ACCEPTED_PER_TURN = 8  # each takes 0.1 ms of this turn and the next
 
 
@@ -115,11 +117,11 @@ class GatewayServer(uvicorn.Server):
         gc.freeze()
         listeners = sockets or []
         for listener in listeners:
-            listener.listen(_MAX_BACKLOG)  # who comes from now on, as `started` is seen, is kept
+            listener.listen(BACKLOG)  # who comes from now on, as `started` is seen, is kept
         await super().startup([])
         for listener in listeners:
             self.servers.append(await self._accept_at(listener))
-            listener.listen(_MAX_BACKLOG)  # the kernel may keep more than asyncio accepts at once
+            listener.listen(BACKLOG)  # the kernel may keep more than asyncio accepts at once
 
     async def _accept_at(self, listener: socket.socket) -> asyncio.Server:
         """As uvicorn, which would give all sockets TLS, or none: the command line's own is a file of this machine."""

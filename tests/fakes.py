@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from adapter.call import Call
 from adapter.errors import ModelNotFound
 from adapter.event_stream import CONTENT_TYPE, encode_event
-from adapter.gateway_server import server_config
+from adapter.gateway_server import BACKLOG, server_config
 from adapter.http.http_metrics import HttpMetrics
 from adapter.schema import (
     DeltaEvent,
@@ -277,6 +277,7 @@ def serving(app: FastAPI, metrics: HttpMetrics | None = None) -> Iterator[str]:
         while not server.started:
             assert thread.is_alive(), "the server did not start"
             time.sleep(0.005)
+        listener.listen(BACKLOG)  # as GatewayServer does
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True

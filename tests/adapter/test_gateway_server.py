@@ -1,6 +1,7 @@
 """What callers and a proxy in front depend on: how long connections are kept, how they end, and that nothing waits."""
 
 import asyncio
+import contextlib
 import gc
 import socket
 import threading
@@ -25,6 +26,7 @@ from tests.fakes import FakeInference, FakeManagement
 from tests.waiting import PATIENCE, wait_until
 
 PROXIES_KEEP = 60  # seconds: nginx, and AWS's load balancers
+NUM_AT_ONCE = 800  # connections: fewer than the gateway has by default
 LONG = 3_600  # seconds: longer than any test
 
 GENERATE = b'{"prompt": "Once"}'
@@ -89,6 +91,14 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "_LAST_WAIT", LONG)
 
 
+def is_connected(caller: socket.socket) -> bool:
+    try:
+        caller.getpeername()
+    except OSError:
+        return False
+    return True
+
+
 def ask(connection: HTTPConnection, method: str, path: str) -> HTTPResponse:
     connection.request(
         method, path, body=GENERATE if method == "POST" else None, headers={"content-type": "application/json"}
@@ -102,6 +112,21 @@ def ask(connection: HTTPConnection, method: str, path: str) -> HTTPResponse:
 def test_a_connection_outlives_those_that_proxies_keep(settings: Settings, seconds: int) -> None:
     kept = GatewayServer(settings).config.timeout_keep_alive
     assert kept == seconds > PROXIES_KEEP
+
+
+def test_callers_of_one_moment_find_room_while_nothing_is_accepted(serve: Callable[..., Running]) -> None:
+    """The kernel makes SYN cookies where there is none, and resets connections whose requests have been sent."""
+    running = serve()
+    going_on = threading.Event()
+    running.server.servers[0].get_loop().call_soon_threadsafe(going_on.wait)
+    with contextlib.ExitStack() as open_sockets:
+        callers = [open_sockets.enter_context(socket.socket()) for _ in range(NUM_AT_ONCE)]
+        for caller in callers:
+            caller.setblocking(False)
+            caller.connect_ex(("127.0.0.1", running.port))
+        connected = [caller for caller in callers if is_connected(caller)]
+        going_on.set()
+    assert len(connected) == NUM_AT_ONCE
 
 
 def test_what_was_imported_is_not_looked_through_while_streams_wait() -> None:
