@@ -185,10 +185,11 @@ PROPERTY_TESTS = $(shell grep -rl '^from hypothesis import' tests --include='tes
 
 soak: install real-model ## The long runs: 20,000 requests over 100 switches, commands cut short at each point, restarts (an hour)
 	TORCHBRIDGE_TEST_REQUESTS=20000 TORCHBRIDGE_TEST_EVERY_POINT=1 TORCHBRIDGE_TEST_EVERY_MODEL_TYPE=1 \
-		TORCHBRIDGE_TEST_CONTINUATIONS=500 \
+		TORCHBRIDGE_TEST_CONTINUATIONS=500 TORCHBRIDGE_TEST_RELOADS=200 \
 		$(BIN)/pytest tests/end_to_end/versions/test_flips.py tests/end_to_end/versions/test_killed_commands.py \
 		tests/end_to_end/load_balancer tests/handlers/test_model_types.py tests/handlers/test_compile_model.py \
 		tests/handlers/test_json_schemas.py tests/end_to_end/test_batch_kills.py tests/end_to_end/test_continuations.py \
+		tests/end_to_end/test_reloads_and_stops.py \
 		tests/adapter/artifacts/test_rubbish.py tests/adapter/versions/test_tampered_registries.py \
 		tests/contract/test_schemathesis.py $(PROPERTY_TESTS)
 
@@ -221,7 +222,7 @@ gpu-wheels: .venv/.installed ## What the stack needs beside torch, as wheels for
 	mv .gpu/torchserve-*.whl .gpu/transformers-*.whl .gpu/1
 	mv .gpu/*.whl .gpu/2
 
-bench-real_model bench-prompts bench-grammars bench-int8_quality: real-model
+bench-real_model bench-prompts bench-grammars bench-int8_quality bench-continued_texts: real-model
 
 bench-%: .venv/.installed ## One benchmark: real_model, peers_throughput, peers_scaling, worth, engine, prefix, neighbour, int8_quality, hop, growth, …
 	$(BIN)/python -m benchmarks.$*

@@ -57,8 +57,10 @@ class Begun:
     """An answer that a caller has a part of: what any gateway needs to go on with it.
 
     digest: of the archive; num_deltas: that the caller has, and ids: the tokens of which they are.
+    stream: names the answer, wherever it is written.
     """
 
+    stream: str
     model: str
     version: str
     digest: str

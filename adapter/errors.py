@@ -3,7 +3,8 @@
 TorchbridgeError
 ├── the caller's:   InvalidRequest · PromptTooLong · MalformedJson · MalformedHttp · Unauthorized · Forbidden ·
 │                   NotFound · ModelNotFound · VersionNotFound · MethodNotAllowed · RequestTimeout · Conflict ·
-│                   PayloadTooLarge · AddressTooLong · UnsupportedMediaType · RateLimited · HeadersTooLarge · Cancelled
+│                   PayloadTooLarge · AddressTooLong · UnsupportedMediaType · RateLimited · HeadersTooLarge ·
+│                   Cancelled (StreamStopped)
 └── the server's:   Internal · WorkerDied · GenerationFailed · UpstreamProtocol · Overloaded · ModelNotReady ·
                     UpstreamUnavailable (KeyRefused, UpstreamLost) · ShuttingDown · OutOfMemory · DeadlineExceeded
 """
@@ -144,6 +145,10 @@ class HeadersTooLarge(TorchbridgeError):
 
 class Cancelled(TorchbridgeError):
     code = ErrorCode.CANCELLED
+
+
+class StreamStopped(Cancelled):
+    """Somebody has stopped the stream for good: its readers are there, and are told."""
 
 
 class Internal(TorchbridgeError):

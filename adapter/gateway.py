@@ -15,6 +15,8 @@ from adapter.control.rollout_route import RolloutDoor, rollout_route
 from adapter.generation.admission import Admission
 from adapter.generation.canary import Canaries
 from adapter.generation.canary_metrics import CanaryMetrics
+from adapter.generation.kept_stream_metrics import KeptStreamMetrics
+from adapter.generation.kept_streams import KeptStreams
 from adapter.generation.rate_limit import RateLimiter
 from adapter.generation.response_cache import ResponseCache
 from adapter.generation.response_store import response_store
@@ -88,9 +90,14 @@ def create_app(
         max_live=settings.max_live_requests,
         max_continuations=settings.max_continuations,
     )
+    kept = KeptStreams(settings.unread_stream_seconds, lambda: shutdown.has_begun)
     readiness = Readiness(registry, inference)
     batches = batch_api(settings, generator, registry)
-    for collector in (ServedMetrics(registry, admission, settings.compilations), CanaryMetrics(canaries)):
+    for collector in (
+        ServedMetrics(registry, admission, settings.compilations),
+        CanaryMetrics(canaries),
+        KeptStreamMetrics(kept),
+    ):
         generator.metrics.registry.register(collector)
 
     @asynccontextmanager
@@ -104,6 +111,7 @@ def create_app(
             generator.shadows,
             readiness,
             batches.running,
+            kept,
         ):
             yield
 
@@ -127,11 +135,11 @@ def create_app(
     rollout_keys = ApiKeys.configured(settings.rollout_keys, settings.rollout_keys_file, setting="ROLLOUT_KEYS")
     routers = (
         *((rollout_route(app.state.rollout_door),) if rollout_keys else ()),
-        generation_routes(generator, shutdown, settings),
+        generation_routes(generator, kept, shutdown, settings),
         model_routes(registry),
         openai_routes(generator, registry, shutdown, settings),
         response_routes(generator, registry, shutdown, settings),
-        ui_routes(generator, shutdown, settings),
+        ui_routes(generator, kept, shutdown, settings),
         operator_routes(generator, readiness, shutdown),
         canary_verdict_route(registry, canaries, shared_counts),
         *batches.routers,

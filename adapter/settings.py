@@ -198,6 +198,12 @@ class Settings(BaseSettings):
     max_continuations: NonNegativeInt = Field(
         default=2, description="How often an answer goes on at another worker, after its own has died."
     )
+    unread_stream_seconds: float = Field(
+        default=0,
+        ge=0,
+        allow_inf_nan=False,
+        description="How long a stream with X-Resumable runs on when its caller has left, to be found again.",
+    )
     restart_timeout: Seconds = Field(
         default=RESTART_TIMEOUT,
         description="For a worker, or TorchServe, that was ready and is started again to be ready again.",

@@ -14,11 +14,19 @@ from adapter.schema import DoneEvent, GenerationResponse, StreamEvent
 class SharedRun:
     """Runs in a task of its own, until it ends or the last reader leaves; `keep` then gets a whole answer.
 
-    What has arrived stays as long as the run has readers, which is as much as the answer's own limit lets come.
+    What has arrived stays as long as the run has readers, which is as much as the answer's own limit lets come. A run
+    that `outlives_readers` ends with `cancel`, whoever reads.
     """
 
-    def __init__(self, arrivals: Arrivals, keep: Callable[[GenerationResponse], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        arrivals: Arrivals,
+        keep: Callable[[GenerationResponse], Awaitable[None]],
+        *,
+        outlives_readers: bool = False,
+    ) -> None:
         self._keep = keep
+        self._outlives_readers = outlives_readers
         self._arrived: list[list[StreamEvent]] = []
         self._news = asyncio.Event()
         self._num_readers = 0
@@ -30,6 +38,10 @@ class SharedRun:
     def can_be_joined(self) -> bool:
         """Until its answer is kept: whoever comes then finds it there."""
         return self._error is None and not self.task.done()
+
+    @property
+    def has_failed(self) -> bool:
+        return self._error is not None
 
     async def read(self) -> Arrivals:
         self._num_readers += 1
@@ -45,15 +57,19 @@ class SharedRun:
                 raise copy(self._error) if isinstance(self._error, TorchbridgeError) else self._error
         finally:
             self._num_readers -= 1
-            if not self._num_readers and not self._has_ended:
+            if not self._num_readers and not self._has_ended and not self._outlives_readers:
                 await self.stop()
 
     async def stop(self) -> None:
         """What is being kept is kept; a run that has not ended is closed when this returns."""
-        if not self._has_ended:
-            self._end(ShuttingDown("The server is shutting down."))
-            self.task.cancel()
+        self.cancel(ShuttingDown("The server is shutting down."))
         await asyncio.wait({self.task})
+
+    def cancel(self, reason: TorchbridgeError) -> None:
+        """Its readers get the reason; a run that has ended has its end."""
+        if not self._has_ended:
+            self._end(reason)
+            self.task.cancel()
 
     async def _follow(self, arrivals: Arrivals) -> None:
         last = None

@@ -29,7 +29,7 @@ LastEventId = Annotated[
     Header(
         max_length=LONGEST_CURSOR,
         pattern="^[A-Za-z0-9_-]*$",
-        description="Of an earlier stream with the same body: `/generate/stream` goes on behind that event.",
+        description="Of an earlier stream with the same body: `/generate/stream` goes on behind that event, or ends.",
     ),
 ]
 Resumable = Annotated[

@@ -3,7 +3,7 @@
 from typing import Any
 
 CROSS_ORIGIN: dict[str, Any] = {
-    "allow_methods": ("GET", "HEAD", "POST"),
+    "allow_methods": ("GET", "HEAD", "POST", "DELETE"),
     # SDKs and tracers have headers of their own (x-stainless-*, traceparent), and none of them lets anybody in.
     "allow_headers": ("*",),
     "allow_private_network": True,  # Chrome asks for a page of the internet and a gateway in the page's own network

@@ -1,25 +1,29 @@
 """Ids of a stream's events, by which any gateway with the same key goes on behind them.
 
 An id is all that is needed for that: which archive wrote the answer, by which seed, and its tokens so far. The gateways
-keep nothing. They sign it, so that nobody can have a model go on behind what it has not written.
+need to keep nothing. They sign it, so that nobody can have a model go on behind what it has not written.
 """
 
 import hashlib
 import hmac
 import json
+import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
 
+from cachetools import LRUCache
 from pydantic import SecretStr
 
 from adapter.call import Begun, Call
-from adapter.errors import InvalidRequest
+from adapter.errors import InvalidRequest, StreamStopped
 from adapter.event_stream import encode_event
 from adapter.http.call_parameters import LONGEST_CURSOR
 from adapter.http.event_stream_response import NativeEncoding
 from adapter.schema import DeltaEvent, DoneEvent, FieldError, GenerationRequest, StartEvent, StreamEvent, WorkerDelta
 
 _SIGNATURE_BYTES = 16
+_NAME_BYTES = 9  # of a stream, by chance
+_REMEMBERED_STOPS = 10_000
 _NONE = b"id\n"  # says that from here on nothing can be gone on with
 _MORE = 0x80
 
@@ -29,29 +33,47 @@ class Cursors:
 
     def __init__(self, key: SecretStr | None) -> None:
         self._key = key.get_secret_value().encode() if key else None
+        self._stopped: LRUCache[tuple[str, str], bool] = LRUCache(_REMEMBERED_STOPS)  # caller and stream
 
     def begun(self, request: GenerationRequest, call: Call) -> Begun | None:
-        """What `Last-Event-ID` tells of an answer to this request. Raises InvalidRequest."""
+        """What `Last-Event-ID` tells of an answer to this request. Raises InvalidRequest, or StreamStopped."""
         if not call.last_event_id:
             return None
-        if self._key is None:
-            raise _refusal("this gateway gives its events no ids: TORCHBRIDGE_CURSOR_KEY is not set")
-        content = _signed(self._key, call.last_event_id)
-        head, _, ids = content.partition(b"\n")
-        asked, model, version, digest, seed, num_deltas = json.loads(head)
+        asked, begun = self._read(call.last_event_id)
         if asked != _digest(request, call):
             raise _refusal("it is an id of the answer to another request")
-        return Begun(model, version, digest, seed, num_deltas, tuple(_numbers(ids)))
+        if (call.caller, begun.stream) in self._stopped:
+            raise StreamStopped("The stream was stopped, and does not go on.")
+        return begun
 
-    def encoding(self, request: GenerationRequest, call: Call) -> NativeEncoding:
+    def encoding(self, request: GenerationRequest, call: Call, begun: Begun | None) -> NativeEncoding:
         """Of a stream's events: with ids, where its caller asks for them and they can be had."""
         if self._key is None or not call.is_resumable or request.logprobs is not None:
             return NativeEncoding()
-        return _WithIds(self._key, _digest(request, call), call.begun)
+        return WithIds(self._key, _digest(request, call), begun)
+
+    def stop(self, call: Call) -> str:
+        """The stream of its `Last-Event-ID`, which this caller cannot go on with any more. Raises InvalidRequest."""
+        if not call.last_event_id:
+            raise _refusal("there is none")
+        _, begun = self._read(call.last_event_id)
+        self._stopped[call.caller, begun.stream] = True
+        return begun.stream
+
+    def _read(self, cursor: str) -> tuple[str, Begun]:
+        """With the digest of what was asked."""
+        if self._key is None:
+            raise _refusal("this gateway gives its events no ids: TORCHBRIDGE_CURSOR_KEY is not set")
+        head, _, ids = _signed(self._key, cursor).partition(b"\n")
+        asked, stream, model, version, digest, seed, num_deltas = json.loads(head)
+        return asked, Begun(stream, model, version, digest, seed, num_deltas, tuple(_numbers(ids)))
 
 
-class _WithIds(NativeEncoding):
+class WithIds(NativeEncoding):
+    """stream: names the answer, at whichever gateways it is written."""
+
     def __init__(self, key: bytes, asked: str, begun: Begun | None) -> None:
+        self.stream = secrets.token_urlsafe(_NAME_BYTES) if begun is None else begun.stream
         self._key, self._asked = key, asked
         self._of: tuple[str, str, str, int] | None = None
         self._num_deltas, self._ids = 0, bytearray()
@@ -80,7 +102,7 @@ class _WithIds(NativeEncoding):
     def _cursor(self) -> bytes:
         if self._of is None:
             return _NONE
-        head = json.dumps([self._asked, *self._of, self._num_deltas], separators=(",", ":")).encode()
+        head = json.dumps([self._asked, self.stream, *self._of, self._num_deltas], separators=(",", ":")).encode()
         content = head + b"\n" + self._ids
         cursor = urlsafe_b64encode(_signature(self._key, content) + content).rstrip(b"=")
         if len(cursor) > LONGEST_CURSOR:
@@ -132,5 +154,5 @@ def _numbers(written: bytes) -> Iterable[int]:
 
 
 def _refusal(reason: str) -> InvalidRequest:
-    message = f"The answer cannot go on behind this Last-Event-ID: {reason}."
+    message = f"Last-Event-ID is of no use here: {reason}."
     return InvalidRequest(message, errors=(FieldError(field="last-event-id", message=message),))

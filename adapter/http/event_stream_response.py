@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from adapter.call import Call
-from adapter.errors import Cancelled, TorchbridgeError, typed
+from adapter.errors import Cancelled, StreamStopped, TorchbridgeError, typed
 from adapter.event_stream import CONTENT_TYPE, encode_event
 from adapter.http.departure import unless_caller_leaves
 from adapter.http.shutdown import Shutdown
@@ -91,10 +91,8 @@ class EventStreamResponse(Response, Generic[_Event]):
         try:
             try:
                 await unless_caller_leaves(receive, self._shutdown, self._send_arrivals(send))
-            except Cancelled:
-                raise
             except Exception as error:
-                if not self._is_committed:
+                if not self._is_committed or _is_callers(error):
                     raise
                 await self._send(send, self._encoding.encode_failure(self._problem(error)), is_last=True)
             else:
@@ -156,6 +154,11 @@ class EventStreamResponse(Response, Generic[_Event]):
         else:
             _log.error("%s failed in mid-stream", request_id, exc_info=error)
         return typed(error).to_problem(request_id)
+
+
+def _is_callers(error: Exception) -> bool:
+    """Whether the caller has left."""
+    return isinstance(error, Cancelled) and not isinstance(error, StreamStopped)
 
 
 def _while_read(send: Send, deadline: float) -> Send:

@@ -1,26 +1,25 @@
 """Our own API: each route parses, delegates and shapes the answer."""
 
-from dataclasses import replace
-
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from adapter.generation.batch import complete_batch
+from adapter.generation.kept_streams import KeptStreams
 from adapter.generation.text_generator import TextGenerator
 from adapter.http.call_parameters import CallParameters
-from adapter.http.cursors import Cursors
 from adapter.http.departure import unless_caller_leaves
 from adapter.http.direct_routes import DirectRoute
 from adapter.http.documented_api import EVENT_STREAM_ANSWER
 from adapter.http.event_stream_response import EventStreamResponse
+from adapter.http.resumable_streams import ResumableStreams
 from adapter.http.shutdown import Shutdown
 from adapter.schema import BatchRequest, BatchResponse, GenerationRequest, GenerationResponse
 from adapter.settings import Settings
 
 
-def generation_routes(generator: TextGenerator, shutdown: Shutdown, settings: Settings) -> APIRouter:
+def generation_routes(generator: TextGenerator, kept: KeptStreams, shutdown: Shutdown, settings: Settings) -> APIRouter:
     router = APIRouter(route_class=DirectRoute)
-    cursors = Cursors(settings.cursor_key)
+    streams = ResumableStreams(generator, kept, settings.cursor_key)
 
     @router.post("/generate", operation_id="generate", summary="Generate a text", response_model=GenerationResponse)
     async def generate(body: GenerationRequest, call: CallParameters, request: Request) -> Response:
@@ -38,13 +37,17 @@ def generation_routes(generator: TextGenerator, shutdown: Shutdown, settings: Se
     )
     async def generate_stream(body: GenerationRequest, call: CallParameters, request: Request) -> Response:
         del request
-        if begun := cursors.begun(body, call):
-            call = replace(call, begun=begun, seed=begun.seed, answer_ids=begun.ids)
-        encoding = cursors.encoding(body, call)
-        if begun:
-            body = body.model_copy(update={"model": begun.model, "model_version": begun.version})
-        arrivals = generator.stream(body, call)
+        arrivals, encoding = streams.open(body, call)
         return EventStreamResponse(arrivals, call, shutdown, heartbeat=settings.heartbeat_interval, encoding=encoding)
+
+    @router.delete(
+        "/generate/stream",
+        operation_id="stopStream",
+        summary="Stop the stream of `Last-Event-ID` for good",
+        status_code=204,
+    )
+    async def stop_stream(call: CallParameters) -> None:
+        await streams.stop(call)
 
     @router.post(
         "/generate/batch",

@@ -3,7 +3,11 @@
 Load balancers and monitors ask with them whether somebody is there.
 """
 
+from collections.abc import Sequence
+
 from fastapi import Response
+from fastapi.routing import iter_route_contexts
+from starlette.routing import BaseRoute, compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _ANYWHERE = "GET, HEAD, OPTIONS, POST"
@@ -26,9 +30,10 @@ class HeadAsGet:
         await self._app({**scope, "method": "GET"}, receive, send_without_body)
 
 
-def allowed(routed: str) -> str:
-    """The header Allow of an address, by that of its routes."""
-    methods = {method.strip() for method in routed.split(",")} | {"OPTIONS"}
+def allowed(routes: Sequence[BaseRoute], path: str) -> str:
+    """The header Allow of an address, by all of its routes: the router itself names the methods of the first one."""
+    here = [each for each in iter_route_contexts(routes) if each.path and compile_path(each.path)[0].match(path)]
+    methods = {"OPTIONS"}.union(*(each.methods or () for each in here))
     return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
 
 

@@ -10,6 +10,7 @@ from starlette.types import Scope
 from adapter.errors import Internal, MethodNotAllowed, NotFound, TorchbridgeError
 from adapter.http.methods import allowed, options_answer
 from adapter.http.openai_problem import OpenAIProblem, is_openai
+from adapter.http.route_path import route_path
 from adapter.invalid_fields import invalid_request
 
 CONTENT_TYPE = "application/problem+json"
@@ -49,7 +50,7 @@ def install_problem_responses(app: FastAPI) -> None:
             return problem_response(error.__cause__, request.scope)
         headers = dict(error.headers or {})
         if "Allow" in headers:
-            headers["Allow"] = allowed(headers["Allow"])
+            headers["Allow"] = allowed(app.routes, route_path(request.scope))
         if request.method == "OPTIONS" and ("Allow" in headers or request.scope["path"] == "*"):
             return options_answer(headers.get("Allow"))  # no route takes it, and so the router has refused it
         kind, detail = _ERROR_BY_STATUS.get(error.status_code, (Internal, "The gateway failed on this request."))

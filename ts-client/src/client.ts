@@ -152,8 +152,9 @@ export class PythonClient {
     options: CallOptions | undefined,
     accept: string,
     timer?: keyof Timeouts,
+    init?: RequestInit,
   ): Promise<Opened> {
-    return openExchange(this.#outgoing(path, body, accept, timer), this.#options, options ?? {});
+    return openExchange({ ...this.#outgoing(path, body, accept, timer), init }, this.#options, options ?? {});
   }
 
   #outgoing(path: string, body: object | undefined, accept: string, timer: keyof Timeouts | undefined): Outgoing {

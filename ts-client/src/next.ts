@@ -2,19 +2,26 @@ import { gatewayRoute, type Methods, type RouteOptions } from "./route/gateway-r
 import type { GenerationRequest } from "./schema.gen.js";
 
 const GENERATION: Methods<GatewayPath> = {
-  "/generate": "POST",
-  "/generate/batch": "POST",
-  "/generate/stream": "POST",
-  "/models": "GET",
-  "/readyz": "GET",
+  "/generate": ["POST"],
+  "/generate/batch": ["POST"],
+  "/generate/stream": ["POST", "DELETE"],
+  "/models": ["GET"],
+  "/readyz": ["GET"],
 };
-const CHAT: Methods<ChatPath> = { "/chat/ui": "POST", "/v1/chat/completions": "POST" };
+const CHAT: Methods<ChatPath> = {
+  "/chat/ui": ["POST"],
+  "/chat/ui/{id}/stream": ["GET", "DELETE"],
+  "/v1/chat/completions": ["POST"],
+};
 
 /** What a route can stand for: these addresses of the gateway, and no others. */
 export type GatewayPath = "/generate" | "/generate/batch" | "/generate/stream" | "/models" | "/readyz";
 
-/** What a route of chats can stand for: what `useChat` calls, and what `chat` and clients of OpenAI's API do. */
-export type ChatPath = "/chat/ui" | "/v1/chat/completions";
+/**
+ * What a route of chats can stand for: what `useChat` calls, its last answer that is found again or stopped, and what `chat`
+ * and clients of OpenAI's API call.
+ */
+export type ChatPath = "/chat/ui" | "/chat/ui/{id}/stream" | "/v1/chat/completions";
 
 /** A chat as a page sends it: its messages are as the AI SDK or as OpenAI's API has them. */
 export interface ChatBody {
@@ -40,7 +47,7 @@ export type ChatRouteOptions = RouteOptions<ChatPath, ChatBody>;
  *
  *     // app/api/[...path]/route.ts
  *     const route = createGenerateRoute({ apiKey: process.env.TORCHBRIDGE_API_KEY });
- *     export { route as GET, route as POST };
+ *     export { route as GET, route as POST, route as DELETE };
  *
  * It never throws, but for what is Next.js's own: `redirect()` and its like within `prepare`.
  *
@@ -54,7 +61,8 @@ export function createGenerateRoute(options: GenerateRouteOptions = {}): (reques
  * The same for chats, by themselves: what `prepare` has to look at is another body than that of a generation.
  *
  *     // app/api/chat/[...path]/route.ts, with useChat({ transport: new DefaultChatTransport({ api: "/api/chat/ui" }) })
- *     export const POST = createChatRoute({ prepare: (request, body) => body && { ...body, max_tokens: 500 } });
+ *     const route = createChatRoute({ prepare: (request, body) => body && { ...body, max_tokens: 500 } });
+ *     export { route as GET, route as POST, route as DELETE };
  *
  * @throws TypeError where `baseUrl` is no address of a gateway.
  */

@@ -15,6 +15,8 @@ export interface Outgoing {
   readonly accept: string;
   /** The timeout that begins with each attempt, beside the head's. */
   readonly timer: keyof Timeouts | undefined;
+  /** What else `fetch` is told. */
+  readonly init?: RequestInit | undefined;
 }
 
 /** One for a call, with the timeouts that hold for it. */
@@ -51,7 +53,7 @@ export async function openExchange(
 async function tryOnce(
   exchange: HttpExchange,
   attempt: Attempt,
-  { url, body, accept, timer }: Outgoing,
+  { url, body, accept, timer, init }: Outgoing,
   client: PythonClientOptions,
   call: CallOptions,
 ): Promise<Response | Error> {
@@ -66,6 +68,7 @@ async function tryOnce(
   let response: Response;
   try {
     response = await exchange.send(fetch, url, {
+      ...init,
       headers,
       ...(body && { method: "POST", body: JSON.stringify(body) }),
     });

@@ -36,7 +36,7 @@ export function useGeneration(client?: PythonClient): GenerationState & Generati
 
 /**
  * A generation as `useGeneration` has it, which outlives a lost connection, a gateway, and a reload of the page: the same
- * component goes on with it when it is shown again. `stop` ends it for good. For gateways whose events have ids; with
+ * component goes on with it when it is shown again. `stop` ends it for good, also on a gateway that would keep it. For gateways whose events have ids; with
  * others it is `useGeneration`.
  *
  * @param key Of this generation in the page's session: each component has its own.

@@ -2,7 +2,7 @@ import type { PythonClient } from "./client.js";
 import { member, parseJson } from "./contract.js";
 import { GenerationStore, type Text, textSteps } from "./generation-store.js";
 import type { CallOptions } from "./options.js";
-import { type StreamPosition, streamResumable } from "./resume.js";
+import { type StreamPosition, stopStream, streamResumable } from "./resume.js";
 import type { RunStep } from "./run-store.js";
 import type { GenerationRequest } from "./schema.gen.js";
 
@@ -17,6 +17,8 @@ export class ResumableStore extends GenerationStore {
   readonly #key: string;
   #kept: Kept | undefined;
   #from: StreamPosition | undefined;
+  #signal: AbortSignal | undefined; // of what runs
+  #left: AbortSignal | undefined;
 
   /** @param key Under which the session keeps it. */
   constructor(client: PythonClient, key: string) {
@@ -46,6 +48,7 @@ export class ResumableStore extends GenerationStore {
   /** Cancels what runs, and leaves it to who comes next. */
   readonly leave = (): void => {
     this.keep();
+    this.#left = this.#signal;
     this.stop();
   };
 
@@ -54,15 +57,22 @@ export class ResumableStore extends GenerationStore {
     options: CallOptions,
   ): AsyncIterable<RunStep<Text, Text>> {
     const from = this.#from;
+    const { signal } = options;
     this.#from = undefined;
+    this.#signal = signal;
     this.#kept = from && { request, position: from };
+    let kept = from;
     const onPosition = (position: StreamPosition | undefined): void => {
+      kept = position;
       this.#kept = position && { request, position };
     };
     try {
-      yield* textSteps(streamResumable(this.client, request, { ...options, from, onPosition }));
+      yield* textSteps(streamResumable(this.client, request, { ...options, from, runsOn: true, onPosition }));
     } finally {
-      this.#kept = undefined;
+      if (kept !== undefined && signal?.aborted && signal !== this.#left) {
+        void stopStream(this.client, kept).catch(() => undefined); // what is not heard ends by itself
+      }
+      if (this.#signal === signal) this.#kept = undefined;
     }
   }
 

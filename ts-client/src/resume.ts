@@ -24,6 +24,11 @@ export interface ResumeOptions extends CallOptions {
   readonly maxResumes?: number | undefined;
   /** Where an earlier call with the same request was. Its text comes first, as one `delta`. */
   readonly from?: StreamPosition | undefined;
+  /**
+   * Whether the answer may run on where its caller leaves, as long as the gateway lets it: for who comes back with `from`.
+   * false: who leaves the loop, or aborts, stops it for good.
+   */
+  readonly runsOn?: boolean | undefined;
   /** Hears where the stream is after each event, or that nothing could go on behind it. */
   readonly onPosition?: ((position: StreamPosition | undefined) => void) | undefined;
 }
@@ -33,7 +38,8 @@ type TextEvent = Exclude<StreamEvent, ErrorEvent>;
 /**
  * Generates a text as `streamText` does, and goes on behind the last event where the connection is lost, or the gateway:
  * no text is lost, and none comes twice. It takes gateways that give their events ids; from others it is `streamText`.
- * Timeouts hold for each connection.
+ * Timeouts hold for each connection. Leaving the loop early stops the stream for good, also on a gateway that would keep
+ * it for a while.
  *
  * @throws What `streamText` throws, where nothing can go on, or `maxResumes` attempts in a row brought no text.
  */
@@ -44,6 +50,23 @@ export function streamResumable(
 ): AsyncGenerator<TextEvent, void, undefined> {
   const reading = new Reading(options.signal);
   return leavable(resumableEvents(client, request, options, reading), () => reading.leave());
+}
+
+/**
+ * Stops a stream for good: on its gateway it ends for everybody who reads it, and nobody goes on with it there. A page may
+ * go away meanwhile.
+ *
+ * @throws ApiError, ConnectionError, TimeoutError, or the reason of the aborted signal.
+ */
+export async function stopStream(
+  client: PythonClient,
+  position: Pick<StreamPosition, "lastEventId">,
+  options: CallOptions = {},
+): Promise<void> {
+  const call = { ...options, headers: { ...options.headers, "last-event-id": position.lastEventId } };
+  const init = { method: "DELETE", keepalive: true };
+  const [exchange] = await client.open("/generate/stream", undefined, call, "application/json", undefined, init);
+  exchange.close(true);
 }
 
 /** How far the events are read, over all of their connections. */
@@ -78,7 +101,7 @@ class Reading {
 async function* resumableEvents(
   client: PythonClient,
   request: GenerationRequest,
-  { maxResumes = 5, from, onPosition, ...options }: ResumeOptions,
+  { maxResumes = 5, from, runsOn = false, onPosition, ...options }: ResumeOptions,
   reading: Reading,
 ): AsyncGenerator<TextEvent, void, undefined> {
   let position = from;
@@ -123,6 +146,10 @@ async function* resumableEvents(
     if (!reading.isLeft) throw error;
   } finally {
     reading.close();
+    if (position && !runsOn && !reading.isLast && reading.signal.aborted) {
+      const { headers } = options;
+      void stopStream(client, position, { headers }).catch(() => undefined); // what is not heard ends by itself
+    }
   }
 }
 

@@ -18,6 +18,7 @@ async function startGateway(): Promise<{ url: string; asked: [string | undefined
   const asked: [string | undefined, unknown][] = [];
   const { url } = await startServer(async (request, response) => {
     asked.push([request.url, parseJson(await readBody(request))]);
+    if (request.method === "DELETE") return void response.writeHead(204).end();
     response.writeHead(200, {
       "content-type": "text/event-stream",
       "server-timing": "total;dur=1.0",
@@ -55,6 +56,21 @@ it("stands for chats alone, and for those that it is told", async () => {
   const route = createChatRoute({ baseUrl: url, paths: ["/chat/ui"] });
   expect((await route(ask("/v1/chat/completions"))).status).toBe(404);
   expect(asked).toEqual([]);
+});
+
+it("finds a chat's answer again and stops it, for pages of this site", async () => {
+  const { url, asked } = await startGateway();
+  const route = createChatRoute({ baseUrl: url, headers: () => ({ "x-user": "ann" }) });
+  const address = "http://page/api/chat/ui/chat%201/stream";
+  expect((await route(new Request(address))).headers.get("x-vercel-ai-ui-message-stream")).toBe("v1");
+  const stopped = await route(new Request(address, { method: "DELETE" }));
+  expect([stopped.status, stopped.body]).toEqual([204, null]);
+  const others = { method: "DELETE", headers: { "sec-fetch-site": "cross-site" } };
+  expect((await route(new Request(address, others))).status).toBe(403);
+  expect((await route(new Request(address, { method: "POST" }))).headers.get("allow")).toBe("GET, DELETE");
+  for (const path of ["/chat/ui//stream", "/chat/ui/stream", "/chat/ui/1/2/stream"])
+    expect((await route(new Request(`http://page/api${path}`))).status).toBe(404);
+  expect(asked).toEqual(Array(2).fill(["/chat/ui/chat%201/stream", undefined]));
 });
 
 it("is a gateway for the chats of a page's client", async () => {

@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 import { act, createElement, StrictMode } from "react";
 import { createRoot, type Root } from "react-dom/client";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { PythonClient } from "../src/index.js";
 import { type Generation, type GenerationState, useResumableGeneration } from "../src/react.js";
 import { startServer } from "./local-server.js";
@@ -52,9 +52,15 @@ async function reload(client: PythonClient): Promise<void> {
 /** Tells the first words and then nothing more, and to who goes on behind them all the rest. */
 async function startWaiting() {
   const asked: (string | undefined)[] = [];
+  const stopped: (string | undefined)[] = [];
   const { url } = await startServer((request, response) => {
     request.resume();
     const id = request.headers["last-event-id"] as string | undefined;
+    if (request.method === "DELETE") {
+      stopped.push(id);
+      response.writeHead(204).end();
+      return;
+    }
     asked.push(id);
     response.writeHead(200, { "content-type": "text/event-stream" });
     if (id === undefined) response.write(encodeWithId(START, "0") + encodeWithId(delta(0, "Once upon"), "2"));
@@ -63,7 +69,7 @@ async function startWaiting() {
       response.end(encodeWithId(delta(1, " a time")) + encodeWithId({ type: "done", response: response_ }));
     }
   });
-  return { client: new PythonClient(url), asked };
+  return { client: new PythonClient(url), asked, stopped };
 }
 
 it("goes on after a reload where it was, with the text that was there", async () => {
@@ -76,16 +82,31 @@ it("goes on after a reload where it was, with the text that was there", async ()
   expect(asked).toEqual([undefined, "2"]);
 });
 
-it("does not go on with what was stopped", async () => {
-  const { client, asked } = await startWaiting();
+it("does not go on with what was stopped, and neither does the gateway", async () => {
+  const { client, asked, stopped } = await startWaiting();
   await show(client);
   act(() => void generation.generate(REQUEST));
   await until("streaming: Once upon");
   act(() => generation.stop());
   await until("stopped: Once upon");
+  await vi.waitUntil(() => stopped.length > 0);
   await reload(client);
   expect(element.textContent).toBe("idle: ");
   expect(asked).toEqual([undefined]);
+  expect(stopped).toEqual(["2"]);
+});
+
+it("stops for good what another request takes the place of", async () => {
+  const { client, stopped } = await startWaiting();
+  await show(client);
+  act(() => void generation.generate(REQUEST));
+  await until("streaming: Once upon");
+  await act(async () => {
+    void generation.generate(REQUEST);
+    await vi.waitUntil(() => stopped.length > 0);
+  });
+  await until("streaming: Once upon");
+  expect(stopped).toEqual(["2"]);
 });
 
 it("does not go on with what was done", async () => {
@@ -100,8 +121,8 @@ it("does not go on with what was done", async () => {
   expect(asked).toEqual([undefined, "2"]);
 });
 
-it("goes on when its component is shown again", async () => {
-  const { client, asked } = await startWaiting();
+it("goes on when its component is shown again, and has stopped nothing", async () => {
+  const { client, asked, stopped } = await startWaiting();
   await show(client);
   act(() => void generation.generate(REQUEST));
   await until("streaming: Once upon");
@@ -109,4 +130,5 @@ it("goes on when its component is shown again", async () => {
   await show(client);
   await until(`done: ${TEXT}`);
   expect(asked).toEqual([undefined, "2"]);
+  expect(stopped).toEqual([]);
 });

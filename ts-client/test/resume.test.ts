@@ -1,6 +1,6 @@
 import { expect, it, vi } from "vitest";
 import { isStreamTruncatedError, PythonClient, type StreamEvent } from "../src/index.js";
-import { type StreamPosition, streamResumable } from "../src/resume.js";
+import { type StreamPosition, stopStream, streamResumable } from "../src/resume.js";
 import { startServer } from "./local-server.js";
 import { caught, collect, delta, encodeWithId, PROBLEM, REQUEST, RESPONSE, START } from "./wire.js";
 
@@ -19,7 +19,7 @@ interface Asked {
  * after them tell the rest. `lastHasId: false`: the last word of a connection has no id, as the last text of an answer.
  * `breaks`: it breaks in place of ending, and what a client has not read by then is lost.
  */
-async function startCutting(cuts: readonly number[], { withIds = true, lastHasId = true, breaks = false } = {}) {
+async function startCutting(cuts: readonly number[] = [], { withIds = true, lastHasId = true, breaks = false } = {}) {
   const asked: Asked[] = [];
   const { url } = await startServer(async (request, response) => {
     let body = "";
@@ -131,4 +131,57 @@ it("ends at once for who leaves, also between two connections, and throws for wh
   await aborted.next();
   controller.abort();
   expect(await caught(collect(aborted))).toMatchObject({ name: "AbortError" });
+});
+
+/** Tells the first word, waits, and keeps which ids it is told to stop. `isHere: false`: it does not know of stops. */
+async function startWaiting(isHere = true) {
+  const stopped: (string | undefined)[] = [];
+  const { url } = await startServer((request, response) => {
+    request.resume();
+    if (request.method === "DELETE") {
+      stopped.push(request.headers["last-event-id"] as string | undefined);
+      response.writeHead(isHere ? 204 : 405).end();
+      return;
+    }
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.write(encodeWithId(START, "0") + encodeWithId(delta(0, "Once "), "1"));
+  });
+  return { client: new PythonClient(url, { maxRetries: 0 }), stopped };
+}
+
+it("stops the stream for good for who leaves it, and for who aborts it", async () => {
+  const { client, stopped } = await startWaiting();
+  for await (const event of streamResumable(client, REQUEST)) if (event.type === "delta") break;
+  await vi.waitUntil(() => stopped.length === 1);
+  const controller = new AbortController();
+  const aborted = streamResumable(client, REQUEST, { signal: controller.signal });
+  await aborted.next();
+  await aborted.next();
+  controller.abort();
+  expect(await caught(aborted.next())).toMatchObject({ name: "AbortError" });
+  await vi.waitUntil(() => stopped.length === 2);
+  expect(stopped).toEqual(["1", "1"]);
+});
+
+it("stops nothing that may run on, or of which nothing was told", async () => {
+  const { client, stopped } = await startWaiting();
+  for await (const event of streamResumable(client, REQUEST, { runsOn: true })) if (event.type === "delta") break;
+  await streamResumable(client, REQUEST).return(undefined);
+  await stopStream(client, { lastEventId: "last" });
+  expect(stopped).toEqual(["last"]);
+});
+
+it("stops nothing that was read to its end", async () => {
+  const { client, asked } = await startCutting();
+  for await (const event of streamResumable(client, REQUEST)) if (event.type === "done") break;
+  await caught(stopStream(client, { lastEventId: "last" }));
+  expect(asked.map(({ lastEventId }) => lastEventId)).toEqual([undefined, "last"]);
+});
+
+it("tells who stops a stream that the gateway could not, and nobody who has left", async () => {
+  const { client, stopped } = await startWaiting(false);
+  for await (const event of streamResumable(client, REQUEST)) if (event.type === "delta") break;
+  await vi.waitUntil(() => stopped.length === 1);
+  const error = await caught(stopStream(client, { lastEventId: "1" }));
+  expect(error).toMatchObject({ status: 405 });
 });

@@ -32,8 +32,16 @@ const RESPONSE_HEADERS = [
 ];
 const MAX_BODY_BYTES = 2 ** 20;
 
-/** The gateway's addresses that a kind of route can stand for, with the method that each takes. */
-export type Methods<Path extends string> = Readonly<Record<Path, "GET" | "POST">>;
+type Method = "GET" | "POST" | "DELETE";
+
+/** The gateway's addresses that a kind of route can stand for, with the methods that each takes. `{id}` is any one part. */
+export type Methods<Path extends string> = Readonly<Record<Path, readonly Method[]>>;
+
+/** The gateway's address that a request means, in whose place `path` stands. */
+interface Meant<Path extends string> {
+  readonly path: Path;
+  readonly address: string;
+}
 
 /** Where the gateway is, and what the route sends it. */
 export interface RouteOptions<Path extends string, Body> {
@@ -88,37 +96,45 @@ async function answer<Path extends string, Body>(
   methods: Methods<Path>,
   options: RouteOptions<Path, Body>,
 ): Promise<Response> {
-  const path = gatewayPath(request.url, options.paths ?? (Object.keys(methods) as Path[]));
-  if (path === undefined) {
+  const meant = gatewayPath(request.url, options.paths ?? (Object.keys(methods) as Path[]));
+  if (meant === undefined) {
     const detail = "There is nothing at this address.";
     return problemResponse({ status: 404, title: "Not found", code: "not_found", detail });
   }
-  const method = request.method === "HEAD" ? "GET" : request.method;
-  if (method !== methods[path]) {
+  const asked = request.method === "HEAD" ? "GET" : request.method;
+  const method = methods[meant.path].find((taken) => taken === asked);
+  if (method === undefined) {
     const facts = { status: 405, title: "Method not allowed", code: "method_not_allowed" } as const;
-    return problemResponse({ ...facts, detail: `${path} takes ${methods[path]}.` }, { allow: methods[path] });
+    const taken = methods[meant.path].join(", ");
+    return problemResponse({ ...facts, detail: `${meant.path} takes ${taken}.` }, { allow: taken });
   }
-  if (method === "POST" && !isOwnPage(request, options.allowedOrigins ?? [])) {
+  if (method !== "GET" && !isOwnPage(request, options.allowedOrigins ?? [])) {
     const detail = "Pages of other sites may not use this address.";
     return problemResponse({ status: 403, title: "Forbidden", code: "forbidden", detail });
   }
-  const body = await outgoingBody(request, path, methods[path], options);
-  return body instanceof Response ? body : await sent(request, path, body, options);
+  const body = await outgoingBody(request, meant.path, method, options);
+  return body instanceof Response ? body : await sent(request, meant.address, body, options);
 }
 
 /** Where the path ends as one of the gateway's does: it is below whatever path the route is mounted at. */
-function gatewayPath<Path extends string>(url: string, paths: readonly Path[]): Path | undefined {
-  const pathname = new URL(url).pathname.replace(/\/+$/, "");
-  return paths.find((path) => pathname.endsWith(path));
+function gatewayPath<Path extends string>(url: string, paths: readonly Path[]): Meant<Path> | undefined {
+  const parts = new URL(url).pathname.replace(/\/+$/, "").split("/");
+  for (const path of paths) {
+    const expected = path.split("/").slice(1);
+    const last = parts.slice(1).slice(-expected.length);
+    const isIt = expected.every((part, index) => (part === "{id}" ? last[index] : part === last[index]));
+    if (isIt) return { path, address: `/${last.join("/")}` };
+  }
+  return undefined;
 }
 
 async function outgoingBody<Path extends string, Body>(
   request: Request,
   path: Path,
-  method: "GET" | "POST",
+  method: Method,
   { maxBodyBytes = MAX_BODY_BYTES, prepare }: RouteOptions<Path, Body>,
 ): Promise<Blob | string | undefined | Response> {
-  if (method === "GET") {
+  if (method !== "POST") {
     const refusal = await prepare?.(request, undefined);
     return refusal instanceof Response ? refusal : undefined;
   }
@@ -129,7 +145,7 @@ async function outgoingBody<Path extends string, Body>(
 
 async function sent<Path extends string, Body>(
   request: Request,
-  path: Path,
+  address: string,
   body: Blob | string | undefined,
   options: RouteOptions<Path, Body>,
 ): Promise<Response> {
@@ -137,7 +153,7 @@ async function sent<Path extends string, Body>(
   const headers = pick(request.headers, REQUEST_HEADERS);
   setHeaders(headers, await options.headers?.(request));
   setHeaders(headers, { authorization: await authorization(apiKey) });
-  const url = gatewayUrl(options.baseUrl) + path;
+  const url = gatewayUrl(options.baseUrl) + address;
   checkReachable(url);
   try {
     const { method, signal } = request;

@@ -6,6 +6,7 @@ import { type Conversation, keepConversation } from "./conversations";
 import { localTime } from "./local-time";
 import { type ChatSettings, requestBody } from "./settings";
 
+const API = "/api/chat/ui";
 const FRAME_MS = 50;
 
 /** The AI SDK's `useChat` on the gateway's own /chat/ui, with the tool that this page runs; this browser keeps what is said. */
@@ -14,14 +15,16 @@ export function useConversation(conversation: Conversation, settings: ChatSettin
   const [transport] = useState(
     () =>
       new DefaultChatTransport<ChatMessage>({
-        api: "/api/chat/ui",
-        prepareSendMessagesRequest: ({ messages }) => ({ body: requestBody(messages, current.current) }),
+        api: API,
+        headers: { "x-resumable": "true" },
+        prepareSendMessagesRequest: ({ id, messages }) => ({ body: { id, ...requestBody(messages, current.current) } }),
       }),
   );
   const chat = useChat<ChatMessage>({
     id: conversation.id,
     messages: [...conversation.messages],
     transport,
+    resume: conversation.messages.length > 0, // a page that was loaded anew finds an answer that is still being written
     throttle: FRAME_MS,
     sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithToolCalls,
     onToolCall: ({ toolCall: { toolCallId, toolName: tool, input } }) => {
@@ -41,7 +44,14 @@ export function useConversation(conversation: Conversation, settings: ChatSettin
     // A page that is loaded anew still has the question.
     if (status === "submitted") keepConversation({ id: conversation.id, system: current.current.system, messages });
   }, [status, messages, conversation.id]);
-  // Who leaves a conversation hears no more of its answer, and neither does the gateway write on.
+  // Who leaves a conversation hears no more of its answer. The gateway writes on only where it is told to keep streams.
   useEffect(() => () => void stop(), [stop]);
-  return chat;
+  return { ...chat, stop: () => stopForGood(conversation.id, stop) };
+}
+
+/** Also on a gateway that would keep the answer for who comes back: to it, who leaves looks like a page that is reloaded. */
+async function stopForGood(id: string, stop: () => Promise<void>): Promise<void> {
+  await stop();
+  const address = `${API}/${encodeURIComponent(id)}/stream`;
+  await fetch(address, { method: "DELETE", keepalive: true }).catch(() => undefined); // it ends by itself, too
 }

@@ -1,0 +1,41 @@
+"""Streams that their callers may come back to: what is kept of one is read, or another one goes on in its place."""
+
+from dataclasses import replace
+
+from pydantic import SecretStr
+
+from adapter.call import Arrivals, Begun, Call
+from adapter.generation.deadlines import within_deadlines
+from adapter.generation.kept_streams import KeptStreams, StreamName
+from adapter.generation.text_generator import TextGenerator
+from adapter.http.cursors import Cursors, WithIds
+from adapter.http.event_stream_response import NativeEncoding
+from adapter.schema import GenerationRequest
+
+
+class ResumableStreams:
+    def __init__(self, generator: TextGenerator, kept: KeptStreams, cursor_key: SecretStr | None) -> None:
+        self._generator, self._kept = generator, kept
+        self._cursors = Cursors(cursor_key)
+
+    def open(self, request: GenerationRequest, call: Call) -> tuple[Arrivals, NativeEncoding]:
+        """A stream from its beginning, or from behind `Last-Event-ID`. Raises InvalidRequest, or StreamStopped."""
+        begun = self._cursors.begun(request, call)
+        encoding = self._cursors.encoding(request, call, begun)
+        if begun and (found := self._kept.find(StreamName(call.caller, begun.stream), begun.num_deltas)):
+            return within_deadlines(found, call), encoding
+        arrivals = self._generated(request, call, begun)
+        if isinstance(encoding, WithIds):
+            name, first = StreamName(call.caller, encoding.stream), begun.num_deltas if begun else 0
+            arrivals = self._kept.keep(name, arrivals, first=first)
+        return arrivals, encoding
+
+    async def stop(self, call: Call) -> None:
+        """For good: the stream of `Last-Event-ID` ends here, and does not go on here. Raises InvalidRequest."""
+        await self._kept.stop(StreamName(call.caller, self._cursors.stop(call)))
+
+    def _generated(self, request: GenerationRequest, call: Call, begun: Begun | None) -> Arrivals:
+        if begun is not None:
+            call = replace(call, begun=begun, seed=begun.seed, answer_ids=begun.ids)
+            request = request.model_copy(update={"model": begun.model, "model_version": begun.version})
+        return self._generator.stream(request, call)

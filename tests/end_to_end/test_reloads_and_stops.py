@@ -1,0 +1,219 @@
+"""Streams whose callers leave are found again, and those that are stopped end within two steps of the engine.
+
+TORCHBRIDGE_TEST_RELOADS says how many reloads there are, and how many stops. Then the steps that an engine makes behind
+a stop are those of the real chat model, which are as long as those of models that people serve: in one step of
+models/tiny no word of a stop gets from the gateway to its worker.
+"""
+
+import logging
+import os
+import random
+from base64 import urlsafe_b64decode
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+from pydantic import SecretStr
+
+from adapter.archives.archive import build_archive
+from adapter.engine_figures import EngineFigures
+from adapter.event_stream import EventDecoder
+from adapter.gateway import create_app
+from adapter.schema import DeltaEvent, DoneEvent, ErrorEvent, StreamEvent
+from adapter.torchserve.server_process import TorchServeProcess
+from tests.end_to_end.endless_model import write_endless_model
+from tests.end_to_end.gateway_calls import TIMEOUT
+from tests.end_to_end.observing import describe
+from tests.end_to_end.own_stack import running_torchserve, settings_before
+from tests.fakes import serving
+from tests.project import PROJECT
+from tests.real_model.directory import REAL_MODEL, changed_copy
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.torchserve
+
+IS_WHOLE = "TORCHBRIDGE_TEST_RELOADS" in os.environ and (REAL_MODEL / "config.json").exists()
+NUM_RELOADS = NUM_STOPS = int(os.environ.get("TORCHBRIDGE_TEST_RELOADS", "4"))
+# Tokens that the gateway was not told of, which nobody can: one is on its way when the stop comes.
+STOPPED, MOST_UNTOLD = ("smol", 1 + 2) if IS_WHOLE else ("endless", 64)
+NUM_TOKENS = 100
+MODEL_CONFIG = """\
+minWorkers: 1
+maxWorkers: 1
+continuousBatching: true
+batchSize: 2
+maxBatchDelay: 1
+jobQueueSize: 4
+responseTimeout: 60
+startupTimeout: 600
+handler:
+  context_length: 8192
+  threads: 1
+"""
+HEADERS = {"cache-control": "no-store", "x-resumable": "true"}
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Stack:
+    torchserve: TorchServeProcess
+    url: str
+
+    def figures(self, model: str) -> EngineFigures | None:
+        [worker] = describe(self.torchserve, model).workers
+        return EngineFigures.read(self.torchserve.directory.compilations, model, "1.0", worker.pid)
+
+    def still_figures(self, model: str, running: int, is_told: Callable[[EngineFigures], bool]) -> EngineFigures:
+        """When the engine runs so many requests, and what it writes once a second is new."""
+        seen: list[EngineFigures] = []
+
+        def is_still() -> bool:
+            figures = self.figures(model)
+            seen[:] = [figures] if figures else []
+            return figures is not None and figures.running == running and is_told(figures)
+
+        wait_until(is_still)
+        return seen[0]
+
+    def value(self, series: str) -> int:
+        lines = requests.get(f"{self.url}/metrics", timeout=TIMEOUT).text.splitlines()
+        [value] = (line.split()[1] for line in lines if line.startswith(f"{series} "))
+        return int(float(value))
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    directory = tmp_path_factory.mktemp("reloads")
+    write_endless_model(PROJECT / "models" / "tiny", directory / "endless")
+    if IS_WHOLE:
+        changed_copy(directory / "smol")
+    store, config = directory / "model_store", directory / "model-config.yaml"
+    config.write_text(MODEL_CONFIG)
+    archives = [build_archive(directory / name, name, "1.0", store, config) for name in {"endless", STOPPED}]
+    with running_torchserve(archives, directory / "run") as torchserve:
+        kept = {"cursor_key": SecretStr("k" * 32), "unread_stream_seconds": 600}
+        settings = settings_before(torchserve, archives, "endless").model_copy(update=kept)
+        with serving(create_app(settings)) as url:
+            yield Stack(torchserve, url)
+
+
+@contextmanager
+def read(stack: Stack, request: dict[str, Any], cursor: str) -> Iterator[Iterator[tuple[StreamEvent, str]]]:
+    """The events of one connection, each with the id to come back by; what is not read is left."""
+    headers = HEADERS | ({"last-event-id": cursor} if cursor else {})
+    address = f"{stack.url}/generate/stream"
+    with requests.post(address, json=request, headers=headers, timeout=TIMEOUT, stream=True) as answer:
+        assert answer.status_code == 200, answer.text
+        yield _events(answer, cursor)
+
+
+def _events(answer: requests.Response, cursor: str) -> Iterator[tuple[StreamEvent, str]]:
+    for line in answer.iter_lines():
+        if line.startswith(b"id: "):
+            cursor = line.removeprefix(b"id: ").decode()
+        for event in EventDecoder().feed(line + b"\n\n"):
+            yield event, cursor
+
+
+def reloaded(stack: Stack, request: dict[str, Any], num_reloads: int, chance: random.Random) -> str:
+    """The text that a page has put together, which has been reloaded after some texts so many times."""
+    text, cursor = "", ""
+    for _ in range(num_reloads):
+        num_texts = chance.randint(1, 6)  # there are fewer than tokens
+        with read(stack, request, cursor) as events:
+            while num_texts:
+                event, cursor = next(events)
+                if isinstance(event, DeltaEvent):
+                    text += event.text
+                    num_texts -= 1
+    with read(stack, request, cursor) as events:
+        *deltas, (done, _) = events
+    assert isinstance(done, DoneEvent)
+    text += "".join(delta.text for delta, _ in deltas if isinstance(delta, DeltaEvent))
+    assert text == done.response.text
+    return text
+
+
+def test_streams_are_found_again_and_nothing_is_computed_twice(stack: Stack) -> None:
+    chance = random.Random(NUM_RELOADS)
+    left, num_answers = NUM_RELOADS, 0
+    while left:
+        num_reloads = min(left, chance.randint(1, 4))
+        request = {"prompt": f"Once {left}", "seed": left, "max_length": NUM_TOKENS, "model": "endless"}
+        whole = requests.post(f"{stack.url}/generate", json=request, headers=HEADERS, timeout=TIMEOUT).json()
+        assert reloaded(stack, request, num_reloads, chance) == whole["text"]
+        left -= num_reloads
+        num_answers += 2
+
+    assert stack.value("torchbridge_streams_found_total") == NUM_RELOADS
+    num_tokens = num_answers * NUM_TOKENS
+    figures = stack.still_figures("endless", 0, lambda figures: figures.answer_tokens >= num_tokens)
+    assert figures.answer_tokens == num_tokens
+    _log.info("%d reloads of %d answers: all are whole, no token was computed twice", NUM_RELOADS, num_answers // 2)
+
+
+def stopped(stack: Stack, request: dict[str, Any], num_texts: int) -> str:
+    """The last id of a stream that was left, found again and then stopped: of all that the gateway had of it."""
+    with read(stack, request, "") as events:
+        _, cursor = next(event for event in events if isinstance(event[0], DeltaEvent))
+    with read(stack, request, cursor) as events:
+        for _ in range(num_texts):
+            _, cursor = next(events)
+        headers = {"last-event-id": cursor}
+        assert requests.delete(f"{stack.url}/generate/stream", headers=headers, timeout=TIMEOUT).status_code == 204
+        assert stack.value("torchbridge_running_requests") == 1  # the one that goes on beside it
+        *_, (last, cursor) = events
+    assert isinstance(last, ErrorEvent)
+    assert last.problem.code == "cancelled"
+    return cursor
+
+
+def num_tokens_of(cursor: str) -> int:
+    """What a gateway has signed: a head, and behind it each token in LEB128, whose last byte is below 128."""
+    _, _, ids = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))[16:].partition(b"\n")
+    return sum(byte < 0x80 for byte in ids)
+
+
+@contextmanager
+def another(stack: Stack) -> Iterator[None]:
+    """Goes on meanwhile: a worker hears that callers have left when TorchServe calls it for others."""
+    request = {"prompt": "Twice", "max_length": 8_000, "ignore_eos": True, "model": STOPPED}
+    headers = {"cache-control": "no-store"}
+    address = f"{stack.url}/generate/stream"
+    with requests.post(address, json=request, headers=headers, timeout=TIMEOUT, stream=True) as answer:
+        lines = answer.iter_lines()  # which is held: the end of it is that of the connection
+        next(lines)
+        yield
+
+
+def num_steps_of_two(figures: EngineFigures) -> int:
+    return figures.step_rows.counts[figures.step_rows.bounds.index(2)]
+
+
+def num_untold(stack: Stack, number: int, num_texts: int) -> int:
+    """Tokens of a stream that was stopped which the engine has computed, and the gateway has not had."""
+    request = {"prompt": f"Once {number}", "max_length": 500, "ignore_eos": True, "model": STOPPED}
+    with another(stack):
+        before = num_steps_of_two(stack.still_figures(STOPPED, 1, lambda figures: figures.answer_tokens > 0))
+        cursor = stopped(stack, request, num_texts)
+        told = num_tokens_of(cursor)
+        after = stack.still_figures(STOPPED, 1, lambda figures: num_steps_of_two(figures) >= before + told)
+    back = requests.post(
+        f"{stack.url}/generate/stream", json=request, headers=HEADERS | {"last-event-id": cursor}, timeout=TIMEOUT
+    )
+    assert (back.status_code, back.json()["code"]) == (499, "cancelled")
+    return num_steps_of_two(after) - before - told
+
+
+def test_a_stream_that_is_stopped_has_no_slot_two_steps_later(stack: Stack) -> None:
+    chance = random.Random(NUM_STOPS)
+    untold: list[int] = []
+    for number in range(NUM_STOPS):
+        untold.append(num_untold(stack, number, chance.randint(1, 8)))
+        _log.info("tokens that were not told, of %d stops: %s", number + 1, sorted(Counter(untold).items()))
+    # The middle one: whoever shares the cores with this may keep a word of it on its way for longer.
+    assert sorted(untold)[NUM_STOPS // 2] <= MOST_UNTOLD
