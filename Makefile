@@ -178,7 +178,7 @@ LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-has
 
 lock: .venv/.installed ## Write requirements.lock, and the image's part of it, from pyproject.toml
 	$(LOCK) --extra dev -o requirements.lock
-	$(LOCK) --extra otel --constraint requirements.lock --no-annotate -o requirements-serve.lock
+	$(LOCK) --extra otel --extra sigstore --constraint requirements.lock --no-annotate -o requirements-serve.lock
 
 # Those with hypothesis: `make test` tries the same examples every day.
 PROPERTY_TESTS = $(shell grep -rl '^from hypothesis import' tests --include='test_*.py')

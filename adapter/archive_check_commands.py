@@ -21,7 +21,7 @@ from adapter.whole_table import print_whole
 
 _SHOWN_CHARACTERS = 40
 
-Key = Annotated[Path | None, key_file("The public key of who may sign it.", "PUB")]
+Key = Annotated[Path | None, key_file("The public key of who may sign it, or a file of identities.", "PUB")]
 
 archive_check_commands = typer.Typer()
 

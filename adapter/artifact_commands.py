@@ -25,7 +25,7 @@ def push(
 ) -> None:
     """Put an archive into a registry.
 
-    With its signature and its provenance; docker login keeps the password for it.
+    With its signatures and its provenance; docker login keeps the password for it.
     """
     say(str(push_archive(archive, ArtifactReference.parse(reference), progress_bar)))
 
@@ -39,11 +39,13 @@ def pull(
     output: Annotated[
         Path, typer.Option("--output", "-o", file_okay=False, help="The directory of the archive.")
     ] = INSTALLATION.archives,
-    key: Annotated[Path | None, key_file("Pull only what is signed with this public key.", "PUB")] = None,
+    key: Annotated[
+        Path | None, key_file("Pull only what is signed with this public key, or by these identities.", "PUB")
+    ] = None,
 ) -> None:
     """Have an archive from a registry.
 
-    And its signature; what was broken off goes on where it ended.
+    And its signatures; what was broken off goes on where it ended.
     """
     with Repository(ArtifactReference.parse(reference)) as repository:
         remote = resolve(repository, key)

@@ -66,7 +66,11 @@ def serve(
     ] = False,
     key: Annotated[
         Path | None,
-        key_file("Load only what is signed with this public key: now, by later commands, after a crash.", "PUB"),
+        key_file(
+            "Load only what is signed with this public key, or by these identities: now, by later commands, after a "
+            "crash.",
+            "PUB",
+        ),
     ] = None,
     compile_: Annotated[
         bool | None,

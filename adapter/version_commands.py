@@ -28,7 +28,7 @@ from adapter.versions.settling import state_after
 
 Key = Annotated[
     Path | None,
-    key_file("Take only what is signed with this public key; else the key that serve has.", "PUB"),
+    key_file("Take only what is signed with this public key, or by these identities; else with what serve has.", "PUB"),
 ]
 DrainTimeout = Annotated[float, typer.Option(min=0, callback=finite, help="Seconds for what runs on a version to end.")]
 

@@ -88,7 +88,18 @@ def archive_file_name(name: str, version: str) -> str:
 
 
 def signature_path(archive: Path) -> Path:
+    """Of the one that is made with a key (signature.py)."""
     return archive.with_name(f"{archive.name}.sig")
+
+
+def keyless_signature_path(archive: Path) -> Path:
+    """As cosign and sigstore call theirs (keyless_signature.py)."""
+    return archive.with_name(f"{archive.name}.sigstore.json")
+
+
+def signature_paths(archive: Path) -> tuple[Path, ...]:
+    """Where the signatures of an archive lie that has any: beside it."""
+    return signature_path(archive), keyless_signature_path(archive)
 
 
 def canonical_json(value: object) -> bytes:

@@ -1,7 +1,7 @@
 """Decides whether an archive may be served, without a network, a model server or a line of the archive's own code run.
 
-With a key, what its holder signed may be another version's handler. Without one nobody vouches for code, so all of it
-must be this installation's; that the archive is whole is then all that is known of the model.
+With a key, or identities in its place, what was signed may be another version's handler. Without one nobody vouches for
+code, so all of it must be this installation's; that the archive is whole is then all that is known of the model.
 """
 
 import hashlib
@@ -13,11 +13,11 @@ from typing import BinaryIO
 from adapter.archives.bill_of_materials import bill_of_materials
 from adapter.archives.content_rules import ContentError, check_contents, check_names, is_code, read_whole
 from adapter.archives.packed_code import packed_code
-from adapter.archives.record import BOM_ENTRY, MANIFEST_ENTRY, RECORD_ENTRY, ArchiveRecord, FileRecord, signature_path
-from adapter.archives.signature import SignatureError, check_signature
-from adapter.archives.signing_keys import load_public_key
+from adapter.archives.record import BOM_ENTRY, MANIFEST_ENTRY, RECORD_ENTRY, ArchiveRecord, FileRecord
+from adapter.archives.signature import SignatureError
 from adapter.archives.strict_zip import StrictZipError, read_content, read_entries
 from adapter.archives.torchserve_manifest import torchserve_manifest
+from adapter.archives.trusted_signer import load_trusted_signer
 from adapter.archives.zip_image import ZipEntry, central_directory, local_header
 
 _WAYS_OUT = ": pack the model again, or sign the archive where it was packed (pack --sign) and give the key (--key)"
@@ -34,18 +34,19 @@ class VerifiedArchive:
     is_signed: bool
 
 
-def verify_archive(archive: Path, public_key: Path | None = None, *, any_name: bool = False) -> VerifiedArchive:
+def verify_archive(archive: Path, key: Path | None = None, *, any_name: bool = False) -> VerifiedArchive:
     """Raises VerificationError, SigningKeyError or OSError. Reads the archive once, a block at a time.
 
+    `key`: a file of who has to have signed it (trusted_signer.py).
     `any_name`: the file may be called otherwise than its record says, as only a copy by that name is served.
     """
-    key = load_public_key(public_key) if public_key else None
+    signer = load_trusted_signer(key) if key else None
     try:
         with archive.open("rb") as file:
             entries = read_entries(file)
             sha256, files = _digests(file, entries)
-            if key:
-                check_signature(_read_signature(archive), sha256, key)
+            if signer:
+                signer.check(signer.kind.read(archive), sha256)
             by_name = {entry.name: entry for entry in entries}
             check_names(by_name)
             record = _read_record(read_whole(file, by_name[RECORD_ENTRY]), files)
@@ -53,11 +54,11 @@ def verify_archive(archive: Path, public_key: Path | None = None, *, any_name: b
             if not any_name:
                 _check_name(archive, record)
             check_contents(file, by_name, record.model)
-            if not key:
+            if not signer:
                 _check_origin(record)
     except (ContentError, SignatureError, StrictZipError) as error:
         raise VerificationError(f"{archive}: {error}.") from error
-    return VerifiedArchive(record, sha256, key is not None)
+    return VerifiedArchive(record, sha256, signer is not None)
 
 
 def _digests(file: BinaryIO, entries: Sequence[ZipEntry]) -> tuple[str, dict[str, FileRecord]]:
@@ -73,15 +74,6 @@ def _digests(file: BinaryIO, entries: Sequence[ZipEntry]) -> tuple[str, dict[str
         files[entry.name] = FileRecord(size=entry.size, sha256=content.hexdigest())
     whole.update(central_directory(entries, entries[-1].end))
     return whole.hexdigest(), files
-
-
-def _read_signature(archive: Path) -> bytes:
-    try:
-        return signature_path(archive).read_bytes()
-    except FileNotFoundError as error:
-        raise SignatureError(
-            f"it is not signed: there is no {signature_path(archive).name} (pack --sign KEY)"
-        ) from error
 
 
 def _read_record(content: bytes, files: dict[str, FileRecord]) -> ArchiveRecord:

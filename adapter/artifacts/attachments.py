@@ -1,12 +1,11 @@
-"""What an archive takes along: its bill of materials, and the signature and provenance that lie beside it."""
+"""What an archive takes along: its bill of materials, and the signatures and provenance that lie beside it."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from adapter.archives.archive_reader import read_bill_of_materials
 from adapter.archives.provenance import provenance_path
-from adapter.archives.record import signature_path
-from adapter.archives.signature import is_signature_of
+from adapter.archives.signature_kinds import KINDS
 from adapter.artifacts.errors import ArtifactError
 from adapter.artifacts.referrers import Attachment
 
@@ -17,13 +16,14 @@ _BOM_TYPE = "application/vnd.cyclonedx+json"
 
 
 def attachments(archive: Path, file_name: str, sha256: str) -> Iterator[Attachment]:
-    """They are named after `file_name`. Raises ArtifactError where the signature is of another file, or OSError."""
+    """They are named after `file_name`. Raises ArtifactError where a signature is of another file, or OSError."""
     yield Attachment(_BOM_TYPE, f"{file_name}.bom.cdx.json", read_bill_of_materials(archive).encode())
-    if (path := signature_path(archive)).exists():
-        signature = path.read_bytes()
-        if not is_signature_of(signature, sha256):
-            raise ArtifactError(f"{path} is not a signature of {archive.name}: pack --sign writes one.")
-        yield Attachment(SIGNATURE_TYPE, f"{file_name}.sig", signature)
+    for kind in KINDS:
+        if (path := kind.path(archive)).exists():
+            signature = path.read_bytes()
+            if not kind.is_of(signature, sha256):
+                raise ArtifactError(f"{path} is not a signature of {archive.name}: {kind.maker} writes one.")
+            yield Attachment(SIGNATURE_TYPE, kind.path(Path(file_name)).name, signature)
     if (path := provenance_path(archive)).exists():
         statement = path.read_bytes()
         media_type = _ENVELOPE_TYPE if b'"payloadType"' in statement else _STATEMENT_TYPE

@@ -1,19 +1,22 @@
 """Has an archive from a registry: nothing that is not what its digest says ever lies under the archive's name."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from adapter.archives.archive_reader import ArchiveError, read_record
 from adapter.archives.progress import Reporter, no_progress
-from adapter.archives.record import signature_path
+from adapter.archives.signature_kinds import SignatureKind
+from adapter.archives.trusted_signer import TrustedSigner, load_trusted_signer
 from adapter.artifacts.download import download
 from adapter.artifacts.errors import ArtifactError
 from adapter.artifacts.manifest import MANIFEST_TYPE, Descriptor, digest_of, file_digest
 from adapter.artifacts.model_manifest import read_model_config, read_model_manifest
 from adapter.artifacts.partial_file import PartialFile
+from adapter.artifacts.pulled_signatures import put_signatures
 from adapter.artifacts.reference import ArtifactReference
 from adapter.artifacts.registry import Repository
-from adapter.artifacts.signatures import find_signature
+from adapter.artifacts.signatures import find_signatures
 from adapter.disk_space import DiskFull, expect_space, full_disk_in_words
 
 
@@ -23,17 +26,23 @@ class RemoteArchive:
 
     reference: by its digest.
     layer: the archive itself.
-    signature: the bundle that is to lie beside it, if it is signed.
+    signer: who has to have signed it, if anybody.
+    signatures: those that are to lie beside it.
     """
 
     reference: ArtifactReference
     file_name: str
     layer: Descriptor
-    signature: bytes | None
+    signer: TrustedSigner | None
+    signatures: Mapping[SignatureKind, bytes]
 
 
 def resolve(repository: Repository, key: Path | None = None) -> RemoteArchive:
-    """Nothing large is read. Raises ArtifactError, with a `key` also where no signature is made with it."""
+    """Nothing large is read. Raises ArtifactError, with a `key` also where no signature is made with it.
+
+    Or SigningKeyError where `key` is the file of none.
+    """
+    signer = load_trusted_signer(key) if key else None
     reference = repository.reference
     content = repository.read_manifest(reference.name)
     manifest = read_model_manifest(content, str(reference))
@@ -44,29 +53,28 @@ def resolve(repository: Repository, key: Path | None = None) -> RemoteArchive:
         reference=reference.pinned(digest_of(content)),
         file_name=config.file_name,
         layer=layer,
-        signature=find_signature(repository, subject, layer.sha256, key),
+        signer=signer,
+        signatures=find_signatures(repository, subject, layer.sha256, signer),
     )
 
 
 def pull(repository: Repository, remote: RemoteArchive, directory: Path, progress: Reporter = no_progress) -> Path:
-    """The archive in `directory`, its signature beside it. One that lies there already is left, and not read again.
+    """The archive in `directory`, its signatures beside it. One that lies there already is left, and not read again.
 
     What a broken connection or a signal leaves, a hidden file, the next call goes on with. Raises ArtifactError, also
     where another file has the archive's name, or OSError: DiskFull where there is no space, and nothing is left then.
     """
     directory.mkdir(parents=True, exist_ok=True)
     target = directory / remote.file_name
+    partial = directory / f".{remote.file_name}.{remote.layer.sha256[:12]}.partial"
     if not target.exists():
-        partial = directory / f".{remote.file_name}.{remote.layer.sha256[:12]}.partial"
         _download(repository, remote, partial, progress)
-        signature_path(target).unlink(missing_ok=True)  # of another content
-        _put_signature(remote, target)
-        partial.replace(target)
-    elif file_digest(target) == remote.layer.digest:
-        _put_signature(remote, target)
-    else:
-        raise ArtifactError(f"{target} is there already, and is not {remote.reference}: choose another --output.")
-    return target
+    if target.exists():  # also where another one has come while this one did
+        if file_digest(target) != remote.layer.digest:
+            raise ArtifactError(f"{target} is there already, and is not {remote.reference}: choose another --output.")
+        partial = target
+    put_signatures(remote.signatures, target, remote.layer.sha256, remote.signer)
+    return partial.replace(target)
 
 
 def _download(repository: Repository, remote: RemoteArchive, partial: Path, progress: Reporter) -> None:
@@ -91,16 +99,3 @@ def _expect_the_named_one(remote: RemoteArchive, archive: Path) -> None:
 
 
 class _AnotherArchive(ArtifactError): ...
-
-
-def _put_signature(remote: RemoteArchive, archive: Path) -> None:
-    if remote.signature is None:
-        return
-    path = signature_path(archive)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with full_disk_in_words(path.name, path.parent):
-            partial.write_bytes(remote.signature)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

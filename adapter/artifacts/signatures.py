@@ -1,9 +1,10 @@
 """Which of the signatures that a registry has for an archive is taken: anybody who may push may have added one."""
 
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
-from adapter.archives.signature import SignatureError, check_signature, is_signature_of
-from adapter.archives.signing_keys import load_public_key
+from adapter.archives.signature import SignatureError
+from adapter.archives.signature_kinds import KINDS, SignatureKind
+from adapter.archives.trusted_signer import TrustedSigner
 from adapter.artifacts.attachments import SIGNATURE_TYPE
 from adapter.artifacts.errors import ArtifactError
 from adapter.artifacts.manifest import Descriptor
@@ -11,21 +12,26 @@ from adapter.artifacts.referrers import attached
 from adapter.artifacts.registry import Repository
 
 
-def find_signature(repository: Repository, subject: Descriptor, sha256: str, key: Path | None) -> bytes | None:
-    """That of the archive with this SHA-256 which is made with `key`; without a key the latest, or None.
+def find_signatures(
+    repository: Repository, subject: Descriptor, sha256: str, signer: TrustedSigner | None
+) -> Mapping[SignatureKind, bytes]:
+    """That of the archive with this SHA-256 which `signer` has made; without one the latest of each kind, if any.
 
-    Raises ArtifactError where there is a key and no such signature, so before the archive is pulled.
+    Raises ArtifactError where there is a signer and no such signature, so before the archive is pulled.
     """
-    public_key = load_public_key(key) if key else None
-    bundles = [each for each in attached(repository, subject, SIGNATURE_TYPE) if is_signature_of(each, sha256)]
-    if public_key is None:
-        return bundles[-1] if bundles else None
+    bundles = list(attached(repository, subject, SIGNATURE_TYPE))
+    if signer is not None:
+        return {signer.kind: _signed_by(signer, bundles, sha256, repository)}
+    return {kind: each for each in bundles for kind in KINDS if kind.is_of(each, sha256)}
+
+
+def _signed_by(signer: TrustedSigner, bundles: Sequence[bytes], sha256: str, repository: Repository) -> bytes:
     reason = "it is not signed"
-    for bundle in reversed(bundles):
+    for bundle in reversed([each for each in bundles if signer.kind.is_of(each, sha256)]):
         try:
-            check_signature(bundle, sha256, public_key)
+            signer.check(bundle, sha256)
         except SignatureError as error:
             reason = str(error)
         else:
             return bundle
-    raise ArtifactError(f"{repository.reference} is refused: {reason} ({key} is asked for).")
+    raise ArtifactError(f"{repository.reference} is refused: {reason} ({signer.file} is asked for).")

@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from adapter.archives.record import signature_path
+from adapter.archives.record import signature_paths
 from adapter.disk_space import expect_space, full_disk_in_words
 from adapter.versions.durable import sync_directory
 
@@ -19,7 +19,7 @@ class ModelStore:
         return self.directory / archive
 
     def stage(self, source: Path, name: str) -> Path:
-        """A copy of the archive, and of its signature where it has one, which is not in the store yet.
+        """A copy of the archive, and of its signatures where it has any, which is not in the store yet.
 
         Raises OSError; DiskFull where there is no space for it, and nothing is left then.
         """
@@ -31,16 +31,17 @@ class ModelStore:
                 staging.mkdir(parents=True)
                 expect_space(name, (self.directory, source.stat().st_size))
                 _copy(source, staged)
-                if signature_path(source).exists():
-                    _copy(signature_path(source), signature_path(staged))
+                for signature, copy in zip(signature_paths(source), signature_paths(staged), strict=True):
+                    if signature.exists():
+                        _copy(signature, copy)
         except BaseException:
             self.clear_staging()
             raise
         return staged
 
     def install(self, staged: Path) -> None:
-        signature_path(self.path(staged.name)).unlink(missing_ok=True)  # of another content
-        for path in (signature_path(staged), staged):
+        self._remove_signatures(staged.name)  # of another content
+        for path in (*signature_paths(staged), staged):
             if path.exists():
                 path.replace(self.directory / path.name)
         self.clear_staging()
@@ -48,10 +49,14 @@ class ModelStore:
 
     def remove(self, archive: str) -> None:
         self.path(archive).unlink(missing_ok=True)
-        signature_path(self.path(archive)).unlink(missing_ok=True)
+        self._remove_signatures(archive)
 
     def clear_staging(self) -> None:
         shutil.rmtree(self.directory / _STAGING, ignore_errors=True)
+
+    def _remove_signatures(self, archive: str) -> None:
+        for path in signature_paths(self.path(archive)):
+            path.unlink(missing_ok=True)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -6,9 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from adapter.archives.progress import progress_bar
-from adapter.archives.record import signature_path
-from adapter.archives.signature import SignatureError, check_signature
-from adapter.archives.signing_keys import load_public_key
+from adapter.archives.signature import SignatureError
+from adapter.archives.trusted_signer import load_trusted_signer
 from adapter.artifacts.manifest import file_digest
 from adapter.artifacts.pull import RemoteArchive, pull, resolve
 from adapter.artifacts.reference import ArtifactReference, is_reference
@@ -58,7 +57,8 @@ def _is(stored: Path, remote: RemoteArchive, key: Path | None) -> bool:
     if key is None:
         return True
     try:
-        check_signature(signature_path(stored).read_bytes(), remote.layer.sha256, load_public_key(key))
-    except (FileNotFoundError, SignatureError):
+        signer = load_trusted_signer(key)
+        signer.check(signer.kind.read(stored), remote.layer.sha256)
+    except SignatureError:
         return False
     return True

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from adapter.archives.signing_keys import fingerprint, load_public_key
+from adapter.archives.trusted_signer import load_trusted_signer
 from adapter.versions.durable import write_durably
 from adapter.versions.errors import ChangeRefused
 from adapter.versions.running_server import ServerFiles
@@ -13,7 +13,7 @@ def require_key(files: ServerFiles, key: Path | None) -> None:
     if key is None:
         files.public_key.unlink(missing_ok=True)
     else:
-        write_durably(files.public_key, key.read_bytes())
+        write_durably(files.public_key, load_trusted_signer(key).to_bytes())
 
 
 def required_key(files: ServerFiles, given: Path | None) -> Path | None:
@@ -23,6 +23,10 @@ def required_key(files: ServerFiles, given: Path | None) -> Path | None:
     """
     if not files.public_key.exists():
         return given
-    if given is not None and fingerprint(load_public_key(given)) != fingerprint(load_public_key(files.public_key)):
+    if given is not None and _fingerprint(given) != _fingerprint(files.public_key):
         raise ChangeRefused(f"{given} is not the key that this server was started with: it loads nothing else.")
     return files.public_key
+
+
+def _fingerprint(key: Path) -> str:
+    return load_trusted_signer(key).fingerprint

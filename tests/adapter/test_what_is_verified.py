@@ -15,6 +15,7 @@ import typer
 
 from adapter import archive_check_commands, cli, serve, version_commands
 from adapter.archives.archive_reader import read_record
+from adapter.archives.record import keyless_signature_path
 from adapter.archives.signature import sign_file
 from adapter.archives.signing_keys import create_key_pair, load_private_key
 from adapter.archives.verification import VerificationError
@@ -27,6 +28,7 @@ from adapter.versions.server_state import VersionState
 from tests.adapter.archives.repacking import damage, put, repack
 from tests.adapter.fake_torchserve import fake_torchserve
 from tests.adapter.versions.fake_server import Clock, FakeServer, Lines, make_archive
+from tests.sigstore_instance import SigstoreInstance, write_identities
 
 FOREIGN_CODE = put("text_generation.py", b"raise SystemExit\n")
 
@@ -247,6 +249,27 @@ def test_with_a_key_it_refuses_a_damaged_file(
 
 
 @each_command
+def test_identities_stand_in_the_place_of_a_key(
+    server: FakeServer, archive: Path, tmp_path: Path, command: Command
+) -> None:
+    instance = SigstoreInstance()
+    repack(archive, FOREIGN_CODE)
+    keyless_signature_path(archive).write_text(json.dumps(instance.sign(archive)))
+    command(server, archive, write_identities(tmp_path, instance))
+
+
+@each_command
+def test_with_identities_it_refuses_what_another_has_signed(
+    server: FakeServer, archive: Path, tmp_path: Path, command: Command
+) -> None:
+    instance = SigstoreInstance()
+    bundle = instance.sign(archive, subject="https://github.com/another/models")
+    keyless_signature_path(archive).write_text(json.dumps(bundle))
+    identities = write_identities(tmp_path, instance)
+    expect_refusal(server, archive, identities, command, "it is signed by https://github.com/another/models")
+
+
+@each_command
 def test_a_key_that_is_not_there_is_said(server: FakeServer, archive: Path, tmp_path: Path, command: Command) -> None:
     absent = tmp_path / "absent.pub"
     with pytest.raises((FileNotFoundError, typer.BadParameter)) as refusal:
@@ -340,6 +363,19 @@ def test_a_command_cannot_bring_a_key_of_its_own_to_a_server_that_has_one(
     sign(archive, keys, "other")
     for command in (deploy, apply, plan):
         expect_refusal(server, archive, keys / "other.pub", command, "is not the key that this server was started with")
+
+
+def test_a_server_keeps_the_identities_and_their_root_as_they_were_when_it_started(
+    server: FakeServer, archive: Path, tmp_path: Path
+) -> None:
+    instance = SigstoreInstance()
+    identities = write_identities(tmp_path, instance)
+    require_key(server.files, identities)
+    write_identities(tmp_path, SigstoreInstance())
+    expect_refusal(server, archive, identities, deploy, "is not the key that this server was started with")
+    keyless_signature_path(archive).write_text(json.dumps(instance.sign(archive)))
+    deploy(server, archive, None)
+    assert server.state.models["tiny"].default == "2.0"
 
 
 def test_a_start_says_anew_which_key_is_asked_for(server: FakeServer, archive: Path, keys: Path, public: Path) -> None:
