@@ -75,6 +75,8 @@ class KeyFile:
     management_url: str
     _renewing: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
     _renew_before: timedelta = field(default=_RENEW_BEFORE, init=False, repr=False, compare=False)
+    _api_key: SecretStr | None = field(default=None, init=False, repr=False, compare=False)
+    _writing_anew: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def inference_key(self) -> str:
         return self._current("inference")
@@ -103,7 +105,7 @@ class KeyFile:
     def _renew(self, kind: KeyKind, is_needed: Callable[[_Key], bool]) -> None:
         # TorchServe rewrites the file in place (TokenAuthorization.java:165), so a lock on it holds between processes:
         # without one, the gateway and the command line would invalidate each other's new keys.
-        with self._renewing, _open(self.path) as file:
+        with self._renewing, self._open() as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             keys = self._read()
             if is_needed(keys.of(kind)):
@@ -123,23 +125,37 @@ class KeyFile:
     def _read(self) -> _Keys:
         # TorchServe truncates the file and then writes it: a reader may come in between.
         for _ in range(_READ_ATTEMPTS):
-            with _open(self.path) as file:
+            with self._open() as file:
                 content = file.read()
             try:
-                return _Keys.model_validate_json(content)
+                keys = _Keys.model_validate_json(content)
             except ValidationError:
                 time.sleep(_SECONDS_BETWEEN_READS)
+            else:
+                self._api_key = keys.api.key
+                return keys
         raise UpstreamUnavailable("TorchServe's key file is damaged. Restart TorchServe.", cause=f"at {self.path}")
+
+    def _open(self) -> BufferedReader:
+        try:
+            return self._open_or_write_anew()
+        except OSError as error:
+            raise UpstreamUnavailable(
+                "TorchServe's keys cannot be read. Is it running?", cause=f"{self.path}: {error.strerror}"
+            ) from None
+
+    def _open_or_write_anew(self) -> BufferedReader:
+        """Who has lost the file has TorchServe write it: with each new key it writes all of them."""
+        try:
+            return self.path.open("rb")
+        except FileNotFoundError:
+            if self._api_key is None:
+                raise
+        with self._writing_anew:
+            if not self.path.exists():
+                self._request_renewal("management", self._api_key)
+        return self.path.open("rb")
 
 
 def _remaining(key: _Key) -> timedelta:
     return key.expires_at - datetime.now(UTC)
-
-
-def _open(path: Path) -> BufferedReader:
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise UpstreamUnavailable(
-            "TorchServe's keys cannot be read. Is it running?", cause=f"{path}: {error.strerror}"
-        ) from None

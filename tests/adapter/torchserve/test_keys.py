@@ -108,6 +108,15 @@ def test_a_missing_file_is_a_typed_error_that_says_what_to_look_at(tmp_path: Pat
     assert str(keys.path) in (caught.value.cause or "")
 
 
+def test_a_file_that_was_lost_is_written_anew(torchserve: FakeManagementServer, keys: KeyFile) -> None:
+    key = keys.inference_key()
+    torchserve.key_file.unlink()
+
+    assert keys.inference_key() == key
+    assert keys.management_key() == torchserve.key("management")
+    assert torchserve.num_renewals == 1
+
+
 def test_waits_for_a_file_that_is_being_written(
     torchserve: FakeManagementServer, keys: KeyFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
