@@ -8,12 +8,12 @@ from typing import NoReturn
 
 import requests
 
-from adapter.errors import TorchbridgeError
+from adapter.errors import TorchbridgeError, WorkerDied
 from adapter.own_gateway import check_readiness
 from adapter.settings import Settings
 from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.run_directory import RunDirectory
-from adapter.torchserve.sample_answer import sample_answer
+from adapter.torchserve.sample_answer import SAMPLE_PROMPT, sample_answer
 from adapter.torchserve.server_process import StartFailed, TorchServeProcess
 from adapter.torchserve.silence_watch import SilenceWatch
 from adapter.versions.restoration import default_archives, restore_others
@@ -21,6 +21,7 @@ from adapter.versions.running_server import ServerFiles
 from adapter.versions.server_state import ServerState
 
 _SECONDS_BETWEEN_LOOKS = 0.5
+_MOST_SAMPLES = 3
 # TorchServe is started again unless it ends this often within this time (seconds).
 _MOST_CRASHES, _CRASH_WINDOW = 3, 600
 
@@ -56,10 +57,21 @@ class RunningStack:
         """
         registry = ModelRegistry(self._torchserve.management, self._settings.default_model)
         try:
-            yield from sample_answer(self._settings, self._torchserve.keys, registry)
+            yield from self._whole_answer(registry)
             check_readiness(self.url, self._settings.tls_certificate)
         except (TorchbridgeError, requests.RequestException) as error:
             raise StartFailed(f"There was no whole sample answer: {error}") from error
+
+    def _whole_answer(self, registry: ModelRegistry, most_tries: int = _MOST_SAMPLES) -> Iterator[str]:
+        """Of the next worker, where one dies: by now callers are answered, and no death of one ends that."""
+        try:
+            yield from sample_answer(self._settings, self._torchserve.keys, registry)
+        except WorkerDied:
+            if most_tries == 1:
+                raise
+            self._torchserve.wait_until_ready(self._report)
+            yield f" ...\n\n{SAMPLE_PROMPT}"
+            yield from self._whole_answer(registry, most_tries - 1)
 
     def wait(self) -> NoReturn:
         """Returns by an exception only: Stopped, or StartFailed when a part of the stack cannot be had any more."""

@@ -16,7 +16,7 @@ from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.server_process import StartFailed
 from adapter.versions.running_server import ServerFiles
-from tests.fakes import FakeKeys, FakeManagement, FakeTorchServe, Turn, serving
+from tests.fakes import FakeKeys, FakeManagement, FakeTorchServe, Turn, answer_to, play_hello, serving
 
 BODY = {"prompt": "Once upon a time", "temperature": 0}
 
@@ -32,7 +32,7 @@ async def started(torchserve: FakeTorchServe, directory: Path, **settings: str) 
     configured = Settings(torchserve_url=torchserve.url, rate_limit="1/hour", **settings)
     registry = ModelRegistry(management, None)
     app = create_app(configured, inference=InferenceClient(configured, keys, registry.resolve_anew), registry=registry)
-    process = SimpleNamespace(management=management, keys=keys)
+    process = SimpleNamespace(management=management, keys=keys, wait_until_ready=lambda _: None)
     with serving(app) as url:
         yield RunningStack(url, configured, process, Thread(), files=ServerFiles(directory), report=print)
 
@@ -86,6 +86,19 @@ async def test_an_answer_that_fails_ends_the_start(stack: RunningStack, torchser
     torchserve.play = fail
     with pytest.raises(StartFailed, match="sample answer"):
         await sample(stack)
+    assert len(torchserve.turns) == 3
+
+
+async def test_where_a_worker_dies_on_it_the_next_one_is_asked(stack: RunningStack, torchserve: FakeTorchServe) -> None:
+    async def die_once(turn: Turn) -> None:
+        if len(torchserve.turns) > 1:
+            await play_hello(turn)
+        else:
+            await turn.send(*answer_to(turn.request, "Hel")[:2])
+            turn.reset()
+
+    torchserve.play = die_once
+    assert await sample(stack) == "Hel ...\n\nOnce upon a timeHello world"
 
 
 async def test_a_gateway_that_is_not_there_ends_the_start(stack: RunningStack) -> None:
