@@ -8,18 +8,23 @@ from adapter.errors import NotFound
 
 
 class OwnBatch(NamedTuple):
-    """owner: the caller. output_age: seconds that its output is kept, where the caller has said so."""
+    """owner: the caller. output_age: seconds that its output is kept, where the caller has said so.
+
+    idempotency_key: by which the caller would know it again, where it has said one.
+    """
 
     batch: Batch
     owner: str
     output_age: int | None
+    idempotency_key: str | None = None
 
 
 def add_batch(connection: Connection, own: OwnBatch) -> None:
-    batch, owner, output_age = own
+    batch, owner, output_age, key = own
     connection.execute(
-        "INSERT INTO batches (id, owner, input_file_id, output_age, document) VALUES (?, ?, ?, ?, ?)",
-        (batch.id, owner, batch.input_file_id, output_age, batch.model_dump_json()),
+        "INSERT INTO batches (id, owner, input_file_id, output_age, idempotency_key, document) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        (batch.id, owner, batch.input_file_id, output_age, key, batch.model_dump_json()),
     )
 
 
@@ -38,12 +43,20 @@ def get_batch(connection: Connection, owner: str, batch_id: str) -> Batch:
     return Batch.model_validate_json(row[0])
 
 
+def batch_of_key(connection: Connection, own: OwnBatch) -> OwnBatch | None:
+    """The one that its owner has made with the same key."""
+    row = connection.execute(
+        "SELECT id FROM batches WHERE owner = ? AND idempotency_key = ?", (own.owner, own.idempotency_key)
+    ).fetchone()
+    return None if row is None else own_batch(connection, row[0])
+
+
 def own_batch(connection: Connection, batch_id: str) -> OwnBatch:
     """Of one that is there, whoever's it is."""
-    document, owner, output_age = connection.execute(
-        "SELECT document, owner, output_age FROM batches WHERE id = ?", (batch_id,)
+    document, *rest = connection.execute(
+        "SELECT document, owner, output_age, idempotency_key FROM batches WHERE id = ?", (batch_id,)
     ).fetchone()
-    return OwnBatch(Batch.model_validate_json(document), owner, output_age)
+    return OwnBatch(Batch.model_validate_json(document), *rest)
 
 
 def list_batches(connection: Connection, owner: str, *, after: str | None, limit: int) -> list[Batch]:

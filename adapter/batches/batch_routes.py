@@ -2,21 +2,26 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 
 from adapter.batches.batches import Batches
 from adapter.batches.objects import Batch, NewBatch, Page
 from adapter.http.json_body import JsonRoute
 
 _MOST_LISTED = 100
+_LONGEST_KEY = 255
 
 
 def batch_routes(batches: Batches) -> APIRouter:
     router = APIRouter(prefix="/v1/batches", include_in_schema=False, route_class=JsonRoute)
 
     @router.post("")
-    async def create_batch(body: NewBatch, http: Request) -> Batch:
-        return await batches.create(http.state.caller, body)
+    async def create_batch(
+        body: NewBatch,
+        http: Request,
+        idempotency_key: Annotated[str | None, Header(min_length=1, max_length=_LONGEST_KEY)] = None,
+    ) -> Batch:
+        return await batches.create(http.state.caller, body, idempotency_key)
 
     @router.get("")
     async def list_all(

@@ -15,6 +15,7 @@ from adapter.batches.answering import FIRST_DELAY
 from adapter.batches.batch_records import (
     OwnBatch,
     add_batch,
+    batch_of_key,
     delete_old_batches,
     get_batch,
     list_batches,
@@ -82,8 +83,11 @@ class Batches:
     async def __aexit__(self, *exception: object) -> None:
         await self._open.aclose()
 
-    async def create(self, owner: str, request: NewBatch) -> Batch:
-        """Raises NotFound where the caller has no such file, or InvalidRequest."""
+    async def create(self, owner: str, request: NewBatch, idempotency_key: str | None = None) -> Batch:
+        """The same one again, where it has been made with that key.
+
+        Raises NotFound where the caller has no such file, InvalidRequest, or Conflict where the key is another one's.
+        """
         created_at = int(time.time())
         batch = Batch(
             id=f"batch_{uuid.uuid4().hex[:24]}",
@@ -95,8 +99,9 @@ class Batches:
             metadata=request.metadata,
         )
         expires_after = request.output_expires_after
-        own = OwnBatch(batch, owner, None if expires_after is None else expires_after.seconds)
-        await self.database.run(partial(_add, own))
+        own = OwnBatch(batch, owner, None if expires_after is None else expires_after.seconds, idempotency_key)
+        if (before := await self.database.run(partial(_add, own))) is not None:
+            return before
         self._start(batch.id)
         return batch
 
@@ -153,12 +158,22 @@ class Batches:
         await self.database.run(partial(delete_old_batches, ended_before=now - self._means.max_age))
 
 
-def _add(own: OwnBatch, connection: Connection) -> None:
-    """Together with the look for the file: it is not deleted in between."""
+def _add(own: OwnBatch, connection: Connection) -> Batch | None:
+    """Together with the look for the file: it is not deleted in between. Gives the one that was made before."""
+    if (before := batch_of_key(connection, own)) is not None:
+        if _asked(before) != _asked(own):
+            raise Conflict("Another batch was made with this Idempotency-Key.")
+        return with_counts(connection, before.batch)
     file = get_file(connection, own.owner, own.batch.input_file_id)
     if file.purpose != BATCH_INPUT:
         raise refused_field("input_file_id", f"the file's purpose is not {BATCH_INPUT!r}")
     add_batch(connection, own)
+    return None
+
+
+def _asked(own: OwnBatch) -> tuple[object, ...]:
+    batch = own.batch
+    return batch.input_file_id, batch.endpoint, batch.completion_window, batch.metadata, own.output_age
 
 
 def _counted(connection: Connection, owner: str, batch_id: str) -> Batch:

@@ -12,7 +12,6 @@ from adapter.errors import Overloaded
 
 _Result = TypeVar("_Result")
 
-_VERSION = 1
 # `document` is OpenAI's object as JSON. `seq` orders those of the same second.
 _TABLES = """
 CREATE TABLE files (
@@ -49,6 +48,12 @@ CREATE TABLE requests (
 );
 CREATE INDEX requests_by_state ON requests (batch_id, state, line);
 """
+_IDEMPOTENCY_KEYS = """
+ALTER TABLE batches ADD COLUMN idempotency_key TEXT;
+CREATE UNIQUE INDEX batches_by_idempotency_key ON batches (owner, idempotency_key);
+"""
+# What leads to each version, from the one before it.
+_STEPS = (_TABLES, _IDEMPOTENCY_KEYS)
 
 
 class NewerDatabase(RuntimeError):
@@ -106,7 +111,7 @@ class Database:
 
     def _make_tables(self, connection: sqlite3.Connection) -> None:
         [version] = connection.execute("PRAGMA user_version").fetchone()
-        if version > _VERSION:
+        if version > len(_STEPS):
             raise NewerDatabase(f"{self._path} was written by a newer release of Torchbridge.")
-        if version == 0:
-            connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;")
+        for number, step in enumerate(_STEPS[version:], start=version + 1):
+            connection.executescript(f"BEGIN; {step} PRAGMA user_version = {number}; COMMIT;")
