@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
-from types import SimpleNamespace
 from typing import Self
 
 import uvicorn
@@ -30,6 +29,8 @@ from adapter.schema import (
     StreamEvent,
     WorkerRequest,
 )
+from adapter.simulator.management import description
+from adapter.torchserve.management_client import ModelDescription
 from adapter.torchserve.model_registry import PinnedVersion
 from adapter.torchserve.ports import bind
 from tests.waiting import PATIENCE
@@ -193,20 +194,10 @@ class FakeManagement:
             raise self.failure
         return list(self.served)
 
-    def describe(self, name: str) -> list[SimpleNamespace]:
-        versions = self._versions(name)
+    def describe(self, name: str) -> list[ModelDescription]:
         return [
-            SimpleNamespace(
-                model_name=name,
-                model_version=version,
-                model_url=f"{name}-{version}.mar",
-                batch_size=self.slots,
-                workers=[
-                    SimpleNamespace(pid=pid, start_time="", is_ready=version not in self.restarting)
-                    for pid in range(ready)
-                ],
-            )
-            for version, ready in versions.items()
+            description(name, version, are_ready=[version not in self.restarting] * ready, slots=self.slots)
+            for version, ready in self._versions(name).items()
         ]
 
     def default_version(self, name: str) -> str:

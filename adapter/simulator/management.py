@@ -1,8 +1,35 @@
 """What TorchServe would say of the one model that is simulated."""
 
+from collections.abc import Sequence
+
 from adapter.errors import ModelNotFound
 from adapter.simulator.script import Script
 from adapter.torchserve.management_client import ManagementClient, ModelDescription
+
+
+def description(
+    name: str, version: str, *, are_ready: Sequence[bool], slots: int, wanted: int = 1, num_waiting: int = 0
+) -> ModelDescription:
+    """As TorchServe's. are_ready: of each worker; wanted: workers; num_waiting: requests before them."""
+    return ModelDescription.model_validate(
+        {
+            "modelName": name,
+            "modelVersion": version,
+            "modelUrl": f"{name}-{version}.mar",
+            "minWorkers": wanted,
+            "maxWorkers": wanted,
+            "batchSize": slots,
+            "responseTimeout": 120,
+            "startupTimeout": 120,
+            "workers": [_worker(number, is_ready=is_ready) for number, is_ready in enumerate(are_ready)],
+            "jobQueueStatus": {"remainingCapacity": 100, "pendingRequests": num_waiting},
+        }
+    )
+
+
+def _worker(number: int, *, is_ready: bool) -> dict[str, object]:
+    status = "READY" if is_ready else "UNLOADING"
+    return {"id": str(9000 + number), "status": status, "startTime": "", "pid": number}
 
 
 class SimulatedManagement(ManagementClient):
@@ -15,19 +42,7 @@ class SimulatedManagement(ManagementClient):
     def describe(self, name: str) -> list[ModelDescription]:
         if name != self._script.model:
             raise ModelNotFound(f"There is no model {name!r:.130}.")
-        description = {
-            "modelName": name,
-            "modelVersion": self._script.version,
-            "modelUrl": f"{name}-{self._script.version}.mar",
-            "minWorkers": 1,
-            "maxWorkers": 1,
-            "batchSize": self._script.slots,
-            "responseTimeout": 120,
-            "startupTimeout": 120,
-            "workers": [{"id": "9000", "status": "READY", "startTime": "", "pid": 1}],
-            "jobQueueStatus": {"remainingCapacity": 100, "pendingRequests": 0},
-        }
-        return [ModelDescription.model_validate(description)]
+        return [description(name, self._script.version, are_ready=[True], slots=self._script.slots)]
 
     def default_version(self, name: str) -> str:
         return self.describe(name)[0].model_version

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
@@ -17,6 +17,7 @@ from pydantic import (
 
 from adapter.schema import ErrorCode, GenerationRequest, Name
 from adapter.strict_yaml import YamlError, read_yaml
+from adapter.tools import FunctionName
 from adapter.wrong_values import wrong_values
 
 _Pause = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -32,12 +33,20 @@ class _Rule(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, regex_engine="python-re")
 
 
+class Called(_Rule):
+    """What the model calls, of the tools of a chat."""
+
+    name: FunctionName
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
 class Rule(_Rule):
     """One answer, and what goes wrong with it. Only one of fails, stalls and cuts may be set."""
 
     contains: str | None = Field(default=None, description="A text of the prompt, or of a chat's last message; or any.")
     times: PositiveInt | None = Field(default=None, description="How often it answers, before later rules do.")
     text: str = Field(default=DEFAULT_TEXT, min_length=1)
+    calls: tuple[Called, ...] = Field(default=(), description="After its text, which is empty unless it is given.")
     first_token_seconds: _Pause = 0
     token_seconds: _Pause = Field(default=0, description="From one token to the next: a word is one.")
     fails: ErrorCode | None = Field(default=None, description="Of the table in docs/errors.md.")
@@ -53,14 +62,21 @@ class Rule(_Rule):
             raise ValueError("only one of fails, stalls and cuts")
         if self.after_tokens and not ways:
             raise ValueError("after_tokens says when it fails, stalls or cuts: one of them is needed")
-        if self.after_tokens > (most := len(tokens_of(self.text))):
+        if self.after_tokens > (most := len(tokens_of(self.said))):
             raise ValueError(f"its text has {most} tokens, so nothing comes after {self.after_tokens}")
         if self.retry_after is not None and self.fails is None:
             raise ValueError("retry_after is told with a failure: fails is needed")
         return self
 
-    def fits(self, said: str) -> bool:
-        return self.contains is None or self.contains in said
+    @property
+    def said(self) -> str:
+        return "" if self.calls and "text" not in self.model_fields_set else self.text
+
+    def fits(self, request: GenerationRequest) -> bool:
+        """One that calls something fits chats alone that have it among their tools."""
+        tools = {tool.name for tool in getattr(request, "tools", ())}
+        words = self.contains is None or self.contains in last_words(request)
+        return words and tools.issuperset(call.name for call in self.calls)
 
 
 class Script(_Rule):
@@ -89,9 +105,8 @@ class Performance:
         self._answered: Counter[int] = Counter()
 
     def rule_for(self, request: GenerationRequest) -> Rule:
-        said = last_words(request)
         for index, rule in enumerate(self._script.answers):
-            if rule.fits(said) and (rule.times is None or self._answered[index] < rule.times):
+            if rule.fits(request) and (rule.times is None or self._answered[index] < rule.times):
                 self._answered[index] += 1
                 return rule
         return Rule()

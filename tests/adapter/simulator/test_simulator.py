@@ -15,7 +15,7 @@ from adapter.errors import GenerationFailed, Overloaded, PromptTooLong, Torchbri
 from adapter.schema import ErrorCode
 from adapter.settings import Settings
 from adapter.simulator.command import simulated_gateway, simulated_settings
-from adapter.simulator.script import DEFAULT_TEXT, Rule, Script, ScriptError
+from adapter.simulator.script import DEFAULT_TEXT, Called, Rule, Script, ScriptError
 from tests.fakes import serving
 
 
@@ -87,6 +87,38 @@ def test_a_chat_is_answered_by_its_last_message() -> None:
     assert second.text == DEFAULT_TEXT
 
 
+WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+ASKED = {"messages": [{"role": "user", "content": "Is it warm in Rome?"}], "tools": [WEATHER]}
+CALLED = (Called(name="weather", arguments={"city": "Rome"}), Called(name="weather"))
+
+
+@pytest.mark.parametrize(("more", "num_calls"), [({}, 2), ({"parallel_tool_calls": False}, 1)])
+def test_it_calls_what_a_rule_says(more: dict[str, bool], num_calls: int) -> None:
+    with simulating(Rule(contains="Rome", calls=CALLED)) as client:
+        answer = client.chat(**ASKED, **more)
+    assert (answer.finish_reason, answer.text, len(answer.tool_calls)) == ("tool_calls", "", num_calls)
+    assert (answer.tool_calls[0].name, answer.tool_calls[0].arguments) == ("weather", '{"city": "Rome"}')
+
+
+def test_a_stream_has_the_same_calls_behind_its_text() -> None:
+    with simulating(Rule(text="Let me see.", calls=CALLED)) as client:
+        answer = client.stream_chat(**ASKED).read()
+    assert (answer.text, answer.finish_reason) == ("Let me see.", "tool_calls")
+    assert [call.arguments for call in answer.tool_calls] == ['{"city": "Rome"}', "{}"]
+
+
+def test_a_chat_without_the_tool_is_answered_by_the_next_rule() -> None:
+    with simulating(Rule(calls=CALLED), Rule(text="It is warm.")) as client:
+        answer = client.chat(messages=ASKED["messages"])
+    assert (answer.text, answer.tool_calls) == ("It is warm.", ())
+
+
+def test_an_answer_that_is_cut_short_calls_nothing() -> None:
+    with simulating(Rule(text="Let me see.", calls=CALLED)) as client:
+        answer = client.chat(**ASKED, max_length=2)
+    assert (answer.text, answer.finish_reason, answer.tool_calls) == ("Let me", "length", ())
+
+
 @pytest.mark.parametrize("code", [code for code in ErrorCode if code is not ErrorCode.CANCELLED])
 def test_each_error_there_is_can_be_had(code: ErrorCode) -> None:
     with simulating(Rule(fails=code)) as client, pytest.raises(TorchbridgeError) as failure:
@@ -147,6 +179,8 @@ def test_what_is_too_long_can_be_played() -> None:
         ("answers: [{text: One two, fails: internal, after_tokens: 3}]", "has 2 tokens"),
         ("answers: [{after_tokens: 1}]", "fails, stalls or cuts"),
         ("answers: [{retry_after: 1}]", "fails is needed"),
+        ("answers: [{calls: [{name: a b}]}]", "answers.0.calls.0.name"),
+        ("answers: [{calls: [{name: weather}], fails: internal, after_tokens: 1}]", "has 0 tokens"),
         ("answers: [{token_seconds: .inf}]", "answers.0.token_seconds"),
     ],
 )

@@ -12,6 +12,7 @@ from adapter.control.messages import HOLD_SECONDS, ModelTraffic, TrafficReport, 
 from adapter.errors import Conflict, Forbidden, ModelNotFound, VersionNotFound
 from adapter.probes import Probe, Probes
 from adapter.settings import Settings
+from adapter.simulator.management import description
 from adapter.torchserve.management_client import ModelDescription
 from adapter.versions.changes import record_default, record_version
 from adapter.versions.journal import Journal
@@ -80,7 +81,12 @@ class FakeManagement:
     starts_ready: bool = True
 
     def describe(self, name: str) -> list[ModelDescription]:
-        return [self._describe(name, version, workers) for version, workers in self._versions(name).items()]
+        return [
+            description(
+                name, version, are_ready=ready, slots=16, wanted=self.wanted[name, version], num_waiting=self.queued
+            )
+            for version, ready in self._versions(name).items()
+        ]
 
     def default_version(self, name: str) -> str:
         self._versions(name)
@@ -125,23 +131,6 @@ class FakeManagement:
         if version not in self._versions(name):
             raise VersionNotFound("no such version")
         return self.models[name][version]
-
-    def _describe(self, name: str, version: str, workers: list[bool]) -> ModelDescription:
-        wanted = self.wanted[name, version]
-        started = [
-            {"id": str(9000 + number), "status": "READY" if ready else "UNLOADING", "startTime": "", "pid": number}
-            for number, ready in enumerate(workers)
-        ]
-        about = {
-            "modelName": name,
-            "modelVersion": version,
-            "modelUrl": f"{name}-{version}.mar",
-            "minWorkers": wanted,
-            "maxWorkers": wanted,
-        }
-        limits = {"batchSize": 16, "responseTimeout": 60, "startupTimeout": 600}
-        queue = {"remainingCapacity": 100, "pendingRequests": self.queued}
-        return ModelDescription.model_validate(about | limits | {"workers": started, "jobQueueStatus": queue})
 
 
 @dataclass
