@@ -193,10 +193,11 @@ soak: install real-model ## The long runs: 20,000 requests over 100 switches, co
 		tests/adapter/artifacts/test_rubbish.py tests/adapter/versions/test_tampered_registries.py \
 		tests/contract/test_schemathesis.py $(PROPERTY_TESTS)
 
+# What it has seen lies in .faults, so that it may be stopped anywhere: with GO_ON=1 it goes on there, else it begins anew.
 faults: export ROUNDS ?= 3
-faults: .venv/.installed ## What becomes of calls in 50 faults, again and again, and how long abuses hold the event loop (an hour; ROUNDS=3)
-	$(BIN)/python -m benchmarks.faults
-	$(BIN)/python -m tests.faults --rounds $(ROUNDS)
+faults: .venv/.installed ## What becomes of calls in 80 faults, again and again, and how long abuses hold the event loop (hours; ROUNDS=3, MINUTES=, GO_ON=1)
+	$(if $(GO_ON),,$(BIN)/python -m benchmarks.faults)
+	$(BIN)/python -m tests.faults --rounds $(ROUNDS) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(GO_ON),--go-on)
 
 # Each writes its table and its plot to benchmarks/results. The peers are installed into benchmarks/.cache at first.
 BENCHMARKS = real_model peers_throughput worth engine grammars prefix neighbour int8_quality hop growth gateway traces packing cold_start

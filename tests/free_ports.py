@@ -4,9 +4,13 @@ They are below those that the system gives to port 0 and to outgoing connections
 between the choice and the server's start.
 """
 
-from adapter.torchserve.ports import free_addresses as torchserve_properties
+from pathlib import Path
 
-__all__ = ["free_port", "free_ports", "torchserve_properties"]
+from adapter.torchserve.ports import free_addresses as torchserve_properties
+from adapter.torchserve.properties import read_properties
+from adapter.torchserve.server_process import CONFIG_FILE
+
+__all__ = ["free_port", "free_ports", "torchserve_properties", "write_torchserve_config"]
 
 
 def free_port() -> int:
@@ -18,3 +22,10 @@ def free_ports(count: int) -> list[int]:
     ports = [int(address.rpartition(":")[2]) for address in torchserve_properties().values()]
     assert count <= len(ports)
     return ports[:count]
+
+
+def write_torchserve_config(path: Path) -> Path:
+    """Ours, with such addresses."""
+    properties = read_properties(CONFIG_FILE) | torchserve_properties()
+    path.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
+    return path

@@ -15,10 +15,8 @@ import httpx
 import psutil
 import pytest
 
-from adapter.torchserve.properties import read_properties
-from adapter.torchserve.server_process import CONFIG_FILE
 from tests.adapter.batches.batch_calls import begin, line, lines_of, state_of, wait_for_end
-from tests.free_ports import free_port, torchserve_properties
+from tests.free_ports import free_port, write_torchserve_config
 from tests.processes import processes_of
 from tests.waiting import PATIENCE_WITH_WORKERS, wait_until
 
@@ -39,9 +37,7 @@ class Stack:
         self.run_directory = place / "run"
         self._place = place
         self._port = free_port()
-        self._config = place / "config.properties"
-        properties = read_properties(CONFIG_FILE) | torchserve_properties()
-        self._config.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
+        self._config = write_torchserve_config(place / "config.properties")
         self._process: subprocess.Popen[bytes] | None = None
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=60)
         self._num_starts = 0

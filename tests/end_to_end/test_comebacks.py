@@ -3,29 +3,19 @@
 One server for all tests here: each leaves it as it found it.
 """
 
-import os
 import re
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import AbstractContextManager, nullcontext
 
 import psutil
 import pytest
 import requests
 
-from adapter.errors import TorchbridgeError
-from adapter.torchserve.keys import KeyFile
-from adapter.torchserve.management_client import ManagementClient, ModelDescription
-from adapter.torchserve.properties import read_properties
-from adapter.torchserve.server_process import CONFIG_FILE
+from tests.calling import Callers, calling
 from tests.end_to_end.endless_model import write_endless_model
 from tests.end_to_end.gateway_calls import TIMEOUT, expect_problem
-from tests.free_ports import torchserve_properties
-from tests.processes import processes_of
+from tests.end_to_end.own_serve import Served, serving_model
 from tests.project import PROJECT
 from tests.waiting import wait_until
 
@@ -36,30 +26,7 @@ NUM_CALLERS = 64  # as many as the worker has slots
 TRIES = 4
 
 
-@dataclass
-class Server:
-    process: subprocess.Popen[str]
-    run_directory: Path
-    url: str
-    management: ManagementClient
-
-    def describe(self) -> ModelDescription:
-        [description] = self.management.describe("endless")
-        return description
-
-    def worker(self) -> psutil.Process:
-        return psutil.Process(self.describe().workers[0].pid)
-
-    def java(self) -> psutil.Process:
-        [java] = [process for process in processes_of(self.run_directory) if process.name() == "java"]
-        return java
-
-    def has_ready_worker(self) -> bool:
-        try:
-            return self.describe().ready_workers == 1
-        except TorchbridgeError:
-            return False
-
+class Server(Served):
     def post(self, timeout: float | None = None, **body: object) -> requests.Response:
         headers = {"cache-control": "no-store"} | ({} if timeout is None else {"x-request-timeout": str(timeout)})
         return requests.post(f"{self.url}/generate", json=body, headers=headers, timeout=TIMEOUT)
@@ -87,31 +54,11 @@ class Server:
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     directory = tmp_path_factory.mktemp("serve")
-    properties = read_properties(CONFIG_FILE) | torchserve_properties()
-    config = directory / "config.properties"
-    config.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
     write_endless_model(PROJECT / "models" / "tiny", directory / "endless")
-    command = [str(Path(sys.executable).with_name("torchbridge")), "serve", "--port", "0"]
-    command += ["--model", str(directory / "endless")]
-    command += ["--run-directory", str(directory / "run"), "--torchserve-config", str(config)]
-    environment = os.environ | {"TORCHBRIDGE_SILENCE_TIMEOUT": str(SILENCE_TIMEOUT)}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=directory, env=environment
-    ) as process:
-        assert process.stdout is not None
-        reader = threading.Thread(target=process.stdout.read)  # what it says later must not fill the pipe
-        try:
-            url = next(found[0] for line in process.stdout if (found := re.findall(r"http://127\.0\.0\.1:\d+", line)))
-            reader.start()
-            keys = KeyFile(directory / "run" / "key_file.json", properties["management_address"])
-            management = ManagementClient(properties["management_address"], keys)
-            yield Server(process, directory / "run", url, management)
-        finally:
-            process.terminate()
-            process.wait()
-            if reader.is_alive():
-                reader.join()
-    assert processes_of(directory / "run") == []
+    with serving_model(
+        directory, directory / "endless", {"TORCHBRIDGE_SILENCE_TIMEOUT": str(SILENCE_TIMEOUT)}
+    ) as served:
+        yield Server(**vars(served))
 
 
 @pytest.fixture
@@ -176,32 +123,17 @@ def test_what_was_there_at_death_after_death_is_told_so(server: Server) -> None:
     assert expect_problem(answer.result(), "worker_died").retryable is False
 
 
-@dataclass
-class Callers:
-    """Each asks again and again, until they are told to stop."""
+def calling_on(server: Server) -> AbstractContextManager[Callers[int]]:
+    """What becomes of each call is its status."""
 
-    server: Server
-    pool: ThreadPoolExecutor
-    num_callers: int = 16
+    def caller(number: int) -> AbstractContextManager[Callable[[], int]]:
+        return nullcontext(lambda: server.post(prompt=f"Once {number}", max_length=50).status_code)
 
-    def __post_init__(self) -> None:
-        self._end = threading.Event()
-        self._callers = [self.pool.submit(self._ask_on, number) for number in range(self.num_callers)]
-
-    def statuses(self) -> set[int]:
-        self._end.set()
-        return {status for caller in self._callers for status in caller.result()}
-
-    def _ask_on(self, number: int) -> list[int]:
-        statuses = []
-        while not self._end.is_set():
-            statuses.append(self.server.post(prompt=f"Once {number}", max_length=50).status_code)
-        return statuses
+    return calling([caller(number) for number in range(16)])
 
 
 def test_a_torchserve_that_is_killed_under_callers_fails_none_of_them(server: Server) -> None:
-    with ThreadPoolExecutor(16) as pool:
-        callers = Callers(server, pool)
+    with calling_on(server) as callers:
         wait_until(lambda: server.metric("live_requests") >= 8)
         java = server.java()
         java.kill()
@@ -209,20 +141,19 @@ def test_a_torchserve_that_is_killed_under_callers_fails_none_of_them(server: Se
         assert not server.is_ready()
         assert not server.is_served()
         wait_until(server.has_ready_worker)
-        assert callers.statuses() == {200}
+    assert set(callers.outcomes) == {200}
     assert server.java().pid != java.pid
 
 
 def test_a_torchserve_that_stands_still_is_killed_and_its_callers_are_answered(server: Server) -> None:
-    with ThreadPoolExecutor(16) as pool:
-        callers = Callers(server, pool)
+    with calling_on(server) as callers:
         wait_until(lambda: server.metric("live_requests") >= 8)
         java = server.java()
         java.suspend()
         wait_until(lambda: java.status() == psutil.STATUS_STOPPED)
         wait_until(lambda: not java.is_running())
         wait_until(server.has_ready_worker)
-        assert callers.statuses() == {200}
+    assert set(callers.outcomes) == {200}
 
 
 def test_it_is_not_ready_while_its_worker_stands_still(server: Server) -> None:
@@ -261,8 +192,7 @@ def test_it_is_ready_while_all_slots_are_taken(server: Server) -> None:
 
 
 def test_it_is_ready_where_nothing_can_be_written_to_the_disk_any_more(server: Server) -> None:
-    processes = [psutil.Process(server.process.pid), *processes_of(server.run_directory)]
-    before = {process: process.rlimit(psutil.RLIMIT_FSIZE) for process in processes}
+    before = {process: process.rlimit(psutil.RLIMIT_FSIZE) for process in server.processes()}
     for process, (_, hard) in before.items():
         process.rlimit(psutil.RLIMIT_FSIZE, (0, hard))
     try:

@@ -25,7 +25,7 @@ from adapter.serve import running_stack
 from adapter.torchserve.archive_probe import probe_archive, served_alone
 from adapter.versions.running_server import RunningServer
 from adapter.versions.status import VersionStatus, server_status
-from tests.end_to_end.versions.conftest import write_config
+from tests.free_ports import write_torchserve_config
 from tests.processes import processes_of
 from tests.progress import without_progress
 from tests.project import PROJECT
@@ -57,7 +57,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The one build for all tests here."""
     directory = tmp_path_factory.mktemp("served")
     archive = build_archive(TINY, "tiny", "1.0", directory, check=check_model)
-    steps, run, config = directory / "steps", directory / "run", write_config(directory / "config.properties")
+    steps, run = directory / "steps", directory / "run"
+    config = write_torchserve_config(directory / "config.properties")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(COMPILED_STEPS_VARIABLE, str(steps))
         patch.setenv("TORCHBRIDGE_CACHE_MAX_AGE", "0")

@@ -17,13 +17,11 @@ from adapter.archives.archive import DEFAULT_MODEL_CONFIG, build_archive
 from adapter.archives.archive_reader import read_record
 from adapter.log_lines.log_line import LogLine
 from adapter.schema import DoneEvent, ErrorCode, ErrorEvent
-from adapter.torchserve.properties import read_properties
-from adapter.torchserve.server_process import CONFIG_FILE
 from tests.adapter.tracing.gateway_over import TRACE_ID, TRACEPARENT
 from tests.adapter.tracing.otlp_receiver import receiving
 from tests.end_to_end.endless_model import write_endless_model
 from tests.end_to_end.gateway_calls import stream
-from tests.free_ports import torchserve_properties
+from tests.free_ports import write_torchserve_config
 from tests.processes import hear_interrupts, processes_of
 from tests.project import PROJECT
 from tests.waiting import wait_until
@@ -36,9 +34,7 @@ Serve = Callable[..., subprocess.Popen[str]]
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
     """Starts the command on ports, a store and a run directory of its own."""
-    config = tmp_path / "config.properties"
-    properties = read_properties(CONFIG_FILE) | torchserve_properties()
-    config.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
+    config = write_torchserve_config(tmp_path / "config.properties")
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str) -> subprocess.Popen[str]:
@@ -213,9 +209,7 @@ def test_a_server_that_is_refused_changes_nothing_of_what_the_running_one_starts
     first, second = two_contents
     running = serve("--model", str(first))
     url = re.findall(r"http://127\.0\.0\.1:\d+", read_until(running, "curl"))[0]
-    other_ports = tmp_path / "other.properties"
-    properties = read_properties(CONFIG_FILE) | torchserve_properties()
-    other_ports.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
+    other_ports = write_torchserve_config(tmp_path / "other.properties")
     refused = serve("--model", str(second), "--torchserve-config", str(other_ports))
     assert (refused.wait(), "Another TorchServe runs in" in refused.communicate()[1]) == (1, True)
 

@@ -1,50 +1,64 @@
-"""Runs the listed tests again and again, and counts how often one of them did not hold."""
+"""Runs the listed tests again and again, and writes down how often one of them did not hold."""
 
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
-from xml.etree import ElementTree as ET
+from tempfile import TemporaryDirectory
 
+from tests.faults.again import Plan
 from tests.faults.listed import Listed
+from tests.faults.record import Tally, tally
 from tests.project import PROJECT
 
-
-class Held(NamedTuple):
-    """runs: of each case of the test; skipped ones are none."""
-
-    runs: int
-    failed: int
+_HELD, _SOME_DID_NOT, _STOPPED = 0, 1, 2  # pytest's exit codes
 
 
-def repeat(listed: Sequence[Listed], rounds: int, directory: Path) -> dict[str, Held]:
-    """By fault. Raises RuntimeError where pytest could not run them."""
-    runs: Counter[str] = Counter()
-    failed: Counter[str] = Counter()
-    for number in range(rounds):
-        report = directory / f"round-{number}.xml"
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
-        done = subprocess.run([*command, *(_node_of(each) for each in listed)], check=False, cwd=PROJECT)
-        if done.returncode not in {0, 1}:  # all held, or some did not
-            raise RuntimeError(f"pytest ended with {done.returncode}")
-        for case in ET.parse(report).getroot().iter("testcase"):
-            if case.find("skipped") is None:
-                test = _name_of(case)
-                runs[test] += 1
-                failed[test] += case.find("failure") is not None or case.find("error") is not None
-    return {each.fault: Held(runs[_key(each)], failed[_key(each)]) for each in listed}
+def repeat(
+    listed: Sequence[Listed], rounds: int, record: Path, commit: str, deadline: float | None = None
+) -> Mapping[str, Tally]:
+    """Until each has `rounds` runs, or the time is over. Raises RuntimeError where pytest could not run them.
+
+    deadline: of time.monotonic(). The first sitting takes the time of each; then all have about the same time, in
+    sittings of half of what is left: the cheap ones end early, and the dear ones have what they can.
+    """
+    faults = [each.fault for each in listed]
+    tallies = tally(faults, record)
+    while wanted := [each for each in listed if _is_wanted(tallies[each.fault], rounds)]:
+        if deadline is not None and time.monotonic() > deadline:
+            break
+        seconds = None if deadline is None else (deadline - time.monotonic()) / 2 / len(wanted)
+        turns = {each.node: _turns(tallies[each.fault], rounds, seconds) for each in wanted}
+        names = {each.node: each.fault for each in wanted}
+        _sit(Plan(faults=names, turns=turns, record=record, commit=commit, deadline=deadline))
+        tallies = tally(faults, record)
+    return tallies
 
 
-def _name_of(case: ET.Element) -> str:
-    name, _, _ = case.get("name", "").partition("[")
-    return f"{case.get('classname')}.{name}"
+def _is_wanted(so_far: Tally, rounds: int) -> bool:
+    """What was skipped is skipped each time."""
+    return so_far.runs < rounds and not (so_far.outcomes and not so_far.runs)
 
 
-def _node_of(listed: Listed) -> str:
-    return f"{PROJECT / 'tests' / listed.file}::{listed.test}"
+def _turns(so_far: Tally, rounds: int, seconds: float | None) -> int:
+    """Each of all its cases, of which the first sitting has shown how many there are."""
+    if not so_far.runs:
+        return 1
+    missing = -(-(rounds - so_far.runs) // so_far.num_cases)
+    if seconds is None:
+        return missing
+    return max(1, min(missing, int(seconds / (so_far.seconds_of_one * so_far.num_cases))))
 
 
-def _key(listed: Listed) -> str:
-    return f"tests.{listed.file.removesuffix('.py').replace('/', '.')}.{listed.test}"
+def _sit(plan: Plan) -> None:
+    with TemporaryDirectory(prefix="torchbridge-") as directory:
+        file = Path(directory, "plan.json")
+        file.write_text(plan.model_dump_json())
+        command = [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider"]
+        command += ["-p", "tests.faults.again", "--plan", str(file)]
+        # By file: what tests of one file share is started once.
+        done = subprocess.run([*command, *sorted(plan.turns)], check=False, cwd=PROJECT)
+    is_over = plan.deadline is not None and time.monotonic() > plan.deadline
+    if done.returncode not in {_HELD, _SOME_DID_NOT} and not (done.returncode == _STOPPED and is_over):
+        raise RuntimeError(f"pytest ended with {done.returncode}")

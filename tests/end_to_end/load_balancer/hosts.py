@@ -11,9 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from adapter.torchserve.properties import read_properties
-from adapter.torchserve.server_process import CONFIG_FILE
-from tests.free_ports import free_port, torchserve_properties
+from tests.free_ports import free_port, write_torchserve_config
 from tests.processes import processes_of
 from tests.waiting import PATIENCE_WITH_WORKERS, wait_until
 
@@ -81,9 +79,7 @@ def running_hosts(
 @contextmanager
 def _started(directory: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> Iterator[RunningHost]:
     directory.mkdir(parents=True)
-    config = directory / "config.properties"
-    properties = read_properties(CONFIG_FILE) | torchserve_properties()
-    config.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
+    config = write_torchserve_config(directory / "config.properties")
     port = free_port()
     command = [PROGRAM, "serve", "--port", str(port), "--torchserve-config", str(config), "--no-compile", *arguments]
     command += ["--run-directory", str(directory / "run")]

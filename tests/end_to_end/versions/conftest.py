@@ -8,21 +8,13 @@ from pathlib import Path
 import pytest
 
 from adapter.serve import running_stack
-from adapter.torchserve.properties import read_properties
-from adapter.torchserve.server_process import CONFIG_FILE
 from adapter.versions.deployment import DeploymentOptions, deploy
 from adapter.versions.recovery import changing
 from adapter.versions.running_server import RunningServer
 from tests.end_to_end.versions.light_archives import LightArchives
 from tests.end_to_end.versions.tiny_archives import TinyArchives
-from tests.free_ports import torchserve_properties
+from tests.free_ports import write_torchserve_config
 from tests.waiting import PATIENCE_WITH_WORKERS
-
-
-def write_config(path: Path) -> Path:
-    properties = read_properties(CONFIG_FILE) | torchserve_properties()
-    path.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
-    return path
 
 
 @dataclass(frozen=True)
@@ -58,7 +50,7 @@ def running_site(directory: Path, archives: LightArchives | TinyArchives | None 
     """It serves version 1.0 of the light model, or of another one."""
     directory.mkdir(parents=True, exist_ok=True)
     archives = archives or LightArchives(directory / "archives")
-    config = write_config(directory / "config.properties")
+    config = write_torchserve_config(directory / "config.properties")
     first = str(archives.make("1.0"))
     run, key = directory / "run", archives.public_key
     with running_stack(first, print, key=key, port=0, run_directory=run, config=config) as stack:

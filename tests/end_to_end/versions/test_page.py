@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.documents import DOCS, blocks_of
-from tests.end_to_end.versions.conftest import write_config
 from tests.end_to_end.versions.constant_load import constant_load
+from tests.free_ports import write_torchserve_config
 from tests.project import PROJECT
 from tests.waiting import PATIENCE_WITH_WORKERS
 
@@ -35,8 +35,9 @@ def packed() -> Iterator[None]:
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[str]:
     """As by `make serve`, but in a directory and on ports of its own."""
+    config = write_torchserve_config(tmp_path / "c.properties")
     command = [str(Path(sys.executable).with_name("torchbridge")), "serve", "--port", "0"]
-    command += ["--run-directory", str(tmp_path), "--torchserve-config", str(write_config(tmp_path / "c.properties"))]
+    command += ["--run-directory", str(tmp_path), "--torchserve-config", str(config)]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as serve:
         assert serve.stdout is not None
         for line in serve.stdout:
