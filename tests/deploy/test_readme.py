@@ -32,8 +32,3 @@ def test_a_value_that_it_names_is_there(name: str) -> None:
         if found == {}:  # the operator's own, as of `settings`
             return
         found = found[part]
-
-
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)]+)\)", README))))
-def test_what_it_links_to_is_there(target: str) -> None:
-    assert (PROJECT / "deploy" / target).exists()
