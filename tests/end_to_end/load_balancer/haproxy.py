@@ -16,7 +16,7 @@ from tests.waiting import PATIENCE, wait_until
 
 CONFIG = PROJECT / "deploy" / "haproxy" / "haproxy.cfg"
 READINESS = "GET /readyz"
-_RETRIES, _FALL = 3, 2
+_RETRIES, FALL, CHECK_SECONDS = 3, 2, 10
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,17 @@ def running_haproxy(
     ports: tuple[int, int],
     check: str = READINESS,
     retries: int = _RETRIES,
-    fall: int = _FALL,
+    fall: int = FALL,
+    check_seconds: int = 60,
 ) -> Iterator[HAProxy]:
-    """Its servers are called gateway-0 and so on. `ports` are for itself and for its statistics."""
+    """Its servers are called gateway-0 and so on. `ports` are for itself and for its statistics.
+
+    Its checks wait for a machine that stalls, unless `check_seconds` are those of the configuration.
+    """
     program = haproxy_program()
     assert program is not None
     config = directory / "haproxy.cfg"
-    config.write_text(_config(gateway_ports, check=check, retries=retries, fall=fall))
+    config.write_text(_config(gateway_ports, check=check, retries=retries, fall=fall, check_seconds=check_seconds))
     addresses = [f"127.0.0.1:{port}" for port in ports]
     named = dict(zip(("TORCHBRIDGE_BIND", "TORCHBRIDGE_STATISTICS"), addresses, strict=True))
     with subprocess.Popen([program, "-db", "-f", str(config)], env=os.environ | named) as process:
@@ -61,14 +65,14 @@ def running_haproxy(
             process.terminate()
 
 
-def _config(gateway_ports: Sequence[int], *, check: str, retries: int, fall: int) -> str:
-    """Ours, but for its servers, what a test wants otherwise, and checks that wait for a machine that stalls."""
+def _config(gateway_ports: Sequence[int], *, check: str, retries: int, fall: int, check_seconds: int) -> str:
+    """Ours, but for its servers and what a test wants otherwise."""
     text = "".join(line for line in CONFIG.read_text().splitlines(keepends=True) if not line.startswith("    server "))
     for ours, other in (
-        ("timeout check 10s", "timeout check 60s"),
+        (f"timeout check {CHECK_SECONDS}s", f"timeout check {check_seconds}s"),
         (f"retries {_RETRIES}\n", f"retries {retries}\n"),
         (f"option httpchk {READINESS}", f"option httpchk {check}"),
-        (f"fall {_FALL} ", f"fall {fall} "),
+        (f"fall {FALL} ", f"fall {fall} "),
     ):
         assert text.count(ours) == 1
         text = text.replace(ours, other)

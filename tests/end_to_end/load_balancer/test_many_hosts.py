@@ -1,7 +1,7 @@
 """One service of several hosts behind the real HAProxy with a real Redis: what is lost when they fail or are changed.
 
-Each host is a real TorchServe with a light model. `make soak` has four of them, 2,000 calls and all tests; else there
-are two hosts and the first test.
+Each host is a real TorchServe. `make soak` has four of them with models/tiny, 2,000 calls and all tests; else there are
+two hosts with a light model and the first test.
 """
 
 import os
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -22,8 +23,9 @@ from adapter.client import GatewayClient
 from adapter.client.errors import StreamTruncated
 from adapter.errors import GenerationFailed, ShuttingDown
 from adapter.schema import DoneEvent
-from tests.end_to_end.load_balancer.haproxy import HAProxy, haproxy_program, running_haproxy
+from tests.end_to_end.load_balancer.haproxy import CHECK_SECONDS, FALL, HAProxy, haproxy_program, running_haproxy
 from tests.end_to_end.load_balancer.hosts import PROGRAM, RunningHost, running_hosts
+from tests.end_to_end.load_balancer.tiny_archives import TinyArchives
 from tests.end_to_end.versions.light_archives import LightArchives
 from tests.end_to_end.versions.test_canary import FAILS
 from tests.free_ports import free_ports
@@ -33,6 +35,9 @@ from tests.waiting import PATIENCE, PATIENCE_WITH_WORKERS, wait_until
 EVERY_POINT = bool(os.environ.get("TORCHBRIDGE_TEST_EVERY_POINT"))
 NUM_HOSTS, NUM_CALLS = (4, 2_000) if EVERY_POINT else (2, 200)
 FROZEN_SECONDS = 30
+# In CI a machine that stalls makes a host look unready for a moment, and all of them at once.
+CHECKS = {"fall": FALL, "check_seconds": CHECK_SECONDS} if EVERY_POINT else {"fall": 20}
+NUM_COUNTED = 20  # calls of one host, of which the other hosts are to know
 NUM_CALLERS = 8 if EVERY_POINT else 2  # and as many that stream
 KEY = secrets.token_hex(12)
 
@@ -90,22 +95,21 @@ class Service:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     directory = tmp_path_factory.mktemp("service")
+    archives = TinyArchives(directory / "archives", "tiny") if EVERY_POINT else LightArchives(directory / "archives")
+    arguments = ["--model", str(archives.make("1.0")), "--key", str(archives.public_key)]
     redis = RedisServer(directory, secrets.token_hex(8))
-    archives = LightArchives(directory / "archives")
     environment = {
         "TORCHBRIDGE_ROLLOUT_KEYS": f"ci:{KEY}",
         "TORCHBRIDGE_REDIS_URL": redis.url,
         "TORCHBRIDGE_SHUTDOWN_DELAY": "3600",  # until the balancer has seen it, however long that takes
         "TORCHBRIDGE_CACHE_MAX_AGE": "0",
     }
-    arguments = ["--model", str(archives.make("1.0")), "--key", str(archives.public_key)]
     port, statistics_port = free_ports(2)
     try:
         with (
             running_hosts(directory, NUM_HOSTS, arguments, environment) as hosts,
-            # A machine that stalls makes a host look unready for a moment, and all of them at once.
             running_haproxy(
-                directory, [host.port for host in hosts], ports=(port, statistics_port), fall=20
+                directory, [host.port for host in hosts], ports=(port, statistics_port), **CHECKS
             ) as haproxy,
         ):
             yield Service(hosts, haproxy, redis, archives, directory)
@@ -153,6 +157,9 @@ class Calls:
     def end(self) -> None:
         self._is_over.set()
 
+    def __str__(self) -> str:
+        return f"{self.num_answers} calls, {len(self.failures)} failed; streams: {dict(self.streams)}"
+
 
 @contextmanager
 def calling(url: str) -> Iterator[Calls]:
@@ -179,6 +186,7 @@ def test_a_rollout_and_its_abort_cost_nobody_anything(service: Service) -> None:
         back = service.roll_out("abort")
         assert back.returncode == 0, back.stderr
         calls.wait_for(calls.num_answers + NUM_CALLS // 10)
+    print(calls)  # noqa: T201 - as below
     assert service.default_versions() == {"1.0"}
     assert (calls.failures, calls.versions) == ([], {"1.0", "2.0"})
     assert set(calls.streams) == {"done"}
@@ -193,16 +201,30 @@ def test_a_canary_that_is_worse_is_given_up_on_all_hosts_by_the_counts_of_all(se
     for directory in directories:
         begun = service.run("canary", "3.0", "--percent", "30", "--no-wait", *directory)
         assert begun.returncode == 0, begun.stderr
-    verdicts = [requests.get(f"http://{host.name}/canary/verdict", timeout=PATIENCE).json() for host in service.hosts]
-    assert {(verdict["scope"], verdict["gateways"]) for verdict in verdicts[-1:]} == {("service", NUM_HOSTS)}
+    first, *_, last = service.hosts
+    for _ in range(NUM_COUNTED):
+        body = {"prompt": "Twice", "max_length": 4}  # with which the canary does not fail
+        assert requests.post(f"http://{first.name}/generate", json=body, timeout=PATIENCE).ok
+    wait_until(lambda: _counted(_verdict(last)) >= NUM_COUNTED)
+    assert (_verdict(last)["scope"], _verdict(last)["gateways"]) == ("service", NUM_HOSTS)
     with calling(service.url) as calls:
         wait_until(lambda: all("given up" in service.run("canary", "status", *each).stdout for each in directories))
         since = len(calls.failures)
         calls.wait_for(calls.num_answers + NUM_CALLS // 10)
+    print(calls)  # noqa: T201 - as below
     assert all(isinstance(failure, GenerationFailed) for failure in calls.failures)
     assert len(calls.failures) - since <= NUM_CALLERS  # those that ran when it ended
     assert service.default_versions() == {"1.0"}
     assert service.roll_out("abort").returncode == 0
+
+
+def _verdict(host: RunningHost) -> dict[str, Any]:
+    verdict: dict[str, Any] = requests.get(f"http://{host.name}/canary/verdict", timeout=PATIENCE).json()
+    return verdict
+
+
+def _counted(verdict: dict[str, Any]) -> int:
+    return sum(int(verdict[side]["requests"]) for side in ("canary", "control"))
 
 
 @in_soak
@@ -221,7 +243,7 @@ def test_no_call_fails_whatever_becomes_of_a_host_or_of_redis(service: Service) 
             fault()
             calls.wait_for(calls.num_answers + NUM_CALLS // 10)
         calls.wait_for(NUM_CALLS)
-    print(f"{calls.num_answers} calls, {len(calls.failures)} failed; streams: {dict(calls.streams)}")  # noqa: T201
+    print(calls)  # noqa: T201 - what `make soak` is read for
     assert calls.failures == []
     assert set(calls.streams) <= {"done", "truncated", "told"}
 

@@ -45,12 +45,12 @@ class LightArchives:
 
     @property
     def public_key(self) -> Path:
-        self._keys()
+        self._private_key()
         return self.directory / "release.pub"
 
     def make(self, version: str, *, handler: str = LIGHT_HANDLER, answer: str | None = "xxxx") -> Path:
         """`answer` is what the probe expects; without one there is none."""
-        self._keys()  # whose directory is this one
+        self._private_key()  # whose directory is this one
         place = self.directory / f"{self.name}-{version}"
         shutil.rmtree(place, ignore_errors=True)
         config = self.directory / "model-config.yaml"
@@ -63,10 +63,10 @@ class LightArchives:
                 contents[PROBES_ENTRY] = probes(answer)
 
         repack(archive, change)
-        sign_file(archive, load_private_key(self._keys()))
+        sign_file(archive, load_private_key(self._private_key()))
         return archive
 
-    def _keys(self) -> Path:
+    def _private_key(self) -> Path:
         if not (self.directory / "release.key").exists():
             self.directory.mkdir(parents=True, exist_ok=True)
             create_key_pair(self.directory / "release")
