@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from adapter.http.openai_problem import OpenAIProblem
+from adapter.schema import ErrorCode, Problem
 from tests.deploy.fake_gateways import NUM_EVENTS, REFUSAL, FakeGateway, fake_gateway
 from tests.deploy.nginx import nginx_program, running_nginx
 from tests.end_to_end.load_balancer.haproxy import CONFIG, haproxy_program, running_haproxy
@@ -31,9 +33,15 @@ BALANCERS = {"haproxy": (haproxy_program, haproxy), "nginx": (nginx_program, run
 
 
 @pytest.fixture
-def gateways() -> Iterator[list[FakeGateway]]:
+def running_gateways() -> Iterator[tuple[ExitStack, list[FakeGateway]]]:
+    """With what ends them."""
     with ExitStack() as until_the_end:
-        yield [until_the_end.enter_context(fake_gateway()) for _ in range(2)]
+        yield until_the_end, [until_the_end.enter_context(fake_gateway()) for _ in range(2)]
+
+
+@pytest.fixture
+def gateways(running_gateways: tuple[ExitStack, list[FakeGateway]]) -> list[FakeGateway]:
+    return running_gateways[1]
 
 
 @pytest.fixture(params=BALANCERS)
@@ -85,6 +93,18 @@ def test_what_all_refuse_is_refused_in_their_own_words(url: str, gateways: list[
     for _ in range(3):
         answer = ask(url)
         assert (answer.status_code, answer.json()) == (503, REFUSAL)
+
+
+def test_that_no_gateway_is_there_is_said_as_a_gateway_would(
+    url: str, running_gateways: tuple[ExitStack, list[FakeGateway]]
+) -> None:
+    running_gateways[0].close()
+    answer = ask(url)
+    problem = Problem.of(ErrorCode.UPSTREAM_UNAVAILABLE, "No gateway is there and ready.")
+    assert answer.status_code == problem.status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["retry-after"] == str(problem.retry_after)
+    assert OpenAIProblem.model_validate_json(answer.content) == OpenAIProblem.from_problem(problem)
 
 
 def test_a_caller_that_leaves_before_the_answer_begins_is_gone_for_the_gateway(
