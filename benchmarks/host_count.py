@@ -2,19 +2,19 @@
 
 import asyncio
 import random
-import re
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import aiohttp
 
+from benchmarks.balancer import balancer
 from benchmarks.command_line import exit_on_sigterm, parse_arguments
-from benchmarks.host_queues import Answered, Rate, Request, answer, arrivals, percentile
+from benchmarks.host_queues import Rate, Request, answer, arrivals, percentile
 from benchmarks.project import PROJECT
 from benchmarks.report import Table, write_report
 from benchmarks.server_process import ServerProcess, answers
@@ -30,7 +30,11 @@ _LEAST_SECONDS, _LEAST_REQUESTS = 10.0, 4_000  # of a simulation, whose first ha
 _STEPS = 5  # each halves what is not known yet
 _LOAD = 0.9  # of what it can do
 _REQUESTS_PER_HOST = 100
-_CONFIG = PROJECT / "deploy" / "haproxy" / "haproxy.cfg"
+_MEASURES: dict[str, Callable[[Sequence[float]], float]] = {
+    "mean": statistics.mean,
+    "half within": statistics.median,
+    "95 % within": lambda seconds: percentile(seconds, 0.95),
+}
 
 _METHOD = """\
 How many requests a second so many hosts answer such that {share:.0%} of the answers come with at least {wanted:g}
@@ -106,21 +110,19 @@ async def _compare(num_requests: int) -> Table:
             rate = Rate(((1, per_stream), (_SLOTS, _SLOTS * per_stream)))
             load = _LOAD * num_hosts * rate.most / statistics.mean(LENGTHS)
             requests = arrivals(load, LENGTHS, num_hosts * num_requests / load, seed=num_hosts)
-            balancer = until_the_end.enter_context(_balancer(directory, [server.url for server in servers]))
-            seen = await _send(balancer.url, requests)
-            rows.append(_compared(num_hosts, load, answer(requests, num_hosts, rate), seen))
-    header = ["Hosts", "Requests/s", "Requests", "Mean, predicted", "seen", "Half within, predicted", "seen"]
-    return Table([*header, "95% within, predicted", "seen"], rows, "The simulation beside hosts that run, seconds")
+            before = until_the_end.enter_context(balancer(directory, [server.url for server in servers]))
+            seen = await _send(before.url, requests)
+            predicted = [each.total for each in answer(requests, num_hosts, rate)]
+            load_and_count = [str(num_hosts), f"{load:.1f}", f"{len(seen):,}"]
+            rows += [[*load_and_count, *row] for row in _compared(predicted, seen)]
+    header = ["Hosts", "Requests/s", "Requests", "Seconds of an answer", "Predicted", "Seen", "Seen over predicted"]
+    return Table(header, rows, "The simulation beside hosts that run")
 
 
-def _compared(num_hosts: int, load: float, predicted: Sequence[Answered], seen: Sequence[float]) -> list[str]:
-    totals = [each.total for each in predicted]
-    figures = [
-        figure
-        for measure in (statistics.mean, statistics.median, lambda values: percentile(values, 0.95))
-        for figure in (f"{measure(totals):.2f}", f"{measure(seen):.2f}")
-    ]
-    return [str(num_hosts), f"{load:.1f}", f"{len(seen):,}", *figures]
+def _compared(predicted: Sequence[float], seen: Sequence[float]) -> Iterator[list[str]]:
+    for name, measure in _MEASURES.items():
+        one, other = measure(predicted), measure(seen)
+        yield [name, f"{one:.2f}", f"{other:.2f}", f"{other / one:.2f}"]
 
 
 def _simulated(directory: Path, index: int) -> ServerProcess:
@@ -130,21 +132,6 @@ def _simulated(directory: Path, index: int) -> ServerProcess:
     program = str(Path(sys.executable).with_name("torchbridge"))
     command = [program, "simulate", str(script), "--port", "{port}"]
     return ServerProcess(f"host-{index}", command, is_ready=answers("/readyz"), directory=PROJECT)
-
-
-def _balancer(directory: Path, urls: Sequence[str]) -> ServerProcess:
-    """deploy/haproxy/haproxy.cfg without its page of statistics, before these servers."""
-    text = re.sub(r"^    server .*\n", "", _CONFIG.read_text(), flags=re.MULTILINE)
-    text = re.sub(r"^frontend statistics\n(    .*\n)+", "", text, flags=re.MULTILINE)
-    servers = "".join(f"    server gateway-{index} {url.removeprefix('http://')}\n" for index, url in enumerate(urls))
-    config = directory / "haproxy.cfg"
-    config.write_text(text + servers)
-    return ServerProcess(
-        "haproxy",
-        ["/usr/sbin/haproxy", "-db", "-f", str(config)],
-        is_ready=answers("/readyz"),
-        environment={"TORCHBRIDGE_BIND": "127.0.0.1:{port}"},
-    )
 
 
 async def _tokens_per_second_alone(url: str) -> float:

@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 
@@ -36,10 +37,16 @@ class Rate:
     measured: Sequence[tuple[int, float]]
 
     def of(self, num_requests: int) -> float:
+        return self._by_count[min(num_requests, self.slots)]
+
+    @cached_property
+    def _by_count(self) -> tuple[float, ...]:
+        """A simulation asks for them a million times."""
+        return tuple(map(self._between, range(self.slots + 1)))
+
+    def _between(self, num_requests: int) -> float:
         counts = [count for count, _ in self.measured]
         place = bisect_left(counts, num_requests)
-        if place == len(counts):
-            return self.measured[-1][1]
         if place == 0:
             return self.measured[0][1] * num_requests / counts[0]
         (low, slow), (high, fast) = self.measured[place - 1], self.measured[place]
