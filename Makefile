@@ -189,7 +189,7 @@ soak: install real-model ## The long runs: 20,000 requests over 100 switches, co
 		$(BIN)/pytest tests/end_to_end/versions/test_flips.py tests/end_to_end/versions/test_killed_commands.py \
 		tests/end_to_end/load_balancer tests/handlers/test_model_types.py tests/handlers/test_compile_model.py \
 		tests/handlers/test_json_schemas.py tests/end_to_end/test_batch_kills.py tests/end_to_end/test_continuations.py \
-		tests/end_to_end/test_reloads_and_stops.py \
+		tests/end_to_end/test_reloads_and_stops.py tests/end_to_end/test_odd_requests.py tests/end_to_end/test_tools.py \
 		tests/adapter/artifacts/test_rubbish.py tests/adapter/versions/test_tampered_registries.py \
 		tests/contract/test_schemathesis.py $(PROPERTY_TESTS)
 

@@ -14,7 +14,7 @@ from tests.end_to_end.odd_requests import OddRequest, Outcome, outcome_of, rando
 from tests.end_to_end.own_stack import running_gateway
 from tests.tokenizer_families import CHATML, save_random_model
 
-NUM_REQUESTS = int(os.environ.get("TORCHBRIDGE_TEST_REQUESTS", "2000"))
+NUM_REQUESTS = int(os.environ.get("TORCHBRIDGE_TEST_REQUESTS", "500"))
 AT_ONCE = 16
 # Of one pair of models: so there is company in their batches.
 REQUESTS_OF_A_PAIR = 100

@@ -17,7 +17,7 @@ from tests.end_to_end.versions.tiny_archives import TinyArchives
 pytestmark = pytest.mark.torchserve
 
 FLIPS = 100
-REQUESTS_PER_FLIP = int(os.environ.get("TORCHBRIDGE_TEST_REQUESTS", "5000")) // FLIPS
+REQUESTS_PER_FLIP = int(os.environ.get("TORCHBRIDGE_TEST_REQUESTS", "2000")) // FLIPS
 
 
 @pytest.fixture
