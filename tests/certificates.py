@@ -89,14 +89,14 @@ def _certify(name: str, issuer: _Issuer | None, served_at: Sequence[x509.General
         .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
-        .add_extension(_usage(is_authority=is_authority), critical=True)
+        .add_extension(key_usage(is_authority=is_authority), critical=True)
     )
     if served_at:
         certificate = certificate.add_extension(x509.SubjectAlternativeName(served_at), critical=False)
     return _Issuer(certificate.sign(signer, SHA256()), key)
 
 
-def _usage(*, is_authority: bool) -> x509.KeyUsage:
+def key_usage(*, is_authority: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=True,
         key_cert_sign=is_authority,

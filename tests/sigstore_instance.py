@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from tests.certificates import key_usage
+
 ISSUER = "https://token.actions.githubusercontent.com"
 SUBJECT = "https://github.com/owner/models/.github/workflows/release.yml@refs/tags/v1.0.0"
 
@@ -55,7 +57,7 @@ class SigstoreInstance:
         self.authority = (
             x509.CertificateBuilder(name, name, public, x509.random_serial_number(), _START, _START + timedelta(3650))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_usage(signs_certificates=True), critical=True)
+            .add_extension(key_usage(is_authority=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
             .sign(self.authority_key, SHA256())
         )
@@ -115,7 +117,7 @@ class SigstoreInstance:
                 _SIGNED_AT,
                 _SIGNED_AT + timedelta(minutes=10),
             )
-            .add_extension(_usage(signs_certificates=False), critical=True)
+            .add_extension(key_usage(is_authority=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self.authority_key.public_key()), critical=False
@@ -181,20 +183,6 @@ def _logged(digest: bytes, signature: bytes, certificate: x509.Certificate) -> b
         "signature": {"content": text(signature), "publicKey": {"content": text(pem)}},
     }
     return json.dumps({"apiVersion": "0.0.1", "kind": "hashedrekord", "spec": spec}, sort_keys=True).encode()
-
-
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
 
 
 def _utf8_string(value: str) -> bytes:

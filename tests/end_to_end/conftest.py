@@ -9,7 +9,7 @@ from adapter.archives.archive import build_archive
 from adapter.gateway import create_app
 from adapter.settings import Settings
 from adapter.torchserve.server_process import TorchServeProcess
-from tests.end_to_end.endless_model import MODEL_CONFIG, write_endless_model
+from tests.end_to_end.endless_model import model_config, write_endless_model
 from tests.end_to_end.own_stack import running_torchserve, settings_before
 from tests.fakes import serving
 from tests.project import PROJECT
@@ -23,7 +23,7 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     store = directory / "model_store"
     write_endless_model(TINY, directory / "endless")
     config = directory / "model-config.yaml"
-    config.write_text(MODEL_CONFIG)
+    config.write_text(model_config())
     return [
         build_archive(TINY, "tiny", "1.0", store),
         build_archive(directory / "endless", "endless", "1.0", store, config),

@@ -6,17 +6,20 @@ from pathlib import Path
 
 CONTEXT_LENGTH = 32_768
 
-MODEL_CONFIG = f"""\
+
+def model_config(*, slots: int = 2, num_queued: int = 4, context_length: int = CONTEXT_LENGTH) -> str:
+    """num_queued: requests that may wait in TorchServe. context_length: tokens."""
+    return f"""\
 minWorkers: 1
 maxWorkers: 1
 continuousBatching: true
-batchSize: 2
+batchSize: {slots}
 maxBatchDelay: 1
-jobQueueSize: 4
+jobQueueSize: {num_queued}
 responseTimeout: 60
 startupTimeout: 600
 handler:
-  context_length: {CONTEXT_LENGTH}
+  context_length: {context_length}
   threads: 1
 """
 

@@ -23,7 +23,7 @@ from adapter.gateway import create_app
 from adapter.schema import DeltaEvent, DoneEvent, GenerationResponse, StreamEvent
 from adapter.settings import Settings
 from adapter.torchserve.server_process import TorchServeProcess
-from tests.end_to_end.endless_model import write_endless_model
+from tests.end_to_end.endless_model import model_config, write_endless_model
 from tests.end_to_end.gateway_calls import TIMEOUT, stream
 from tests.end_to_end.observing import describe
 from tests.end_to_end.own_stack import running_torchserve, settings_before
@@ -35,19 +35,6 @@ pytestmark = pytest.mark.torchserve
 
 NUM_ANSWERS = int(os.environ.get("TORCHBRIDGE_TEST_CONTINUATIONS", "20"))
 SLOTS = 50
-MODEL_CONFIG = f"""\
-minWorkers: 1
-maxWorkers: 1
-continuousBatching: true
-batchSize: {SLOTS}
-maxBatchDelay: 1
-jobQueueSize: 100
-responseTimeout: 60
-startupTimeout: 600
-handler:
-  context_length: 1024
-  threads: 1
-"""
 NO_STORE = {"cache-control": "no-store"}
 _log = logging.getLogger(__name__)
 KINDS: tuple[dict[str, Any], ...] = (
@@ -80,7 +67,7 @@ class Stack:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     directory = tmp_path_factory.mktemp("continuations")
     write_endless_model(PROJECT / "models" / "tiny", directory / "endless")
-    (directory / "model-config.yaml").write_text(MODEL_CONFIG)
+    (directory / "model-config.yaml").write_text(model_config(slots=SLOTS, num_queued=100, context_length=1024))
     store, config = directory / "model_store", directory / "model-config.yaml"
     archives = [build_archive(directory / "endless", "endless", "1.0", store, config)]
     with running_torchserve(archives, directory / "run") as torchserve:

@@ -25,7 +25,7 @@ from adapter.event_stream import EventDecoder
 from adapter.gateway import create_app
 from adapter.schema import DeltaEvent, DoneEvent, ErrorEvent, StreamEvent
 from adapter.torchserve.server_process import TorchServeProcess
-from tests.end_to_end.endless_model import write_endless_model
+from tests.end_to_end.endless_model import model_config, write_endless_model
 from tests.end_to_end.gateway_calls import TIMEOUT
 from tests.end_to_end.observing import describe
 from tests.end_to_end.own_stack import running_torchserve, settings_before
@@ -41,19 +41,6 @@ NUM_RELOADS = NUM_STOPS = int(os.environ.get("TORCHBRIDGE_TEST_RELOADS", "4"))
 # Tokens that the gateway was not told of, which nobody can: one is on its way when the stop comes.
 STOPPED, MOST_UNTOLD = ("smol", 1 + 2) if IS_WHOLE else ("endless", 64)
 NUM_TOKENS = 100
-MODEL_CONFIG = """\
-minWorkers: 1
-maxWorkers: 1
-continuousBatching: true
-batchSize: 2
-maxBatchDelay: 1
-jobQueueSize: 4
-responseTimeout: 60
-startupTimeout: 600
-handler:
-  context_length: 8192
-  threads: 1
-"""
 HEADERS = {"cache-control": "no-store", "x-resumable": "true"}
 _log = logging.getLogger(__name__)
 
@@ -92,7 +79,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     if IS_WHOLE:
         changed_copy(directory / "smol")
     store, config = directory / "model_store", directory / "model-config.yaml"
-    config.write_text(MODEL_CONFIG)
+    config.write_text(model_config(context_length=8192))
     archives = [build_archive(directory / name, name, "1.0", store, config) for name in {"endless", STOPPED}]
     with running_torchserve(archives, directory / "run") as torchserve:
         kept = {"cursor_key": SecretStr("k" * 32), "unread_stream_seconds": 600}

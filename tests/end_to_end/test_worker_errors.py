@@ -10,7 +10,7 @@ import requests
 from adapter.archives.archive import build_archive
 from adapter.archives.packed_code import packed_code
 from adapter.schema import DoneEvent, ErrorEvent
-from tests.end_to_end.endless_model import MODEL_CONFIG, write_endless_model
+from tests.end_to_end.endless_model import model_config, write_endless_model
 from tests.end_to_end.gateway_calls import TIMEOUT, expect_problem, post, stream
 from tests.end_to_end.own_stack import running_gateway
 from tests.project import PROJECT
@@ -50,7 +50,7 @@ def build_breakable_archive(directory: Path) -> Path:
     (directory / "run_ahead.py").write_text(source.replace(step, loss + step))
     write_endless_model(PROJECT / "models" / "tiny", directory / "endless")
     config = directory / "model-config.yaml"
-    config.write_text(MODEL_CONFIG)
+    config.write_text(model_config())
     with pytest.MonkeyPatch.context() as patch:
         changed = code | {"handlers/run_ahead.py": directory / "run_ahead.py"}
         patch.setattr("adapter.archives.archive.packed_code", lambda: changed)
