@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Seque
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import httpx
@@ -17,6 +16,7 @@ from adapter.call import Call
 from adapter.control.messages import control_socket
 from adapter.schema import DoneEvent, GenerationRequest, StreamEvent
 from adapter.settings import Settings
+from adapter.torchserve.management_client import ModelDescription
 from tests.adapter.control.running_gateway import running_gateway
 from tests.adapter.http.canary_gateway import ASKED
 from tests.fakes import FakeInference, FakeManagement
@@ -34,12 +34,12 @@ class Workers(FakeManagement):
 
     process: int = field(default_factory=os.getpid)
 
-    def describe(self, name: str) -> list[SimpleNamespace]:
-        descriptions = super().describe(name)
-        for description in descriptions:
-            for worker in description.workers:
-                worker.pid = self.process
-        return descriptions
+    def describe(self, name: str) -> list[ModelDescription]:
+        return [self._in_the_process(description) for description in super().describe(name)]
+
+    def _in_the_process(self, description: ModelDescription) -> ModelDescription:
+        workers = tuple(worker.model_copy(update={"pid": self.process}) for worker in description.workers)
+        return description.model_copy(update={"workers": workers})
 
 
 @dataclass
