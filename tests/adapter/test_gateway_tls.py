@@ -157,7 +157,8 @@ def test_a_caller_that_leaves_ends_its_generation(served: Served, inference: Fak
         httpx.Client(base_url=served.url, verify=served.authority.trusting()) as client,
         client.stream("POST", "/generate/stream", json=BODY) as stream,
     ):
-        next(stream.iter_raw())
+        answer = stream.iter_raw()  # kept: httpx leaves when nobody holds it
+        next(answer)
         assert inference.num_closed == 0
     wait_until(lambda: inference.num_closed == 1)
 
