@@ -6,19 +6,19 @@ from typing import Any
 from pydantic import TypeAdapter
 from typer.main import get_command
 
-from adapter.archive_check_commands import ProbedReport, ScannedReport, VerifiedReport
 from adapter.archives.inspection import InspectedArchive
-from adapter.canary_commands import STATUSES as CANARY_STATUSES
 from adapter.cli import app
 from adapter.command_line.json_fields import json_fields
+from adapter.commands.archive_check_commands import ProbedReport, ScannedReport, VerifiedReport
+from adapter.commands.canary_commands import STATUSES as CANARY_STATUSES
+from adapter.commands.rollout_commands import STATUS as ROLLOUT_STATUS
+from adapter.commands.status_commands import STATUSES, STORED_ARCHIVES
+from adapter.commands.version_commands import Plan
 from adapter.doctor.examination import Examination
 from adapter.installation import CODE
 from adapter.log_lines.log_line import LogLine
 from adapter.marked_part import MarkedPart
-from adapter.rollout_commands import STATUS as ROLLOUT_STATUS
-from adapter.status_commands import STATUSES, STORED_ARCHIVES
 from adapter.top.command import ROWS
-from adapter.version_commands import Plan
 
 PAGE = CODE / "docs" / "command-line.md"
 PROGRAM = "torchbridge"

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from adapter import cli, serve_command
+from adapter import cli
+from adapter.commands import serve_command
 from adapter.torchserve.server_process import StartFailed
 from tests.waiting import wait_until
 

@@ -14,8 +14,9 @@ from typing import NoReturn
 
 import pytest
 
-from adapter import cli, serve_command
+from adapter import cli
 from adapter.archives.archive_reader import read_record
+from adapter.commands import serve_command
 from adapter.errors import UpstreamUnavailable
 from adapter.stop_signals import Stopped, stop_signals
 from adapter.torchserve.ports import bind

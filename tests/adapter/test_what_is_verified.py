@@ -13,12 +13,13 @@ from typing import NoReturn
 import pytest
 import typer
 
-from adapter import archive_check_commands, cli, serve, version_commands
+from adapter import cli, serve
 from adapter.archives.archive_reader import read_record
 from adapter.archives.record import keyless_signature_path
 from adapter.archives.signature import sign_file
 from adapter.archives.signing_keys import create_key_pair, load_private_key
 from adapter.archives.verification import VerificationError
+from adapter.commands import archive_check_commands, version_commands
 from adapter.versions import deployment
 from adapter.versions.desired_state import DesiredState
 from adapter.versions.errors import ChangeRefused, VersionError

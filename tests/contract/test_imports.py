@@ -40,11 +40,11 @@ LAYERS = (
     {"versions"},
     {"batches", "command_line"},
     {"gateway"},
-    {"archive_check_commands", "archive_commands", "artifact_commands", "completion_command", "status_commands"}
-    | {"gateway_address", "gateway_server", "openapi", "rollout", "talk_commands", "version_commands"},
-    {"canary_commands", "doctor", "gateway_thread", "logs", "rollout_commands", "running_stack", "top"},
+    {"gateway_address", "gateway_server", "openapi", "rollout"},
+    {"doctor", "gateway_thread", "logs", "running_stack", "top"},
     {"serve"},
-    {"serve_command", "simulator"},
+    {"simulator"},
+    {"commands"},
     {"cli"},
     {"command_page", "entry_point", "health_check"},
 )

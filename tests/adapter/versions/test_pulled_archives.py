@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter import cli, serve, version_commands
+from adapter import cli, serve
 from adapter.archives.record import signature_path
 from adapter.archives.signature import sign_file
 from adapter.archives.signing_keys import create_key_pair, load_private_key
@@ -14,6 +14,7 @@ from adapter.archives.verification import VerificationError
 from adapter.artifacts.errors import ArtifactError, Unreachable
 from adapter.artifacts.push import push
 from adapter.artifacts.reference import ArtifactReference
+from adapter.commands import version_commands
 from adapter.versions import deployment
 from adapter.versions.desired_state import DesiredState
 from tests.adapter.archives.repacking import put, repack

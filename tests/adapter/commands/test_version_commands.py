@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from adapter import canary_commands, cli, disk_space, status_commands, version_commands
+from adapter import cli, disk_space
+from adapter.commands import canary_commands, status_commands, version_commands
 from adapter.control.client import ControlClient
 from adapter.errors import UpstreamProtocol
 from adapter.stop_signals import Stopped

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from adapter import canary_commands, cli, version_commands
+from adapter import cli
+from adapter.commands import canary_commands, version_commands
 from adapter.control.client import ControlClient
 from adapter.versions.canary_keeper import CanaryKeeper
 from adapter.versions.running_server import ServerFiles

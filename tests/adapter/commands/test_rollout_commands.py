@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from adapter import cli, rollout_commands
+from adapter import cli
+from adapter.commands import rollout_commands
 from adapter.rollout.journal import Begun, RolloutJournal, Step
 from adapter.versions.desired_state import DesiredState
 
