@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NoReturn
 
 import requests
@@ -17,7 +18,7 @@ from adapter.torchserve.sample_answer import SAMPLE_PROMPT, sample_answer
 from adapter.torchserve.server_process import StartFailed, TorchServeProcess
 from adapter.torchserve.silence_watch import SilenceWatch
 from adapter.versions.restoration import default_archives, restore_others
-from adapter.versions.running_server import ServerFiles
+from adapter.versions.running_server import RunningServer, ServerFiles
 from adapter.versions.server_state import ServerState
 
 _SECONDS_BETWEEN_LOOKS = 0.5
@@ -111,5 +112,5 @@ class RunningStack:
                 raise
             self._report(str(failure))
             return  # it ended once more, which counts as the times before
-        restore_others(self._files.run_directory, self._report)
+        restore_others(partial(RunningServer, self._files.run_directory, self._settings), self._report)
         self._report("TorchServe serves again")

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ from adapter.versions.restoration import (
     restore_others,
     verify_recorded,
 )
-from adapter.versions.running_server import ServerFiles
+from adapter.versions.running_server import RunningServer, ServerFiles
 from adapter.versions.server_state import ServerState
 
 DEFAULT_MODEL = str(INSTALLATION.shipped / "models" / "tiny")
@@ -104,6 +105,7 @@ def running_stack(
             begin_anew(state, files, key)
             shutil.rmtree(files.pulled, ignore_errors=True)  # what nobody has pulled to its end
         torchserve.wait_until_ready(report)
+        find_server = partial(RunningServer, run_directory, settings)
         report("starting the gateway")
         share_address(listener)
         with (
@@ -111,10 +113,10 @@ def running_stack(
             gateway_thread(
                 server, listener, control, signals=signals or StopSignals(), gives_way=settings.engine_first
             ) as gateway,
-            canary_keeper(run_directory),
+            canary_keeper(run_directory, find_server),
         ):
-            restore_others(run_directory, report)
-            with keeping_state(files, followed) as server.rollout_door.taker:
+            restore_others(find_server, report)
+            with keeping_state(files, find_server, followed) as server.rollout_door.taker:
                 yield RunningStack(
                     url_of(listener, settings),
                     settings,

@@ -33,10 +33,10 @@ _OUTCOMES = {
 _log = logging.getLogger(__name__)
 
 
-def canary_keeper(run_directory: Path) -> "CanaryKeeper":
+def canary_keeper(run_directory: Path, find_server: Callable[[], RunningServer]) -> "CanaryKeeper":
     """Of the server of this process."""
     gateway, files = ControlClient(control_socket(run_directory)), ServerFiles(run_directory.resolve())
-    return CanaryKeeper(gateway, files, lambda: RunningServer(run_directory))
+    return CanaryKeeper(gateway, files, find_server)
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """What a running server goes by, besides its commands: the file that it follows, or else the orders of rollouts."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from adapter.versions.followed_file import FollowedFile
@@ -11,13 +11,11 @@ from adapter.versions.state_keeper import Source, StateKeeper
 
 
 @contextmanager
-def keeping_state(files: ServerFiles, followed: FollowedFile | None) -> Iterator[OrderDesk]:
+def keeping_state(
+    files: ServerFiles, find_server: Callable[[], RunningServer], followed: FollowedFile | None
+) -> Iterator[OrderDesk]:
     """The desk takes no orders where there is a file: it says so."""
     files.followed.unlink(missing_ok=True)  # of the run before
-
-    def find_server() -> RunningServer:
-        return RunningServer(files.run_directory)
-
     desk = OrderDesk(find_server, followed.path if followed else None)
     source: Source = Follower(followed, files) if followed else desk
     with StateKeeper(find_server, source):

@@ -59,14 +59,14 @@ def default_archives(state: ServerState, files: ServerFiles) -> list[Path]:
     return [files.store / version.archive for version in defaults]
 
 
-def restore_others(run_directory: Path, report: Callable[[str], None]) -> None:
+def restore_others(find_server: Callable[[], RunningServer], report: Callable[[str], None]) -> None:
     """Loads the versions that are not defaults, one after the other, and starts the workers that are missing.
 
     One that does not load, or whose file is no longer what was verified, is left out, and said: for it the others need
     not be stopped.
     """
     # A command may be at work on what it found before TorchServe ended: it hears soon that it is gone.
-    with RunningServer(run_directory).locked("torchbridge serve, loading what was served", waits=True) as server:
+    with find_server().locked("torchbridge serve, loading what was served", waits=True) as server:
         for model, state in server.state.models.items():
             for version, deployed in state.versions.items():
                 _restore(server, model, version, deployed, report)

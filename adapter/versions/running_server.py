@@ -14,6 +14,7 @@ import psutil
 
 from adapter.control.client import ControlClient
 from adapter.control.messages import control_socket
+from adapter.settings import Settings
 from adapter.settings_file import read_settings
 from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.management_client import ManagementClient
@@ -112,7 +113,9 @@ class ServerFiles:
 
 
 class RunningServer:
-    def __init__(self, run_directory: Path) -> None:
+    """settings: what the server runs with, where it is that of this process. A command reads its own environment."""
+
+    def __init__(self, run_directory: Path, settings: Settings | None = None) -> None:
         self.files = ServerFiles(run_directory.resolve())
         directory = RunDirectory(run_directory)
         if not directory.key_file.exists() or not directory.config.exists():
@@ -121,7 +124,7 @@ class RunningServer:
         properties = read_properties(directory.config)
         self.worker_log = directory.worker_log
         self.keys = KeyFile(directory.key_file, properties["management_address"])
-        self.settings = read_settings(
+        self.settings = settings or read_settings(
             None,
             torchserve_url=properties["inference_address"],
             management_url=properties["management_address"],

@@ -4,7 +4,7 @@ import re
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,7 +22,7 @@ from adapter.torchserve.server_process import StartFailed, TorchServeProcess
 from adapter.versions.errors import ServerBusy, VersionError
 from adapter.versions.model_store import ModelStore
 from adapter.versions.restoration import alone
-from adapter.versions.running_server import ServerFiles
+from adapter.versions.running_server import RunningServer, ServerFiles
 from tests.adapter.archives.model_files import write_model
 from tests.adapter.archives.repacking import damage
 from tests.adapter.fake_torchserve import fake_torchserve
@@ -118,6 +118,24 @@ def test_without_keys_it_answers_to_no_name_that_is_not_its_own(
         }
 
     assert statuses == {"127.0.0.1": 200, "localhost": 200, "gateway": 200, "evil.example": status}
+
+
+def test_what_it_loads_later_has_the_time_that_its_own_settings_give(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float] = []
+
+    def noting_restoration(find_server: Callable[[], RunningServer], _: object) -> None:
+        given.append(find_server().settings.load_timeout)
+
+    monkeypatch.setattr(serve, "restore_others", noting_restoration)
+    (tmp_path / "settings.toml").write_text("load_timeout = 1800\n")
+    (tmp_path / "key_file.json").write_text("{}")  # as TorchServe would have written them
+    (tmp_path / "config.properties").write_text("inference_address=http://a\nmanagement_address=http://b\n")
+    settings_file = tmp_path / "settings.toml"
+    with serve.running_stack(None, lambda _: None, port=0, settings_file=settings_file, run_directory=tmp_path):
+        pass
+    assert given == [1800]
 
 
 @pytest.fixture

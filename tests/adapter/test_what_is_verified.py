@@ -330,15 +330,14 @@ def test_a_start_from_the_record_with_a_key_refuses_what_it_does_not_vouch_for(
 
 
 def test_a_restart_leaves_out_a_version_whose_file_is_another_by_now(
-    server: FakeServer, tmp_path: Path, lines: Lines, monkeypatch: pytest.MonkeyPatch
+    server: FakeServer, tmp_path: Path, lines: Lines
 ) -> None:
     server.serve("2.0", "3.0")
     make_archive(tmp_path / "other", "1.0", weight_bytes=48).replace(server.store.path("tiny-1.0.mar"))
     for version in ("1.0", "2.0"):
         server.management.unregister("tiny", version)
     server.management.changes.clear()
-    monkeypatch.setattr("adapter.versions.restoration.RunningServer", lambda _: server)
-    restore_others(server.files.run_directory, lines)
+    restore_others(lambda: server, lines)
     assert server.management.changes == [("register", "tiny-2.0.mar")]
     assert any(line.startswith("tiny 1.0 is left out: ") and "not the file that was verified" in line for line in lines)
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from adapter.versions import restoration
 from adapter.versions.errors import VersionError
 from adapter.versions.journal import Journal, Operation
 from adapter.versions.restoration import alone, begin_anew, default_archives, recorded_state, restore_others
@@ -66,21 +65,20 @@ def test_what_was_begun_on_the_same_state_is_still_to_be_ended(files: ServerFile
 
 
 @pytest.fixture
-def restored(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
+def restored(server: FakeServer) -> FakeServer:
     """With tiny 1.0 and 2.0, the default, of which a TorchServe that was started again has the default alone."""
     server.serve("1.0", "2.0")
     server.management.unregister("tiny", "1.0")
-    monkeypatch.setattr(restoration, "RunningServer", lambda _: server)
     return server
 
 
 def test_what_was_deployed_beside_the_default_is_loaded_again(restored: FakeServer, lines: Lines) -> None:
-    restore_others(restored.files.run_directory, lines)
+    restore_others(lambda: restored, lines)
     assert restored.registered() == ["1.0", "2.0"]
 
 
 def test_what_does_not_load_any_more_is_left_out_and_the_default_goes_on(restored: FakeServer, lines: Lines) -> None:
     restored.management.starts_ready = False
-    restore_others(restored.files.run_directory, lines)
+    restore_others(lambda: restored, lines)
     assert (restored.registered(), restored.recorded()) == (["2.0"], ["1.0", "2.0"])
     assert any(line.startswith("tiny 1.0 is left out: Still loading tiny 1.0") for line in lines)
