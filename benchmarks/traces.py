@@ -117,8 +117,14 @@ def _environment(endpoint: str, share: str) -> dict[str, str]:
 def _report(figures: Mapping[str, Mapping[str, Figure]]) -> None:
     speeds = {name: taken["tokens/s"].over(figures[OFF]["tokens/s"]) for name, taken in figures.items()}
     rows = [
-        [name, f"{taken['tokens/s']:.0f}", f"{speeds[name]:.3f}"]
-        + [f"{taken['CPU ms']:.2f}", f"{taken['all CPU ms']:.0f}", f"{_added(figures, name):.2%}"]
+        [
+            name,
+            f"{taken['tokens/s']:.0f}",
+            f"{speeds[name]:.3f}",
+            f"{taken['CPU ms']:.2f}",
+            f"{taken['all CPU ms']:.0f}",
+            f"{_added(figures, name):.2%}",
+        ]
         for name, taken in figures.items()
     ]
     speed, added = speeds[TENTH], _added(figures, TENTH)
