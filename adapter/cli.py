@@ -17,10 +17,10 @@ from adapter.stop_signals import Stopped, stop_signals
 # By what they are for, and by where they are. A test holds a summary to the first paragraph of the command's own help.
 COMMANDS: dict[str, dict[str, dict[str, str]]] = {
     "Serve a model": {
-        "adapter.commands.serve_command:serve_commands": {
+        "adapter.commands.serve:serve_commands": {
             "serve": "Serve a model on this machine until Ctrl-C.",
         },
-        "adapter.commands.talk_commands:talk_commands": {
+        "adapter.commands.talk:talk_commands": {
             "generate": "Print the text that a model goes on with from PROMPT.",
             "chat": "Talk with a model. From a pipe, each line is a question.",
         },
@@ -29,26 +29,26 @@ COMMANDS: dict[str, dict[str, dict[str, str]]] = {
         },
     },
     "Archives": {
-        "adapter.commands.archive_commands:archive_commands": {
+        "adapter.commands.archives:archive_commands": {
             "pack": "Check that a worker can serve MODEL, and write its archive.",
             "compile": "Compile the steps of an archive, for faster answers.",
             "attest": "Write down from what and where an archive was packed.",
             "keys": "Key pairs that sign archives.",
         },
-        "adapter.commands.archive_check_commands:archive_check_commands": {
+        "adapter.commands.archive_checks:archive_check_commands": {
             "inspect": "Show what an archive says of itself.",
             "verify": "Refuse an archive that may not be served.",
             "probe": "Serve an archive by itself, and compare its answers.",
             "scan": "Have picklescan look at an archive, too.",
             "bom": "Print the bill of materials of an archive.",
         },
-        "adapter.commands.artifact_commands:artifact_commands": {
+        "adapter.commands.artifacts:artifact_commands": {
             "push": "Put an archive into a registry.",
             "pull": "Have an archive from a registry.",
         },
     },
     "Versions of a running server": {
-        "adapter.commands.version_commands:version_commands": {
+        "adapter.commands.versions:version_commands": {
             "deploy": "Serve an archive as a new version.",
             "promote": "Make a deployed VERSION the default.",
             "rollback": "Make the default what it was before, or VERSION.",
@@ -58,15 +58,15 @@ COMMANDS: dict[str, dict[str, dict[str, str]]] = {
             "apply": "Bring the server to the state in models.yaml.",
             "recover": "End what an interrupted command has left open.",
         },
-        "adapter.commands.canary_commands:canary_commands": {
+        "adapter.commands.canaries:canary_commands": {
             "canary": "Try a deployed VERSION with a share of the requests.",
         },
-        "adapter.commands.rollout_commands:rollout_commands": {
+        "adapter.commands.rollouts:rollout_commands": {
             "rollout": "Have many hosts serve what a models.yaml says.",
         },
     },
     "See what is so": {
-        "adapter.commands.status_commands:status_commands": {
+        "adapter.commands.status:status_commands": {
             "status": "Show each version: its role, workers and requests.",
             "list": "Show the archives in the server's store.",
         },
@@ -81,7 +81,7 @@ COMMANDS: dict[str, dict[str, dict[str, str]]] = {
         },
     },
     "This command": {
-        "adapter.commands.completion_command:completion_commands": {
+        "adapter.commands.completion:completion_commands": {
             "completion": "Print what completes words in your shell.",
         },
     },

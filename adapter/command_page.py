@@ -9,11 +9,11 @@ from typer.main import get_command
 from adapter.archives.inspection import InspectedArchive
 from adapter.cli import app
 from adapter.command_line.json_fields import json_fields
-from adapter.commands.archive_check_commands import ProbedReport, ScannedReport, VerifiedReport
-from adapter.commands.canary_commands import STATUSES as CANARY_STATUSES
-from adapter.commands.rollout_commands import STATUS as ROLLOUT_STATUS
-from adapter.commands.status_commands import STATUSES, STORED_ARCHIVES
-from adapter.commands.version_commands import Plan
+from adapter.commands.archive_checks import ProbedReport, ScannedReport, VerifiedReport
+from adapter.commands.canaries import STATUSES as CANARY_STATUSES
+from adapter.commands.rollouts import STATUS as ROLLOUT_STATUS
+from adapter.commands.status import STATUSES, STORED_ARCHIVES
+from adapter.commands.versions import Plan
 from adapter.doctor.examination import Examination
 from adapter.installation import CODE
 from adapter.log_lines.log_line import LogLine

@@ -52,7 +52,7 @@ class CanaryRecord(BaseModel):
 class CanaryRecords(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    canaries: dict[str, CanaryRecord] = {}
+    canaries: dict[str, CanaryRecord] = Field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from adapter import cli
-from adapter.commands import serve_command
+from adapter.commands import serve
 from adapter.torchserve.server_process import StartFailed
 from tests.waiting import wait_until
 
@@ -48,6 +48,6 @@ def empty_stack(*_: object, **__: object) -> Iterator[EmptyStack]:
 
 
 if __name__ == "__main__":
-    serve_command.running_stack = empty_stack
+    serve.running_stack = empty_stack
     sys.argv = ["torchbridge", "serve"]
     cli.main()

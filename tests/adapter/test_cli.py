@@ -16,7 +16,6 @@ import pytest
 
 from adapter import cli
 from adapter.archives.archive_reader import read_record
-from adapter.commands import serve_command
 from adapter.errors import UpstreamUnavailable
 from adapter.stop_signals import Stopped, stop_signals
 from adapter.torchserve.ports import bind
@@ -108,7 +107,7 @@ def test_a_file_to_watch_is_read_at_the_start_and_handed_to_the_stack(
         with fake_start(state, report) as stack:
             yield stack
 
-    monkeypatch.setattr(serve_command, "running_stack", note)
+    monkeypatch.setattr("adapter.commands.serve.running_stack", note)
     assert run(monkeypatch, "serve", "--models", str(models), "--watch") == 0
     assert isinstance(given["followed"], FollowedFile)
     assert isinstance(given["state"], DesiredState)
@@ -126,7 +125,7 @@ def test_nothing_can_be_watched_without_a_file(
 def test_serve_shows_the_stages_a_sample_the_address_and_a_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(serve_command, "running_stack", fake_start)
+    monkeypatch.setattr("adapter.commands.serve.running_stack", fake_start)
 
     assert run(monkeypatch, "serve") == 0
     assert capsys.readouterr().out == (
@@ -151,7 +150,7 @@ def test_a_stop_in_the_middle_of_the_start_is_no_success(
         os.kill(os.getpid(), signal_number)
         yield fail(AssertionError("the signal was not heard"))
 
-    monkeypatch.setattr(serve_command, "running_stack", interrupted)
+    monkeypatch.setattr("adapter.commands.serve.running_stack", interrupted)
 
     assert run(monkeypatch, "serve") == 128 + signal_number
 
@@ -160,7 +159,7 @@ def test_serve_with_keys_says_where_a_key_goes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(FakeStack, "needs_key", True)
-    monkeypatch.setattr(serve_command, "running_stack", fake_start)
+    monkeypatch.setattr("adapter.commands.serve.running_stack", fake_start)
 
     assert run(monkeypatch, "serve") == 0
     output = capsys.readouterr().out
@@ -189,7 +188,7 @@ def test_serve_says_what_anybody_can_do_where_anybody_can(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, is_open: bool
 ) -> None:
     monkeypatch.setattr(FakeStack, "is_open_to_all", is_open)
-    monkeypatch.setattr(serve_command, "running_stack", fake_start)
+    monkeypatch.setattr("adapter.commands.serve.running_stack", fake_start)
 
     assert run(monkeypatch, "serve") == 0
     assert ("whoever does can have text generated" in capsys.readouterr().err) == is_open
@@ -206,7 +205,7 @@ def test_serve_says_what_anybody_can_do_where_anybody_can(
 def test_a_failure_to_serve_is_one_line(
     error: Exception, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(serve_command, "running_stack", contextmanager(lambda *_, **__: fail(error)))
+    monkeypatch.setattr("adapter.commands.serve.running_stack", contextmanager(lambda *_, **__: fail(error)))
 
     assert run(monkeypatch, "serve") == 1
     assert capsys.readouterr().err == line
@@ -299,7 +298,7 @@ def test_serve_shows_what_the_gateway_logs(monkeypatch: pytest.MonkeyPatch, caps
         finally:
             log.info("one that was ended by the stop")
 
-    monkeypatch.setattr(serve_command, "running_stack", logging_start)
+    monkeypatch.setattr("adapter.commands.serve.running_stack", logging_start)
 
     assert run(monkeypatch, "serve") == 0
     lines = capsys.readouterr().err.splitlines()

@@ -19,7 +19,6 @@ from adapter.archives.record import keyless_signature_path
 from adapter.archives.signature import sign_file
 from adapter.archives.signing_keys import create_key_pair, load_private_key
 from adapter.archives.verification import VerificationError
-from adapter.commands import archive_check_commands, version_commands
 from adapter.versions import deployment
 from adapter.versions.desired_state import DesiredState
 from adapter.versions.errors import ChangeRefused, VersionError
@@ -67,8 +66,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     monkeypatch.setattr(deployment, "_ask", answer_as_recorded)
     server = FakeServer(tmp_path / "run", clock)
     server.serve("1.0")
-    monkeypatch.setattr(version_commands, "RunningServer", lambda _: server)
-    monkeypatch.setattr(archive_check_commands, "served_alone", start)
+    monkeypatch.setattr("adapter.commands.versions.RunningServer", lambda _: server)
+    monkeypatch.setattr("adapter.commands.archive_checks.served_alone", start)
     monkeypatch.setattr(serve, "check_torchserve_ports", lambda _: None)
     return server
 

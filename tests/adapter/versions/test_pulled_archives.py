@@ -14,7 +14,6 @@ from adapter.archives.verification import VerificationError
 from adapter.artifacts.errors import ArtifactError, Unreachable
 from adapter.artifacts.push import push
 from adapter.artifacts.reference import ArtifactReference
-from adapter.commands import version_commands
 from adapter.versions import deployment
 from adapter.versions.desired_state import DesiredState
 from tests.adapter.archives.repacking import put, repack
@@ -39,7 +38,7 @@ def served(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
 
     server.serve("1.0")
     monkeypatch.setattr(deployment, "_ask", answer_as_recorded)
-    monkeypatch.setattr(version_commands, "RunningServer", lambda _: server)
+    monkeypatch.setattr("adapter.commands.versions.RunningServer", lambda _: server)
 
 
 def pushed(registry: RegistryServer, archive: Path, name: str) -> str:

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import pytest
 
 from adapter import cli, disk_space
-from adapter.commands import canary_commands, status_commands, version_commands
 from adapter.control.client import ControlClient
 from adapter.errors import UpstreamProtocol
 from adapter.stop_signals import Stopped
@@ -35,8 +34,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     monkeypatch.setattr(deployment, "_ask", answer_as_recorded)
     server = FakeServer(tmp_path / "run", clock)
     server.serve("1.0", "2.0")
-    for module in (version_commands, status_commands):
-        monkeypatch.setattr(module, "RunningServer", lambda _: server)
+    for module in ("versions", "status"):
+        monkeypatch.setattr(f"adapter.commands.{module}.RunningServer", lambda _: server)
     return server
 
 
@@ -342,7 +341,7 @@ def test_a_canary_is_promoted_only_by_its_verdict(
     code: int,
     default: str,
 ) -> None:
-    monkeypatch.setattr(canary_commands, "run_canary", lambda *_, **__: verdict)
+    monkeypatch.setattr("adapter.commands.canaries.run_canary", lambda *_, **__: verdict)
     assert run("canary", "1.0", "--percent", "5", *flags) == code
     assert server.state.models["tiny"].default == default
 
@@ -375,7 +374,7 @@ def test_status_can_be_watched(server: FakeServer, run: Run, said: Said, monkeyp
         assert seconds == 2
         lifecycle.retire(server, "tiny", "1.0", 1)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(status_commands, "time", SimpleNamespace(sleep=retire_then_stop))
+    monkeypatch.setattr("adapter.commands.status.time", SimpleNamespace(sleep=retire_then_stop))
     assert run("status", "--watch", "2") == 0
     assert [line.split()[1] for line in said().splitlines()] == ["version", "1.0", "2.0", "version", "2.0"]
 

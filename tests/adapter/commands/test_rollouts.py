@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from adapter import cli
-from adapter.commands import rollout_commands
+from adapter.commands import rollouts
 from adapter.rollout.journal import Begun, RolloutJournal, Step
 from adapter.versions.desired_state import DesiredState
 
@@ -32,7 +32,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     ("text", "number"), [("1", 1), ("3", 3), ("25%", 2), ("1%", 1), ("50%", 4), ("51%", 4), ("100%", 7)]
 )
 def test_how_many_hosts_change_at_once(text: str, number: int) -> None:
-    assert rollout_commands._number_at_once(text, 7) == number
+    assert rollouts._number_at_once(text, 7) == number
 
 
 @pytest.mark.parametrize("text", ["0", "0%", "101%", "-1", "1.5", "half", "5%%", ""])
@@ -65,12 +65,12 @@ def test_a_key_comes_from_a_file_of_its_user_alone(tmp_path: Path, monkeypatch: 
     file = tmp_path / "key"
     file.touch(0o600)
     file.write_text(f"ci:{KEY}\n")
-    assert rollout_commands._key(file) == KEY
+    assert rollouts._key(file) == KEY
     file.chmod(0o644)
-    with pytest.raises(rollout_commands.RolloutRefused, match="open to other users"):
-        rollout_commands._key(file)
-    with pytest.raises(rollout_commands.RolloutRefused, match="TORCHBRIDGE_ROLLOUT_KEY, or --key-file"):
-        rollout_commands._key(None)
+    with pytest.raises(rollouts.RolloutRefused, match="open to other users"):
+        rollouts._key(file)
+    with pytest.raises(rollouts.RolloutRefused, match="TORCHBRIDGE_ROLLOUT_KEY, or --key-file"):
+        rollouts._key(None)
 
 
 def test_status_shows_each_host(

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from adapter.background_output import say
 from adapter.command_line.default_command import BeginUnlessSaid
 from adapter.command_line.options import RUN_DIRECTORY, Json, Model, RunDirectoryOption, Version, examples
-from adapter.commands.version_commands import changing_server
+from adapter.commands.versions import changing_server
 from adapter.control.client import ControlClient
 from adapter.control.messages import CanaryRequest, control_socket
 from adapter.finite_numbers import finite

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from adapter import cli
-from adapter.commands import canary_commands, version_commands
 from adapter.control.client import ControlClient
 from adapter.versions.canary_keeper import CanaryKeeper
 from adapter.versions.running_server import ServerFiles
@@ -27,8 +26,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     server = FakeServer(tmp_path / "run", clock)
     server.gateway = GatewayWithCanary(server.management, clock)
     server.serve("1.0", "2.0")
-    monkeypatch.setattr(version_commands, "RunningServer", lambda _: server)
-    monkeypatch.setattr(canary_commands, "ControlClient", lambda _: server.gateway)
+    monkeypatch.setattr("adapter.commands.versions.RunningServer", lambda _: server)
+    monkeypatch.setattr("adapter.commands.canaries.ControlClient", lambda _: server.gateway)
     return server
 
 
@@ -130,7 +129,7 @@ def test_status_of_a_server_that_does_not_run_says_that_it_was_not_promoted(
 ) -> None:
     gateway.seen = report(10)
     keeper.look()
-    monkeypatch.setattr(canary_commands, "ControlClient", ControlClient)
+    monkeypatch.setattr("adapter.commands.canaries.ControlClient", ControlClient)
     assert run("status") == 0
     assert capsys.readouterr().out == "tiny 1.0, cut short: its server is gone\n"
     assert server.state.models["tiny"].default == "2.0"
