@@ -5,7 +5,6 @@ The record's SHA-256 stands for all that the archive holds. It is the `model_dig
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
@@ -85,21 +84,6 @@ class ArchiveRecord(_Part):
 
 def archive_file_name(name: str, version: str) -> str:
     return f"{name}-{version}.mar"
-
-
-def signature_path(archive: Path) -> Path:
-    """Of the one that is made with a key (signature.py)."""
-    return archive.with_name(f"{archive.name}.sig")
-
-
-def keyless_signature_path(archive: Path) -> Path:
-    """As cosign and sigstore call theirs (keyless_signature.py)."""
-    return archive.with_name(f"{archive.name}.sigstore.json")
-
-
-def signature_paths(archive: Path) -> tuple[Path, ...]:
-    """Where the signatures of an archive lie that has any: beside it."""
-    return signature_path(archive), keyless_signature_path(archive)
 
 
 def canonical_json(value: object) -> bytes:

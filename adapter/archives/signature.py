@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from adapter.archives.dsse import authenticated, envelope
-from adapter.archives.record import signature_path
+from adapter.archives.signature_paths import signature_path
 from adapter.archives.signing_keys import fingerprint
 from adapter.disk_space import full_disk_in_words
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from adapter.archives.keyless_bundle import is_keyless_signature_of
-from adapter.archives.record import keyless_signature_path, signature_path
 from adapter.archives.signature import SignatureError, is_signature_of
+from adapter.archives.signature_paths import keyless_signature_path, signature_path
 
 _MOST_BYTES = 2**20  # one has some 10 KB
 

@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from adapter.archives.record import signature_paths
+from adapter.archives.signature_paths import signature_paths
 from adapter.disk_space import expect_space, full_disk_in_words
 from adapter.versions.durable import sync_directory
 

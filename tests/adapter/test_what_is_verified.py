@@ -15,8 +15,8 @@ import typer
 
 from adapter import cli, serve
 from adapter.archives.archive_reader import read_record
-from adapter.archives.record import keyless_signature_path
 from adapter.archives.signature import sign_file
+from adapter.archives.signature_paths import keyless_signature_path
 from adapter.archives.signing_keys import create_key_pair, load_private_key
 from adapter.archives.verification import VerificationError
 from adapter.versions import deployment

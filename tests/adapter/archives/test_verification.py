@@ -10,8 +10,8 @@ import pytest
 
 from adapter.archives.archive import build_archive
 from adapter.archives.archive_reader import read_record
-from adapter.archives.record import signature_path
 from adapter.archives.signature import sign_file
+from adapter.archives.signature_paths import signature_path
 from adapter.archives.signing_keys import SigningKeyError, create_key_pair, load_private_key
 from adapter.archives.strict_zip import read_entries
 from adapter.archives.verification import VerificationError, verify_archive

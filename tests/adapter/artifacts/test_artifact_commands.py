@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from adapter import cli
-from adapter.archives.record import signature_path
+from adapter.archives.signature_paths import signature_path
 from tests.registry_server import RegistryServer
 
 

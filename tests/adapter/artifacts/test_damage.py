@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.archives.record import signature_path
+from adapter.archives.signature_paths import signature_path
 from adapter.artifacts.errors import ArtifactError
 from adapter.artifacts.reference import ArtifactReference
 from tests.adapter.artifacts.transfers import pull_from, push_to, resolved

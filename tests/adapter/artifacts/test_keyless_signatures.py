@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.archives.record import keyless_signature_path, signature_path
+from adapter.archives.signature_paths import keyless_signature_path, signature_path
 from adapter.archives.verification import verify_archive
 from adapter.artifacts.errors import ArtifactError
 from adapter.artifacts.registry import Repository

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from adapter.archives.record import signature_path
 from adapter.archives.signature import sign_file
+from adapter.archives.signature_paths import signature_path
 from adapter.archives.signing_keys import load_private_key
 from adapter.archives.verification import verify_archive
 from adapter.artifacts.download import download

@@ -8,8 +8,8 @@ import pytest
 
 from adapter.archives.archive_reader import NotOurArchive, read_record
 from adapter.archives.provenance import attest
-from adapter.archives.record import signature_path
 from adapter.archives.signature import sign_file
+from adapter.archives.signature_paths import signature_path
 from adapter.archives.signing_keys import load_private_key
 from adapter.archives.verification import verify_archive
 from adapter.artifacts.errors import ArtifactError, NotThere, Unreachable

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.archives.record import signature_path
+from adapter.archives.signature_paths import signature_path
 from adapter.archives.verification import verify_archive
 from tests.adapter.artifacts.fake_registry import FakeRegistry, running_fake_registry
 from tests.adapter.artifacts.transfers import pull_from, push_to

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.archives.record import signature_path
+from adapter.archives.signature_paths import signature_path
 from adapter.versions.model_store import ModelStore
 
 NAME = "tiny-1.0.mar"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from adapter import cli, serve
-from adapter.archives.record import signature_path
 from adapter.archives.signature import sign_file
+from adapter.archives.signature_paths import signature_path
 from adapter.archives.signing_keys import create_key_pair, load_private_key
 from adapter.archives.verification import VerificationError
 from adapter.artifacts.errors import ArtifactError, Unreachable

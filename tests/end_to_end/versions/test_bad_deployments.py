@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from adapter.archives.archive import build_archive
-from adapter.archives.record import signature_path
 from adapter.archives.signature import sign_file
+from adapter.archives.signature_paths import signature_path
 from adapter.archives.signing_keys import create_key_pair, load_private_key
 from adapter.archives.verification import VerificationError
 from adapter.errors import UpstreamUnavailable
