@@ -14,17 +14,17 @@ from adapter.archives.model_source import package_url
 from adapter.artifacts.reference import is_reference
 from adapter.control.app import listen
 from adapter.control.messages import control_socket
+from adapter.durable.private_directory import claim_directory
+from adapter.durable.secret_file import kept_secret
 from adapter.gateway_address import is_loopback, url_of
 from adapter.gateway_server import GatewayServer
 from adapter.gateway_thread import gateway_thread
 from adapter.installation import INSTALLATION
 from adapter.running_stack import RunningStack
-from adapter.secret_file import kept_secret
 from adapter.settings import check_variables
 from adapter.settings_file import read_settings
 from adapter.stop_signals import StopSignals
 from adapter.torchserve.ports import bind, check_torchserve_ports, share_address
-from adapter.torchserve.private_directory import claim_directory
 from adapter.torchserve.properties import read_properties
 from adapter.torchserve.server_process import CONFIG_FILE, DEFAULT_RUN_DIRECTORY, TorchServeProcess
 from adapter.versions.canary_keeper import canary_keeper

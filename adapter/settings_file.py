@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import TomlConfigSettingsSource
 
-from adapter.secret_file import NotSecret, check_secrecy
+from adapter.durable.secret_file import NotSecret, check_secrecy
 from adapter.settings import PREFIX, Settings
 
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
-from adapter.secret_file import NotSecret, check_secrecy
+from adapter.durable.secret_file import NotSecret, check_secrecy
 
 _SECONDS_BETWEEN_LOOKS = 1
 

@@ -17,7 +17,7 @@ from adapter.archives.record import ArchiveRecord
 from adapter.archives.signing_keys import fingerprint
 from adapter.archives.torchserve_manifest import MODEL_CONFIG_ENTRY
 from adapter.archives.verification import verify_archive
-from adapter.disk_space import full_disk_in_words
+from adapter.durable.disk_space import full_disk_in_words
 
 _BUILD_TYPE = "urn:torchbridge:pack:1"
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from adapter.archives.dsse import authenticated, envelope
 from adapter.archives.signature_paths import signature_path
 from adapter.archives.signing_keys import fingerprint
-from adapter.disk_space import full_disk_in_words
+from adapter.durable.disk_space import full_disk_in_words
 
 
 class SignatureError(ValueError):

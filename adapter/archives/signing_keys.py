@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from adapter.disk_space import full_disk_in_words
+from adapter.durable.disk_space import full_disk_in_words
 
 
 class SigningKeyError(ValueError):

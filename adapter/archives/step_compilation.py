@@ -10,7 +10,7 @@ from pathlib import Path
 from adapter.archives.archive_reader import ArchiveError, unpack
 from adapter.archives.handler_process import HandlerProcessError, run_handler
 from adapter.archives.verification import verify_archive
-from adapter.disk_space import expect_not_full, full_disk_in_words
+from adapter.durable.disk_space import expect_not_full, full_disk_in_words
 
 
 def compile_steps(archive: Path, compiled_steps: Path) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from adapter.archives.record import FileRecord
-from adapter.disk_space import expect_space, full_disk_in_words
+from adapter.durable.disk_space import expect_space, full_disk_in_words
 
 Source: TypeAlias = bytes | Path
 

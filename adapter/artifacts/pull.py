@@ -17,7 +17,7 @@ from adapter.artifacts.pulled_signatures import put_signatures
 from adapter.artifacts.reference import ArtifactReference
 from adapter.artifacts.registry import Repository
 from adapter.artifacts.signatures import find_signatures
-from adapter.disk_space import DiskFull, expect_space, full_disk_in_words
+from adapter.durable.disk_space import DiskFull, expect_space, full_disk_in_words
 
 
 @dataclass(frozen=True, slots=True)

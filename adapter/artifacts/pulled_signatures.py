@@ -7,7 +7,7 @@ from pathlib import Path
 from adapter.archives.signature import SignatureError
 from adapter.archives.signature_kinds import KINDS, SignatureKind
 from adapter.archives.trusted_signer import TrustedSigner
-from adapter.disk_space import full_disk_in_words
+from adapter.durable.disk_space import full_disk_in_words
 
 
 def put_signatures(

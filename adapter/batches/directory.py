@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from adapter.torchserve.private_directory import claim_directory, open_private
-from adapter.versions.durable import sync_directory
+from adapter.durable.private_directory import claim_directory, open_private
+from adapter.durable.replacement import sync_directory
 
 _UNFINISHED = ".unfinished-"
 

@@ -17,7 +17,7 @@ from adapter.batches.file_records import add_file, delete_file, get_file, list_f
 from adapter.batches.form_upload import FormUpload
 from adapter.batches.objects import BATCH_INPUT, ExpiresAfter, FileDeleted, FileObject, Page
 from adapter.batches.output_files import new_file_id
-from adapter.disk_space import DiskFull, expect_space, full_disk_in_words
+from adapter.durable.disk_space import DiskFull, expect_space, full_disk_in_words
 from adapter.errors import Cancelled, Conflict, Overloaded
 from adapter.http.json_body import JsonRoute
 from adapter.invalid_fields import invalid_request, refused_field

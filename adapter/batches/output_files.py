@@ -11,7 +11,7 @@ from adapter.batches.database import Database
 from adapter.batches.directory import BatchDirectory, NewFile
 from adapter.batches.objects import BATCH_OUTPUT, Batch, FileObject
 from adapter.batches.request_records import answers, pending_requests
-from adapter.disk_space import full_disk_in_words
+from adapter.durable.disk_space import full_disk_in_words
 
 _AT_ONCE = 200  # lines, in each turn of the database
 

@@ -28,7 +28,7 @@ EXPECTED = (
     "adapter.settings_file:SettingsError",
     "adapter.simulator.script:ScriptError",
     "adapter.tls:TlsError",
-    "adapter.torchserve.private_directory:NotPrivate",
+    "adapter.durable.private_directory:NotPrivate",
     "adapter.torchserve.probing:ProbeMismatch",
     "adapter.torchserve.properties:PropertiesError",
     "adapter.torchserve.server_process:StartFailed",
@@ -74,7 +74,7 @@ def _exit_code(error: Exception) -> int:
     if _is_one(error, "adapter.versions.errors:ServerBusy"):
         return EXIT_BUSY
     if isinstance(error, OSError):
-        from adapter.disk_space import is_full_disk  # noqa: PLC0415 - a help has no use for it
+        from adapter.durable.disk_space import is_full_disk  # noqa: PLC0415 - a help has no use for it
 
         return EXIT_DISK_FULL if is_full_disk(error) else 1
     return 1

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from adapter.background_output import background_output, say
 from adapter.command_line.default_command import BeginUnlessSaid
 from adapter.command_line.options import Json, examples
+from adapter.durable.secret_file import NotSecret, check_secrecy
 from adapter.finite_numbers import finite
 from adapter.installation import INSTALLATION
 from adapter.rollout.carrying_out import Messenger
@@ -22,7 +23,6 @@ from adapter.rollout.host import Host
 from adapter.rollout.journal import Rollout, RolloutJournal
 from adapter.rollout.rollout import Conductor
 from adapter.rollout.words import in_words
-from adapter.secret_file import NotSecret, check_secrecy
 from adapter.versions.desired_state import DesiredState
 from adapter.versions.order_desk import check_archive
 

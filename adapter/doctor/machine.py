@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
-from adapter.disk_space import nearest_existing
 from adapter.doctor.finding import Finding, Scene, warning, wrong
+from adapter.durable.disk_space import nearest_existing
 from adapter.file_descriptors import most_connections
 from adapter.installation import CODE
 

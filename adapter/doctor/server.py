@@ -12,8 +12,8 @@ from adapter.compilation import Compilation, CompilationState
 from adapter.control.client import ControlClient, GatewayNotRunning
 from adapter.control.messages import control_socket
 from adapter.doctor.finding import Finding, Scene, warning, wrong
+from adapter.durable.private_directory import NotPrivate, check_private
 from adapter.errors import TorchbridgeError
-from adapter.torchserve.private_directory import NotPrivate, check_private
 from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError
 from adapter.versions.errors import VersionError
 from adapter.versions.journal import Journal

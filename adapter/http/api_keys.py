@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 
 from pydantic import SecretStr
 
-from adapter.secret_file import NotSecret, check_secrecy
+from adapter.durable.secret_file import NotSecret, check_secrecy
 
 _MIN_KEY_CHARACTERS = 16
 _KEY = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # what a Bearer header can carry (RFC 6750, section 2.1): no colon, no comma

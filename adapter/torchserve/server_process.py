@@ -14,6 +14,7 @@ import psutil
 
 from adapter.archives.archive_reader import read_manifest
 from adapter.archives.worker_environment import EnvironmentRefused
+from adapter.durable.private_directory import NotPrivate
 from adapter.errors import ModelNotReady, UpstreamUnavailable
 from adapter.installation import INSTALLATION
 from adapter.settings import LOAD_TIMEOUT
@@ -21,7 +22,6 @@ from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.launcher import GRACE_SECONDS
 from adapter.torchserve.loading import NotReady, NotRegistered, find_unready, wait_until_ready
 from adapter.torchserve.management_client import ManagementClient
-from adapter.torchserve.private_directory import NotPrivate
 from adapter.torchserve.properties import read_properties
 from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError
 from adapter.torchserve.worker_log import WorkerLog

@@ -8,8 +8,8 @@ from typing import Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from adapter.control.messages import CanaryReport
+from adapter.durable.replacement import write_durably
 from adapter.versions.canary_words import what_it_is
-from adapter.versions.durable import write_durably
 from adapter.versions.errors import VersionError
 
 

@@ -10,7 +10,7 @@ from adapter.archives.archive_reader import read_probes
 from adapter.archives.record import ArchiveRecord
 from adapter.archives.verification import verify_archive
 from adapter.compilation import Compilation
-from adapter.disk_space import expect_space
+from adapter.durable.disk_space import expect_space
 from adapter.errors import UpstreamProtocol
 from adapter.settings import LOAD_TIMEOUT
 from adapter.stop_signals import postponed_stop, run_until_stopped

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
-from adapter.versions.durable import write_durably
+from adapter.durable.replacement import write_durably
 from adapter.versions.errors import ChangeRefused
 
 

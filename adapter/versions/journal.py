@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from pydantic import AwareDatetime, BaseModel, Field
 
 from adapter.archives.record import archive_file_name
-from adapter.versions.json_lines import append_line, read_lines
+from adapter.durable.json_lines import append_line, read_lines
 from adapter.versions.server_state import VersionState
 
 _MOST_BYTES = 2**20  # then a new file begins; the one before is kept

@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 from adapter.archives.signature_paths import signature_paths
-from adapter.disk_space import expect_space, full_disk_in_words
-from adapter.versions.durable import sync_directory
+from adapter.durable.disk_space import expect_space, full_disk_in_words
+from adapter.durable.replacement import sync_directory
 
 _STAGING = ".incoming"
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from adapter.archives.trusted_signer import load_trusted_signer
-from adapter.versions.durable import write_durably
+from adapter.durable.replacement import write_durably
 from adapter.versions.errors import ChangeRefused
 from adapter.versions.running_server import ServerFiles
 

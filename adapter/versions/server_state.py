@@ -7,8 +7,8 @@ from typing import Annotated, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from adapter.archives.record import Sha256
+from adapter.durable.replacement import write_durably
 from adapter.schema import Name
-from adapter.versions.durable import write_durably
 from adapter.versions.errors import ChangeRefused, VersionError
 
 # Of two workers of one version in continuous batching the idle one holds the lock that the other one needs for its

@@ -13,10 +13,10 @@ import pytest
 
 from adapter import serve
 from adapter.archives.archive import build_archive
+from adapter.durable.private_directory import NotPrivate
 from adapter.gateway_server import GatewayServer
 from adapter.settings import Settings
 from adapter.thread_priority import NICER_BY
-from adapter.torchserve.private_directory import NotPrivate
 from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError
 from adapter.torchserve.server_process import StartFailed, TorchServeProcess
 from adapter.versions.errors import ServerBusy, VersionError

@@ -13,13 +13,13 @@ HANDLERS = sorted((ROOT / "handlers").glob("*.py"))
 LAYERS = (
     {
         "compilation",
+        "durable",
         "engine_figures",
         "handler_section",
         "installation",
         "marked_part",
         "probes",
         "received",
-        "secret_file",
         "sent",
         "strict_yaml",
         "wrong_values",
@@ -28,7 +28,7 @@ LAYERS = (
     {"tools"},
     {"schema"},
     {"timeline"},
-    {"background_output", "call", "disk_space", "error_table", "errors", "event_stream", "file_descriptors", "settings"}
+    {"background_output", "call", "error_table", "errors", "event_stream", "file_descriptors", "settings"}
     | {"finite_numbers", "own_gateway", "retry_after", "stop_signals", "thread_priority", "tls", "whole_table"}
     | {"worker_contract"},
     {"archives", "installed_versions", "invalid_fields", "log_lines", "settings_file", "settings_table"},

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from adapter import cli, disk_space
+from adapter import cli
 from adapter.control.client import ControlClient
+from adapter.durable import disk_space
 from adapter.errors import UpstreamProtocol
 from adapter.stop_signals import Stopped
 from adapter.versions import deployment, lifecycle

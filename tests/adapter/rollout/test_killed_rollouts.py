@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from adapter.durable.json_lines import append_line
 from adapter.rollout import journal as rollout_journal
 from adapter.rollout.rollout import Conductor
 from adapter.versions.desired_state import DesiredState
-from adapter.versions.json_lines import append_line
 from tests.adapter.rollout.conftest import TWO
 from tests.adapter.rollout.fake_hosts import FakeHost
 from tests.adapter.rollout.test_rollout import AFTER, BEFORE, served

@@ -129,7 +129,7 @@ def test_each_line_is_synced_before_the_call_returns(
     journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    monkeypatch.setattr("adapter.versions.json_lines.os.fsync", lambda _: sizes.append(path.stat().st_size))
+    monkeypatch.setattr("adapter.durable.json_lines.os.fsync", lambda _: sizes.append(path.stat().st_size))
     journal.begin(DEPLOYMENT)
     after_begin = path.stat().st_size
     journal.step(DEPLOYMENT, Step.COPY)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.torchserve.private_directory import NotPrivate
+from adapter.durable.private_directory import NotPrivate
 from adapter.versions.errors import ServerBusy, ServerNotRunning
 from adapter.versions.running_server import RunningServer, ServerFiles
 from adapter.versions.server_state import ServerState

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from adapter.versions import durable
-from adapter.versions.durable import write_durably
+from adapter.durable import replacement
+from adapter.durable.replacement import write_durably
 
 
 def fail(*_: object) -> None:
@@ -27,7 +27,7 @@ def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(
 ) -> None:
     path = tmp_path / "versions.json"
     path.write_bytes(b"before")
-    monkeypatch.setattr(*((durable.os, "fsync") if step == "fsync" else (Path, "replace")), fail)
+    monkeypatch.setattr(*((replacement.os, "fsync") if step == "fsync" else (Path, "replace")), fail)
     with pytest.raises(OSError, match="needs more space"):
         write_durably(path, b"after")
     monkeypatch.undo()
@@ -49,7 +49,7 @@ def test_the_content_is_on_the_disk_before_its_name_is_and_then_the_name_too(
         done.append("name")
         return replace(path, target)
 
-    monkeypatch.setattr(durable.os, "fsync", watched_fsync)
+    monkeypatch.setattr(replacement.os, "fsync", watched_fsync)
     monkeypatch.setattr(Path, "replace", watched_replace)
     write_durably(tmp_path / "versions.json", b"all")
     assert done == ["content", "name", "directory"]

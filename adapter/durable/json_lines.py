@@ -6,9 +6,9 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from adapter.disk_space import full_disk_in_words
-from adapter.torchserve.private_directory import open_private
-from adapter.versions.durable import sync_directory
+from adapter.durable.disk_space import full_disk_in_words
+from adapter.durable.private_directory import open_private
+from adapter.durable.replacement import sync_directory
 
 _Line = TypeVar("_Line", bound=BaseModel)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.torchserve.private_directory import NotPrivate, claim_directory
+from adapter.durable.private_directory import NotPrivate, claim_directory
 
 
 def mode(path: Path) -> int:

@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from adapter.disk_space import full_disk_in_words
+from adapter.durable.disk_space import full_disk_in_words
 
 
 def write_durably(path: Path, content: bytes) -> None:

@@ -1,7 +1,7 @@
 import stat
 from pathlib import Path
 
-from adapter.secret_file import kept_secret
+from adapter.durable.secret_file import kept_secret
 
 
 def test_a_secret_is_made_once_and_is_its_users_alone(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from adapter.archives.signing_keys import create_key_pair
-from adapter.disk_space import DiskFull, expect_space, full_disk_in_words, is_full_disk
-from adapter.versions.durable import write_durably
+from adapter.durable.disk_space import DiskFull, expect_space, full_disk_in_words, is_full_disk
+from adapter.durable.replacement import write_durably
 from adapter.versions.journal import Journal, Operation, Step
 from adapter.versions.model_store import ModelStore
 from tests.full_disk import fill, small_disk
