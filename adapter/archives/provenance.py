@@ -17,7 +17,7 @@ from adapter.archives.record import ArchiveRecord
 from adapter.archives.signing_keys import fingerprint
 from adapter.archives.torchserve_manifest import MODEL_CONFIG_ENTRY
 from adapter.archives.verification import verify_archive
-from adapter.durable.disk_space import full_disk_in_words
+from adapter.durable.replacement import SHARED, write_durably
 
 _BUILD_TYPE = "urn:torchbridge:pack:1"
 
@@ -37,8 +37,7 @@ def attest(archive: Path, environment: Mapping[str, str], key: ec.EllipticCurveP
     payload = json.dumps(statement, indent=2).encode()
     signed = json.dumps(envelope(payload, key, fingerprint(key.public_key())), indent=2).encode() if key else payload
     path = provenance_path(archive)
-    with full_disk_in_words(path.name, path.parent):
-        path.write_bytes(signed + b"\n")
+    write_durably(path, signed + b"\n", SHARED)
     return path
 
 

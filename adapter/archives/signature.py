@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from adapter.archives.dsse import authenticated, envelope
 from adapter.archives.signature_paths import signature_path
 from adapter.archives.signing_keys import fingerprint
-from adapter.durable.disk_space import full_disk_in_words
+from adapter.durable.replacement import SHARED, write_durably
 
 
 class SignatureError(ValueError):
@@ -35,8 +35,7 @@ def sign_file(file: Path, key: ec.EllipticCurvePrivateKey) -> Path:
         "dsseEnvelope": envelope(payload, key),
     }
     path = signature_path(file)
-    with full_disk_in_words(path.name, path.parent):
-        path.write_text(json.dumps(bundle, indent=2) + "\n", encoding="utf-8")
+    write_durably(path, json.dumps(bundle, indent=2).encode() + b"\n", SHARED)
     return path
 
 

@@ -4,14 +4,14 @@ import hashlib
 import io
 import os
 import sys
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from adapter.archives.record import FileRecord
-from adapter.durable.disk_space import expect_space, full_disk_in_words
+from adapter.durable.disk_space import expect_space
+from adapter.durable.replacement import replacement
 
 Source: TypeAlias = bytes | Path
 
@@ -40,31 +40,14 @@ def record_of(source: Source, advance: Callable[[int], object] = lambda _: None)
 def write_zip(
     path: Path, sources: Mapping[str, Source], records: Mapping[str, FileRecord], advance: Callable[[int], object]
 ) -> None:
-    """Writes to a temporary file first: an archive is whole or absent.
-
-    Raises SourceChanged where a record is wrong, DiskFull where there is no space.
-    """
+    """An archive is whole or absent. Raises SourceChanged where a record is wrong, DiskFull where there is no space."""
     expect_space(path.name, (path.parent, sum(size_of(source) for source in sources.values())))
-    with full_disk_in_words(path.name, path.parent):
-        _write_zip(path, sources, records, advance)
-
-
-def _write_zip(
-    path: Path, sources: Mapping[str, Source], records: Mapping[str, FileRecord], advance: Callable[[int], object]
-) -> None:
-    descriptor, temporary_name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(temporary_name)
-    try:
-        with io.BufferedWriter(_UncachedFile(descriptor, "wb")) as file:
-            with zipfile.ZipFile(file, "w") as archive:
-                for name, source in sorted(sources.items()):
-                    _write_entry(archive, name, source, records[name], advance)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacement(path) as file:
+        uncached = io.BufferedWriter(_UncachedFile(file.fileno(), "wb", closefd=False))
+        with uncached, zipfile.ZipFile(uncached, "w") as archive:
+            for name, source in sorted(sources.items()):
+                _write_entry(archive, name, source, records[name], advance)
+        os.fchmod(file.fileno(), 0o644)
 
 
 class _UncachedFile(io.FileIO):

@@ -7,7 +7,7 @@ from pathlib import Path
 from adapter.archives.signature import SignatureError
 from adapter.archives.signature_kinds import KINDS, SignatureKind
 from adapter.archives.trusted_signer import TrustedSigner
-from adapter.durable.disk_space import full_disk_in_words
+from adapter.durable.replacement import SHARED, write_durably
 
 
 def put_signatures(
@@ -25,7 +25,7 @@ def put_signatures(
                 continue
             path.replace(path.with_name(f"{path.name}.{_digest(path)}"))
         if kind in signatures:
-            _put(path, signatures[kind])
+            write_durably(path, signatures[kind], SHARED)
 
 
 def _is_good(path: Path, kind: SignatureKind, sha256: str, signer: TrustedSigner | None) -> bool:
@@ -41,13 +41,3 @@ def _is_good(path: Path, kind: SignatureKind, sha256: str, signer: TrustedSigner
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-
-
-def _put(path: Path, signature: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with full_disk_in_words(path.name, path.parent):
-            partial.write_bytes(signature)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -5,6 +5,8 @@ import secrets
 import stat
 from pathlib import Path
 
+from adapter.durable.replacement import write_durably
+
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _MORE_THAN_GROUP_READS = _OTHERS & ~stat.S_IRGRP
 
@@ -28,8 +30,5 @@ def check_secrecy(file: Path, status: os.stat_result) -> None:
 def kept_secret(file: Path) -> str:
     """64 hexadecimal digits, the same at each call: the first one makes them. Nobody else may write the directory."""
     if not file.exists():
-        new = file.with_name(f"{file.name}.new")  # a file that is cut short would be another secret
-        with open(new, "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)) as opened:
-            opened.write(secrets.token_hex(32))
-        new.replace(file)
+        write_durably(file, secrets.token_hex(32).encode())  # one that is cut short would be another secret
     return file.read_text(encoding="ascii")

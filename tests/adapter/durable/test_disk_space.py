@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from adapter.archives.signing_keys import create_key_pair
+from adapter.archives.signature import sign_file
+from adapter.archives.signing_keys import create_key_pair, load_private_key
 from adapter.durable.disk_space import DiskFull, expect_space, full_disk_in_words, is_full_disk
 from adapter.durable.replacement import write_durably
 from adapter.versions.journal import Journal, Operation, Step
@@ -101,6 +102,18 @@ def test_keys_that_find_no_space_leave_no_half_a_key(disk: Path) -> None:
     with pytest.raises(DiskFull, match=r"release\.pub needs more space"):
         create_key_pair(disk / "release")
     assert [each.name for each in disk.iterdir()] == ["filler"]
+
+
+def test_a_signature_that_finds_no_space_leaves_the_one_of_before(disk: Path, tmp_path: Path) -> None:
+    archive = disk / "tiny-1.0.mar"
+    archive.write_bytes(b"archive")
+    first, second = (load_private_key(create_key_pair(tmp_path / name)[0]) for name in ("first", "second"))
+    signature = sign_file(archive, first)
+    before = signature.read_bytes()
+    fill(disk)
+    with pytest.raises(DiskFull, match=r"tiny-1\.0\.mar\.sig needs more space"):
+        sign_file(archive, second)
+    assert signature.read_bytes() == before
 
 
 def test_an_own_small_disk_is_one(disk: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from adapter.durable import replacement
-from adapter.durable.replacement import write_durably
+from adapter.durable.replacement import PRIVATE, SHARED, write_durably
 
 
 def fail(*_: object) -> None:
@@ -19,6 +19,16 @@ def test_it_replaces_what_was_there(tmp_path: Path) -> None:
         write_durably(path, content)
         assert path.read_bytes() == content
     assert [each.name for each in tmp_path.iterdir()] == ["versions.json"]
+
+
+@pytest.mark.parametrize(("mode", "expected"), [(PRIVATE, 0o600), (SHARED, 0o640)], ids=["private", "shared"])
+def test_the_umask_counts_for_what_others_may_read(tmp_path: Path, mode: int, expected: int) -> None:
+    umask = os.umask(0o027)
+    try:
+        write_durably(tmp_path / "versions.json", b"all", mode)
+    finally:
+        os.umask(umask)
+    assert (tmp_path / "versions.json").stat().st_mode & 0o777 == expected
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])

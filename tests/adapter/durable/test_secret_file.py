@@ -15,8 +15,3 @@ def test_a_secret_is_made_once_and_is_its_users_alone(tmp_path: Path) -> None:
 
 def test_two_directories_have_two_secrets(tmp_path: Path) -> None:
     assert kept_secret(tmp_path / "a") != kept_secret(tmp_path / "b")
-
-
-def test_what_was_cut_short_is_made_anew(tmp_path: Path) -> None:
-    (tmp_path / "cursor.key.new").write_text("ab")
-    assert len(kept_secret(tmp_path / "cursor.key")) == 64
