@@ -139,13 +139,16 @@ class CanaryKeeper:
                 self._gateway.end_canary(canary_id)
         self._watched.clear()
         with suppress(OSError, VersionError):
-            before = CanaryRecords.read(self._files.canaries)
+            before = self._records()
             if (after := before.all_ended(reason)) != before:
                 after.write(self._files.canaries)
 
     def _write(self, record: CanaryRecord) -> None:
         """A full disk keeps nobody from a promotion, or from giving a version up."""
         try:
-            CanaryRecords.read(self._files.canaries).with_record(record).write(self._files.canaries)
+            self._records().with_record(record).write(self._files.canaries)
         except (OSError, VersionError) as error:
             _log.warning("what became of the canary of %s is not written down: %s", record.model, error)
+
+    def _records(self) -> CanaryRecords:
+        return CanaryRecords.read(self._files.canaries) or CanaryRecords()

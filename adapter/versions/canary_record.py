@@ -5,10 +5,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from adapter.control.messages import CanaryReport
-from adapter.durable.replacement import write_durably
+from adapter.durable.record import DurableRecord
 from adapter.versions.canary_words import what_it_is
 from adapter.versions.errors import VersionError
 
@@ -49,22 +49,14 @@ class CanaryRecord(BaseModel):
         return self.model_copy(update={"ended_at": datetime.now(UTC), "outcome": outcome, "reason": reason})
 
 
-class CanaryRecords(BaseModel):
+class CanaryRecords(DurableRecord):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     canaries: dict[str, CanaryRecord] = Field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            return cls()
-        except ValidationError as error:
-            raise VersionError(f"{path} is damaged. It only tells of canaries that have ended: delete it.") from error
-
-    def write(self, path: Path) -> None:
-        write_durably(path, self.model_dump_json(indent=2).encode() + b"\n")
+    def damaged(cls, path: Path) -> VersionError:
+        return VersionError(f"{path} is damaged. It only tells of canaries that have ended: delete it.")
 
     def with_record(self, record: CanaryRecord) -> Self:
         return self.model_copy(update={"canaries": {**self.canaries, record.model: record}})

@@ -53,7 +53,7 @@ class CanaryStatus(BaseModel):
 
 def canary_status(gateway: ControlClient, files: ServerFiles) -> list[CanaryStatus]:
     """Also of a server that does not run."""
-    records = CanaryRecords.read(files.canaries).canaries
+    records = (CanaryRecords.read(files.canaries) or CanaryRecords()).canaries
     try:
         running = {report.model: report for report in gateway.canaries()}
     except GatewayNotRunning:

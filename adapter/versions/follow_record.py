@@ -2,15 +2,14 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
 
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+from pydantic import AwareDatetime, Field
 
-from adapter.durable.replacement import write_durably
+from adapter.durable.record import DurableRecord
 from adapter.versions.errors import ChangeRefused
 
 
-class FollowRecord(BaseModel):
+class FollowRecord(DurableRecord):
     """What the server says of its file: `reason` why what it says is not served; None: it is."""
 
     file: Path
@@ -18,16 +17,8 @@ class FollowRecord(BaseModel):
     reason: str | None = None
 
     @classmethod
-    def read(cls, path: Path) -> Self | None:
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except ValidationError as error:
-            raise ChangeRefused(f"{path} is damaged: the server writes it anew when its file changes.") from error
-
-    def write(self, path: Path) -> None:
-        write_durably(path, self.model_dump_json(indent=2).encode() + b"\n")
+    def damaged(cls, path: Path) -> ChangeRefused:
+        return ChangeRefused(f"{path} is damaged: the server writes it anew when its file changes.")
 
     def in_words(self) -> str:
         if self.reason is None:

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from adapter.archives.record import Sha256
-from adapter.durable.replacement import write_durably
+from adapter.durable.record import DurableRecord
 from adapter.schema import Name
 from adapter.versions.errors import ChangeRefused, VersionError
 
@@ -50,7 +50,7 @@ class ModelState(_State):
         )
 
 
-class ServerState(_State):
+class ServerState(DurableRecord, _State):
     """`is_changed`: by a command since `torchbridge serve` started with a model of its own choice."""
 
     models: dict[Name, ModelState] = {}
@@ -68,16 +68,8 @@ class ServerState(_State):
         return state
 
     @classmethod
-    def read(cls, path: Path) -> Self | None:
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except ValidationError as error:
-            raise VersionError(f"{path} is damaged: torchbridge serve --model writes it anew.") from error
-
-    def write(self, path: Path) -> None:
-        write_durably(path, self.model_dump_json(indent=2).encode() + b"\n")
+    def damaged(cls, path: Path) -> VersionError:
+        return VersionError(f"{path} is damaged: torchbridge serve --model writes it anew.")
 
     def model(self, name: str | None) -> tuple[str, ModelState]:
         """The named model, or the only one."""
