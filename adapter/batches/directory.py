@@ -1,6 +1,5 @@
 """Where files and batches are kept: a directory of one user's, for one gateway at a time."""
 
-import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
@@ -8,7 +7,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from adapter.durable.private_directory import claim_directory, open_private
+from adapter.durable.lock import exclusive
+from adapter.durable.private_directory import claim_directory
 from adapter.durable.replacement import sync_directory
 
 _UNFINISHED = ".unfinished-"
@@ -29,13 +29,12 @@ class BatchDirectory:
         """Makes it, and keeps other processes out. Raises DirectoryInUse, or NotPrivate."""
         claim_directory(self.path)
         claim_directory(self.files)
-        with open(self.path / "lock", "w", opener=open_private) as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise DirectoryInUse(
-                    f"Another gateway has its batches in {self.path}: TORCHBRIDGE_BATCH_DIRECTORY names another place."
-                ) from None
+        with exclusive(
+            self.path / "lock",
+            DirectoryInUse(
+                f"Another gateway has its batches in {self.path}: TORCHBRIDGE_BATCH_DIRECTORY names another place."
+            ),
+        ):
             yield
 
     def file(self, file_id: str) -> Path:

@@ -1,16 +1,25 @@
 """A journal's file: one JSON object a line, each synced before its writer goes on."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from adapter.durable.disk_space import full_disk_in_words
 from adapter.durable.private_directory import open_private
 from adapter.durable.replacement import sync_directory
 
-_Line = TypeVar("_Line", bound=BaseModel)
+
+class JournalLine(BaseModel):
+    """`id`: of what it is about, which may have many."""
+
+    at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+    id: str
+
+
+_Line = TypeVar("_Line", bound=JournalLine)
 
 
 def read_lines(path: Path, kind: type[_Line]) -> list[_Line]:
@@ -24,7 +33,7 @@ def read_lines(path: Path, kind: type[_Line]) -> list[_Line]:
     return lines
 
 
-def append_line(path: Path, line: BaseModel) -> None:
+def append_line(path: Path, line: JournalLine) -> None:
     """Raises OSError; DiskFull where there is no space."""
     is_new = not path.exists()
     with full_disk_in_words("the journal", path.parent), open(path, "ab+", opener=open_private) as file:

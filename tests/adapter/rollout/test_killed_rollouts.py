@@ -5,9 +5,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
 
-from adapter.durable.json_lines import append_line
+from adapter.durable.json_lines import JournalLine, append_line
 from adapter.rollout import journal as rollout_journal
 from adapter.rollout.rollout import Conductor
 from adapter.versions.desired_state import DesiredState
@@ -28,7 +27,7 @@ def killed_at(number: int) -> Iterator[None]:
     """Before the journal's line of this number: what was between the one before and this one is done."""
     written: list[None] = []
 
-    def write(path: Path, line: BaseModel) -> None:
+    def write(path: Path, line: JournalLine) -> None:
         written.append(None)
         if len(written) == number:
             raise Killed
