@@ -62,11 +62,11 @@ check-typescript: install ## Lint and check the types of ts-client
 
 generate: install ## Write openapi.json, the TypeScript types and the tables of the documents from the code
 	$(BIN)/python -m adapter.worker_contract
-	$(BIN)/python -m adapter.openapi > openapi.json
+	$(BIN)/python -m adapter.documents.openapi > openapi.json
 	@$(NPM) ts-client run generate
-	$(BIN)/python -m adapter.error_table
-	$(BIN)/python -m adapter.settings_table
-	$(BIN)/python -m adapter.command_page
+	$(BIN)/python -m adapter.documents.error_table
+	$(BIN)/python -m adapter.documents.settings_table
+	$(BIN)/python -m adapter.documents.command_page
 
 model-types: .venv/.installed ## Try each type of model and write docs/model-types.md's table of them (minutes)
 	$(BIN)/python -m tests.handlers.model_types
@@ -95,8 +95,8 @@ test: check real-model ## All checks and all tests, the real TorchServe's among 
 	@$(NPM) ts-client run size
 
 # The inner loop: no process of a server, no TorchServe, no torch.
-FAST_TESTS = tests/adapter/generation tests/adapter/openai tests/adapter/top \
-	$(addprefix tests/adapter/,test_errors.py test_output.py test_settings.py test_settings_file.py test_tools.py test_retry_after.py) \
+FAST_TESTS = tests/adapter/generation tests/adapter/openai tests/adapter/top tests/adapter/validation \
+	$(addprefix tests/adapter/,client/test_retry_after.py test_errors.py test_output.py test_settings.py test_tools.py) \
 	$(addprefix tests/adapter/command_line/,test_failures.py test_stages.py) \
 	$(addprefix tests/contract/,test_imports.py test_documents.py test_error_catalogue.py test_event_stream.py test_command_page.py)
 

@@ -8,11 +8,11 @@ import typer
 from typer._completion_classes import completion_init
 from typer.core import TyperGroup
 
-from adapter.background_output import say
 from adapter.command_line.failures import complain, failures_in_one_line
 from adapter.command_line.lazy_command import LazyCommand
 from adapter.command_line.options import COMPLETION_VARIABLE, examples
-from adapter.stop_signals import Stopped, stop_signals
+from adapter.process.background_output import say
+from adapter.process.stop_signals import Stopped, stop_signals
 
 # By what they are for, and by where they are. A test holds a summary to the first paragraph of the command's own help.
 COMMANDS: dict[str, dict[str, dict[str, str]]] = {

@@ -4,7 +4,7 @@ import io
 import os
 import sys
 
-from adapter.stop_signals import Stopped, stop_signals
+from adapter.process.stop_signals import Stopped, stop_signals
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
 """The gateway alone, as `torchbridge serve` runs it, over the TorchServe that TORCHBRIDGE_* name."""
 
-from adapter.gateway_server import GatewayServer
+from adapter.process.thread_priority import give_way
+from adapter.serving.gateway_server import GatewayServer
 from adapter.settings import Settings
-from adapter.thread_priority import give_way
 from adapter.torchserve.ports import bind
 
 

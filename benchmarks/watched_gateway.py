@@ -14,8 +14,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from adapter.background_output import background_output
-from adapter.gateway_server import GatewayServer
+from adapter.process.background_output import background_output
+from adapter.serving.gateway_server import GatewayServer
 from adapter.settings import Settings
 from adapter.torchserve.ports import bind
 

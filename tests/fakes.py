@@ -18,7 +18,6 @@ from fastapi import FastAPI
 from adapter.call import Call
 from adapter.errors import ModelNotFound
 from adapter.event_stream import CONTENT_TYPE, encode_event
-from adapter.gateway_server import BACKLOG, server_config
 from adapter.http.http_metrics import HttpMetrics
 from adapter.schema import (
     DeltaEvent,
@@ -29,6 +28,7 @@ from adapter.schema import (
     StreamEvent,
     WorkerRequest,
 )
+from adapter.serving.gateway_server import BACKLOG, server_config
 from adapter.simulator.management import description
 from adapter.torchserve.management_client import ModelDescription
 from adapter.torchserve.model_registry import PinnedVersion

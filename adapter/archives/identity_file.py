@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adapter.archives.signing_keys import SigningKeyError
 from adapter.strict_yaml import MAX_BYTES, YamlError, load_yaml
-from adapter.wrong_values import wrong_values
+from adapter.validation.wrong_values import wrong_values
 
 
 class _Part(BaseModel):

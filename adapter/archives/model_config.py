@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
 from adapter.handler_section import HandlerSection, Slots
 from adapter.strict_yaml import YamlError, read_yaml
-from adapter.wrong_values import wrong_values
+from adapter.validation.wrong_values import wrong_values
 
 
 class ModelConfigError(ValueError):

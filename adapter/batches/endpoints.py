@@ -9,7 +9,6 @@ from pydantic import ValidationError
 from adapter.batches.objects import Endpoint
 from adapter.call import Call
 from adapter.generation.text_generator import TextGenerator
-from adapter.invalid_fields import invalid_request, refused_field
 from adapter.openai.answers import CHAT, TEXT, Json, Kind
 from adapter.openai.responses.schema import ResponseRequest
 from adapter.openai.responses.translation import from_response
@@ -19,6 +18,7 @@ from adapter.openai.translation import from_chat, from_completion
 from adapter.openai.whole_answers import whole_completion
 from adapter.schema import GenerationRequest
 from adapter.torchserve.model_registry import ModelRegistry
+from adapter.validation.invalid_fields import invalid_request, refused_field
 
 _Body = TypeVar("_Body", bound=SampledRequest)
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, TypeAdapter, ValidationError
 
+from adapter.client.retry_after import retry_after_seconds
 from adapter.errors import ERROR_BY_CODE, TorchbridgeError, UpstreamProtocol
-from adapter.retry_after import retry_after_seconds
 from adapter.schema import ErrorCode, GenerationResponse, Problem
 
 _KNOWN_CODES = {str(code) for code in ErrorCode}

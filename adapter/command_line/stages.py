@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from adapter.background_output import say
+from adapter.process.background_output import say
 
 # Of work that takes longer than a moment: the log of a CI job shows that it goes on.
 _SECONDS_BEFORE_A_LINE, _SECONDS_BETWEEN_LINES = 2.0, 15.0

@@ -11,13 +11,13 @@ from adapter.archives.archive_reader import ArchiveError, read_bill_of_materials
 from adapter.archives.inspection import as_json, as_tables
 from adapter.archives.scan import scan_archive
 from adapter.archives.verification import verify_archive
-from adapter.background_output import say
 from adapter.command_line.options import Archive, Json, examples, key_file
 from adapter.command_line.stages import working
+from adapter.command_line.whole_table import print_whole
 from adapter.probes import Probe
-from adapter.stop_signals import run_until_stopped
+from adapter.process.background_output import say
+from adapter.process.stop_signals import run_until_stopped
 from adapter.torchserve.archive_probe import probe_archive, served_alone
-from adapter.whole_table import print_whole
 
 _SHOWN_CHARACTERS = 40
 

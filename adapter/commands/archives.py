@@ -17,12 +17,12 @@ from adapter.archives.provenance import attest as attest_archive
 from adapter.archives.signature import sign_file
 from adapter.archives.signing_keys import create_key_pair, load_private_key, public_pem
 from adapter.archives.step_compilation import compile_steps
-from adapter.background_output import say
 from adapter.command_line.options import Archive, examples, key_file
 from adapter.command_line.stages import working
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from adapter.installation import COMPILED_STEPS, INSTALLATION
 from adapter.probes import Probes
+from adapter.process.background_output import say
 
 archive_commands = typer.Typer()
 keys = typer.Typer(no_args_is_help=True, help="Key pairs that sign archives.")

@@ -11,9 +11,9 @@ from adapter.artifacts.pull import resolve
 from adapter.artifacts.push import push as push_archive
 from adapter.artifacts.reference import ArtifactReference
 from adapter.artifacts.registry import Repository
-from adapter.background_output import say
 from adapter.command_line.options import Archive, examples, key_file
 from adapter.installation import INSTALLATION
+from adapter.process.background_output import say
 
 artifact_commands = typer.Typer()
 

@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 from pydantic import TypeAdapter
 
-from adapter.background_output import say
 from adapter.command_line.default_command import BeginUnlessSaid
+from adapter.command_line.finite_numbers import finite
 from adapter.command_line.options import RUN_DIRECTORY, Json, Model, RunDirectoryOption, Version, examples
 from adapter.commands.versions import changing_server
 from adapter.control.client import ControlClient
 from adapter.control.messages import CanaryRequest, control_socket
-from adapter.finite_numbers import finite
 from adapter.generation.canary_rule import Rule
+from adapter.process.background_output import say
 from adapter.versions import lifecycle
 from adapter.versions.canary import Verdict, in_words, run_canary
 from adapter.versions.canary_status import CanaryStatus, canary_status, status_in_words

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 from typer._completion_shared import get_completion_script
 
-from adapter.background_output import say
 from adapter.command_line.options import COMPLETION_VARIABLE, examples
+from adapter.process.background_output import say
 
 
 class Shell(StrEnum):

@@ -11,12 +11,12 @@ from typing import Annotated
 import typer
 from pydantic import TypeAdapter
 
-from adapter.background_output import background_output, say
 from adapter.command_line.default_command import BeginUnlessSaid
+from adapter.command_line.finite_numbers import finite
 from adapter.command_line.options import Json, examples
 from adapter.durable.secret_file import NotSecret, check_secrecy
-from adapter.finite_numbers import finite
 from adapter.installation import INSTALLATION
+from adapter.process.background_output import background_output, say
 from adapter.rollout.carrying_out import Messenger
 from adapter.rollout.errors import RolloutRefused
 from adapter.rollout.host import Host

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from adapter.background_output import background_output, say
 from adapter.command_line.failures import failures_in_one_line
 from adapter.command_line.options import (
     CONFIG_FILE,
@@ -20,9 +19,10 @@ from adapter.command_line.options import (
 )
 from adapter.command_line.stages import Stages
 from adapter.log_lines.gateway_log import log_lines
-from adapter.running_stack import RunningStack
-from adapter.serve import running_stack
-from adapter.stop_signals import Stopped, stop_signals
+from adapter.process.background_output import background_output, say
+from adapter.process.stop_signals import Stopped, stop_signals
+from adapter.serving.running_stack import RunningStack
+from adapter.serving.whole_stack import running_stack
 from adapter.torchserve.sample_answer import SAMPLE_PROMPT
 from adapter.versions.desired_state import DesiredState
 from adapter.versions.followed_file import FollowedFile

@@ -8,10 +8,11 @@ import typer
 from pydantic import TypeAdapter
 from rich.console import Console
 
-from adapter.background_output import say
+from adapter.command_line.finite_numbers import finite
 from adapter.command_line.options import RUN_DIRECTORY, Json, RunDirectoryOption, examples
-from adapter.finite_numbers import finite
-from adapter.stop_signals import Stopped
+from adapter.command_line.whole_table import print_whole
+from adapter.process.background_output import say
+from adapter.process.stop_signals import Stopped
 from adapter.versions.follow_record import FollowRecord
 from adapter.versions.running_server import RunningServer, ServerFiles
 from adapter.versions.status import (
@@ -24,7 +25,6 @@ from adapter.versions.status import (
 )
 from adapter.versions.stored_archives import StoredArchive, stored_archives
 from adapter.versions.stored_archives import as_table as stored_archives_table
-from adapter.whole_table import print_whole
 
 STATUSES, STORED_ARCHIVES = TypeAdapter(list[VersionStatus]), TypeAdapter(list[StoredArchive])
 

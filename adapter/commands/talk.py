@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
-from adapter.background_output import say
 from adapter.client import ChatFields, GatewayClient, Message
+from adapter.command_line.finite_numbers import finite
 from adapter.command_line.options import examples
 from adapter.errors import TorchbridgeError
-from adapter.finite_numbers import finite
 from adapter.openai.translation import VERSION_SEPARATOR
+from adapter.process.background_output import say
 from adapter.schema import MAX_LENGTH
 
 _URL = "http://localhost:8000"

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from pydantic import BaseModel, Field
 
-from adapter.background_output import background_output, say
 from adapter.command_line.deployed_names import deployed_models, deployed_versions
+from adapter.command_line.finite_numbers import finite
 from adapter.command_line.options import RUN_DIRECTORY, Json, Model, RunDirectoryOption, Version, examples, key_file
-from adapter.finite_numbers import finite
+from adapter.process.background_output import background_output, say
 from adapter.settings import LOAD_TIMEOUT
 from adapter.torchserve.loading import LOAD_TIMEOUT_SETTING
 from adapter.versions import lifecycle

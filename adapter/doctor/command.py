@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from adapter.background_output import say
 from adapter.command_line.options import (
     CONFIG_FILE,
     RUN_DIRECTORY,
@@ -17,6 +16,7 @@ from adapter.command_line.options import (
 )
 from adapter.doctor.examination import Examination, examine
 from adapter.doctor.finding import Scene
+from adapter.process.background_output import say
 
 doctor_commands = typer.Typer()
 

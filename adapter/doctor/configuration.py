@@ -11,11 +11,11 @@ from adapter.doctor.finding import Finding, Scene, warning, wrong
 from adapter.doctor.server import is_served
 from adapter.generation.rate_limit import RateLimiter, RateLimitError
 from adapter.http.api_keys import ApiKeys, ApiKeysError
+from adapter.serving.tls import Tls, TlsError
 from adapter.settings import Settings, UnknownVariable, check_variables
-from adapter.settings_file import SettingsError, read_settings
-from adapter.tls import Tls, TlsError
 from adapter.torchserve.ports import AddressUnusable, PortInUse, bind, check_torchserve_ports
 from adapter.torchserve.properties import PropertiesError, read_properties
+from adapter.validation.settings_file import SettingsError, read_settings
 
 _PATIENCE = 3  # seconds; a Redis nearby answers in a thousandth of one
 

@@ -14,8 +14,8 @@ import psutil
 
 from adapter.doctor.finding import Finding, Scene, warning, wrong
 from adapter.durable.disk_space import nearest_existing
-from adapter.file_descriptors import most_connections
 from adapter.installation import CODE
+from adapter.process.file_descriptors import most_connections
 
 _DAY = 86_400
 _FEW_BYTES = 10**9  # a compiled model's libraries and logs, an archive or two of a small model

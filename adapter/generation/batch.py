@@ -6,8 +6,8 @@ import logging
 from adapter.call import Call
 from adapter.errors import InvalidRequest, TorchbridgeError, typed
 from adapter.generation.text_generator import TextGenerator
-from adapter.invalid_fields import invalid_request
 from adapter.schema import BatchItem, BatchRequest, BatchResponse, FieldError, GenerationResponse, InvalidItem, Problem
+from adapter.validation.invalid_fields import invalid_request
 
 _log = logging.getLogger(__name__)
 

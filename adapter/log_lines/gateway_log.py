@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from adapter.background_output import BackgroundStream
 from adapter.log_lines.log_line import JsonFormatter
+from adapter.process.background_output import BackgroundStream
 from adapter.settings import LogFormat
 
 MAX_BYTES, MAX_OLDER = 20 * 2**20, 5  # as log4j2.xml has it

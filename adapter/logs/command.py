@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from adapter.background_output import say
 from adapter.command_line.options import RUN_DIRECTORY, Json, RunDirectoryOption, examples
 from adapter.log_lines.log_line import LogLine
 from adapter.logs.run_logs import RunLogs
-from adapter.stop_signals import Stopped
+from adapter.process.background_output import say
+from adapter.process.stop_signals import Stopped
 
 _SECONDS_BETWEEN_LOOKS = 0.25
 

@@ -5,9 +5,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from adapter.invalid_fields import refused_field
 from adapter.openai.lenient import Lenient
 from adapter.tools import ToolCall, ToolCallDelta
+from adapter.validation.invalid_fields import refused_field
 
 Json = dict[str, Any]
 

@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from adapter.errors import ModelNotFound, PromptTooLong, TorchbridgeError
-from adapter.invalid_fields import invalid_request, refused_field
 from adapter.openai.messages import Message
 from adapter.openai.schema import ChatCompletionRequest, CompletionRequest, OpenAIRequest, SampledRequest
 from adapter.openai.tools import tool_fields
@@ -21,6 +20,7 @@ from adapter.schema import (
     GenerationRequest,
 )
 from adapter.tools import ToolCall
+from adapter.validation.invalid_fields import invalid_request, refused_field
 
 _MOST_LOGPROBS = 128  # of a place in all choices of a prompt: 20 kB, and an answer has thousands of places
 VERSION_SEPARATOR = "@"  # no name has one

@@ -8,19 +8,19 @@ from typing import Annotated, Any
 import typer
 from fastapi import FastAPI
 
-from adapter.background_output import background_output, say
 from adapter.command_line.options import examples, settings_file
 from adapter.gateway import create_app
-from adapter.gateway_address import url_of
-from adapter.gateway_server import GatewayServer
+from adapter.process.background_output import background_output, say
+from adapter.process.stop_signals import Stopped
+from adapter.serving.gateway_address import url_of
+from adapter.serving.gateway_server import GatewayServer
 from adapter.settings import Settings, check_variables
-from adapter.settings_file import read_settings
 from adapter.simulator.inference import SimulatedInference
 from adapter.simulator.management import SimulatedManagement
 from adapter.simulator.script import Script
-from adapter.stop_signals import Stopped
 from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.ports import bind, share_address
+from adapter.validation.settings_file import read_settings
 
 simulate_commands = typer.Typer()
 

@@ -18,7 +18,7 @@ from pydantic import (
 from adapter.schema import ErrorCode, GenerationRequest, Name
 from adapter.strict_yaml import YamlError, read_yaml
 from adapter.tools import FunctionName
-from adapter.wrong_values import wrong_values
+from adapter.validation.wrong_values import wrong_values
 
 _Pause = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 

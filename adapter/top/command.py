@@ -10,17 +10,17 @@ from pydantic import TypeAdapter
 from rich.console import Console, RenderableType
 from rich.live import Live
 
-from adapter.background_output import say
+from adapter.command_line.finite_numbers import finite
 from adapter.command_line.options import RUN_DIRECTORY, Json, RunDirectoryOption, examples
+from adapter.command_line.whole_table import print_whole
 from adapter.control.client import GatewayNotRunning
 from adapter.errors import TorchbridgeError
-from adapter.finite_numbers import finite
-from adapter.stop_signals import Stopped
+from adapter.process.background_output import say
+from adapter.process.stop_signals import Stopped
 from adapter.top.measurement import WINDOW_SECONDS, Measurement, Row
 from adapter.top.view import view, without_answer
 from adapter.versions.errors import ServerNotRunning
 from adapter.versions.running_server import RunningServer
-from adapter.whole_table import print_whole
 
 ROWS = TypeAdapter(list[Row])
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from adapter.archives.archive_reader import read_manifest
 from adapter.probes import Probe, Probes
 from adapter.settings import Settings
-from adapter.settings_file import read_settings
 from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.ports import free_addresses
 from adapter.torchserve.probing import probe, warm_up
 from adapter.torchserve.server_process import StartFailed, TorchServeProcess
+from adapter.validation.settings_file import read_settings
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from contextlib import suppress
 from adapter.control.client import GatewayNotRunning
 from adapter.control.messages import HOLD_SECONDS, VersionTraffic
 from adapter.errors import ModelNotFound, ModelNotReady, UpstreamProtocol, VersionNotFound
-from adapter.stop_signals import postponed_stop
+from adapter.process.stop_signals import postponed_stop
 from adapter.torchserve.loading import describe_version
 from adapter.versions.errors import DrainTimeout
 from adapter.versions.running_server import RunningServer

@@ -12,8 +12,8 @@ from adapter.archives.verification import verify_archive
 from adapter.compilation import Compilation
 from adapter.durable.disk_space import expect_space
 from adapter.errors import UpstreamProtocol
+from adapter.process.stop_signals import postponed_stop, run_until_stopped
 from adapter.settings import LOAD_TIMEOUT
-from adapter.stop_signals import postponed_stop, run_until_stopped
 from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.probing import probe, warm_up

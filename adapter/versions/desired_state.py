@@ -13,6 +13,7 @@ from adapter.archives.verification import verify_archive
 from adapter.artifacts.reference import is_reference
 from adapter.schema import Name
 from adapter.strict_yaml import MAX_BYTES, YamlError, load_yaml
+from adapter.validation.wrong_values import wrong_values
 from adapter.versions.changes import Report
 from adapter.versions.errors import ChangeRefused
 from adapter.versions.model_store import ModelStore
@@ -20,7 +21,6 @@ from adapter.versions.pulled_archives import local_archive
 from adapter.versions.running_server import ServerFiles
 from adapter.versions.server_state import ModelState, ServerState, Workers
 from adapter.versions.verified_copies import install_verified
-from adapter.wrong_values import wrong_values
 
 
 class _Desired(BaseModel):

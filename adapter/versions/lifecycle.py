@@ -1,6 +1,6 @@
 """What is done to versions that are deployed: which is the default, how many workers it has, and its end."""
 
-from adapter.stop_signals import postponed_stop
+from adapter.process.stop_signals import postponed_stop
 from adapter.torchserve.loading import describe_version
 from adapter.versions.changes import Report, expect_ready, hold_until_empty, record_default, remove, switch
 from adapter.versions.errors import ChangeRefused

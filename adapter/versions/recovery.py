@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from adapter.stop_signals import postponed_stop
+from adapter.process.stop_signals import postponed_stop
 from adapter.versions.changes import Report
 from adapter.versions.running_server import RunningServer
 from adapter.versions.settling import settle

@@ -16,12 +16,12 @@ from adapter.control.client import ControlClient
 from adapter.control.messages import control_socket
 from adapter.durable.private_directory import claim_directory, open_private
 from adapter.settings import Settings
-from adapter.settings_file import read_settings
 from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.management_client import ManagementClient
 from adapter.torchserve.properties import read_properties
 from adapter.torchserve.run_directory import RunDirectory
 from adapter.torchserve.worker_log import WorkerLog
+from adapter.validation.settings_file import read_settings
 from adapter.versions.errors import ServerBusy, ServerNotRunning
 from adapter.versions.journal import Journal
 from adapter.versions.model_store import ModelStore

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from adapter.control.client import GatewayNotRunning
 from adapter.errors import ModelNotFound
-from adapter.stop_signals import Stopped, postponed_stop
+from adapter.process.stop_signals import Stopped, postponed_stop
 from adapter.torchserve.loading import describe_version
 from adapter.torchserve.management_client import ModelDescription
 from adapter.versions.changes import state_with_default, state_without, withdraw

@@ -17,7 +17,7 @@ import pytest
 from adapter import cli
 from adapter.archives.archive_reader import read_record
 from adapter.errors import UpstreamUnavailable
-from adapter.stop_signals import Stopped, stop_signals
+from adapter.process.stop_signals import Stopped, stop_signals
 from adapter.torchserve.ports import bind
 from adapter.torchserve.server_process import StartFailed
 from adapter.versions.desired_state import DesiredState
@@ -276,7 +276,7 @@ def test_a_port_that_is_none_is_refused(
 def test_an_archive_to_serve_that_is_not_there_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("adapter.serve.check_torchserve_ports", lambda _: None)
+    monkeypatch.setattr("adapter.serving.whole_stack.check_torchserve_ports", lambda _: None)
     archive = tmp_path / "tiny-2.0.mar"
 
     assert run(monkeypatch, "serve", "--port", "0", "--run-directory", str(tmp_path), "--model", str(archive)) == 1

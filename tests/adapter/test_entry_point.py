@@ -51,7 +51,7 @@ for each in {closed}:
 os.execv(sys.executable, [sys.executable, "-c", '''
 import os, sys, types
 from pathlib import Path
-from adapter.background_output import background_output, say
+from adapter.process.background_output import background_output, say
 def run_command():
     with background_output():
         say("said")

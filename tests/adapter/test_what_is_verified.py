@@ -13,12 +13,13 @@ from typing import NoReturn
 import pytest
 import typer
 
-from adapter import cli, serve
+from adapter import cli
 from adapter.archives.archive_reader import read_record
 from adapter.archives.signature import sign_file
 from adapter.archives.signature_paths import keyless_signature_path
 from adapter.archives.signing_keys import create_key_pair, load_private_key
 from adapter.archives.verification import VerificationError
+from adapter.serving import whole_stack
 from adapter.versions import deployment
 from adapter.versions.desired_state import DesiredState
 from adapter.versions.errors import ChangeRefused, VersionError
@@ -68,7 +69,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     server.serve("1.0")
     monkeypatch.setattr("adapter.commands.versions.RunningServer", lambda _: server)
     monkeypatch.setattr("adapter.commands.archive_checks.served_alone", start)
-    monkeypatch.setattr(serve, "check_torchserve_ports", lambda _: None)
+    monkeypatch.setattr(whole_stack, "check_torchserve_ports", lambda _: None)
     return server
 
 
@@ -162,10 +163,10 @@ def start(server: FakeServer, model: str | DesiredState | None, key: Path | None
             yield torchserve
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(serve, "TorchServeProcess", noting_torchserve)
-        patch.setattr(serve, "restore_others", lambda *_: None)
+        patch.setattr(whole_stack, "TorchServeProcess", noting_torchserve)
+        patch.setattr(whole_stack, "restore_others", lambda *_: None)
         run_directory = server.files.run_directory
-        with serve.running_stack(model, lambda _: None, key=key, port=0, run_directory=run_directory):
+        with whole_stack.running_stack(model, lambda _: None, key=key, port=0, run_directory=run_directory):
             pass
     return started
 

@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 
 from adapter.cli import app
 from adapter.schema import GenerationRequest, Problem
-from adapter.settings_file import read_settings
 from adapter.simulator.script import Script
+from adapter.validation.settings_file import read_settings
 from adapter.versions.desired_state import DesiredState
 from tests.documents import BLOCKS, DOCS, WITH_BLOCKS, Block, blocks_of, name_of, prose_of, runnable
 from tests.project import PROJECT

@@ -1,4 +1,4 @@
-from adapter.command_page import JSON_OUTPUTS, PAGE, each_command, with_commands
+from adapter.documents.command_page import JSON_OUTPUTS, PAGE, each_command, with_commands
 
 
 def test_the_page_of_commands_is_what_their_help_says() -> None:

@@ -63,3 +63,8 @@ def test_there_are_links_and_commands_to_look_at() -> None:
 
 def test_the_readme_is_read_in_one_sitting() -> None:
     assert len((PROJECT / "README.md").read_text().splitlines()) <= 150, "a page of docs/ is the place for more"
+
+
+def test_the_map_has_each_room_of_the_adapter() -> None:
+    rooms = {path.parent.name for path in (PROJECT / "adapter").glob("*/*") if path.is_file()} - {"__pycache__"}
+    assert set(re.findall(r"`adapter/(\w+)/`", (DOCS / "how-it-works.md").read_text())) == rooms

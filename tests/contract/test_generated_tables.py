@@ -2,10 +2,10 @@
 
 import pytest
 
-from adapter.error_table import PAGE as ERRORS
-from adapter.error_table import with_error_table
-from adapter.settings_table import PAGE as SETTINGS
-from adapter.settings_table import with_settings_table
+from adapter.documents.error_table import PAGE as ERRORS
+from adapter.documents.error_table import with_error_table
+from adapter.documents.settings_table import PAGE as SETTINGS
+from adapter.documents.settings_table import with_settings_table
 
 ERROR_PAGE = ERRORS.read_text(encoding="utf-8")
 SETTINGS_PAGE = SETTINGS.read_text(encoding="utf-8")

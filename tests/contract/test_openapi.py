@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from adapter.openapi import render
+from adapter.documents.openapi import render
 from adapter.schema import BatchRequest, GenerationRequest, InvalidItem
 
 COMMITTED = Path(__file__).parents[2] / "openapi.json"

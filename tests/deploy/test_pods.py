@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from typer.main import get_command
 
 from adapter.cli import app
-from adapter.gateway_server import GatewayServer
+from adapter.serving.gateway_server import GatewayServer
 from adapter.settings import Settings, check_variables
 from tests.deploy.helm import Helm, Manifest, Values
 from tests.deploy.objects import container_of, environment_of, only, pod_of, workload_of

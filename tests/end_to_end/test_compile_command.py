@@ -21,7 +21,7 @@ from adapter.archives.model_check import check_model
 from adapter.compilation import Compilation, CompilationState
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from adapter.probes import Probe
-from adapter.serve import running_stack
+from adapter.serving.whole_stack import running_stack
 from adapter.torchserve.archive_probe import probe_archive, served_alone
 from adapter.versions.running_server import RunningServer
 from adapter.versions.status import VersionStatus, server_status

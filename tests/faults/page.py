@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from adapter.marked_part import MarkedPart
+from adapter.documents.marked_part import MarkedPart
 from benchmarks.report import RESULTS, Table, write_report
 from tests.faults.callers import NUM_CALLERS
 from tests.faults.listed import LISTED

@@ -15,7 +15,7 @@ import transformers
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-from adapter.marked_part import MarkedPart
+from adapter.documents.marked_part import MarkedPart
 from handlers.fixed_positions import fix_positions
 from handlers.forward_pass import ForwardPass, PackedForwardPass, PassesAlone, SeparateForwardPasses
 from handlers.model_loading import LoadedModel

@@ -10,7 +10,7 @@ import pytest
 from adapter.archives import step_compilation
 from adapter.archives.handler_process import HandlerProcessError
 from adapter.durable.disk_space import DiskFull
-from adapter.stop_signals import Stopped
+from adapter.process.stop_signals import Stopped
 from tests.adapter.versions.fake_server import make_archive
 
 

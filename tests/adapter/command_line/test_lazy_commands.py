@@ -10,7 +10,7 @@ import pytest
 from typer.main import get_command
 
 from adapter.cli import COMMANDS, app
-from adapter.command_page import each_command
+from adapter.documents.command_page import each_command
 from tests.project import PROJECT
 
 LISTED: Any = get_command(app)

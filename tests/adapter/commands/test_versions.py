@@ -12,7 +12,7 @@ from adapter import cli
 from adapter.control.client import ControlClient
 from adapter.durable import disk_space
 from adapter.errors import UpstreamProtocol
-from adapter.stop_signals import Stopped
+from adapter.process.stop_signals import Stopped
 from adapter.versions import deployment, lifecycle
 from adapter.versions.canary import Verdict
 from adapter.versions.journal import Operation, Step

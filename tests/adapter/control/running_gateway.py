@@ -11,7 +11,7 @@ import uvicorn
 from adapter.control.app import TwoDoors, listen
 from adapter.control.messages import control_socket
 from adapter.gateway import create_app
-from adapter.gateway_server import server_config
+from adapter.serving.gateway_server import server_config
 from adapter.settings import Settings
 from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.ports import bind

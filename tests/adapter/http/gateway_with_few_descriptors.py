@@ -11,7 +11,7 @@ import resource
 import sys
 import threading
 
-from adapter.gateway_server import GatewayServer
+from adapter.serving.gateway_server import GatewayServer
 from adapter.settings import Settings
 from adapter.torchserve.ports import bind
 from tests.waiting import wait_until

@@ -13,12 +13,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from adapter.gateway_server import server_config
 from adapter.http.connection_limit import ConnectionLimit
 from adapter.http.http_metrics import HttpMetrics
 from adapter.http.protocol import HttpProtocol
 from adapter.http.shutdown import Shutdown
 from adapter.http.turns import Turns
+from adapter.serving.gateway_server import server_config
 from tests.waiting import PATIENCE
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: gateway\r\n\r\n"

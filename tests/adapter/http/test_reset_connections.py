@@ -8,8 +8,8 @@ import threading
 import uvicorn
 
 from adapter.gateway import create_app
-from adapter.gateway_server import server_config
 from adapter.http.protocol import HttpProtocol
+from adapter.serving.gateway_server import server_config
 from adapter.settings import Settings
 from adapter.torchserve.ports import bind
 from tests.waiting import wait_until

@@ -6,7 +6,7 @@ import typer.testing
 
 from adapter.logs import command
 from adapter.logs.command import logs_commands
-from adapter.stop_signals import Stopped
+from adapter.process.stop_signals import Stopped
 from tests.adapter.logs.log_directory import LogDirectory
 
 

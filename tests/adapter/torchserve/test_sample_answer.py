@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from adapter.gateway import create_app
-from adapter.running_stack import RunningStack
+from adapter.serving.running_stack import RunningStack
 from adapter.settings import Settings
 from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.model_registry import ModelRegistry

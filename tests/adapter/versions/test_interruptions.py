@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from adapter.stop_signals import Stopped, stop_signals
+from adapter.process.stop_signals import Stopped, stop_signals
 from adapter.versions import deployment
 from adapter.versions.deployment import DeploymentOptions, deploy
 from adapter.versions.errors import DrainTimeout

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter import cli, serve
+from adapter import cli
 from adapter.archives.signature import sign_file
 from adapter.archives.signature_paths import signature_path
 from adapter.archives.signing_keys import create_key_pair, load_private_key
@@ -14,6 +14,7 @@ from adapter.archives.verification import VerificationError
 from adapter.artifacts.errors import ArtifactError, Unreachable
 from adapter.artifacts.push import push
 from adapter.artifacts.reference import ArtifactReference
+from adapter.serving import whole_stack
 from adapter.versions import deployment
 from adapter.versions.desired_state import DesiredState
 from tests.adapter.archives.repacking import put, repack
@@ -155,10 +156,10 @@ def test_models_yaml_names_registries_beside_files(
 
 
 def start(server: FakeServer, model: str | DesiredState, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "TorchServeProcess", fake_torchserve)
-    monkeypatch.setattr(serve, "check_torchserve_ports", lambda _: None)
-    monkeypatch.setattr(serve, "restore_others", lambda *_: None)
-    with serve.running_stack(model, lambda _: None, port=0, run_directory=server.files.run_directory):
+    monkeypatch.setattr(whole_stack, "TorchServeProcess", fake_torchserve)
+    monkeypatch.setattr(whole_stack, "check_torchserve_ports", lambda _: None)
+    monkeypatch.setattr(whole_stack, "restore_others", lambda *_: None)
+    with whole_stack.running_stack(model, lambda _: None, port=0, run_directory=server.files.run_directory):
         pass
 
 

@@ -1,6 +1,6 @@
 """The gateway alone, in a process of its own, as `torchbridge serve` has it; TORCHBRIDGE_* name its TorchServe."""
 
-from adapter.gateway_server import GatewayServer
+from adapter.serving.gateway_server import GatewayServer
 from adapter.settings import Settings
 from adapter.torchserve.ports import bind, share_address
 

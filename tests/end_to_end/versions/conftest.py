@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.serve import running_stack
+from adapter.serving.whole_stack import running_stack
 from adapter.versions.deployment import DeploymentOptions, deploy
 from adapter.versions.recovery import changing
 from adapter.versions.running_server import RunningServer

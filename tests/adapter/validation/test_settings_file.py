@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from adapter.settings import Settings
-from adapter.settings_file import SettingsError, read_settings
+from adapter.validation.settings_file import SettingsError, read_settings
 
 KEY = "s3cret-0123456789-abc"
 

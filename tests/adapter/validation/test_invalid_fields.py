@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from adapter.invalid_fields import invalid_request
 from adapter.openai.schema import ChatCompletionRequest
 from adapter.schema import BatchRequest, GenerationRequest
+from adapter.validation.invalid_fields import invalid_request
 
 
 def words_for(kind: type[BaseModel], value: object) -> str:

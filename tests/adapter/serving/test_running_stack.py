@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import pytest
 
-from adapter import running_stack
 from adapter.archives.archive import build_archive
-from adapter.running_stack import RunningStack
+from adapter.serving import running_stack
+from adapter.serving.running_stack import RunningStack
 from adapter.settings import Settings
 from adapter.torchserve.server_process import StartFailed
 from adapter.versions.errors import VersionError

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
+from adapter.serving.tls import Tls, TlsError
 from adapter.settings import Settings
-from adapter.tls import Tls, TlsError
 from tests.certificates import Authority, Pair
 
 

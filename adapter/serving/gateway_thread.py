@@ -7,9 +7,9 @@ import threading
 import time
 from collections.abc import Iterator
 
-from adapter.gateway_server import GatewayServer
-from adapter.stop_signals import StopSignals
-from adapter.thread_priority import give_way
+from adapter.process.stop_signals import StopSignals
+from adapter.process.thread_priority import give_way
+from adapter.serving.gateway_server import GatewayServer
 from adapter.torchserve.server_process import StartFailed
 
 _SECONDS_BETWEEN_LOOKS = 0.05

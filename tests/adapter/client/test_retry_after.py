@@ -1,13 +1,13 @@
 import pytest
 
-from adapter.retry_after import retry_after_seconds
+from adapter.client.retry_after import retry_after_seconds
 
 NOW = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT: RFC 9110's own example
 
 
 @pytest.fixture(autouse=True)
 def _now(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapter.retry_after.time.time", lambda: NOW - 90)
+    monkeypatch.setattr("adapter.client.retry_after.time.time", lambda: NOW - 90)
 
 
 @pytest.mark.parametrize(
@@ -36,5 +36,5 @@ def test_what_is_neither_is_none(header: str) -> None:
 
 
 def test_a_part_of_a_second_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapter.retry_after.time.time", lambda: NOW - 0.5)
+    monkeypatch.setattr("adapter.client.retry_after.time.time", lambda: NOW - 0.5)
     assert retry_after_seconds("Sun, 06 Nov 1994 08:49:37 GMT") == 1

@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 
 import pytest
 
-from adapter.stop_signals import Stopped, postponed_stop, run_until_stopped, stop_signals
+from adapter.process.stop_signals import Stopped, postponed_stop, run_until_stopped, stop_signals
 
 pytestmark = pytest.mark.usefixtures("hears_all_signals")
 

@@ -15,15 +15,15 @@ from prometheus_client import CollectorRegistry
 
 from adapter.control.app import TwoDoors
 from adapter.control.rollout_route import RolloutDoor
-from adapter.file_descriptors import LoopFailures, most_connections, raise_descriptor_limit
 from adapter.gateway import create_app
 from adapter.http.connection_limit import ConnectionLimit
 from adapter.http.http_metrics import HttpMetrics
 from adapter.http.protocol import HttpProtocol
 from adapter.http.shutdown import Shutdown
 from adapter.http.turns import Turns
+from adapter.process.file_descriptors import LoopFailures, most_connections, raise_descriptor_limit
+from adapter.serving.tls import Tls
 from adapter.settings import Settings
-from adapter.tls import Tls
 
 _LAST_WORDS_SECONDS = 5  # for telling those whose answers have not ended within the grace
 _SECONDS_BETWEEN_LOOKS = 0.1

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from adapter.thread_priority import NICER_BY, give_way
+from adapter.process.thread_priority import NICER_BY, give_way
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
 

@@ -13,14 +13,14 @@ import httpx
 import pytest
 from cryptography import x509
 
-from adapter import gateway_server, tls
 from adapter.client import GatewayClient
 from adapter.control.app import listen
 from adapter.control.client import ControlClient
 from adapter.control.messages import control_socket
 from adapter.gateway import create_app
-from adapter.gateway_server import GatewayServer
 from adapter.schema import Problem
+from adapter.serving import gateway_server, tls
+from adapter.serving.gateway_server import GatewayServer
 from adapter.settings import Settings
 from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.ports import bind
@@ -195,7 +195,7 @@ def test_a_broken_new_pair_leaves_the_old_one_until_it_is_mended(
     served.renew(Pair(second.certificate, third.key))
 
     assert served.presented() == served.presented() == first
-    [line] = [record for record in caplog.records if record.name == "adapter.tls"]
+    [line] = [record for record in caplog.records if record.name == "adapter.serving.tls"]
     assert (line.levelname, "tls.key is not the key of" in line.message) == ("WARNING", True)
     served.renew(second)
     assert served.presented() == serial_number(second)

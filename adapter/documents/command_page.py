@@ -1,4 +1,4 @@
-"""Writes all commands into docs/command-line.md, between two marks: `python -m adapter.command_page`."""
+"""Writes all commands into docs/command-line.md, between two marks: `python -m adapter.documents.command_page`."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,9 +15,9 @@ from adapter.commands.rollouts import STATUS as ROLLOUT_STATUS
 from adapter.commands.status import STATUSES, STORED_ARCHIVES
 from adapter.commands.versions import Plan
 from adapter.doctor.examination import Examination
+from adapter.documents.marked_part import MarkedPart
 from adapter.installation import CODE
 from adapter.log_lines.log_line import LogLine
-from adapter.marked_part import MarkedPart
 from adapter.top.command import ROWS
 
 PAGE = CODE / "docs" / "command-line.md"

@@ -16,17 +16,17 @@ from adapter.control.app import listen
 from adapter.control.messages import control_socket
 from adapter.durable.private_directory import claim_directory
 from adapter.durable.secret_file import kept_secret
-from adapter.gateway_address import is_loopback, url_of
-from adapter.gateway_server import GatewayServer
-from adapter.gateway_thread import gateway_thread
 from adapter.installation import INSTALLATION
-from adapter.running_stack import RunningStack
+from adapter.process.stop_signals import StopSignals
+from adapter.serving.gateway_address import is_loopback, url_of
+from adapter.serving.gateway_server import GatewayServer
+from adapter.serving.gateway_thread import gateway_thread
+from adapter.serving.running_stack import RunningStack
 from adapter.settings import check_variables
-from adapter.settings_file import read_settings
-from adapter.stop_signals import StopSignals
 from adapter.torchserve.ports import bind, check_torchserve_ports, share_address
 from adapter.torchserve.properties import read_properties
 from adapter.torchserve.server_process import CONFIG_FILE, DEFAULT_RUN_DIRECTORY, TorchServeProcess
+from adapter.validation.settings_file import read_settings
 from adapter.versions.canary_keeper import canary_keeper
 from adapter.versions.desired_state import DesiredState, installed_state
 from adapter.versions.errors import ChangeRefused

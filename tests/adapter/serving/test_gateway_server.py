@@ -12,12 +12,12 @@ from http.client import HTTPConnection, HTTPResponse
 
 import pytest
 
-from adapter import gateway_server
 from adapter.errors import GenerationFailed
 from adapter.gateway import create_app
-from adapter.gateway_server import GatewayServer
 from adapter.http import protocol
 from adapter.schema import Problem
+from adapter.serving import gateway_server
+from adapter.serving.gateway_server import GatewayServer
 from adapter.settings import Settings
 from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.ports import bind

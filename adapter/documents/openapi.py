@@ -1,4 +1,4 @@
-"""Prints openapi.json, from which the TypeScript types are generated: `python -m adapter.openapi`."""
+"""Prints openapi.json, from which the TypeScript types are generated: `python -m adapter.documents.openapi`."""
 
 import json
 

@@ -13,7 +13,7 @@ from typing import TextIO
 import httpx
 import pytest
 
-from adapter.background_output import BackgroundStream, background_output, say
+from adapter.process.background_output import BackgroundStream, background_output, say
 from tests.adapter.full_pipe import fill, full_pipe, read_all
 from tests.adapter.gateway_calls import BODY, events_of
 from tests.waiting import PATIENCE, wait_until

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from adapter.cli import app
-from adapter.command_page import each_command
+from adapter.documents.command_page import each_command
 
 
 def options() -> Iterator[tuple[str, ...]]:

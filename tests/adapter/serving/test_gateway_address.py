@@ -1,6 +1,6 @@
 import pytest
 
-from adapter.gateway_address import url_of
+from adapter.serving.gateway_address import url_of
 from adapter.settings import Settings
 from adapter.torchserve.ports import bind
 

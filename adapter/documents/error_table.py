@@ -1,11 +1,10 @@
-"""Writes the catalogue of errors into docs/errors.md, between two marks: `python -m adapter.error_table`."""
+"""Writes the catalogue of errors into docs/errors.md, between two marks: `python -m adapter.documents.error_table`."""
 
-from pathlib import Path
-
-from adapter.marked_part import MarkedPart
+from adapter.documents.marked_part import MarkedPart
+from adapter.installation import CODE
 from adapter.schema import ERROR_CATALOGUE
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "errors.md"
+PAGE = CODE / "docs" / "errors.md"
 
 _TABLE = MarkedPart(
     "<!-- `make generate` writes this table from adapter/schema.py -->\n\n", "\n<!-- the end of the table -->\n"

@@ -3,7 +3,7 @@
 import pytest
 from rich.table import Table
 
-from adapter.whole_table import print_whole
+from adapter.command_line.whole_table import print_whole
 
 
 def test_no_cell_is_cut_where_there_are_fewer_columns(

@@ -1,13 +1,12 @@
-"""Writes the gateway's settings into docs/settings.md, between two marks: `python -m adapter.settings_table`."""
-
-from pathlib import Path
+"""Writes the settings into docs/settings.md, between two marks: `python -m adapter.documents.settings_table`."""
 
 from pydantic.fields import FieldInfo
 
-from adapter.marked_part import MarkedPart
+from adapter.documents.marked_part import MarkedPart
+from adapter.installation import CODE
 from adapter.settings import PREFIX, Settings
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
+PAGE = CODE / "docs" / "settings.md"
 
 _TABLE = MarkedPart(
     "<!-- `make generate` writes this table from adapter/settings.py -->\n\n", "\n<!-- the end of the table -->\n"

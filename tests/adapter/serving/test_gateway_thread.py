@@ -3,8 +3,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from adapter.gateway_thread import wait_for_end
-from adapter.stop_signals import StopSignals
+from adapter.process.stop_signals import StopSignals
+from adapter.serving.gateway_thread import wait_for_end
 
 
 @pytest.mark.parametrize(("is_urgent", "longest_end"), [(False, 0.1), (True, 3_600)])
