@@ -20,7 +20,6 @@ from adapter.archives.signature_paths import keyless_signature_path
 from adapter.archives.signing_keys import create_key_pair, load_private_key
 from adapter.archives.verification import VerificationError
 from adapter.serving import whole_stack
-from adapter.versions import deployment
 from adapter.versions.desired_state import DesiredState
 from adapter.versions.errors import ChangeRefused, VersionError
 from adapter.versions.required_key import require_key
@@ -28,7 +27,7 @@ from adapter.versions.restoration import alone, restore_others
 from adapter.versions.server_state import VersionState
 from tests.adapter.archives.repacking import damage, put, repack
 from tests.adapter.fake_torchserve import fake_torchserve
-from tests.adapter.versions.fake_server import Clock, FakeServer, Lines, make_archive
+from tests.adapter.versions.fake_server import Clock, FakeServer, Lines, let_versions_answer_as_recorded, make_archive
 from tests.sigstore_instance import SigstoreInstance, write_identities
 
 FOREIGN_CODE = put("text_generation.py", b"raise SystemExit\n")
@@ -55,16 +54,13 @@ def public(keys: Path) -> Path:
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     """With tiny 1.0, in the place of the one that the run directory stands for."""
 
-    async def answer_as_recorded(*_: object) -> None:
-        pass
-
     def start(*_: object) -> NoReturn:
         raise Started
 
     clock = Clock()
     for module in ("torchserve.loading", "versions.changes", "versions.deployment"):
         monkeypatch.setattr(f"adapter.{module}.time", clock)
-    monkeypatch.setattr(deployment, "_ask", answer_as_recorded)
+    let_versions_answer_as_recorded(monkeypatch)
     server = FakeServer(tmp_path / "run", clock)
     server.serve("1.0")
     monkeypatch.setattr("adapter.commands.versions.RunningServer", lambda _: server)

@@ -1,6 +1,7 @@
-"""Small randomly initialised models of the families that the engine is compared on."""
+"""Small randomly initialised models of the families that the engine is compared on, and the embedded one's worker."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +14,9 @@ from transformers import (
     PreTrainedModel,
     Qwen2Config,
 )
+
+from tests.handlers.fake_frontend import FakeFrontend
+from tests.project import PROJECT
 
 torch.set_num_threads(1)  # these models are too small to share
 
@@ -60,6 +64,15 @@ def random_model(config: PreTrainedConfig) -> PreTrainedModel:
     model.generation_config.eos_token_id = None
     model.generation_config.pad_token_id = 0
     return model.eval()
+
+
+@pytest.fixture
+def frontend(tmp_path: Path) -> Iterator[FakeFrontend]:
+    """To a worker of the embedded model."""
+    (tmp_path / "model").symlink_to(PROJECT / "models" / "tiny")
+    frontend = FakeFrontend(tmp_path)
+    yield frontend
+    frontend.close()
 
 
 @pytest.fixture(scope="session", params=sorted(CONFIGURATIONS))

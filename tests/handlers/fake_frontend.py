@@ -14,7 +14,7 @@ from typing import Any
 from ts.context import Context, RequestProcessor
 
 from adapter.event_stream import EventDecoder
-from adapter.schema import StreamEvent
+from adapter.schema import DoneEvent, GenerationResponse, StreamEvent
 from handlers.text_generation import TextGenerationHandler
 from tests.handlers.ended_worker import EndedWorker
 from tests.waiting import PATIENCE
@@ -40,6 +40,13 @@ class Client:
     @property
     def events(self) -> list[StreamEvent]:
         return list(EventDecoder().feed(b"".join(self.chunks)))
+
+
+def response(client: Client) -> GenerationResponse:
+    """Of an answer that has come to its end."""
+    done = client.events[-1]
+    assert isinstance(done, DoneEvent), done
+    return done.response
 
 
 class FakeFrontend:

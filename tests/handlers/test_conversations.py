@@ -1,6 +1,5 @@
 """Conversations as the handler starts them, on the embedded model."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,6 @@ from tests.handlers.fake_frontend import Client, FakeFrontend
 
 TINY = Path(__file__).parents[2] / "models" / "tiny"
 TALK = {"messages": [{"role": "user", "content": "Once upon a time"}], "max_length": 20, "temperature": 0}
-
-
-@pytest.fixture
-def frontend(tmp_path: Path) -> Iterator[FakeFrontend]:
-    (tmp_path / "model").symlink_to(TINY)
-    frontend = FakeFrontend(tmp_path)
-    yield frontend
-    frontend.close()
 
 
 def ask(frontend: FakeFrontend, *, prompt: str = "plain") -> Client:

@@ -1,34 +1,19 @@
 """The handler gives an answer the form that its request asks for, or says before its first token why it cannot."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from jsonschema import validate
 from llguidance import LLParserLimits
 
-from adapter.schema import ErrorCode, ErrorEvent, GenerationResponse
+from adapter.schema import ErrorCode, ErrorEvent
 from handlers import grammars
-from tests.handlers.fake_frontend import Client, FakeFrontend
+from tests.handlers.fake_frontend import FakeFrontend, response
 
 MODELS = Path(__file__).parents[2] / "models"
 SCHEMA = {"type": "object", "properties": {"is_good": {"type": "boolean"}}, "required": ["is_good"]}
 CLOSED = SCHEMA | {"additionalProperties": False}
-
-
-@pytest.fixture
-def frontend(tmp_path: Path) -> Iterator[FakeFrontend]:
-    (tmp_path / "model").symlink_to(MODELS / "tiny")
-    frontend = FakeFrontend(tmp_path)
-    yield frontend
-    frontend.close()
-
-
-def response(client: Client) -> GenerationResponse:
-    done = client.events[-1]
-    assert done.type == "done", done
-    return done.response
 
 
 def test_json_is_valid_and_its_end_says_that_it_is_complete(frontend: FakeFrontend) -> None:

@@ -1,18 +1,17 @@
 """A prompt's logprobs are those of the model's own pass over the whole of it, however many pieces it is computed in."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from adapter.schema import ErrorCode, ErrorEvent, GenerationResponse, PromptLogprob
+from adapter.schema import ErrorCode, ErrorEvent, PromptLogprob
 from handlers import prompt_logprobs as module
 from handlers.logprobs import Logprobs
 from handlers.prompt_logprobs import prompt_logprobs
-from tests.handlers.fake_frontend import Client, FakeFrontend
+from tests.handlers.fake_frontend import Client, FakeFrontend, response
 from tests.project import PROJECT
 
 TINY = PROJECT / "models" / "tiny"
@@ -24,24 +23,10 @@ def model() -> PreTrainedModel:
     return AutoModelForCausalLM.from_pretrained(TINY, dtype=torch.float32).eval()
 
 
-@pytest.fixture
-def frontend(tmp_path: Path) -> Iterator[FakeFrontend]:
-    (tmp_path / "model").symlink_to(TINY)
-    frontend = FakeFrontend(tmp_path)
-    yield frontend
-    frontend.close()
-
-
 def answer(frontend: FakeFrontend, **body: Any) -> Client:
     client = frontend.send(**{"prompt": PROMPT, "max_length": 1, "temperature": 0} | body)
     frontend.run()
     return client
-
-
-def response(client: Client) -> GenerationResponse:
-    done = client.events[-1]
-    assert done.type == "done", done
-    return done.response
 
 
 def told(frontend: FakeFrontend, **body: Any) -> tuple[PromptLogprob, ...]:

@@ -1,20 +1,20 @@
 """The handler as TorchServe calls it, on the embedded model."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from adapter.schema import DeltaEvent, DoneEvent, ErrorCode, ErrorEvent, GenerationResponse, StartEvent
+from adapter.schema import DeltaEvent, DoneEvent, ErrorCode, ErrorEvent, StartEvent
 from handlers.engine import Step
 from handlers.forward_pass import Piece
 from handlers.generation import TextGeneration
 from handlers.int8_linear import Int8Linear
 from handlers.runs import Run
 from handlers.text_generation import FULL_WAIT_SECONDS, WAIT_SECONDS
-from tests.handlers.fake_frontend import Client, FakeFrontend
+from tests.handlers.fake_frontend import FakeFrontend, response
 from tests.waiting import wait_until
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -27,20 +27,6 @@ PROMPTS = [
     "One day the old clock stopped and",
     "Mia",
 ]
-
-
-@pytest.fixture
-def frontend(tmp_path: Path) -> Iterator[FakeFrontend]:
-    (tmp_path / "model").symlink_to(MODELS / "tiny")
-    frontend = FakeFrontend(tmp_path)
-    yield frontend
-    frontend.close()
-
-
-def response(client: Client) -> GenerationResponse:
-    done = client.events[-1]
-    assert isinstance(done, DoneEvent)
-    return done.response
 
 
 def greedy_texts(frontend: FakeFrontend, prompts: list[str]) -> list[str]:

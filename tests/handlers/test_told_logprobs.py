@@ -1,29 +1,9 @@
 """The tokens that an answer tells of are those of its text."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from adapter.schema import GenerationResponse
-from tests.handlers.fake_frontend import Client, FakeFrontend
-from tests.project import PROJECT
+from tests.handlers.fake_frontend import FakeFrontend, response
 
 PROMPT = "Once upon a time"
-
-
-@pytest.fixture
-def frontend(tmp_path: Path) -> Iterator[FakeFrontend]:
-    (tmp_path / "model").symlink_to(PROJECT / "models" / "tiny")
-    frontend = FakeFrontend(tmp_path)
-    yield frontend
-    frontend.close()
-
-
-def response(client: Client) -> GenerationResponse:
-    done = client.events[-1]
-    assert done.type == "done", done
-    return done.response
 
 
 def joined(told: GenerationResponse) -> str:

@@ -1,15 +1,14 @@
 """The handler answers a chat with calls of its tools: valid ones, told as they are written and whole at the end."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import validate
 
-from adapter.schema import ErrorCode, ErrorEvent, GenerationResponse
-from tests.handlers.fake_frontend import Client, FakeFrontend
+from adapter.schema import ErrorCode, ErrorEvent
+from tests.handlers.fake_frontend import Client, FakeFrontend, response
 
 MODELS = Path(__file__).parents[2] / "models"
 PARAMETERS = {
@@ -23,24 +22,10 @@ CHAT = {"prompt": "Rome?", "messages": [{"role": "user", "content": "Rome?"}], "
 REQUIRED = CHAT | {"tool_choice": "required", "parallel_tool_calls": False, "max_length": 200}
 
 
-@pytest.fixture
-def frontend(tmp_path: Path) -> Iterator[FakeFrontend]:
-    (tmp_path / "model").symlink_to(MODELS / "tiny")
-    frontend = FakeFrontend(tmp_path)
-    yield frontend
-    frontend.close()
-
-
 def answer(frontend: FakeFrontend, body: dict[str, Any]) -> Client:
     client = frontend.send(**body)
     frontend.run()
     return client
-
-
-def response(client: Client) -> GenerationResponse:
-    done = client.events[-1]
-    assert done.type == "done", done
-    return done.response
 
 
 @pytest.mark.parametrize("temperature", [0, 1.5])

@@ -13,11 +13,11 @@ from adapter.control.client import ControlClient
 from adapter.durable import disk_space
 from adapter.errors import UpstreamProtocol
 from adapter.process.stop_signals import Stopped
-from adapter.versions import deployment, lifecycle
+from adapter.versions import lifecycle
 from adapter.versions.canary import Verdict
 from adapter.versions.journal import Operation, Step
 from tests.adapter.archives.repacking import damage
-from tests.adapter.versions.fake_server import Clock, FakeServer, make_archive
+from tests.adapter.versions.fake_server import Clock, FakeServer, let_versions_answer_as_recorded, make_archive
 
 Run = Callable[..., int]
 
@@ -25,14 +25,10 @@ Run = Callable[..., int]
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     """With tiny 1.0 and 2.0, the default, in the place of the one that the run directory stands for."""
-
-    async def answer_as_recorded(*_: object) -> None:
-        pass
-
     clock = Clock()
     for module in ("torchserve.loading", "versions.changes", "versions.deployment"):
         monkeypatch.setattr(f"adapter.{module}.time", clock)
-    monkeypatch.setattr(deployment, "_ask", answer_as_recorded)
+    let_versions_answer_as_recorded(monkeypatch)
     server = FakeServer(tmp_path / "run", clock)
     server.serve("1.0", "2.0")
     for module in ("versions", "status"):

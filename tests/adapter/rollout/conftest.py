@@ -7,10 +7,9 @@ from adapter.rollout import carrying_out
 from adapter.rollout.carrying_out import Messenger
 from adapter.rollout.journal import RolloutJournal
 from adapter.rollout.rollout import Conductor
-from adapter.versions import deployment
 from adapter.versions.desired_state import DesiredState
 from tests.adapter.rollout.fake_hosts import FakeHost, HostClock
-from tests.adapter.versions.fake_server import Lines, make_archive
+from tests.adapter.versions.fake_server import Lines, let_versions_answer_as_recorded, make_archive
 
 NAMES = ("a", "b", "c", "d")
 TWO = NAMES[:2]
@@ -28,11 +27,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> HostClock:
 @pytest.fixture
 def hosts(tmp_path: Path, clock: HostClock, monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeHost]:
     """Four, which serve tiny 1.0."""
-
-    async def answer_as_recorded(*_: object) -> None:
-        pass
-
-    monkeypatch.setattr(deployment, "_ask", answer_as_recorded)
+    let_versions_answer_as_recorded(monkeypatch)
     hosts = {name: FakeHost(name, tmp_path, clock) for name in NAMES}
     for host in hosts.values():
         host.server.serve("1.0")

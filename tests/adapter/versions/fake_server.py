@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
+
 from adapter.archives.archive import build_archive
 from adapter.archives.archive_reader import read_record
 from adapter.control.messages import HOLD_SECONDS, ModelTraffic, TrafficReport, VersionTraffic
@@ -14,6 +16,7 @@ from adapter.probes import Probe, Probes
 from adapter.settings import Settings
 from adapter.simulator.management import description
 from adapter.torchserve.management_client import ModelDescription
+from adapter.versions import deployment
 from adapter.versions.changes import record_default, record_version
 from adapter.versions.journal import Journal
 from adapter.versions.model_store import ModelStore
@@ -226,3 +229,12 @@ class FakeServer(RunningServer):
 class Lines(list[str]):
     def __call__(self, line: str) -> None:
         self.append(line)
+
+
+def let_versions_answer_as_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked of a version before it is the default: here no model is there to be asked."""
+
+    async def answer_as_recorded(*_: object) -> None:
+        pass
+
+    monkeypatch.setattr(deployment, "_ask", answer_as_recorded)

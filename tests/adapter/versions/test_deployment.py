@@ -16,18 +16,14 @@ from adapter.versions.errors import ChangeRefused, LoadFailed
 from adapter.versions.lifecycle import scale
 from tests.adapter.archives.model_files import write_model
 from tests.adapter.archives.repacking import put, repack
-from tests.adapter.versions.fake_server import Clock, FakeServer, Lines, make_archive
+from tests.adapter.versions.fake_server import Clock, FakeServer, Lines, let_versions_answer_as_recorded, make_archive
 
 
 @pytest.fixture(autouse=True)
 def served(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Version 1.0, and every version answers as it should."""
-
-    async def answer_as_recorded(*_: object) -> None:
-        pass
-
     server.serve("1.0")
-    monkeypatch.setattr(deployment, "_ask", answer_as_recorded)
+    let_versions_answer_as_recorded(monkeypatch)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from adapter.versions.follow_record import FollowRecord
 from adapter.versions.followed_file import FollowedFile
 from adapter.versions.follower import Follower
 from adapter.versions.state_keeper import StateKeeper
-from tests.adapter.versions.fake_server import Clock, FakeServer, make_archive
+from tests.adapter.versions.fake_server import Clock, FakeServer, let_versions_answer_as_recorded, make_archive
 
 
 def models_yaml(directory: Path, *versions: str, default: str) -> str:
@@ -32,10 +32,7 @@ def both(tmp_path: Path) -> str:
 
 @pytest.fixture
 def keeper(server: FakeServer, file: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> StateKeeper:
-    async def answer_as_recorded(*_: object) -> None:
-        pass
-
-    monkeypatch.setattr(deployment, "_ask", answer_as_recorded)
+    let_versions_answer_as_recorded(monkeypatch)
     monkeypatch.setattr(follower, "time", clock)
     server.serve("1.0")
     followed = FollowedFile(file)

@@ -11,7 +11,7 @@ from adapter.versions import deployment
 from adapter.versions.errors import ChangeRefused, ServerBusy
 from adapter.versions.order_desk import OrderDesk
 from adapter.versions.state_keeper import StateKeeper
-from tests.adapter.versions.fake_server import FakeServer, make_archive
+from tests.adapter.versions.fake_server import FakeServer, let_versions_answer_as_recorded, make_archive
 
 OCI = "oci://registry.example/models/tiny"
 
@@ -28,10 +28,7 @@ def archive(tmp_path: Path) -> str:
 
 @pytest.fixture
 def desk(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> OrderDesk:
-    async def answer_as_recorded(*_: object) -> None:
-        pass
-
-    monkeypatch.setattr(deployment, "_ask", answer_as_recorded)
+    let_versions_answer_as_recorded(monkeypatch)
     server.serve("1.0")
     return OrderDesk(lambda: server)
 

@@ -7,14 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapter.versions import deployment
 from adapter.versions.deployment import DeploymentOptions
 from adapter.versions.desired_state import DesiredModel, DesiredState, DesiredVersion
 from adapter.versions.errors import ChangeRefused
 from adapter.versions.lifecycle import scale
 from adapter.versions.plan import Action, plan
 from adapter.versions.server_state import ServerState
-from tests.adapter.versions.fake_server import Clock, FakeServer, make_archive
+from tests.adapter.versions.fake_server import Clock, FakeServer, let_versions_answer_as_recorded, make_archive
 
 VERSIONS = ("1.0", "2.0", "3.0")
 
@@ -147,11 +146,8 @@ def carry_out(action: Action, server: FakeServer) -> None:
 @settings(max_examples=50)
 @given(now=served_models(), then=served_models())
 def test_any_state_is_brought_to_any_other_and_each_default_answers_all_the_while(now: Served, then: Served) -> None:
-    async def answer_as_recorded(*_: object) -> None:
-        pass
-
     with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(deployment, "_ask", answer_as_recorded)
+        let_versions_answer_as_recorded(patch)
         server = started(Path(directory) / "run", now)
         goal = desired(Path(directory) / "archives", then)
         for action in plan(server.state, goal):

@@ -15,11 +15,10 @@ from adapter.artifacts.errors import ArtifactError, Unreachable
 from adapter.artifacts.push import push
 from adapter.artifacts.reference import ArtifactReference
 from adapter.serving import whole_stack
-from adapter.versions import deployment
 from adapter.versions.desired_state import DesiredState
 from tests.adapter.archives.repacking import put, repack
 from tests.adapter.fake_torchserve import fake_torchserve
-from tests.adapter.versions.fake_server import FakeServer, make_archive
+from tests.adapter.versions.fake_server import FakeServer, let_versions_answer_as_recorded, make_archive
 from tests.cutting_proxy import cutting_proxy
 from tests.registry_server import RegistryServer, running_registry
 
@@ -33,12 +32,8 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServe
 @pytest.fixture(autouse=True)
 def served(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Version 1.0 of tiny, by the server that every run directory stands for; each version answers as it should."""
-
-    async def answer_as_recorded(*_: object) -> None:
-        pass
-
     server.serve("1.0")
-    monkeypatch.setattr(deployment, "_ask", answer_as_recorded)
+    let_versions_answer_as_recorded(monkeypatch)
     monkeypatch.setattr("adapter.commands.versions.RunningServer", lambda _: server)
 
 

@@ -6,33 +6,19 @@ import pytest
 from rich.console import Console
 
 from adapter.compilation import Compilation, CompilationState
-from adapter.control.messages import CanaryReport, ModelTraffic, OutcomeReport, PairsReport, TrafficReport
+from adapter.control.messages import ModelTraffic, PairsReport, TrafficReport
 from adapter.versions.status import VersionStatus, as_table, compilations_in_words, server_status
+from tests.adapter.versions.fake_canary import report
 from tests.adapter.versions.fake_server import FakeServer
 
-NO_OUTCOMES = OutcomeReport(answers=0, failures={}, cut=0, time_to_first_token=None, time_per_token=None)
-CANARY = CanaryReport(
-    id="c",
-    model="tiny",
-    version="1.0",
-    control_version="2.0",
-    percent=12.5,
-    is_sticky=False,
-    is_shadow=False,
-    canary=NO_OUTCOMES,
-    control=NO_OUTCOMES,
-    max_slowdown=1.25,
-    first_token=PairsReport(slower=3, not_slower=37),
-    per_token=PairsReport(slower=0, not_slower=0),
-    fallbacks=0,
-    dropped=0,
-    compared=0,
-    equal=0,
-    margin=0.02,
-    min_requests=100,
-    alpha=0.05,
-    timeout=None,
-    shared=None,
+CANARY = report(timeout=None).model_copy(
+    update={
+        "percent": 12.5,
+        "max_slowdown": 1.25,
+        "first_token": PairsReport(slower=3, not_slower=37),
+        "per_token": PairsReport(slower=0, not_slower=0),
+        "control": report().canary,
+    }
 )
 
 
