@@ -1,6 +1,6 @@
 """What the text of an answer has to be: valid by a JSON schema, by a regular expression, or one of some texts.
 
-Part of the contract (schema.py), and packed into archives with it.
+Part of the contract (adapter/schema), and packed into archives with it.
 """
 
 import json

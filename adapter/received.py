@@ -1,4 +1,4 @@
-"""What a caller sends, validated: the base of every request of the contract (schema.py)."""
+"""What a caller sends, validated: the base of every request of the contract (adapter/schema)."""
 
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError

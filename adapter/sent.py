@@ -1,4 +1,4 @@
-"""What we answer: the base of every answer of the contract (schema.py)."""
+"""What we answer: the base of every answer of the contract (adapter/schema)."""
 
 from pydantic import BaseModel, ConfigDict
 

@@ -1,6 +1,6 @@
 """Functions that a model may call in a chat, and its calls of them.
 
-Part of the contract (schema.py), and packed into archives with it.
+Part of the contract (adapter/schema), and packed into archives with it.
 """
 
 import json

@@ -24,7 +24,7 @@ from adapter.strict_yaml import load_yaml
 
 _NEEDED = (MANIFEST_ENTRY, RECORD_ENTRY, BOM_ENTRY, MODEL_CONFIG_ENTRY, HANDLER, "model/config.json")
 _OPTIONAL = (PROBES_ENTRY,)
-_CODE = re.compile(r"text_generation\.py|(handlers|adapter)/\w+\.py", re.ASCII)
+_CODE = re.compile(r"text_generation\.py|(handlers|adapter|adapter/schema)/\w+\.py", re.ASCII)
 _CONFIGURATIONS = ("model/config.json", "model/generation_config.json", "model/tokenizer_config.json")
 _INDEX = "model/model.safetensors.index.json"
 _MAX_BYTES_OF_MODEL_FILE = 2**26  # the largest tokenizer.json known has half of it

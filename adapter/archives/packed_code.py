@@ -12,10 +12,10 @@ _SHARED_WITH_HANDLER = (
     "engine_figures.py",
     "event_stream.py",
     "handler_section.py",
+    "names.py",
     "output.py",
     "probes.py",
     "received.py",
-    "schema.py",
     "sent.py",
     "strict_yaml.py",
     "tools.py",
@@ -27,4 +27,6 @@ def packed_code() -> dict[str, Path]:
     code = {f"handlers/{path.name}": path for path in (CODE / "handlers").glob("*.py")}
     # TorchServe imports the handler by its base name from the archive's root (ts/model_loader.py, _load_handler_file).
     code[HANDLER] = code.pop(f"handlers/{HANDLER}")
-    return code | {f"adapter/{name}": CODE / "adapter" / name for name in _SHARED_WITH_HANDLER}
+    adapter = CODE / "adapter"
+    shared = [*(adapter / name for name in _SHARED_WITH_HANDLER), *(adapter / "schema").glob("*.py")]
+    return code | {path.relative_to(CODE).as_posix(): path for path in shared}

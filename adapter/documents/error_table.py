@@ -7,7 +7,8 @@ from adapter.schema import ERROR_CATALOGUE
 PAGE = CODE / "docs" / "errors.md"
 
 _TABLE = MarkedPart(
-    "<!-- `make generate` writes this table from adapter/schema.py -->\n\n", "\n<!-- the end of the table -->\n"
+    "<!-- `make generate` writes this table from adapter/schema/problems.py -->\n\n",
+    "\n<!-- the end of the table -->\n",
 )
 
 

@@ -162,7 +162,7 @@ def test_files_that_it_names_are_there(document: Path) -> None:
 
 @pytest.mark.parametrize("document", WITH_BLOCKS, ids=name_of)
 def test_what_it_names_in_a_file_is_in_it(document: Path) -> None:
-    """As in: `adapter/schema.py` (`GenerationRequest`)."""
+    """As in: `adapter/schema/problems.py` (`ErrorCode`)."""
     for name, symbols in re.findall(r"`([\w./-]+\.py)`\]?(?:\([^)]*\))? \(((?:`\w+`(?:, )?)+)\)", prose_of(document)):
         code = (PROJECT / name).read_text(encoding="utf-8")
         for symbol in re.findall(r"\w+", symbols):

@@ -2,6 +2,8 @@
 
 import ast
 import tomllib
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from tests.project import PROJECT
@@ -43,10 +45,17 @@ def needed_by(module: str) -> set[str]:
     return found - {module}
 
 
+def modules_in(path: Path) -> Iterator[str]:
+    """Of a module, or of a package and all below it."""
+    for file in path.rglob("*.py") if path.is_dir() else [path]:
+        name = file.parent if file.name == "__init__.py" else file.with_suffix("")
+        if file.suffix == ".py":
+            yield ".".join(name.relative_to(PROJECT).parts)
+
+
 def test_the_client_has_each_module_that_it_imports_and_none_else() -> None:
-    files = [file for file in files_of_the_client() if file.startswith("adapter/") and file.endswith(".py")]
-    modules = {file.removesuffix(".py").replace("/", ".") for file in files} - {"adapter.__init__"}
-    assert {name for name in needed_by("torchbridge") if not name.startswith("adapter.client")} == modules
+    modules = {module for file in files_of_the_client() for module in modules_in(PROJECT / file)}
+    assert needed_by("torchbridge") == {module for module in modules if module.startswith("adapter.")}
 
 
 def test_what_the_client_has_the_server_has_not() -> None:

@@ -4,7 +4,7 @@ import { expect, it } from "vitest";
 
 const CONFIG = fileURLToPath(new URL("../tsconfig.json", import.meta.url));
 
-// What the contract itself says of its fields is written in adapter/schema.py.
+// What the contract itself says of its fields is written in adapter/schema.
 const isGenerated = (symbol: ts.Symbol): boolean =>
   symbol.declarations?.some(({ parent }) => parent.getSourceFile().fileName.endsWith(".gen.ts")) ?? false;
 

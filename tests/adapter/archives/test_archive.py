@@ -34,6 +34,7 @@ def test_holds_the_handler_the_contract_the_configuration_and_the_model(model: P
     handlers = {f"handlers/{path.name}" for path in (PROJECT / "handlers").glob("*.py")} - {
         "handlers/text_generation.py"
     }
+    schema = {f"adapter/schema/{path.name}" for path in (PROJECT / "adapter" / "schema").glob("*.py")}
     names = names_in(build(model, tmp_path / "store"))
 
     assert names == sorted(
@@ -46,15 +47,16 @@ def test_holds_the_handler_the_contract_the_configuration_and_the_model(model: P
             "adapter/__init__.py",
             "adapter/compilation.py",
             "adapter/engine_figures.py",
+            "adapter/names.py",
             "adapter/output.py",
             "adapter/received.py",
-            "adapter/schema.py",
             "adapter/sent.py",
             "adapter/strict_yaml.py",
             "adapter/tools.py",
             "adapter/event_stream.py",
             "adapter/handler_section.py",
             "adapter/probes.py",
+            *schema,
             *handlers,
             *(f"model/{name}" for name in FILES),
         }
