@@ -5,9 +5,8 @@ prompt is being processed. One step computes some prompt tokens and one token fo
 """
 
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, cast
+from collections.abc import Collection, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -15,36 +14,19 @@ from transformers import PreTrainedModel
 
 from handlers.compiled_forward_pass import CompiledForwardPass
 from handlers.compiled_steps import CompiledSteps
+from handlers.engine_news import Step, end_reason
 from handlers.forward_pass import ForwardPass, Piece, SeparateForwardPasses, forward_pass
-from handlers.logit_changes import NO_CHANGES, AnswerLogits
-from handlers.logprobs import Logprobs
-from handlers.prefix_rows import PrefixRows
+from handlers.logit_changes import answer_logits
+from handlers.request_rows import RequestRows
 from handlers.runs import Run, cut_into_runs
 from handlers.sampling import SamplingParameters, with_seed
 from handlers.sequenced import Sequenced
-from handlers.slot_cache import SlotCache, num_cache_layers
 from handlers.token_choice import TokenChoice
 from handlers.token_constraint import TokenConstraint
-
-# "complete": nothing may follow.
-EndReason = Literal["stop", "length", "complete", "failed"]
 
 # Tokens of a long piece that take as long as a piece of one: 2 at SmolLM2's width, in float32 and bfloat16, and 6 in a
 # model of 1 M parameters (two threads, AVX512).
 _CHEAPEST_PIECE = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One new token for each of `ids`, which of them ended with it, and its logprobs where they are asked for.
-
-    "failed": its logits were not finite, so its token means nothing.
-    """
-
-    ids: tuple[str, ...]
-    tokens: list[int]
-    ended: dict[str, EndReason]
-    logprobs: Mapping[str, Logprobs] = field(default_factory=dict)
 
 
 class Engine:
@@ -69,36 +51,26 @@ class Engine:
         prefix_slots: int = 0,
         compiled_steps: CompiledSteps | None = None,
     ) -> None:
-        self.slots = slots
-        self.context_length = context_length
-        self._prefill_tokens = prefill_tokens
-        self._cache = SlotCache(num_cache_layers(model.config, context_length), slots + prefix_slots, context_length)
+        self.slots, self.context_length, self._prefill_tokens = slots, context_length, prefill_tokens
         # Where the two differ, the tokens that have both can be read and written.
         embedding = cast(Tensor, model.get_input_embeddings().weight)
         self.vocabulary = min(len(embedding), model.get_output_embeddings().out_features)
-        device = model.device
-        self._stop_token_ids = torch.tensor(sorted(stop_token_ids), dtype=torch.long, device=device)
-        self._tokens = torch.zeros(slots + prefix_slots, context_length, dtype=torch.long, device=device)
-        self._seen = torch.zeros(slots, self.vocabulary, dtype=torch.bool, device=device)
-        self._lengths = torch.zeros(slots + prefix_slots, dtype=torch.long, device=device)  # tokens in the cache
-        self._limits = torch.zeros(slots, dtype=torch.long, device=device)  # tokens in the cache when it must end
-        self._every_row = torch.arange(slots, device=device)
-        self._use(
-            forward_pass(model, self._cache, self._tokens)
-            if compiled_steps is None
-            else CompiledForwardPass(model, self._cache, self._tokens, compiled_steps)
-        )
-        self._prefix_rows = PrefixRows(slots, prefix_slots, self._tokens, self._lengths)
+        self._stop_token_ids = torch.tensor(sorted(stop_token_ids), dtype=torch.long, device=model.device)
+        self._rows = RequestRows(model, self.vocabulary, slots, prefix_slots, context_length)
+        if compiled_steps is None:
+            self._use(forward_pass(model, self._rows.cache, self._rows.tokens))
+        else:
+            self._use(CompiledForwardPass(model, self._rows.cache, self._rows.tokens, compiled_steps))
         self._waiting: deque[Sequenced] = deque()
         self._prefilling: Sequenced | None = None
         self._running: list[Sequenced] = []
-        self.num_computed = self.num_reused = 0
         self._runs: list[Run] = []
+        self.num_computed = self.num_reused = 0
         self._rows_changed()
 
     def use_compiled_steps(self, model: PreTrainedModel, compiled_steps: CompiledSteps) -> None:
         """From the next step on, also for the requests that run: what is in the cache stays. As for __init__."""
-        self._use(CompiledForwardPass(model, self._cache, self._tokens, compiled_steps))
+        self._use(CompiledForwardPass(model, self._rows.cache, self._rows.tokens, compiled_steps))
         self._rows_changed()
 
     def _use(self, own_pass: SeparateForwardPasses) -> None:
@@ -115,7 +87,7 @@ class Engine:
 
     @property
     def cache_bytes(self) -> int:
-        return self._cache.num_bytes
+        return self._rows.cache.num_bytes
 
     @property
     def has_work(self) -> bool:
@@ -142,13 +114,12 @@ class Engine:
         same seed it goes on as it would have here. Raises ValueError for another number of tokens in all, and for one
         that the model does not have.
         """
-        known = [*prompt, *answer] if answer else prompt
+        known, num_told = [*prompt, *answer] if answer else prompt, len(answer)
         if not 1 <= len(known) < self.context_length:
             raise ValueError(f"a prompt has 1 to {self.context_length - 1} tokens, not {len(known)}")
         if min(known) < 0 or max(known) >= self.vocabulary:
             raise ValueError(f"the model has tokens 0 to {self.vocabulary - 1}, not {min(known)} to {max(known)}")
-        changes, num_told = parameters.changes, len(answer)
-        logits = None if changes == NO_CHANGES else AnswerLogits(changes, len(prompt), self._stop_token_ids, num_told)
+        logits = answer_logits(parameters.changes, len(prompt), self._stop_token_ids, num_told)
         parameters = with_seed(parameters)
         self._waiting.append(Sequenced(request_id, known, max_new_tokens - num_told, parameters, constraint, logits))
 
@@ -159,7 +130,7 @@ class Engine:
             self._stop_prefilling()
         self._waiting = deque(request for request in self._waiting if request.id != request_id)
         rows = [row for row, request in enumerate(self._running) if request.id == request_id]
-        self._keep(rows)
+        self._rows.keep(rows)
         self._remove(rows)
 
     @torch.inference_mode()
@@ -174,8 +145,7 @@ class Engine:
     @torch.inference_mode()
     def forget_ended(self) -> None:
         """Lets nothing of an ended request serve others."""
-        for row in range(self.slots, len(self._tokens)):
-            self._clear(row)
+        self._rows.forget_ended()
 
     @torch.inference_mode()
     def step(self) -> Step | None:
@@ -183,7 +153,7 @@ class Engine:
         pieces = self._next_pieces()
         if not pieces and not self._running:
             return None
-        logits = self.forward_pass(pieces, self._lengths, self._runs)
+        logits = self.forward_pass(pieces, self._rows.lengths, self._runs)
         return None if logits is None else self._add_tokens(logits)
 
     def _next_pieces(self) -> list[Piece]:
@@ -215,108 +185,65 @@ class Engine:
         if not self._waiting or len(self._running) == self.slots:
             return None
         request = self._waiting[0]
-        row, prompt_length = len(self._running), len(request.prompt)
-        limit = min(prompt_length - 1 + request.max_new_tokens, self.context_length - 1)
-        prompt = torch.tensor(request.prompt, device=self._tokens.device)
-        source, known = self._prefix_rows.find(prompt, row)
+        row = len(self._running)
+        limit = min(len(request.prompt) - 1 + request.max_new_tokens, self.context_length - 1)
+        prompt = torch.tensor(request.prompt, device=self._rows.tokens.device)
+        source, known = self._rows.prefixes.find(prompt, row)
         if known and computed <= source < row:
             return None
         self._prefilling = self._waiting.popleft()
         request.prefilled = known
         self.num_reused += known
-        if known:
-            self._cache.copy(source, row, 0, known)
-        self._tokens[row, :prompt_length] = prompt
-        self._seen[row] = False
-        self._seen[row, prompt] = True
-        self._lengths[row] = prompt_length - 1
-        self._limits[row] = limit
+        self._rows.begin(row, prompt, limit, source, known)
         return request
 
     def _add_tokens(self, logits: Tensor) -> Step:
-        live = len(self._running)
-        lengths = self._lengths[:live]
+        live, held = len(self._running), self._rows
+        lengths = held.lengths[:live]
         self._runs = [run._replace(length=run.length + 1) for run in self._runs]
         tokens, is_sound, complete, logprobs = self._choice(
-            logits[:, : self.vocabulary], lengths, self._seen[:live], self._tokens
+            logits[:, : self.vocabulary], lengths, held.seen[:live], held.tokens
         )
-        rows = self._every_row[:live]
+        rows = held.numbers[:live]
         if self._choice.penalises:
-            self._seen[rows, tokens] = True
+            held.seen[rows, tokens] = True
         lengths += 1
-        self._tokens[rows, lengths] = tokens
+        held.tokens[rows, lengths] = tokens
         stopped = torch.isin(tokens, self._stop_token_ids)
-        ended_rows = (stopped | (lengths >= self._limits[:live]) | ~is_sound).nonzero()[:, 0].tolist()
+        ended_rows = (stopped | (lengths >= held.limits[:live]) | ~is_sound).nonzero()[:, 0].tolist()
         ended_rows = sorted({*ended_rows, *complete})
         reasons = {
-            row: _end_reason(is_sound=bool(is_sound[row]), is_stopped=bool(stopped[row]), is_complete=row in complete)
+            row: end_reason(is_sound=bool(is_sound[row]), is_stopped=bool(stopped[row]), is_complete=row in complete)
             for row in ended_rows
         }
         ended = {self._running[row].id: reason for row, reason in reasons.items()}
         named = {self._running[row].id: each for row, each in logprobs.items()}
         step = Step(self._ids, tokens.tolist(), ended, named)
-        self._keep([row for row, reason in reasons.items() if reason != "failed"])
+        held.keep([row for row, reason in reasons.items() if reason != "failed"])
         self._remove(ended_rows)
         return step
-
-    def _keep(self, rows: list[int]) -> None:
-        """What these requests leave may serve others that begin with the same tokens.
-
-        It is finite: their last tokens have looked at all of it, and had finite logits.
-        """
-        for row in rows:
-            if (chosen := self._prefix_rows.choose(row)) is not None:
-                target, start = chosen
-                self._copy(row, target, start)
 
     def _remove(self, rows: list[int]) -> None:
         """Takes requests out of the batch; the last rows move into the gaps."""
         for row in sorted(rows, reverse=True):
             last = len(self._running) - 1
-            self._move(last, row)
+            self._rows.move(last, row)
             self._running[row] = self._running[last]
             self._running.pop()
             if self._prefilling is not None:
-                self._move(last + 1, last)
+                self._rows.move(last + 1, last)
                 last += 1
-            self._clear(last)
+            self._rows.clear(last)
         if rows:
             self._rows_changed()
 
     def _stop_prefilling(self) -> None:
         if self._prefilling is not None:
             self._prefilling = None
-            self._clear(len(self._running))
-
-    def _clear(self, row: int) -> None:
-        self._cache.clear(row)
-        self._lengths[row] = 0
-
-    def _move(self, source: int, target: int) -> None:
-        if source != target:
-            self._copy(source, target)
-            self._seen[target] = self._seen[source]
-            self._limits[target] = self._limits[source]
-
-    def _copy(self, source: int, target: int, start: int = 0) -> None:
-        """What a row holds; before `start` the target holds the same."""
-        length = int(self._lengths[source])
-        self._cache.copy(source, target, start, length)
-        if length < int(self._lengths[target]):
-            self._cache.clear(target, length)
-        self._tokens[target, start : length + 1] = self._tokens[source, start : length + 1]
-        self._lengths[target] = length
+            self._rows.clear(len(self._running))
 
     def _rows_changed(self) -> None:
         self._ids = tuple(request.id for request in self._running)
-        self._choice = TokenChoice(self._running, self.vocabulary, self._lengths.device)
-        lengths = self._lengths[: len(self._running)].tolist()
+        self._choice = TokenChoice(self._running, self.vocabulary, self._rows.lengths.device)
+        lengths = self._rows.lengths[: len(self._running)].tolist()
         self._runs = cut_into_runs([length + 1 for length in lengths], self._run_cost())
-
-
-def _end_reason(*, is_sound: bool, is_stopped: bool, is_complete: bool) -> EndReason:
-    if not is_sound:
-        return "failed"
-    if is_stopped:
-        return "stop"
-    return "complete" if is_complete else "length"

@@ -54,6 +54,13 @@ class AnswerLogits:
         self._num_tokens += 1
 
 
+def answer_logits(
+    changes: LogitChanges, prompt_length: int, stop_token_ids: Tensor, num_tokens: int
+) -> AnswerLogits | None:
+    """None where there is nothing to change."""
+    return None if changes == NO_CHANGES else AnswerLogits(changes, prompt_length, stop_token_ids, num_tokens)
+
+
 class RowLogits:
     """Of the running rows, made anew when these change. Rows that change nothing are not looked at."""
 

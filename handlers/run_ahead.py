@@ -13,11 +13,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 
-from handlers.engine import Engine, Step
+from handlers.engine import Engine
+from handlers.engine_news import Failure, Step
 from handlers.sampling import SamplingParameters
 from handlers.step_counts import StepCounts
 from handlers.step_threads import StepThreads, fixed_threads
@@ -27,14 +27,6 @@ from handlers.watchdog import EndWorker, Watchdog, end_worker
 logger = logging.getLogger(__name__)
 
 _MOST_FAILURES = 3  # steps in a row
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """The end of `ids` for a reason not their own: the engine failed, or (TimeoutError) nobody asked for them."""
-
-    ids: Collection[str]
-    error: Exception
 
 
 class RunAhead:

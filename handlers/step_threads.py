@@ -9,7 +9,8 @@ from typing import TypeVar
 import torch
 from transformers import PreTrainedModel
 
-from handlers.engine import Engine, Step
+from handlers.engine import Engine
+from handlers.engine_news import Step
 from handlers.thread_choice import ThreadChoice, thread_counts
 
 logger = logging.getLogger(__name__)

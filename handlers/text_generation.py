@@ -4,27 +4,25 @@ The module defines one class and no other: TorchServe takes it by its being the 
 """
 
 import logging
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from adapter.event_stream import CONTENT_TYPE
-from adapter.schema import ErrorCode, Problem, StartEvent, WorkerRequest
+from adapter.schema import StartEvent, WorkerRequest
+from handlers.answer_text import TextGeneration
 from handlers.archive_integrity import checked_beside
 from handlers.background_compilation import compile_in_background, reporter
 from handlers.compiled_steps import find_compiled_steps
 from handlers.detokenization import TokenDecoder
-from handlers.engine import EndReason, Step
+from handlers.engine_news import Failure, Step
 from handlers.figures_writer import write_figures
-from handlers.generation import Generation, PendingGeneration, TextGeneration
-from handlers.grammars import GrammarError
-from handlers.incoming_request import RefusedRequest, caller_id, read_request
+from handlers.incoming_request import caller_id, read_request
 from handlers.linear_layers import computed_in
+from handlers.live_generations import LiveGenerations
 from handlers.logprobs import Logprobs
 from handlers.probe_check import check_probes
 from handlers.prompt_encoder import EncodedPrompt, PromptEncoder
@@ -32,7 +30,7 @@ from handlers.prompt_logprobs import prompt_logprobs
 from handlers.prompts import Prompt, Prompts
 from handlers.request_encoder import RequestEncoder, stop_strings
 from handlers.requested_sampling import sampling_parameters
-from handlers.run_ahead import Failure, RunAhead
+from handlers.run_ahead import RunAhead
 from handlers.settings import HandlerSettings
 from handlers.step_threads import threads_for
 from handlers.told_logprobs import told_of_prompt
@@ -53,7 +51,7 @@ DEFAULT_RESPONSE_TIMEOUT = 120  # seconds, TorchServe's own (ConfigManager.java)
 
 class TextGenerationHandler:
     def __init__(self) -> None:
-        self._generations: dict[str, Generation] = {}  # of the live requests, by TorchServe's ids
+        self._generations = LiveGenerations()
 
     def initialize(self, context: Any) -> None:
         """Loads the packed model. Raises when it cannot: TorchServe then restarts the worker."""
@@ -77,23 +75,15 @@ class TextGenerationHandler:
         """
         rows = {context.get_request_id(index): row for index, row in enumerate(data)}
         new = {request_id: row for request_id, row in rows.items() if request_id not in self._generations}
-        pending = {
-            request_id: PendingGeneration(self._start_event(caller_id(row) or request_id))
-            for request_id, row in new.items()
-        }
-        self._generations = {
-            request_id: pending.get(request_id) or self._generations[request_id] for request_id in rows
-        }
-        num_read = sum(generation.is_read for generation in self._generations.values())
-        for generation in self._generations.values():
-            generation.write_among(num_read)
+        starts = {request_id: self._start_event(caller_id(row) or request_id) for request_id, row in new.items()}
+        self._generations.keep_only(rows, starts)
         try:
             self._advance(new)
         except Exception as error:
             logger.exception("the handler failed")
             for request_id in rows:
-                self._fail(request_id, error)
-        answers = [self._take(request_id) for request_id in rows]
+                self._generations.fail(request_id, error)
+        answers = [self._generations.take(request_id) for request_id in rows]
         for index in range(len(answers)):
             context.set_response_content_type(index, CONTENT_TYPE)
         # TorchServe asks this of each answer that it is about to send (ts/protocol/otf_message_handler.py).
@@ -147,48 +137,34 @@ class TextGenerationHandler:
 
     def _advance(self, new: dict[str, dict[str, Any]]) -> None:
         """Stops the work for who is gone, begins it for who is new, and hands out what the engine has made."""
-        unended = {request_id for request_id, generation in self._generations.items() if not generation.is_ended}
+        unended = self._generations.unended
         self._run_ahead.keep_only(unended)
         self._prompt_encoder.keep_only(unended)
         self._encoder_for_forms.keep_only(unended)
         for request_id, row in new.items():
-            with self._alone(request_id):
+            with self._generations.alone(request_id):
                 self._receive(request_id, row)
         news = self._collect()
         for encoded in [*self._prompt_encoder.take(), *self._encoder_for_forms.take()]:
-            with self._alone(encoded.request_id):
+            with self._generations.alone(encoded.request_id):
                 self._begin(encoded)
         for item in news:
             if isinstance(item, Failure):
                 for request_id in item.ids:
-                    self._fail(request_id, item.error)
+                    self._generations.fail(request_id, item.error)
                 continue
             for request_id, token_id in zip(item.ids, item.tokens, strict=True):
-                with self._alone(request_id):
-                    self._push(request_id, token_id, item.ended.get(request_id), item.logprobs.get(request_id))
+                with self._generations.alone(request_id):
+                    self._generations.push(
+                        request_id, token_id, item.ended.get(request_id), item.logprobs.get(request_id)
+                    )
 
     def _collect(self) -> list[Step | Failure]:
         """What the engine has made, after a wait if nothing is due at once."""
-        now = time.monotonic()
-        generations = self._generations.values()
-        timeout = WAIT_SECONDS if len(generations) < self._engine.slots else FULL_WAIT_SECONDS
-        if any(generation.is_due for generation in generations):
+        timeout = WAIT_SECONDS if len(self._generations) < self._engine.slots else FULL_WAIT_SECONDS
+        if self._generations.is_due:
             timeout = 0
-        patience = min([timeout, *(generation.patience(now) for generation in generations)])
-        return self._run_ahead.collect(timeout, patience)
-
-    @contextmanager
-    def _alone(self, request_id: str) -> Iterator[None]:
-        """Whatever is raised inside is this one request's own, and ends it alone."""
-        try:
-            yield
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except RefusedRequest as refusal:
-            self._fail(request_id, refusal)
-        except BaseException as error:  # a panic of the tokenizers' Rust is no Exception
-            logger.exception("request %s failed", request_id)
-            self._fail(request_id, error)
+        return self._run_ahead.collect(timeout, min(timeout, self._generations.patience))
 
     def _receive(self, request_id: str, row: dict[str, Any]) -> None:
         """Has the prompt encoded, unless it can be seen that this is no use."""
@@ -204,11 +180,11 @@ class TextGenerationHandler:
         if isinstance(prompt, BaseException):
             raise prompt
         parameters = sampling_parameters(request)
-        start = self._start_event(self._generations[encoded.request_id].id, len(prompt.ids))
+        start = self._generations.start_of(encoded.request_id, len(prompt.ids))
         request = request.model_copy(update={"stop": stop_strings(self._tokenizer, request)})
         generation = TextGeneration(start, request, self._token_decoder, prompt)
         generation.replay(request.answer_ids)
-        self._generations[encoded.request_id] = generation
+        self._generations.begin(encoded.request_id, generation)
         if generation.is_ended:
             return
         self._run_ahead.submit(
@@ -234,58 +210,12 @@ class TextGenerationHandler:
 
         return prompt_logprobs(self._model, prompt.ids, request.prompt_logprobs, self._engine.vocabulary, found)
 
-    def _push(self, request_id: str, token_id: int, end_reason: EndReason | None, logprobs: Logprobs | None) -> None:
-        generation = self._generations.get(request_id)
-        if not isinstance(generation, TextGeneration):
-            return
-        if end_reason == "failed":
-            self._fail(request_id, generation.failure)
-        else:
-            generation.push([token_id], end_reason, logprobs)
-
-    def _take(self, request_id: str) -> tuple[bytes, bool]:
-        generation = self._generations[request_id]
-        try:
-            return generation.take()
-        except Exception as error:
-            logger.exception("the events of request %s cannot be written", request_id)
-            generation.discard()
-            self._fail(request_id, error)
-            return generation.take()
-
-    def _start_event(self, caller_id: str, prompt_tokens: int = 0) -> StartEvent:
+    def _start_event(self, caller_id: str) -> StartEvent:
+        """Nobody has counted the tokens of the prompt yet."""
         return StartEvent(
             id=caller_id,
             model=self._model_name,
             model_version=self._model_version,
             model_digest=self._model_digest,
-            prompt_tokens=prompt_tokens,
+            prompt_tokens=0,
         )
-
-    def _fail(self, request_id: str, error: BaseException) -> None:
-        """Ends a generation, if it is still there."""
-        generation = self._generations.get(request_id)
-        if generation is None:
-            return
-        if isinstance(error, RefusedRequest):  # before its start
-            start = self._start_event(generation.id, error.prompt_tokens)
-            generation = self._generations[request_id] = Generation(start)
-        code, detail = _explain(error)
-        generation.fail(Problem.of(code, detail, request_id=generation.id))
-
-
-def _explain(error: BaseException) -> tuple[ErrorCode, str]:
-    """What the caller may know of it. What went wrong with us stays in the log."""
-    match error:
-        case RefusedRequest():
-            return error.code, error.detail
-        case TimeoutError():
-            return ErrorCode.DEADLINE_EXCEEDED, "Nobody collected the answer in time."
-        case MemoryError() | torch.OutOfMemoryError():
-            return ErrorCode.OUT_OF_MEMORY, "The model ran out of memory on this request."
-        case GrammarError():
-            return ErrorCode.GENERATION_FAILED, "It became too much work to keep the output that was asked for."
-        case FloatingPointError():
-            return ErrorCode.GENERATION_FAILED, "The model's numbers are not finite for this request."
-        case _:
-            return ErrorCode.GENERATION_FAILED, "The model failed on this request."

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 import torch
 from transformers import PreTrainedModel
 
-from handlers.engine import Engine, Step
+from handlers.engine import Engine
+from handlers.engine_news import Step
 
 
 def add(answers: dict[str, list[int]], step: Step | None) -> None:

@@ -7,8 +7,8 @@ from transformers import PreTrainedTokenizerBase
 
 from adapter.event_stream import EventDecoder
 from adapter.schema import ChatMessage, DeltaEvent, DoneEvent, FinishReason, StartEvent, StreamEvent, WorkerRequest
+from handlers.answer_text import TextGeneration
 from handlers.detokenization import TokenDecoder
-from handlers.generation import TextGeneration
 from handlers.prompts import Prompt
 from tests.tokenizer_families import END, FAMILIES, TURN_BEGIN, TURN_END, make_tokenizer
 

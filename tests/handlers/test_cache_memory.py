@@ -46,12 +46,12 @@ def submit_short_ones(engine: Engine, count: int) -> None:
 
 
 def resident(engine: Engine) -> int:
-    return resident_bytes(engine._cache.states)
+    return resident_bytes(engine._rows.cache.states)
 
 
 def most_bytes(engine: Engine, *lengths: int) -> int:
     """Of rows with so many tokens: each head's keys and values begin and end on pages of their own."""
-    states = engine._cache.states
+    states = engine._rows.cache.states
     _, heads, _, head_dim = states[0].shape
     per_page = mmap.PAGESIZE // (head_dim * states[0].element_size())
     return len(states) * heads * mmap.PAGESIZE * sum(-(-length // per_page) + 1 for length in lengths)

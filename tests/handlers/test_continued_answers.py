@@ -41,8 +41,8 @@ def frontend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeFrontend]
     (directory / "model").symlink_to(MODELS / "tiny")
     with pytest.MonkeyPatch.context() as patch:
         # As many deltas as can be, however fast this machine is.
-        patch.setattr("handlers.generation._READ_INTERVAL", 0.0)
-        patch.setattr("handlers.generation._SHARE", 0.0)
+        patch.setattr("handlers.answer_text._READ_INTERVAL", 0.0)
+        patch.setattr("handlers.answer_text._SHARE", 0.0)
         frontend = FakeFrontend(directory)
         yield frontend
         frontend.close()

@@ -91,7 +91,7 @@ def test_short_rows_beside_a_long_one_are_read_no_further_than_they_reach(
         pass
     read = positions_read(monkeypatch)
     wide_engine.step()
-    held = int(wide_engine._lengths.sum()) * len(wide_engine._cache)
+    held = int(wide_engine._rows.lengths.sum()) * len(wide_engine._rows.cache)
 
     assert held <= sum(read) <= 1.2 * held
 

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from handlers.engine import Engine, Step
+from handlers.engine import Engine
+from handlers.engine_news import Step
 from handlers.forward_pass import Piece
 from handlers.runs import Run
 from handlers.sampling import SamplingParameters
@@ -73,7 +74,7 @@ def test_whoever_comes_into_its_slot_gets_their_own_answer(model: PreTrainedMode
     while (step := engine.step()) is None:
         pass
     engine.submit("bad", BAD_PROMPT, 20, GREEDY)
-    while not any(states.isnan().any() for states in engine._cache.states):
+    while not any(states.isnan().any() for states in engine._rows.cache.states):
         step = engine.step()
     if is_cancelled:
         assert step is not None
@@ -139,7 +140,7 @@ def test_a_failed_request_that_ends_the_batch_leaves_a_cache_of_zeros(model: Pre
     engine.submit("bad", BAD_PROMPT, 20, GREEDY)
     steps_of(engine)
 
-    assert not any(states.any() for states in engine._cache.states)
+    assert not any(states.any() for states in engine._rows.cache.states)
 
 
 def test_the_tokens_of_a_failed_request_are_the_models(llama: PreTrainedModel) -> None:

@@ -17,8 +17,9 @@ from adapter.schema import (
     StreamEvent,
     WorkerRequest,
 )
+from handlers.answer_text import TextGeneration
 from handlers.detokenization import TokenDecoder
-from handlers.generation import Generation, TextGeneration
+from handlers.generation import Generation
 from handlers.prompts import Prompt
 
 START = StartEvent(id="a", model="tiny", model_version="1.0", model_digest="1f", prompt_tokens=3)
@@ -72,7 +73,8 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
         # Not time.monotonic itself: in another thread an event loop may wait by it, and would sleep for hours.
-        monkeypatch.setattr("handlers.generation.time", SimpleNamespace(monotonic=lambda: self.now))
+        for module in ("handlers.generation", "handlers.answer_text"):
+            monkeypatch.setattr(f"{module}.time", SimpleNamespace(monotonic=lambda: self.now))
 
 
 def texts(answer: tuple[bytes, bool]) -> list[str]:

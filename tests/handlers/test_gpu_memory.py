@@ -40,7 +40,7 @@ def test_a_tokens_bytes_are_those_of_the_cache_that_the_engine_allocates(any_mod
     engine.submit("first", [1], 1, SamplingParameters())
     engine.step()
 
-    assert bytes_of_token(any_model) * 5 * 32 == sum(states.nbytes for states in engine._cache.states)
+    assert bytes_of_token(any_model) * 5 * 32 == sum(states.nbytes for states in engine._rows.cache.states)
 
 
 def test_on_the_cpu_the_wanted_rows_are_taken_whatever_their_size() -> None:

@@ -12,7 +12,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 
 from adapter.output import Output
 from handlers.detokenization import TokenDecoder
-from handlers.engine import EndReason, Engine
+from handlers.engine import Engine
+from handlers.engine_news import EndReason
 from handlers.grammars import GrammarError, Grammars
 from handlers.sampling import SamplingParameters
 from handlers.token_constraint import bits

@@ -16,7 +16,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from adapter.output import JsonOutput
 from handlers.detokenization import TokenDecoder
-from handlers.engine import EndReason, Engine
+from handlers.engine import Engine
+from handlers.engine_news import EndReason
 from handlers.grammars import Grammars
 from handlers.sampling import SamplingParameters
 from tests.handlers.engine_answers import add

@@ -7,8 +7,9 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from handlers.engine import Engine, Step
-from handlers.run_ahead import Failure, RunAhead
+from handlers.engine import Engine
+from handlers.engine_news import Failure, Step
+from handlers.run_ahead import RunAhead
 from handlers.sampling import SamplingParameters
 from tests.handlers.ended_worker import EndedWorker
 from tests.waiting import PATIENCE, wait_until

@@ -13,7 +13,8 @@ from transformers import (
 )
 
 from handlers.compiled_forward_pass import CompiledForwardPass
-from handlers.engine import Engine, Step
+from handlers.engine import Engine
+from handlers.engine_news import Step
 from handlers.fixed_positions import fix_positions
 from handlers.forward_pass import PackedForwardPass, SeparateForwardPasses
 from handlers.self_check import check_engine, check_engine_beyond_original

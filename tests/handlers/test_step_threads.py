@@ -9,7 +9,8 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from handlers.engine import Engine, Step
+from handlers.engine import Engine
+from handlers.engine_news import Step
 from handlers.run_ahead import RunAhead
 from handlers.sampling import SamplingParameters
 from handlers.step_threads import StepThreads, fixed_threads

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from adapter.schema import DeltaEvent, DoneEvent, ErrorCode, ErrorEvent, StartEvent
-from handlers.engine import Step
+from handlers.engine_news import Step
+from handlers.answer_text import TextGeneration
 from handlers.forward_pass import Piece
-from handlers.generation import TextGeneration
 from handlers.int8_linear import Int8Linear
 from handlers.runs import Run
 from handlers.text_generation import FULL_WAIT_SECONDS, WAIT_SECONDS
@@ -72,7 +72,7 @@ def test_answer_that_nobody_reads_before_its_end_says_the_same_in_fewer_pieces(
 ) -> None:
     [whole] = greedy_texts(frontend, PROMPTS[:1])
     # Then the piece after the first is the last, however slow this machine is.
-    monkeypatch.setattr("handlers.generation._UNREAD_INTERVAL", 3_600.0)
+    monkeypatch.setattr("handlers.answer_text._UNREAD_INTERVAL", 3_600.0)
     read = frontend.send(prompt=PROMPTS[0], max_length=20, temperature=0)
     unread = frontend.send(prompt=PROMPTS[0], max_length=20, temperature=0, stream=False)
     frontend.run()
@@ -135,7 +135,8 @@ def test_a_request_whose_numbers_are_not_finite_fails_alone(
     def spoiled(pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Tensor | None:
         logits = own_pass(pieces, lengths, runs)
         if logits is not None:
-            logits[(engine._tokens[: len(logits), : len(bad_prompt)] == torch.tensor(bad_prompt)).all(1)] = torch.nan
+            prompts = engine._rows.tokens[: len(logits), : len(bad_prompt)]
+            logits[(prompts == torch.tensor(bad_prompt)).all(1)] = torch.nan
         return logits
 
     monkeypatch.setattr(engine, "forward_pass", spoiled)
