@@ -12,14 +12,14 @@ from functools import partial
 from typing import Any, ClassVar
 
 import h11
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from adapter.errors import MalformedHttp, Overloaded, RequestTimeout, ShuttingDown, TorchbridgeError
+from adapter.http.closing_problem import closing_problem
 from adapter.http.connection import Connection
 from adapter.http.connection_limit import ConnectionLimit
+from adapter.http.held_flow import HeldFlow
 from adapter.http.http_metrics import HttpMetrics
-from adapter.http.problem_responses import CONTENT_TYPE
 from adapter.http.request_envelope import REFUSED_STATUS
 from adapter.http.shutdown import Shutdown
 from adapter.http.turns import Turns
@@ -33,49 +33,13 @@ _uvicorn_errors.setLevel(logging.ERROR)
 _LAST_WAIT = 1  # seconds: for a request that is on its way in a kept connection, and for the caller to read our end
 
 
-# Of all connections to whose callers more can be written: an event of its own costs each open stream 0.8 kB.
-_WRITABLE = asyncio.Event()
-_WRITABLE.set()
-
-
-class _Flow(FlowControl):
-    """uvicorn's, which reads on whenever the application asks for more of a body; but not while this is held."""
-
-    _is_held = False
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        super().__init__(transport)
-        self._is_writable_event = _WRITABLE
-
-    def pause_writing(self) -> None:
-        if not self.write_paused:
-            self._is_writable_event = asyncio.Event()
-        super().pause_writing()
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._is_writable_event = _WRITABLE
-
-    def hold(self) -> None:
-        self._is_held = True
-        self.pause_reading()
-
-    def release(self) -> None:
-        self._is_held = False
-        self.resume_reading()
-
-    def resume_reading(self) -> None:
-        if not self._is_held:
-            super().resume_reading()
-
-
 class HttpProtocol(H11Protocol):
     # Python keeps up to 30 attributes of an object small, and uvicorn has 25.
     __slots__ = ("_end_timer", "_head_timer", "_limit", "_metrics", "_shutdown", "_turns")
 
     head_timeout: ClassVar[float] = 10  # seconds, from the connection or the first byte of a further request
     conn: Connection
-    flow: _Flow
+    flow: HeldFlow
 
     def __init__(
         self,
@@ -105,7 +69,7 @@ class HttpProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        self.flow = _Flow(transport)
+        self.flow = HeldFlow(transport)
         self._start_head_timer()
         if not self._is_public():
             return
@@ -247,21 +211,7 @@ class HttpProtocol(H11Protocol):
         """And ends the connection."""
         self._stop_head_timer()
         if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:  # else an answer has begun: it can only be cut
-            problem = error.to_problem(request_id)
-            body = problem.model_dump_json().encode()
-            headers = {
-                "content-type": CONTENT_TYPE,
-                "content-length": str(len(body)),
-                "connection": "close",
-                "cache-control": "no-store",
-                "x-content-type-options": "nosniff",
-                "x-request-id": request_id,
-            }
-            for event in (
-                h11.Response(status_code=problem.status, headers=list(headers.items())),
-                h11.Data(data=b"" if self.conn.is_head_only else body),
-                h11.EndOfMessage(),
-            ):
+            for event in closing_problem(error, request_id, is_head_only=self.conn.is_head_only):
                 self.transport.write(self.conn.send(event) or b"")
         self._end()
 
