@@ -31,8 +31,8 @@ from adapter.schema import (
 from adapter.serving.gateway_server import BACKLOG, server_config
 from adapter.simulator.management import description
 from adapter.torchserve.management_client import ModelDescription
-from adapter.torchserve.model_registry import PinnedVersion
 from adapter.torchserve.ports import bind
+from adapter.torchserve.served_models import PinnedVersion
 from tests.waiting import PATIENCE
 
 KEY_REFUSED = "Token Authorization failed. Token either incorrect, expired, or not provided correctly"

@@ -20,7 +20,7 @@ from adapter.generation.genai_metrics import GenAiMetrics
 from adapter.generation.label_limit import LabelLimit
 from adapter.installed_versions import installed_versions
 from adapter.schema import ErrorCode, GenerationResponse
-from adapter.torchserve.model_registry import PinnedVersion
+from adapter.torchserve.served_models import PinnedVersion
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -2,7 +2,7 @@
 
 from adapter.call import Call
 from adapter.schema import GenerationRequest
-from adapter.torchserve.model_registry import PinnedVersion
+from adapter.torchserve.served_models import PinnedVersion
 
 
 def with_model_defaults(request: GenerationRequest, call: Call, pinned: PinnedVersion) -> GenerationRequest:

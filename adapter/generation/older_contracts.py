@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from adapter.errors import InvalidRequest
 from adapter.schema import CONTRACT_VERSION, FieldError, GenerationRequest
-from adapter.torchserve.model_registry import PinnedVersion
+from adapter.torchserve.served_models import PinnedVersion
 from adapter.worker_contract import worker_contract
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from adapter.generation.outcomes import End, Outcomes
 from adapter.generation.traffic import Traffic
 from adapter.generation.turn import Turn
 from adapter.schema import GenerationRequest
-from adapter.torchserve.model_registry import ModelRegistry, PinnedVersion
+from adapter.torchserve.model_registry import ModelRegistry
+from adapter.torchserve.served_models import PinnedVersion
 
 
 class Pin:

@@ -13,7 +13,7 @@ from adapter.generation.response_store import ResponseStore
 from adapter.generation.reused_answer import StoredAnswer, readdressed
 from adapter.generation.shared_run import SharedRun
 from adapter.schema import GenerationRequest, GenerationResponse, StartEvent
-from adapter.torchserve.model_registry import PinnedVersion
+from adapter.torchserve.served_models import PinnedVersion
 
 _REMEMBERED_DIGESTS = 256
 

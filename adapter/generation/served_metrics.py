@@ -15,7 +15,8 @@ from adapter.engine_figures import EngineFigures
 from adapter.generation.admission import Admission
 from adapter.generation.engine_metrics import engine_families
 from adapter.generation.worker_starts import WorkerStarts
-from adapter.torchserve.model_registry import ModelRegistry, PinnedVersion
+from adapter.torchserve.model_registry import ModelRegistry
+from adapter.torchserve.served_models import PinnedVersion
 
 VERSION_LABELS = ("model", "model_version")
 

@@ -20,7 +20,8 @@ from adapter.generation.traffic import Traffic
 from adapter.generation.turn import Turn
 from adapter.schema import DoneEvent, GenerationRequest, GenerationResponse
 from adapter.timeline import Timeline
-from adapter.torchserve.model_registry import ModelRegistry, PinnedVersion
+from adapter.torchserve.model_registry import ModelRegistry
+from adapter.torchserve.served_models import PinnedVersion
 
 Run: TypeAlias = Callable[[PinnedVersion, GenerationRequest, Call, Turn], Arrivals]
 

@@ -27,7 +27,8 @@ from adapter.generation.traffic import Traffic
 from adapter.generation.turn import Turn
 from adapter.schema import CONTRACT_VERSION, MAX_SEED, DoneEvent, GenerationRequest, GenerationResponse, StreamEvent
 from adapter.torchserve.inference_client import InferenceClient
-from adapter.torchserve.model_registry import ModelRegistry, PinnedVersion
+from adapter.torchserve.model_registry import ModelRegistry
+from adapter.torchserve.served_models import PinnedVersion
 
 _log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from adapter.torchserve.model_registry import PinnedVersion
+from adapter.torchserve.served_models import PinnedVersion
 
 
 class WorkerStarts:

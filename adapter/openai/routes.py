@@ -21,7 +21,8 @@ from adapter.openai.translation import from_chat, from_completion, model_and_ver
 from adapter.openai.whole_answers import whole_completion
 from adapter.schema import GenerationRequest
 from adapter.settings import Settings
-from adapter.torchserve.model_registry import ModelRegistry, PinnedVersion
+from adapter.torchserve.model_registry import ModelRegistry
+from adapter.torchserve.served_models import PinnedVersion
 
 
 def openai_routes(

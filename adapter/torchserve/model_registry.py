@@ -3,9 +3,7 @@
 import asyncio
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
-from adapter.archives.served_archive import ServedArchive, read_served_archive
 from adapter.errors import (
     InvalidRequest,
     ModelNotFound,
@@ -14,11 +12,12 @@ from adapter.errors import (
     UpstreamUnavailable,
     VersionNotFound,
 )
-from adapter.schema import FieldError, Model, ModelVersion, SamplingDefaults
+from adapter.schema import FieldError, Model, SamplingDefaults
 from adapter.settings import RESTART_TIMEOUT
 from adapter.torchserve.comebacks import Comebacks, VersionKey
-from adapter.torchserve.management_client import ManagementClient, ModelDescription
+from adapter.torchserve.management_client import ManagementClient
 from adapter.torchserve.refreshing import Refreshing
+from adapter.torchserve.served_models import Models, PinnedVersion, ServedModel, served_models
 
 # Seconds. What anybody does to TorchServe is noticed within one, unless it takes its time to answer.
 _REFRESH_AFTER = 0.5
@@ -30,29 +29,6 @@ _SECONDS_BETWEEN_LOOKS = 0.25
 
 # And not their names: pages show what an error says to those for whom they ask, who may not see /models.
 _WHERE_TO_LOOK = "GET /models lists what there is."  # below /v1 as well
-
-
-class PinnedVersion(NamedTuple):
-    """One version of one model, and the workers that run it right now."""
-
-    model: str
-    version: str
-    slots: int  # requests that its workers generate at once
-    workers: frozenset[tuple[int, str]]  # process id and start: others may run another archive of the same version
-    archive: ServedArchive = ServedArchive()
-
-
-class ServedModel(NamedTuple):
-    model: Model
-    pinned: dict[str, PinnedVersion]  # by version
-    restarting: frozenset[str]  # versions that have workers, of which none is ready
-
-    @property
-    def ready(self) -> tuple[PinnedVersion, ...]:
-        return tuple(version for version in self.pinned.values() if version.workers)
-
-
-Models = dict[str, ServedModel]
 
 
 class ModelRegistry:
@@ -195,7 +171,7 @@ class ModelRegistry:
 
     def _load(self) -> Models:
         try:
-            models = self._describe_all()
+            models = served_models(self._management, self._model_store)
         except UpstreamUnavailable:
             self._comebacks.note_outage()
             raise
@@ -205,41 +181,6 @@ class ModelRegistry:
             ready.keys(), {(name, version) for name, served in models.items() for version in served.restarting}
         )
         return models
-
-    def _describe_all(self) -> Models:
-        models = {}
-        for name in self._management.model_names():
-            try:
-                models[name] = self._describe(name)
-            except ModelNotFound:
-                continue  # unregistered since it was listed
-        return models
-
-    def _describe(self, name: str) -> ServedModel:
-        default = self._management.default_version(name)
-        descriptions = self._management.describe(name)
-        pinned = {description.model_version: self._pin(description) for description in descriptions}
-        restarting = frozenset(
-            each.model_version for each in descriptions if each.workers and not pinned[each.model_version].workers
-        )
-        versions = tuple(
-            ModelVersion(
-                version=version,
-                is_default=version == default,
-                ready_workers=len(each.workers),
-                sampling_defaults=each.archive.sampling_defaults,
-            )
-            for version, each in sorted(pinned.items())
-        )
-        return ServedModel(Model(name=name, default_version=default, versions=versions), pinned, restarting)
-
-    def _pin(self, description: ModelDescription) -> PinnedVersion:
-        ready = frozenset((worker.pid, worker.start_time) for worker in description.workers if worker.is_ready)
-        slots = description.batch_size * max(1, len(ready))
-        archive = read_served_archive(self._model_store / description.model_url) if self._model_store else None
-        return PinnedVersion(
-            description.model_name, description.model_version, slots, ready, archive or ServedArchive()
-        )
 
 
 def _find_model(models: Models, name: str) -> ServedModel:

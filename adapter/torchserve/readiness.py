@@ -9,8 +9,9 @@ from adapter.call import Call
 from adapter.errors import ModelNotReady, TorchbridgeError
 from adapter.schema import GenerationRequest
 from adapter.torchserve.inference_client import InferenceClient
-from adapter.torchserve.model_registry import ModelRegistry, PinnedVersion
+from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.sample_answer import SAMPLE_PROMPT
+from adapter.torchserve.served_models import PinnedVersion
 
 # Seconds. Whoever looks more often than that costs no more, and a worker that has just written is not asked.
 _FRESH = 2.0

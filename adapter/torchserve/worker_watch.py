@@ -14,7 +14,7 @@ from adapter.errors import (
     VersionNotFound,
     WorkerDied,
 )
-from adapter.torchserve.model_registry import PinnedVersion
+from adapter.torchserve.served_models import PinnedVersion
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,8 @@ from adapter.gateway import create_app
 from adapter.generation.metrics import Metrics
 from adapter.schema import DoneEvent, GenerationRequest
 from adapter.settings import Settings
-from adapter.torchserve.model_registry import ModelRegistry, PinnedVersion
+from adapter.torchserve.model_registry import ModelRegistry
+from adapter.torchserve.served_models import PinnedVersion
 from tests.adapter.generation.held_generations import REQUEST
 from tests.fakes import FakeInference, FakeManagement, answer_to
 

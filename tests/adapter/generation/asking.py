@@ -5,7 +5,7 @@ import time
 from adapter.call import Call
 from adapter.generation.response_cache import ResponseCache
 from adapter.schema import DoneEvent, GenerationRequest, GenerationResponse
-from adapter.torchserve.model_registry import PinnedVersion
+from adapter.torchserve.served_models import PinnedVersion
 from tests.adapter.generation.held_generations import ANSWER, Arrivals, HeldGenerations
 
 PINNED = PinnedVersion("tiny", "1.0", 4, frozenset({(11, "noon")}))

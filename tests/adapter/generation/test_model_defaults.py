@@ -6,7 +6,7 @@ from adapter.archives.served_archive import ServedArchive
 from adapter.call import Call
 from adapter.generation.model_defaults import with_model_defaults
 from adapter.schema import GenerationRequest, SamplingDefaults
-from adapter.torchserve.model_registry import PinnedVersion
+from adapter.torchserve.served_models import PinnedVersion
 
 AUTHORS = SamplingDefaults(temperature=0.6, top_p=0.9, top_k=20)
 PINNED = PinnedVersion("tiny", "1.0", 1, frozenset(), ServedArchive(sampling_defaults=AUTHORS))

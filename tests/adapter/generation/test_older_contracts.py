@@ -5,7 +5,7 @@ from adapter.errors import InvalidRequest
 from adapter.generation import older_contracts
 from adapter.generation.older_contracts import refuse_what_the_archive_cannot_know
 from adapter.schema import CONTRACT_VERSION, ChatGenerationRequest, ChatMessage, GenerationRequest
-from adapter.torchserve.model_registry import PinnedVersion
+from adapter.torchserve.served_models import PinnedVersion
 
 OLDEST = PinnedVersion("tiny", "1.0", 1, frozenset(), ServedArchive(contract=1))
 

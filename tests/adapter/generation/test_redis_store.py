@@ -12,7 +12,7 @@ from adapter.call import Call
 from adapter.generation.response_cache import ResponseCache
 from adapter.generation.response_store import RedisStore
 from adapter.schema import GenerationRequest
-from adapter.torchserve.model_registry import PinnedVersion
+from adapter.torchserve.served_models import PinnedVersion
 from tests.adapter.generation.held_generations import ANSWER, TEXT, HeldGenerations, text_of
 from tests.redis_server import BINARY, RedisServer
 from tests.waiting import PATIENCE

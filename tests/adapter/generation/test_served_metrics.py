@@ -15,7 +15,8 @@ from adapter.errors import UpstreamUnavailable
 from adapter.gateway import create_app
 from adapter.generation.worker_starts import WorkerStarts
 from adapter.settings import Settings
-from adapter.torchserve.model_registry import ModelRegistry, PinnedVersion
+from adapter.torchserve.model_registry import ModelRegistry
+from adapter.torchserve.served_models import PinnedVersion
 from tests.adapter.gateway_calls import BODY, wait_for_ever
 from tests.adapter.generation.two_versions import ScriptedVersions
 from tests.adapter.http.canary_gateway import Gateway

@@ -8,7 +8,7 @@ from adapter.generation.metrics import Metrics
 from adapter.schema import ErrorCode, GenerationResponse
 from adapter.top.counts import Counts, Version, read_counts
 from adapter.top.rates import rates_between
-from adapter.torchserve.model_registry import PinnedVersion
+from adapter.torchserve.served_models import PinnedVersion
 
 VERSION = ("tiny", "1.0")
 

@@ -21,7 +21,7 @@ from adapter.errors import (
 from adapter.schema import ErrorCode, ErrorEvent, Problem
 from adapter.settings import Settings
 from adapter.torchserve.inference_client import InferenceClient
-from adapter.torchserve.model_registry import PinnedVersion
+from adapter.torchserve.served_models import PinnedVersion
 from tests.adapter.torchserve.inference_calls import failure_of, run
 from tests.fakes import NO_WORKER_OR_QUEUE_FULL, FakeKeys, FakeTorchServe, Turn, answer_to, find_a_worker, play_hello
 from tests.free_ports import free_port

@@ -11,7 +11,7 @@ from adapter.schema import GenerationRequest
 from adapter.settings import Settings
 from adapter.torchserve import inference_client, worker_watch
 from adapter.torchserve.inference_client import InferenceClient
-from adapter.torchserve.model_registry import PinnedVersion
+from adapter.torchserve.served_models import PinnedVersion
 from adapter.torchserve.worker_watch import FindWorkers
 from tests.fakes import FakeKeys, FakeTorchServe, Turn, answer_to, find_a_worker
 

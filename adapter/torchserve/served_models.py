@@ -1,0 +1,69 @@
+"""What TorchServe serves, as it describes it: models, their versions, and the workers that run each of them."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from adapter.archives.served_archive import ServedArchive, read_served_archive
+from adapter.errors import ModelNotFound
+from adapter.schema import Model, ModelVersion
+from adapter.torchserve.management_client import ManagementClient, ModelDescription
+
+
+class PinnedVersion(NamedTuple):
+    """One version of one model, and the workers that run it right now."""
+
+    model: str
+    version: str
+    slots: int  # requests that its workers generate at once
+    workers: frozenset[tuple[int, str]]  # process id and start: others may run another archive of the same version
+    archive: ServedArchive = ServedArchive()
+
+
+class ServedModel(NamedTuple):
+    model: Model
+    pinned: dict[str, PinnedVersion]  # by version
+    restarting: frozenset[str]  # versions that have workers, of which none is ready
+
+    @property
+    def ready(self) -> tuple[PinnedVersion, ...]:
+        return tuple(version for version in self.pinned.values() if version.workers)
+
+
+Models = dict[str, ServedModel]
+
+
+def served_models(management: ManagementClient, model_store: Path | None) -> Models:
+    """Without `model_store` its archives are taken for what this installation packs."""
+    models = {}
+    for name in management.model_names():
+        try:
+            models[name] = _describe(management, model_store, name)
+        except ModelNotFound:
+            continue  # unregistered since it was listed
+    return models
+
+
+def _describe(management: ManagementClient, model_store: Path | None, name: str) -> ServedModel:
+    default = management.default_version(name)
+    descriptions = management.describe(name)
+    pinned = {description.model_version: _pin(description, model_store) for description in descriptions}
+    restarting = frozenset(
+        each.model_version for each in descriptions if each.workers and not pinned[each.model_version].workers
+    )
+    versions = tuple(
+        ModelVersion(
+            version=version,
+            is_default=version == default,
+            ready_workers=len(each.workers),
+            sampling_defaults=each.archive.sampling_defaults,
+        )
+        for version, each in sorted(pinned.items())
+    )
+    return ServedModel(Model(name=name, default_version=default, versions=versions), pinned, restarting)
+
+
+def _pin(description: ModelDescription, model_store: Path | None) -> PinnedVersion:
+    ready = frozenset((worker.pid, worker.start_time) for worker in description.workers if worker.is_ready)
+    slots = description.batch_size * max(1, len(ready))
+    archive = read_served_archive(model_store / description.model_url) if model_store else None
+    return PinnedVersion(description.model_name, description.model_version, slots, ready, archive or ServedArchive())
