@@ -3,30 +3,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from adapter.errors import InvalidRequest, ModelNotFound, PromptTooLong
+from adapter.errors import ModelNotFound, PromptTooLong
 from adapter.openai.schema import ChatCompletionRequest, CompletionRequest
-from adapter.openai.translation import from_chat, from_completion
 from adapter.output import JsonOutput
 from adapter.schema import GenerationRequest
-
-HELLO = {"role": "user", "content": "Hello"}
-
-
-def completion(**keys: Any) -> GenerationRequest:
-    [request] = from_completion(CompletionRequest.model_validate({"prompt": "Once"} | keys))
-    return request
-
-
-def chat(*messages: dict[str, Any], **keys: Any) -> GenerationRequest:
-    [request] = from_chat(ChatCompletionRequest.model_validate({"messages": list(messages or [HELLO])} | keys))
-    return request
-
-
-def refused_field(call: Any, **keys: Any) -> str:
-    with pytest.raises((ValidationError, InvalidRequest)) as refusal:
-        call(**keys)
-    error = refusal.value
-    return str(error.errors()[0]["loc"][0]) if isinstance(error, ValidationError) else error.errors[0].field
+from tests.adapter.openai.asked_generation import HELLO, chat, completion, refused_field
 
 
 def test_every_key_of_ours_arrives() -> None:
@@ -210,38 +191,6 @@ def test_what_no_model_can_be_called_is_no_model(model: str) -> None:
         completion(model=model)
 
 
-def test_changes_of_logits_are_ours_by_their_own_names() -> None:
-    request = completion(
-        frequency_penalty=0.5, presence_penalty=-1, logit_bias={"5": -100, "7": 2.5}, min_p=0.05, ignore_eos=True
-    )
-
-    assert (request.frequency_penalty, request.presence_penalty) == (0.5, -1)
-    assert request.logit_bias == {"5": -100, "7": 2.5}
-    assert (request.min_p, request.ignore_eos) == (0.05, True)
-
-
-def test_fewest_tokens_are_our_least_length() -> None:
-    assert completion(min_tokens=5).min_length == 5
-
-
-def test_what_switches_them_off_changes_nothing() -> None:
-    nothing = completion(
-        frequency_penalty=0, presence_penalty=0, logit_bias=[], min_p=0, min_tokens=0, ignore_eos=False
-    )
-    plain = completion()
-
-    names = ("frequency_penalty", "presence_penalty", "logit_bias", "min_p", "min_length", "ignore_eos")
-    assert all(getattr(nothing, name) == getattr(plain, name) for name in names)
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("frequency_penalty", 2.5), ("presence_penalty", -3), ("logit_bias", {"5": 101}), ("logit_bias", {"-1": 1})],
-)
-def test_what_is_out_of_range_is_refused_by_its_name(field: str, value: object) -> None:
-    assert refused_field(completion, **{field: value}).startswith(field)
-
-
 def test_json_of_a_schema_is_our_output() -> None:
     schema = {"type": "object", "properties": {"a": {"type": "null"}}}
     format_ = {"type": "json_schema", "json_schema": {"name": "a", "strict": True, "schema": schema}}
@@ -250,80 +199,3 @@ def test_json_of_a_schema_is_our_output() -> None:
     assert chat(response_format={"type": "json_object"}).output == JsonOutput(schema={"type": "object"})
     assert chat(response_format={"type": "text"}).output is None
     assert chat().output is None
-
-
-@pytest.mark.parametrize(
-    ("keys", "ours"),
-    [
-        ({"logprobs": True}, 0),
-        ({"logprobs": True, "top_logprobs": 3}, 3),
-        ({"top_logprobs": 3}, 3),
-        ({"logprobs": False}, None),
-        ({}, None),
-    ],
-    ids=str,
-)
-def test_a_chat_asks_for_logprobs_in_two_fields(keys: dict[str, Any], ours: int | None) -> None:
-    assert chat(**keys).logprobs == ours
-
-
-@pytest.mark.parametrize(("keys", "ours"), [({"logprobs": 0}, 0), ({"logprobs": 5}, 5), ({}, None)], ids=str)
-def test_a_completion_asks_for_logprobs_in_one(keys: dict[str, Any], ours: int | None) -> None:
-    assert completion(**keys).logprobs == ours
-
-
-def test_more_logprobs_than_are_told_are_refused() -> None:
-    assert refused_field(chat, logprobs=True, top_logprobs=21) == "top_logprobs"
-    assert refused_field(completion, logprobs=21) == "logprobs"
-
-
-def choices(**keys: Any) -> list[GenerationRequest]:
-    return from_completion(CompletionRequest.model_validate({"prompt": "Once"} | keys))
-
-
-def test_each_prompt_has_its_choices_one_after_the_other() -> None:
-    requests = choices(prompt=["Once", "Twice"], n=2, seed=5)
-
-    assert [(request.prompt, request.seed) for request in requests] == [
-        ("Once", 5),
-        ("Once", 6),
-        ("Twice", 5),
-        ("Twice", 6),
-    ]
-
-
-def test_choices_without_a_seed_are_left_to_chance() -> None:
-    assert [request.seed for request in choices(n=3)] == [None] * 3
-
-
-def test_a_chat_has_choices_too() -> None:
-    requests = from_chat(ChatCompletionRequest.model_validate({"messages": [HELLO], "n": 3}))
-    assert [request.prompt for request in requests] == [requests[0].prompt] * 3
-
-
-def test_choices_and_their_logprobs_have_a_limit_together() -> None:
-    assert len(choices(n=6, logprobs=20)) == 6
-    assert len(choices(n=32, logprobs=3)) == 32
-    assert refused_field(choices, n=7, logprobs=20) == "n"
-
-
-def test_fewest_tokens_are_refused_by_their_own_name() -> None:
-    assert refused_field(chat, min_tokens=-1) == "min_tokens"
-    assert refused_field(completion, min_tokens=-1) == "min_tokens"
-
-
-def test_best_of_is_n() -> None:
-    assert len(choices(n=2, best_of=2)) == 2
-    assert refused_field(choices, n=1, best_of=2) == "best_of"
-
-
-@pytest.mark.parametrize("n", [0, -1, 1.5])
-def test_there_is_a_whole_number_of_choices(n: object) -> None:
-    assert refused_field(choices, n=n) == "n"
-
-
-def test_a_call_has_no_more_answers_than_a_batch() -> None:
-    request = CompletionRequest.model_validate({"prompt": ["Once", "Twice"], "n": 3})
-    assert len(from_completion(request, 6)) == 6
-    with pytest.raises(InvalidRequest, match="asks for 6 answers, and a call has at most 5"):
-        from_completion(request, 5)
