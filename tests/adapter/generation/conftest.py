@@ -6,6 +6,7 @@ from redis.asyncio import Redis
 
 from adapter.generation.text_generator import TextGenerator
 from tests.adapter.generation.generators import make_generator
+from tests.adapter.generation.two_versions import TwoVersions
 from tests.fakes import FakeInference, FakeManagement
 from tests.redis_server import RedisServer
 
@@ -26,3 +27,8 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 async def redis(server: RedisServer) -> AsyncIterator[Redis]:
     async with Redis.from_url(server.url) as redis:
         yield redis
+
+
+@pytest.fixture
+def two() -> TwoVersions:
+    return TwoVersions()

@@ -29,11 +29,6 @@ LONG = 1.0  # of which most is left when the version gets the request
 
 
 @pytest.fixture
-def two() -> TwoVersions:
-    return TwoVersions()
-
-
-@pytest.fixture
 def tried(two: TwoVersions) -> Canary:
     return two.begin()
 

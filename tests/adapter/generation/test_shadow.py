@@ -14,29 +14,15 @@ from adapter.generation import shadow
 from adapter.generation.response_cache import ResponseCache
 from adapter.generation.response_store import MemoryStore
 from adapter.generation.turn import Turn
-from adapter.schema import ChatGenerationRequest, ChatMessage, GenerationRequest, WorkerRequest
+from adapter.schema import ChatGenerationRequest, ChatMessage, GenerationRequest
 from adapter.settings import Settings
 from adapter.torchserve.model_registry import ModelRegistry
 from tests.adapter.generation.held_generations import settle
+from tests.adapter.generation.shadowed import GREEDY, has_ended
 from tests.adapter.generation.two_versions import REQUEST, TwoVersions, call, hurried_call, limited_call
-from tests.fakes import answer_to, wait_for
+from tests.fakes import wait_for
 
-GREEDY = GenerationRequest(prompt="Once", temperature=0)
 LONG = 1.0  # seconds, of which most is left when the version gets the request
-SEEDED = GenerationRequest(prompt="Once", seed=1)
-
-
-@pytest.fixture
-def two() -> TwoVersions:
-    return TwoVersions()
-
-
-def answer(text: str) -> list[object]:
-    return answer_to(WorkerRequest(prompt="Once", model="tiny", model_version="2.0", id="any"), text)
-
-
-async def has_ended(two: TwoVersions) -> None:
-    await wait_for(lambda: not two.generator.shadows._tasks)
 
 
 async def test_the_default_answers_and_the_new_version_answers_once_more(two: TwoVersions) -> None:
@@ -170,9 +156,6 @@ async def test_a_version_without_a_worker_fails_it(two: TwoVersions) -> None:
     assert tried.canary.failures == {"model_not_ready": 1}
 
 
-# Which requests have one
-
-
 async def test_a_request_that_failed_has_one_too(two: TwoVersions) -> None:
     two.inference.scripts["1.0"] = [GenerationFailed("no")]
     tried = two.begin(is_shadow=True)
@@ -212,84 +195,6 @@ async def test_an_answer_from_the_cache_has_none_and_a_shadows_answer_is_not_kep
         await two.version_of(GREEDY.model_copy(update={"model_version": "2.0"}))
         assert len(two.inference.requests) == 3
     assert tried.canary.num_answers == 1
-
-
-# Comparing
-
-
-@pytest.mark.parametrize("request_", [GREEDY, SEEDED], ids=["greedy", "seeded"])
-@pytest.mark.parametrize(("text", "num_equal"), [("Hello world", 1), ("Hello World", 0)])
-async def test_the_same_request_may_have_another_text(
-    two: TwoVersions, request_: GenerationRequest, text: str, num_equal: int
-) -> None:
-    two.inference.scripts["2.0"] = answer(text)
-    tried = two.begin(is_shadow=True)
-    await two.version_of(request_)
-    await has_ended(two)
-    assert (tried.num_compared, tried.num_equal) == (1, num_equal)
-
-
-async def test_texts_that_chance_has_made_are_not_compared(two: TwoVersions) -> None:
-    tried = two.begin(is_shadow=True)
-    await two.version_of(REQUEST)
-    await has_ended(two)
-    assert (tried.canary.num_answers, tried.num_compared) == (1, 0)
-
-
-async def test_with_a_failure_there_is_nothing_to_compare(two: TwoVersions) -> None:
-    two.inference.scripts["1.0"] = [GenerationFailed("no")]
-    tried = two.begin(is_shadow=True)
-    with pytest.raises(GenerationFailed):
-        await two.version_of(GREEDY)
-    await has_ended(two)
-    assert (tried.canary.num_answers, tried.num_compared) == (1, 0)
-
-
-# Times
-
-
-@pytest.mark.parametrize("told", ["first_token", "per_token"])
-async def test_a_request_and_its_shadow_are_the_pair_that_is_compared(two: TwoVersions, told: str) -> None:
-    tried = two.begin(is_shadow=True, max_slowdown=1_000.0)
-    pairs = getattr(tried, told)
-    for num_pairs in (1, 2):
-        await two.version_of(REQUEST)
-        await has_ended(two)
-        pairs.settle()
-        assert pairs.num_slower + pairs.num_not_slower == num_pairs
-
-
-async def test_a_request_without_a_shadow_is_compared_with_none(two: TwoVersions) -> None:
-    tried = two.begin(is_shadow=True, max_slowdown=1_000.0)
-    two.traffic.hold("tiny", "2.0", 60)
-    await two.versions_of(3)
-    await has_ended(two)
-    two.traffic.release("tiny", "2.0")
-    await two.version_of()
-    await has_ended(two)
-    tried.first_token.settle()
-    assert (tried.num_dropped, tried.first_token.num_slower + tried.first_token.num_not_slower) == (3, 1)
-
-
-async def test_it_begins_at_a_moment_of_its_own(two: TwoVersions, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[float, float]] = []
-
-    def never(least: float, most: float) -> float:
-        asked.append((least, most))
-        return 1e9
-
-    monkeypatch.setattr(shadow.random, "uniform", never)
-    two.begin(is_shadow=True)
-    async with two.generator.shadows:
-        await two.version_of(of=Call("request-1", time.monotonic() - 100))
-        await wait_for(lambda: asked)
-        await settle()
-        assert len(two.inference.requests) == 1
-    assert asked == [(0, pytest.approx(100, abs=50))]
-    assert asyncio.all_tasks() == {asyncio.current_task()}
-
-
-# The end
 
 
 async def test_the_end_of_the_gateway_leaves_none(two: TwoVersions) -> None:
