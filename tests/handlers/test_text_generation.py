@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from adapter.schema import DeltaEvent, DoneEvent, ErrorCode, ErrorEvent, StartEvent
-from handlers.engine_news import Step
 from handlers.answer_text import TextGeneration
+from handlers.engine_news import Step
 from handlers.forward_pass import Piece
 from handlers.int8_linear import Int8Linear
 from handlers.runs import Run
