@@ -14,6 +14,16 @@ TINY = ("tiny", "1.0")
 
 
 @pytest.fixture
+def management() -> FakeManagement:
+    return FakeManagement()
+
+
+@pytest.fixture
+def inference() -> FakeInference:
+    return FakeInference()
+
+
+@pytest.fixture
 async def readiness(management: FakeManagement, inference: FakeInference) -> AsyncIterator[Readiness]:
     async with Readiness(ModelRegistry(management, None), inference) as readiness:
         yield readiness
