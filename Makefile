@@ -140,6 +140,8 @@ release-check: install ## Build what a release publishes, and check it as far as
 # In the workflow of the release alone: npm takes its word for who publishes, and for what it was made from.
 publish-npm: release-check
 	@grep -q '^## \[$(RELEASE:v%=%)\]' CHANGELOG.md || { echo 'CHANGELOG.md says nothing of $(RELEASE:v%=%)'; exit 1; }
+	@grep -q "^    $$($(BIN)/python -c 'from adapter.schema import CONTRACT_VERSION as v; print(v)'): " \
+		tests/contract/test_contract_versions.py || { echo 'RELEASED of the tests lacks the contract'; exit 1; }
 	@$(NPM) ts-client run release
 
 package-ci: export MODEL ?= models/tiny

@@ -21,7 +21,7 @@ COMMANDS: dict[str, dict[str, dict[str, str]]] = {
             "serve": "Serve a model on this machine until Ctrl-C.",
         },
         "adapter.commands.talk:talk_commands": {
-            "generate": "Print the text that a model goes on with from PROMPT.",
+            "generate": "Print a model's continuation of PROMPT.",
             "chat": "Talk with a model. From a pipe, each line is a question.",
         },
         "adapter.simulator.command:simulate_commands": {
@@ -32,31 +32,31 @@ COMMANDS: dict[str, dict[str, dict[str, str]]] = {
         "adapter.commands.archives:archive_commands": {
             "pack": "Check that a worker can serve MODEL, and write its archive.",
             "compile": "Compile the steps of an archive, for faster answers.",
-            "attest": "Write down from what and where an archive was packed.",
+            "attest": "Write the provenance of an archive.",
             "keys": "Key pairs that sign archives.",
         },
         "adapter.commands.archive_checks:archive_check_commands": {
-            "inspect": "Show what an archive says of itself.",
+            "inspect": "Show the record of an archive.",
             "verify": "Refuse an archive that may not be served.",
             "probe": "Serve an archive by itself, and compare its answers.",
-            "scan": "Have picklescan look at an archive, too.",
+            "scan": "Scan an archive with picklescan.",
             "bom": "Print the bill of materials of an archive.",
         },
         "adapter.commands.artifacts:artifact_commands": {
             "push": "Put an archive into a registry.",
-            "pull": "Have an archive from a registry.",
+            "pull": "Download an archive from a registry.",
         },
     },
     "Versions of a running server": {
         "adapter.commands.versions:version_commands": {
             "deploy": "Serve an archive as a new version.",
             "promote": "Make a deployed VERSION the default.",
-            "rollback": "Make the default what it was before, or VERSION.",
-            "retire": "Let what runs on VERSION end, then take it away.",
+            "rollback": "Make the version before, or VERSION, the default again.",
+            "retire": "Wait until VERSION's requests have ended, and delete it.",
             "scale": "Unload a VERSION (0 workers), or load it again (1).",
-            "default-model": "Choose the model that requests mean which name none.",
+            "default-model": "Choose the default model.",
             "apply": "Bring the server to the state in models.yaml.",
-            "recover": "End what an interrupted command has left open.",
+            "recover": "End the change of an interrupted command.",
         },
         "adapter.commands.canaries:canary_commands": {
             "canary": "Try a deployed VERSION with a share of the requests.",
@@ -65,7 +65,7 @@ COMMANDS: dict[str, dict[str, dict[str, str]]] = {
             "rollout": "Have many hosts serve what a models.yaml says.",
         },
     },
-    "See what is so": {
+    "Look at a server": {
         "adapter.commands.status:status_commands": {
             "status": "Show each version: its role, workers and requests.",
             "list": "Show the archives in the server's store.",

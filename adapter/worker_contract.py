@@ -1,8 +1,8 @@
 """What the workers of each contract version take. An archive carries the contract of the day when it was packed.
 
-contracts/N.json is what WorkerRequest took in version N, as JSON schema. There are archives of each of them, so none of
-them ever changes: whoever changes what WorkerRequest takes makes CONTRACT_VERSION one more, and then `make generate`
-writes one more file.
+contracts/N.json is what WorkerRequest took in version N, as JSON schema. There are archives of each released one, so
+none of these ever changes (tests/contract/test_contract_versions.py): a change of what WorkerRequest takes after it
+makes CONTRACT_VERSION one more, and `make generate` writes its file.
 """
 
 import json

@@ -14,17 +14,19 @@ RUN_DIRECTORY, CONFIG_FILE = INSTALLATION.state, INSTALLATION.shipped / "config.
 
 RunDirectoryOption = Annotated[
     Path,
-    typer.Option(envvar="TORCHBRIDGE_RUN_DIRECTORY", help="Of torchbridge serve: its keys, store, logs and record."),
+    typer.Option(
+        envvar="TORCHBRIDGE_RUN_DIRECTORY", help="The directory of the server's keys, store, logs and record."
+    ),
 ]
 Model = Annotated[
     str | None,
     typer.Option(
-        "--model", "-m", metavar="NAME", help="Needed where several are served.", autocompletion=deployed_models
+        "--model", "-m", metavar="NAME", help="The model; needed if several are served.", autocompletion=deployed_models
     ),
 ]
 Version = Annotated[str, typer.Argument(metavar="VERSION", autocompletion=deployed_versions)]
-Json = Annotated[bool, typer.Option("--json", help="For programs; docs/command-line.md has its fields.")]
-TorchServeConfig = Annotated[Path, typer.Option(help="TorchServe's ports and limits.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs; docs/command-line.md has the fields.")]
+TorchServeConfig = Annotated[Path, typer.Option(help="The file of TorchServe's ports and limits.")]
 Archive = Annotated[Path, typer.Argument(metavar="FILE.mar")]
 
 

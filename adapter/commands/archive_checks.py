@@ -21,7 +21,7 @@ from adapter.torchserve.archive_probe import probe_archive, served_alone
 
 _SHOWN_CHARACTERS = 40
 
-Key = Annotated[Path | None, key_file("The public key of who may sign it, or a file of identities.", "PUB")]
+Key = Annotated[Path | None, key_file("The public key, or the file of identities, that must have signed it.", "PUB")]
 
 archive_check_commands = typer.Typer()
 
@@ -30,9 +30,9 @@ archive_check_commands = typer.Typer()
     epilog=examples("torchbridge inspect tiny-1.0.mar", "torchbridge inspect tiny-1.0.mar --json")
 )
 def inspect(archive: Archive, *, json_: Json = False) -> None:
-    """Show what an archive says of itself.
+    """Show the record of an archive.
 
-    Whether it is so, `verify` finds out.
+    `verify` checks that the record is true.
     """
     record = read_record(archive)
     if json_:
@@ -47,9 +47,9 @@ class VerifiedReport(BaseModel):
     archive: Path
     model: str
     version: str
-    sha256: str = Field(description="Of the file.")
-    digest: str = Field(description="Of the model: `model_digest` of each answer.")
-    signed_with: Path | None = Field(description="None: its code is this installation's, and nobody vouches for more.")
+    sha256: str = Field(description="SHA-256 of the file.")
+    digest: str = Field(description="`model_digest` of each answer.")
+    signed_with: Path | None = Field(description="The key. None: it is not signed; its code is this installation's.")
 
     def in_words(self) -> str:
         trust = f"signed with {self.signed_with}" if self.signed_with else "not signed: its code is this installation's"
@@ -62,7 +62,7 @@ class VerifiedReport(BaseModel):
 def verify(archive: Archive, *, key: Key = None, json_: Json = False) -> None:
     """Refuse an archive that may not be served.
 
-    It has to be whole, to hold nothing that an archive may not, and to be signed, where a key is given.
+    It must be whole and have only files that an archive may have. If a key is given, it must be signed with it.
     """
     with working(f"verifying {archive}"):
         verified = verify_archive(archive, key)
@@ -84,7 +84,7 @@ class ProbedReport(BaseModel):
     archive: Path
     model: str
     version: str
-    prompts: int = Field(description="That were compared.")
+    prompts: int = Field(description="How many prompts were compared.")
 
     def in_words(self) -> str:
         return f"{self.model} {self.version} answers as it did when it was packed: {self.prompts} prompts"
@@ -94,7 +94,7 @@ class ProbedReport(BaseModel):
 def probe(archive: Archive, *, key: Key = None, json_: Json = False) -> None:
     """Serve an archive by itself, and compare its answers.
 
-    In a TorchServe of its own, once it is verified, with those that `pack` recorded.
+    It is verified, then served in a TorchServe of its own. Its answers must be those that `pack` recorded.
     """
     record = verify_archive(archive, key).record
     probes = read_probes(archive)
@@ -112,14 +112,14 @@ class ScannedReport(BaseModel):
     """What `scan --json` shows of an archive in which nothing was found."""
 
     archive: Path
-    result: str = Field(description="Who has looked, and that it is clean.")
+    result: str = Field(description="Which scanner looked, and that it found nothing.")
 
 
 @archive_check_commands.command(epilog=examples("torchbridge scan tiny-1.0.mar"))
 def scan(archive: Archive, *, json_: Json = False) -> None:
-    """Have picklescan look at an archive, too.
+    """Scan an archive with picklescan.
 
-    `verify` is what decides whether it may be served.
+    This is a second opinion: `verify` decides whether the archive may be served.
     """
     shown = ScannedReport(archive=archive, result=scan_archive(archive))
     say(shown.model_dump_json(indent=2) if json_ else f"{archive}: {shown.result}")
@@ -129,7 +129,7 @@ def scan(archive: Archive, *, json_: Json = False) -> None:
 def bom(archive: Archive) -> None:
     """Print the bill of materials of an archive.
 
-    In CycloneDX, as JSON.
+    It is CycloneDX, as JSON.
     """
     say(read_bill_of_materials(archive).rstrip())
 

@@ -40,8 +40,8 @@ def pack(
         str, typer.Argument(metavar="MODEL", help="A directory or a hub id, in Hugging Face format, or a .gguf file.")
     ],
     *,
-    name: Annotated[str, typer.Option(help="Its name in requests.")],
-    version: Annotated[str, typer.Option(help="Its version in requests.")],
+    name: Annotated[str, typer.Option(help="The model's name in requests.")],
+    version: Annotated[str, typer.Option(help="The model's version in requests.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", file_okay=False, help="The directory of the archive.")
     ] = INSTALLATION.archives,
@@ -50,7 +50,7 @@ def pack(
 ) -> None:
     """Check that a worker can serve MODEL, and write its archive.
 
-    It is OUTPUT/NAME-VERSION.mar, which stays as it is where it already holds just this.
+    The archive is OUTPUT/NAME-VERSION.mar. If this file has the same content already, it is not written again.
     """
     key = load_private_key(sign) if sign else None
     with model_directory(model) as directory:
@@ -77,13 +77,16 @@ def compile(  # noqa: A001 - the word for it
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", envvar=COMPILED_STEPS_VARIABLE, help="Where the workers of this machine look for it."
+            "--output",
+            "-o",
+            envvar=COMPILED_STEPS_VARIABLE,
+            help="The directory where workers look for compiled steps.",
         ),
     ] = COMPILED_STEPS,
 ) -> None:
     """Compile the steps of an archive, for faster answers.
 
-    For this processor. It needs a C++ compiler.
+    They are compiled for this processor. This needs a C++ compiler.
     """
     with working(f"compiling {archive}"):
         directory = compile_steps(archive, output)
@@ -94,17 +97,20 @@ def compile(  # noqa: A001 - the word for it
 def attest(
     archive: Archive,
     *,
-    sign: Annotated[Path | None, key_file("A private key: as a signed DSSE envelope.", "KEY")] = None,
+    sign: Annotated[Path | None, key_file("A private key: sign the provenance, as a DSSE envelope.", "KEY")] = None,
 ) -> None:
-    """Write down from what and where an archive was packed.
+    """Write the provenance of an archive.
 
-    And by which run, in FILE.mar.provenance.json (SLSA v1, Build L1).
+    It says from what, where and by which run the archive was packed. The file is FILE.mar.provenance.json (SLSA v1,
+    Build L1).
     """
     say(str(attest_archive(archive, os.environ, load_private_key(sign) if sign else None)))
 
 
 @keys.command("new", epilog=examples("torchbridge keys new release"))
-def new_keys(name: Annotated[Path, typer.Argument(help="Where to write them, without a suffix.")]) -> None:
+def new_keys(
+    name: Annotated[Path, typer.Argument(metavar="NAME", help="The path of the two files, without a suffix.")],
+) -> None:
     """Write NAME.key, which signs archives and stays secret, and NAME.pub, which verifies them."""
     for path in create_key_pair(name):
         say(str(path))

@@ -1,4 +1,4 @@
-"""The commands of `torchbridge` that bring archives to a registry and have them from there."""
+"""The commands of `torchbridge` that bring archives to a registry and download them from there."""
 
 from pathlib import Path
 from typing import Annotated
@@ -25,7 +25,7 @@ def push(
 ) -> None:
     """Put an archive into a registry.
 
-    With its signatures and its provenance; docker login keeps the password for it.
+    Its signatures and its provenance go with it. The password is that of docker login.
     """
     say(str(push_archive(archive, ArtifactReference.parse(reference), progress_bar)))
 
@@ -40,12 +40,13 @@ def pull(
         Path, typer.Option("--output", "-o", file_okay=False, help="The directory of the archive.")
     ] = INSTALLATION.archives,
     key: Annotated[
-        Path | None, key_file("Pull only what is signed with this public key, or by these identities.", "PUB")
+        Path | None,
+        key_file("Pull only an archive that is signed with this public key, or by these identities.", "PUB"),
     ] = None,
 ) -> None:
-    """Have an archive from a registry.
+    """Download an archive from a registry.
 
-    And its signatures; what was broken off goes on where it ended.
+    Its signatures come with it. A download that was interrupted goes on where it ended.
     """
     with Repository(ArtifactReference.parse(reference)) as repository:
         remote = resolve(repository, key)

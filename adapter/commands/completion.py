@@ -26,7 +26,7 @@ completion_commands = typer.Typer()
         "torchbridge completion fish > ~/.config/fish/completions/torchbridge.fish",
     )
 )
-def completion(shell: Annotated[Shell, typer.Argument(help="The shell that is to complete them.")]) -> None:
+def completion(shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")]) -> None:
     """Print what completes words in your shell.
 
     Commands, options, models and deployed versions are completed. For zsh ~/.zfunc has to

@@ -44,14 +44,14 @@ def status(
             max=3_600,
             callback=finite,
             metavar="SECONDS",
-            help="Again and again, until Ctrl-C.",
+            help="Show it again after so many seconds, until Ctrl-C.",
         ),
     ] = None,
     run_directory: RunDirectoryOption = RUN_DIRECTORY,
 ) -> None:
     """Show each version: its role, workers and requests.
 
-    And its age, whether its steps are compiled, its digest, and what an interrupted command has left open.
+    Also its age, its digest, whether its steps are compiled, and the change of an interrupted command.
     """
     server = RunningServer(run_directory)
     with suppress(*([Stopped] if watch else [])):  # Ctrl-C is how one leaves it, and no failure
@@ -84,7 +84,7 @@ def _show(statuses: list[VersionStatus], files: ServerFiles, *, as_json: bool) -
 def list_archives(*, json_: Json = False, run_directory: RunDirectoryOption = RUN_DIRECTORY) -> None:
     """Show the archives in the server's store.
 
-    Also while the server does not run.
+    This works also while the server does not run.
     """
     archives = stored_archives(ServerFiles(run_directory.resolve()))
     if json_:

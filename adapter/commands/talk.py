@@ -26,7 +26,7 @@ Url = Annotated[
 ]
 Model = Annotated[
     str | None,
-    typer.Option("--model", "-m", metavar="NAME[@VERSION]", help="Left out, the gateway's default."),
+    typer.Option("--model", "-m", metavar="NAME[@VERSION]", help="The model. Default: the gateway's default model."),
 ]
 Temperature = Annotated[
     float | None,
@@ -42,7 +42,7 @@ talk_commands = typer.Typer()
     epilog=examples("torchbridge generate 'Once upon a time'", "torchbridge generate - --max-length 20 < prompt.txt")
 )
 def generate(
-    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="A text to go on from; - reads the standard input.")],
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="The text to continue; - reads the standard input.")],
     *,
     model: Model = None,
     max_length: Annotated[int, typer.Option(min=1, max=MAX_LENGTH, help="Most tokens to generate.")] = 100,
@@ -51,7 +51,7 @@ def generate(
     ] = 0.7,
     url: Url = _URL,
 ) -> None:
-    """Print the text that a model goes on with from PROMPT.
+    """Print a model's continuation of PROMPT.
 
     As it comes; Ctrl-C stops it.
     """
@@ -76,7 +76,7 @@ def generate(
 def chat(
     *,
     model: Model = None,
-    system: Annotated[str | None, typer.Option(help="What the model is told before all else.")] = None,
+    system: Annotated[str | None, typer.Option(help="The system message of the chat.")] = None,
     max_tokens: Annotated[int, typer.Option(min=1, max=MAX_LENGTH, help="Most tokens of an answer.")] = 500,
     temperature: Temperature = None,
     url: Url = _URL,

@@ -28,9 +28,13 @@ from adapter.versions.settling import state_after
 
 Key = Annotated[
     Path | None,
-    key_file("Take only what is signed with this public key, or by these identities; else with what serve has.", "PUB"),
+    key_file(
+        "Take only archives that are signed with this key, or by these identities. Default: serve's --key.", "PUB"
+    ),
 ]
-DrainTimeout = Annotated[float, typer.Option(min=0, callback=finite, help="Seconds for what runs on a version to end.")]
+DrainTimeout = Annotated[
+    float, typer.Option(min=0, callback=finite, help="Longest wait, in seconds, until a version's requests have ended.")
+]
 
 version_commands = typer.Typer()
 
@@ -52,17 +56,20 @@ def deploy(
     keep: Annotated[int, typer.Option(min=0, help="Earlier default versions that stay loaded for a rollback.")] = 2,
     load_timeout: Annotated[
         float,
-        typer.Option(min=1, callback=finite, envvar=LOAD_TIMEOUT_SETTING, help="Seconds for its workers to be ready."),
+        typer.Option(
+            min=1, callback=finite, envvar=LOAD_TIMEOUT_SETTING, help="Longest wait, in seconds, until it is ready."
+        ),
     ] = LOAD_TIMEOUT,
     drain_timeout: DrainTimeout = 600,
     compile_: Annotated[
-        bool, typer.Option("--compile", help="Wait until its steps are compiled, or cannot be.")
+        bool, typer.Option("--compile", help="First wait until its steps are compiled, or cannot be.")
     ] = False,
     run_directory: RunDirectoryOption = RUN_DIRECTORY,
 ) -> None:
     """Serve an archive as a new version.
 
-    Verifies, loads, warms up and probes it, switches over, and lets what runs on the version before end.
+    Verifies, loads, warms up and probes it, and makes it the default. Requests that run on the version before end on
+    it.
     """
     options = DeploymentOptions(key, promote, keep, load_timeout, drain_timeout, waits_for_compilation=compile_)
     files = RunningServer(run_directory).files  # before the long way of an archive from a registry
@@ -90,9 +97,9 @@ def rollback(
     model: Model = None,
     run_directory: RunDirectoryOption = RUN_DIRECTORY,
 ) -> None:
-    """Make the default what it was before, or VERSION.
+    """Make the version before, or VERSION, the default again.
 
-    It is loaded: this takes no time.
+    It is still loaded, so this takes no time.
     """
     with changing_server(run_directory, f"rollback {version or ''}") as server:
         name, _ = server.state.model(model)
@@ -106,13 +113,13 @@ def retire(
     *,
     model: Model = None,
     drain_timeout: DrainTimeout = 600,
-    force: Annotated[bool, typer.Option("--force", help="Also the last version of a model.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Retire also the last version of a model.")] = False,
     if_exists: Annotated[
-        bool, typer.Option("--if-exists", help="One that is not deployed, or not any more, is no failure.")
+        bool, typer.Option("--if-exists", help="Do not fail if the version is not deployed, or not any more.")
     ] = False,
     run_directory: RunDirectoryOption = RUN_DIRECTORY,
 ) -> None:
-    """Let what runs on VERSION end, then take it away.
+    """Wait until VERSION's requests have ended, and delete it.
 
     It is unloaded, and its archive is deleted from the server's store.
     """
@@ -136,9 +143,9 @@ def default_model(
     *,
     run_directory: RunDirectoryOption = RUN_DIRECTORY,
 ) -> None:
-    """Choose the model that requests mean which name none.
+    """Choose the default model.
 
-    torchbridge status shows which one it is.
+    It answers requests that name no model. `torchbridge status` shows which one it is.
     """
     with changing_server(run_directory, f"default-model {name}") as server:
         lifecycle.make_default_model(server, name)
@@ -149,17 +156,17 @@ def default_model(
 def scale(
     version: Version,
     *,
-    workers: Annotated[int, typer.Option(min=0, max=1)],
+    workers: Annotated[int, typer.Option(min=0, max=1, help="0 unloads the version, 1 loads it.")],
     model: Model = None,
     timeout: Annotated[
-        float, typer.Option(min=1, callback=finite, help="Seconds, for a drain and for a load each.")
+        float, typer.Option(min=1, callback=finite, help="Longest wait, in seconds, for a drain and for a load each.")
     ] = 900,
     run_directory: RunDirectoryOption = RUN_DIRECTORY,
 ) -> None:
     """Unload a VERSION (0 workers), or load it again (1).
 
-    To free its memory: it must not be the default. More than one worker is not to be had: TorchServe lets them wait
-    for each other (docs/versions.md).
+    Unloading frees its memory. The default version cannot be unloaded. More than one worker is not possible, because
+    TorchServe would let them wait for each other (docs/versions.md).
     """
     with changing_server(run_directory, f"scale {version}") as server:
         name, _ = server.state.model(model)
@@ -170,8 +177,8 @@ def scale(
 class Plan(BaseModel):
     """What `apply --plan --json` shows."""
 
-    interrupted: str | None = Field(description="What becomes first of what an interrupted command has left open.")
-    actions: list[str] = Field(description="What is done then, in this order. Empty: nothing is to be done.")
+    interrupted: str | None = Field(description="How the change of an interrupted command is ended first.")
+    actions: list[str] = Field(description="What is done then, in this order. Empty: there is nothing to do.")
 
     def in_words(self) -> str:
         first = [f"first, what was interrupted: {self.interrupted}"] if self.interrupted else []
@@ -195,7 +202,8 @@ def apply(
 ) -> None:
     """Bring the server to the state in models.yaml.
 
-    Deploys, scales, promotes and retires what it takes. All archives that it names are verified first.
+    Deploys, scales, promotes and retires versions until they are as the file says. All archives that it names are
+    verified first.
     """
     if json_ and not plan:
         raise typer.BadParameter("shows a plan: it takes --plan", param_hint="--json")
@@ -220,9 +228,9 @@ def _planned(desired: DesiredState, server: RunningServer, key: Path | None) -> 
 
 @version_commands.command("recover", epilog=examples("torchbridge recover"))
 def recover_interrupted(*, run_directory: RunDirectoryOption = RUN_DIRECTORY) -> None:
-    """End what an interrupted command has left open.
+    """End the change of an interrupted command.
 
-    Undoes it, or writes down that it is done. The next change does so first, too.
+    Undoes it, or writes down that it is done. The next command that changes something does so first, too.
     """
     server = RunningServer(run_directory)
     with background_output(), server.locked("recover"):

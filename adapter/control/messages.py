@@ -139,7 +139,7 @@ class TrafficReport(Sent):
 
     models: tuple[ModelTraffic, ...]
     default_model: str | None = Field(
-        default=None, description="That requests mean which name none, also where it is not served; None: the only one."
+        default=None, description="It answers requests that name none; it may not be served. None: the only model."
     )
 
     def of(self, model: str, version: str) -> VersionTraffic | None:

@@ -88,11 +88,13 @@ def _parameter(parameter: Any, context: Any) -> str | None:
     is_option = parameter.param_type_name == "option"
     if not is_option and not parameter.help:
         return None
-    names = ", ".join(f"`{each}`" for each in (*parameter.opts, *parameter.secondary_opts))
+    names = (
+        (*parameter.opts, *parameter.secondary_opts) if is_option else (parameter.metavar or parameter.name.upper(),)
+    )
     takes_value = is_option and not parameter.is_flag
     kind = parameter.display_type(context).strip("<>")
     value = (parameter.metavar or _VALUES.get(kind, kind)) if takes_value else ""
-    return f"| {names if is_option else f'`{parameter.metavar}`'} | {value} | {_meaning(parameter)} |"
+    return f"| {', '.join(f'`{name}`' for name in names)} | {value} | {_meaning(parameter)} |"
 
 
 def _meaning(parameter: Any) -> str:
@@ -102,7 +104,7 @@ def _meaning(parameter: Any) -> str:
     if isinstance(parameter.default, (int, float, str)) and not isinstance(parameter.default, bool):
         said.append(f"Default: {parameter.default}.")
     if parameter.envvar:
-        said.append(f"Else `{parameter.envvar}`.")
+        said.append(f"Without this option, `{parameter.envvar}` counts.")
     return " ".join(each for each in said if each).replace("|", "\\|")
 
 

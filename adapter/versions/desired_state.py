@@ -52,7 +52,7 @@ class DesiredModel(_Desired):
 
 class DesiredState(_Desired):
     models: dict[Name, DesiredModel] = Field(min_length=1)
-    default_model: Name | None = Field(default=None, description="That requests mean which name none.")
+    default_model: Name | None = Field(default=None, description="It answers requests that name no model.")
 
     @model_validator(mode="after")
     def _the_default_model_is_one_of_them(self) -> Self:

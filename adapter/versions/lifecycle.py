@@ -30,7 +30,7 @@ def rollback(server: RunningServer, model: str, version: str | None = None) -> s
 
 
 def make_default_model(server: RunningServer, model: str) -> None:
-    """Makes it the model that requests mean which name none. Raises ChangeRefused, or ModelNotReady."""
+    """Makes it the model that answers requests that name none. Raises ChangeRefused, or ModelNotReady."""
     before = server.state
     before.model(model)
     with postponed_stop():

@@ -55,7 +55,7 @@ class ServerState(DurableRecord, _State):
 
     models: dict[Name, ModelState] = {}
     default_model: Name | None = Field(
-        default=None, description="That requests mean which name none, also where it is not served any more."
+        default=None, description="It answers requests that name none. It may not be served any more."
     )
     is_changed: bool = False
 

@@ -93,6 +93,8 @@ def test_its_commands_are_those_of_the_command_line_and_of_make(block: Block) ->
             assert is_command(arguments), arguments
         elif program == "make":
             assert all(is_target(word) for word in arguments if "=" not in word), arguments
+        elif program == "source":
+            assert arguments == [".venv/bin/activate"]
         else:
             assert program == "curl", f"{program} is not run here: say so, as tests/documents.py says"
 

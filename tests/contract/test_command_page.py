@@ -13,6 +13,10 @@ def test_a_stale_page_is_made_anew() -> None:
     assert with_commands(stale) == page
 
 
+def test_each_argument_has_a_name_there() -> None:
+    assert "| `None` |" not in PAGE.read_text(encoding="utf-8")
+
+
 def test_each_json_output_has_its_fields_there() -> None:
     with_json = {name for _, name, command in each_command() for each in command.params if "--json" in each.opts}
     assert with_json == set(JSON_OUTPUTS)

@@ -22,6 +22,7 @@ LAYERS = (
         "process",
         "received",
         "sent",
+        "setting_values",
         "strict_yaml",
     },
     {"output"},

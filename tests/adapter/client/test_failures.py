@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import torchbridge
 from adapter import client, errors
 from adapter.client import (
     AnswerBroken,
@@ -201,3 +202,7 @@ def test_nothing_that_a_client_holds_shows_its_key() -> None:
     made = client.GatewayClient("http://gateway", api_key="secret")
     call = made._calls.models({})
     assert "secret" not in f"{made!r} {made._calls!r} {call!r} {call.request!r}"
+
+
+def test_a_program_finds_each_error_in_the_package_that_it_imports() -> None:
+    assert {error.__name__ for error in errors.ERROR_BY_CODE.values()} <= set(torchbridge.__all__)

@@ -1,14 +1,15 @@
+import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import pytest
+from pydantic import ValidationError
 
 from adapter.generation.response_cache import ResponseCache
 from adapter.generation.response_store import MemoryStore
-from adapter.output import ChoiceOutput
 from adapter.schema import ChatGenerationRequest, ChatMessage, DeltaEvent, DoneEvent, TokenLogprob
-from adapter.tools import Tool, ToolCall, ToolCallDelta
+from adapter.tools import ToolCall, ToolCallDelta
 from tests.adapter.generation.asking import ASKED, PINNED, Asking, call, collect
 from tests.adapter.generation.held_generations import ANSWER, TEXT, text_of
 
@@ -78,44 +79,30 @@ async def test_an_answer_from_a_clock_that_is_ahead_is_new(asking: Asking, monke
     assert mine.cache.age == 0
 
 
-# Of each field a value that the question does not have, all of which have one answer.
-OTHER = {
-    "prompt": "Twice",
-    "max_length": 7,
-    "temperature": 0.5,
-    "top_p": 0.5,
-    "top_k": 3,
-    "repetition_penalty": 1.5,
-    "min_p": 0.5,
-    "frequency_penalty": 0.5,
-    "presence_penalty": 0.5,
-    "logit_bias": {"1": 2.0},
-    "min_length": 2,
-    "ignore_eos": True,
-    "logprobs": 1,
-    "prompt_logprobs": 1,
-    "prompt_ids": (1, 2),
-    "output": ChoiceOutput(choice=("yes", "no")),
-    "stop": (".",),
-    "seed": 1,
-    "messages": (ChatMessage(role="user", content="Once"),),
-    "continue_final_message": True,
-    "tools": (Tool(name="time"),),
-    "tool_choice": "required",
-    "parallel_tool_calls": False,
-}
+SEEDED = ChatGenerationRequest(**dict(ASKED) | {"seed": 0})  # at any temperature it has one answer
+QUESTION = ChatGenerationRequest.model_fields.keys() - {"model", "model_version"}
+# For each field of a question, one of these is valid, and another value than SEEDED has.
+VALUES = (
+    *("required", 2, 0.5, True, False, [1, 2], {"1": 2.0}, {"choice": ["yes", "no"]}),
+    *([{"role": "user", "content": "Once"}], [{"name": "time"}]),
+)
 
 
-def test_every_field_of_a_question_is_here() -> None:
-    assert OTHER.keys() | {"model", "model_version"} == ChatGenerationRequest.model_fields.keys()
+def other_question(field: str) -> ChatGenerationRequest:
+    for value in VALUES:
+        with suppress(ValidationError):
+            sent = SEEDED.model_dump(mode="json", exclude_unset=True) | {field: value}
+            asked = ChatGenerationRequest.model_validate_json(json.dumps(sent))
+            if getattr(asked, field) != getattr(SEEDED, field):
+                return asked
+    raise LookupError(f"VALUES has no other value for the new field {field}")
 
 
-@pytest.mark.parametrize("field", OTHER)
+@pytest.mark.parametrize("field", sorted(QUESTION))
 async def test_another_question_runs(asking: Asking, field: str) -> None:
-    asked = ChatGenerationRequest(**dict(ASKED) | {"seed": 0})  # at any temperature it has one answer
-    await asking.answer(asked)
-    assert (await asking.answer(asked)).cached
-    assert not (await asking.answer(asked.model_copy(update={field: OTHER[field]}))).cached
+    await asking.answer(SEEDED)
+    assert (await asking.answer(SEEDED)).cached
+    assert not (await asking.answer(other_question(field))).cached
 
 
 @pytest.mark.parametrize("other", [{"model": "other"}, {"version": "2.0"}], ids=lambda other: next(iter(other)))
