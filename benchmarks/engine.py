@@ -93,17 +93,26 @@ def goals(taken: Taken) -> list[Goal]:
     listed = []
     for (name, rows), seconds in taken.items():
         title = f"{name}, {rows} row{'s' if rows > 1 else ''}"
-        listed.append(_goal(f"{title}: of the forward loop", _LEAST_OF_FORWARD, seconds, "forward"))
+        listed.append(_goal(f"{title}: speed over the forward loop's", _LEAST_OF_FORWARD, seconds, "forward"))
         if rows == 1:
-            listed.append(_goal(f"{title}: over generate", _LEAST_OF_GENERATE, seconds, "generate"))
+            listed.append(_goal(f"{title}: speed over generate's", _LEAST_OF_GENERATE, seconds, "generate"))
         if rows == 1 and "int8" in seconds:
             plain, with_steps = (seconds["generate"].over(seconds[each]) for each in ("int8", "compiled int8"))
-            listed.append(at_least(f"{title}, int8: over generate", _LEAST_OF_GENERATE_INT8, plain, with_steps))
+            listed.append(at_least(f"{title}, int8: speed over generate's", _LEAST_OF_GENERATE_INT8, plain, with_steps))
         if rows == 1 and name.startswith("135M"):
-            listed.append(_goal(f"{title}: of the memory's limit", _LEAST_OF_LIMIT, seconds, "read"))
+            listed.append(
+                _goal(f"{title}: share of the speed that reading the weights allows", _LEAST_OF_LIMIT, seconds, "read")
+            )
             if "int8" in seconds:
                 plain, with_steps = (seconds["read int8"].over(seconds[each]) for each in ("int8", "compiled int8"))
-                listed.append(at_least(f"{title}, int8: of its limit", _LEAST_OF_LIMIT, plain, with_steps))
+                listed.append(
+                    at_least(
+                        f"{title}, int8: share of the speed that reading the weights allows",
+                        _LEAST_OF_LIMIT,
+                        plain,
+                        with_steps,
+                    )
+                )
     return listed
 
 

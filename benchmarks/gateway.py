@@ -66,14 +66,17 @@ def _report(figures: dict[str, dict[str, Figure]], memory: dict[str, Figure]) ->
     goals = [
         *(
             Goal(
-                f"Added p50, {name}",
+                f"Median time that the gateway adds, {name}",
                 f"at most {_MOST_MILLISECONDS:g} ms",
                 f"{added[name]:.2f} ms",
                 added[name].median <= _MOST_MILLISECONDS,
             )
             for name in (GENERATE, CHAT)
         ),
-        *(_at_most(f"Added p50, {name} over LiteLLM's", added[name].over(added[LITELLM])) for name in (GENERATE, CHAT)),
+        *(
+            _at_most(f"Median time that the gateway adds, {name} over LiteLLM's", added[name].over(added[LITELLM]))
+            for name in (GENERATE, CHAT)
+        ),
         *(
             at_least(
                 f"Events/s, {GENERATE}/stream over {name}'s",

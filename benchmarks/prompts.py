@@ -84,7 +84,7 @@ def main() -> None:
                 mine, own = (taken[f"{name} {way} {length}"] for name in ("compiled", "eager"))
                 ratio = own.over(mine)
                 named = f"{dtype}, {length} tokens, {way}"
-                goals.append(at_least(named, _LEAST, ratio, wanted="no later than eager"))
+                goals.append(at_least(f"{named}: first token, times as fast as eager", _LEAST, ratio))
                 lines.append([named, *(f"{each.in_milliseconds:.0f}" for each in (mine, own)), f"{ratio:.2f}"])
     table = Table(["Prompt", "Compiled, ms", "Eager, ms", "Times as fast"], lines, "First tokens")
     write_report("prompts", title="Compiled pieces of prompts", method=_METHOD, tables=[goal_table(goals), table])

@@ -126,9 +126,10 @@ def goals(figures: Figures) -> list[Goal]:
     listed = []
     for streams in sorted({each for _, each in figures}):
         ours, theirs = figures[OURS, streams], figures[VLLM, streams]
+        load = f"Real model, {streams} stream{'s' if streams > 1 else ''}"
         over, first = ours["tokens/s"].over(theirs["tokens/s"]), ours["first p50"].over(theirs["first p50"])
-        listed.append(at_least(f"Real model, {streams} streams: tokens/s over vLLM's", _WANTED, over))
-        name = f"Real model, {streams} streams: first token over vLLM's"
+        listed.append(at_least(f"{load}: tokens/s over vLLM's", _WANTED, over))
+        name = f"{load}: first token over vLLM's"
         listed.append(Goal(name, "at most 1", f"{first:.2f}", first.median <= 1))
     return listed
 

@@ -39,13 +39,14 @@ def goals_of(page: Path) -> tuple[list[str], str]:
 
 def with_goals(document: str) -> str:
     lines = ["| Command | Goal | Wanted | Seen | Reached |", "| --- | --- | --- | --- | --- |"]
-    taken = set()
+    taken: dict[str, list[str]] = {}
     # A benchmark that was not run to its end has no page.
     for page in filter(Path.exists, (RESULTS / f"{name}.md" for name in PAGES)):
         rows, seen = goals_of(page)
         lines += rows
-        taken.add(seen)
-    table = "\n".join([_BEGIN, "", f"{'; '.join(sorted(taken))}.", "", *lines, "", _END])
+        taken.setdefault(seen, []).append(f"`{page.stem}`")
+    dates = [f"- {seen}: {', '.join(pages)}" for seen, pages in sorted(taken.items())]
+    table = "\n".join([_BEGIN, "", *dates, "", *lines, "", _END])
     before, rest = document.split(_BEGIN)
     return before + table + rest.split(_END)[1]
 
