@@ -33,14 +33,14 @@ from handlers.worker_engine import has_compiled_steps, take_compiled_steps
 
 logger = logging.getLogger(__name__)
 
-# In the directory of compiled steps: the lock, and what past_builds.py knows.
+# In the directory of compiled steps: the lock, and the records of past_builds.py.
 _OWN = ".background"
 
 Report = Callable[[CompilationState, str | None], None]
 
 
 def reporter(model: str, version: str) -> Report:
-    """Says it in the log, and to `torchbridge status`."""
+    """Reports progress in the log, and to `torchbridge status`."""
     directory = os.environ.get(COMPILATIONS_VARIABLE)
 
     def report(state: CompilationState, reason: str | None = None) -> None:
@@ -97,13 +97,13 @@ class BackgroundCompilation:
             self._report(CompilationState.COMPILED, None)
 
     def _steps(self) -> CompiledSteps:
-        """Those that are there, or new ones. Raises BuildFailed, also where that was so before."""
+        """The steps that are there, or new ones. Raises BuildFailed, also if that was so before."""
         if (steps := self._loaded()) is not None:
             return steps
         with self._lock():
             if (steps := self._loaded()) is not None:
                 return steps
-            # Of no use to anybody here, as after a loss of power, and in the way of others.
+            # They cannot be loaded here, as after a loss of power, and are in the way of others.
             shutil.rmtree(self._libraries, ignore_errors=True)
             self._build_them()
         if (steps := self._loaded()) is None:
@@ -115,7 +115,7 @@ class BackgroundCompilation:
 
     def _build_them(self) -> None:
         """Hold the lock."""
-        with self._past_builds.another() as scratch:
+        with self._past_builds.new_build() as scratch:
             if reason := self._why_not_now():
                 raise BuildFailed(reason, is_lasting=False)
             self._report(CompilationState.COMPILING, None)
@@ -123,7 +123,7 @@ class BackgroundCompilation:
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        """It ends with this process, however that ends."""
+        """Holds the lock, which ends with this process, however that ends."""
         self._own.mkdir(parents=True, exist_ok=True)
         with (self._own / "lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -140,7 +140,7 @@ def compile_in_background(
     run_ahead: RunAhead,
     is_left_out: bool,
 ) -> None:
-    """Or says why not. `is_left_out`: there were compiled steps when the worker loaded, and they failed its check."""
+    """Compiles, or says why not. `is_left_out`: there were compiled steps at the load, which failed the check."""
 
     def take(steps: CompiledSteps) -> Future[None]:
         outcome: Future[None] = Future()

@@ -1,4 +1,4 @@
-"""What earlier builds of the same steps have left: why they cannot be made, and how often one was ended by a signal."""
+"""Records of earlier builds of the same steps: why they cannot be made, and how often one was ended by a signal."""
 
 import hashlib
 import shutil
@@ -22,16 +22,16 @@ def name_of_build(shape: str, directory: Path) -> str:
 
 
 class PastBuilds:
-    """own: a directory for it. name: as name_of_build. For who holds the lock of `own`."""
+    """directory: for the records. name: as name_of_build. For who holds the lock of `directory`."""
 
-    def __init__(self, own: Path, name: str) -> None:
-        self._own, self._name = own, name
-        self._scratch = own / "scratch"
+    def __init__(self, directory: Path, name: str) -> None:
+        self._directory, self._name = directory, name
+        self._scratch = directory / "scratch"
 
     @contextmanager
-    def another(self) -> Iterator[Path]:
-        """For a build in its block, with an empty scratch directory. Raises BuildFailed where it would be in vain."""
-        self._count_cut_off()
+    def new_build(self) -> Iterator[Path]:
+        """Gives a build its empty scratch directory, in a block. Raises BuildFailed if the build would be in vain."""
+        self._count_interrupted()
         self._expect_no_failure()
         self._scratch.mkdir(exist_ok=True)  # a build that is about to end may write there still
         scratch = Path(tempfile.mkdtemp(prefix=f"{self._name}.", dir=self._scratch))
@@ -44,24 +44,24 @@ class PastBuilds:
                 self._count_killed(self._name)
             raise
         else:
-            (self._own / "killed" / self._name).unlink(missing_ok=True)
+            (self._directory / "killed" / self._name).unlink(missing_ok=True)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
     def _expect_no_failure(self) -> None:
-        failure = self._own / "failed" / self._name
+        failure = self._directory / "failed" / self._name
         if failure.exists():
             reason = failure.read_text(encoding="utf-8")
             raise BuildFailed(f"{reason} (not tried again while there is {failure})", is_lasting=True)
 
-    def _count_cut_off(self) -> None:
-        """A build deletes its scratch directory however it ends, unless it and its worker are killed at once."""
+    def _count_interrupted(self) -> None:
+        """Counts what was killed together with its worker: any other build deletes its scratch directory at its end."""
         for left in self._scratch.glob("*"):
             self._count_killed(left.name.rpartition(".")[0])
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _count_killed(self, name: str) -> None:
-        before = self._own / "killed" / name
+        before = self._directory / "killed" / name
         times = 1 + (len(before.read_text(encoding="utf-8").splitlines()) if before.exists() else 0)
         if times < _MOST_KILLED:
             self._note("killed", name, "killed\n" * times)
@@ -70,6 +70,6 @@ class PastBuilds:
         before.unlink(missing_ok=True)
 
     def _note(self, kind: str, name: str, words: str) -> None:
-        directory = self._own / kind
+        directory = self._directory / kind
         directory.mkdir(exist_ok=True)
         (directory / name).write_text(words, encoding="utf-8")

@@ -122,5 +122,5 @@ def test_a_dying_build_that_still_writes_is_no_hindrance(compiled_steps: Path, m
     monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)  # it writes as fast as this removes
 
     past = PastBuilds(compiled_steps / ".background", "d1-archive-compiler")
-    with past.another() as scratch:
+    with past.new_build() as scratch:
         assert list(scratch.iterdir()) == []
