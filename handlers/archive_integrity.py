@@ -1,4 +1,4 @@
-"""Whether TorchServe unpacked what was packed: a disk can fail, and another process can write, after any check."""
+"""Checks that TorchServe unpacked what was packed: a disk can fail, and another process can write, after any check."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ class ArchiveChangedError(ValueError):
 
 
 def check_unpacked_files(directory: Path) -> str:
-    """Compares each file with the archive's record, and answers the record's own SHA-256."""
+    """Compares each file with the archive's record, and returns the record's own SHA-256."""
     return _check_contents(directory, _check_names(directory))
 
 
@@ -34,7 +34,7 @@ def checked_beside(directory: Path) -> Iterator[Future[str]]:
 
 
 def _check_names(directory: Path) -> bytes:
-    """Answers the archive's record."""
+    """Returns the archive's record."""
     record = (directory / "MAR-INF" / "RECORD.json").read_bytes()
     packed = _digests_in(record)
     # Beside the code Python leaves its cache; among the model's files a stray one could be loaded.
@@ -48,7 +48,7 @@ def _check_names(directory: Path) -> bytes:
 
 
 def _check_contents(directory: Path, record: bytes) -> str:
-    """Answers the record's own SHA-256."""
+    """Returns the record's own SHA-256."""
     for name, digest in sorted(_digests_in(record).items()):
         if _sha256(directory / name) != digest:
             raise ArchiveChangedError(f"{name} has changed since it was packed")

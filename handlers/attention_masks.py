@@ -1,4 +1,4 @@
-"""What a token looks at: itself and all before it, or, in layers with a sliding window, only the last ones of these.
+"""The positions that a token looks at: itself and all before it or, in layers with a sliding window, the last of these.
 
 The cache keeps the keys and values of every position in every layer: a window is in the mask alone.
 """
@@ -40,7 +40,7 @@ class AttentionMasks:
         return shortened
 
     def looking_from(self, positions: Tensor, every_position: Tensor, dtype: torch.dtype) -> Tensor:
-        """For tokens at these `positions`, [rows, tokens]. every_position: 0 … length - 1."""
+        """The masks of tokens at these `positions`, [rows, tokens]. every_position: 0 … length - 1."""
         before = positions[:, None, :, None] - every_position
         hidden = torch.cat([_is_hidden(before, window) for window in self.windows], dim=1)
         return torch.zeros_like(hidden, dtype=dtype).masked_fill_(hidden, torch.finfo(dtype).min)
@@ -54,14 +54,14 @@ class AttentionMasks:
         return torch.arange(len(self.windows))[None, :, None, None]
 
     def by_layer_type(self, masks: Tensor) -> Tensor | dict[str, Tensor]:
-        """As transformers' models take them: one for all layers, or one for each type of layers."""
+        """The masks as transformers' models take them: one for all layers, or one for each type of layers."""
         if not self._numbers:
             return masks
         return {name: masks[:, number : number + 1] for name, number in self._numbers.items()}
 
 
 def attention_windows(config: PreTrainedConfig, context_length: int) -> dict[str, int | None]:
-    """By the type of layers; None where the window is no shorter than the context.
+    """The windows by the type of layers; None if the window is no shorter than the context.
 
     Raises UnsupportedModelError where layers of one type have different windows, and as attention_layers does.
     """

@@ -65,7 +65,7 @@ class _BoundedEnvironment(ImmutableSandboxedEnvironment):
         self.filters = {name: self._bounded(name, function) for name, function in theirs.filters.items()}
 
     def count_turn(self, num_characters: int) -> None:
-        """Of a loop, with `num_characters` of text in its body."""
+        """Counts a turn of a loop with `num_characters` of text in its body."""
         self._spend(num_characters)
 
     def concatenate(self, *values: Any) -> str:
@@ -137,7 +137,7 @@ def _call_of_environment(name: str, arguments: list[nodes.Expr]) -> nodes.Call:
 
 
 def _at_hand(name: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """What join() would take from an iterator is looked at before."""
+    """Takes all from join()'s iterator now, so that it can be looked at before."""
     if name != "join":
         return arguments
     return tuple(list(each) if isinstance(each, Iterator) else each for each in arguments)

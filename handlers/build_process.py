@@ -27,14 +27,14 @@ _LOWEST_PRIORITY = 19
 _LONGEST_REASON = 300  # characters; the command line of a compiler alone takes kilobytes
 # Not by SIGTERM, which ends what is stopped. The second is what g++ says of its own process.
 _KILLED = re.compile(r"by signal (?!15\b)|Killed signal")
-# What Python and our own commands print of warnings, perhaps after the reason: at exit.
+# Warnings that Python and our own commands print, perhaps after the reason: at exit.
 _WARNING = re.compile(r"^warning: |^\S+:\d+: \w*Warning: |^warnings\.warn\(")
 
 
 class BuildFailed(RuntimeError):
     """The steps were not compiled, and the message says why.
 
-    is_lasting: they would not be another time, either; is_killed: it was ended by a signal that nobody owns to.
+    is_lasting: they would not be another time, either; is_killed: it was ended by a signal, and nobody knows whose.
     """
 
     def __init__(self, reason: str, *, is_lasting: bool, is_killed: bool = False) -> None:
@@ -43,7 +43,7 @@ class BuildFailed(RuntimeError):
 
 
 def build(directory: Path, compiled_steps: Path, scratch: Path) -> None:
-    """Minutes, at low priority. What it says is in the worker's log. Raises BuildFailed.
+    """Builds for minutes, at low priority. Its output is in the worker's log. Raises BuildFailed.
 
     The archive's own code does it, which TorchServe has unpacked into `directory`.
     """
@@ -102,7 +102,7 @@ def main(command: list[str], scratch: Path) -> int:
 
 
 def _stand_back() -> None:
-    """Behind all others on this machine; of its memory, too: where the kernel ends one process it is this one."""
+    """Gives way to all others on this machine, in memory, too: if the kernel ends a process, it is this one."""
     os.nice(_LOWEST_PRIORITY)
     with suppress(AttributeError, psutil.Error, OSError):  # not every system has it
         psutil.Process().ionice(psutil.IOPRIO_CLASS_IDLE)

@@ -30,7 +30,7 @@ class ByteTokens:
 
 
 def byte_tokens_of(decoder: Decoder | None) -> ByteTokens:
-    """The way of this decoder, which may be a sequence of several."""
+    """The kind that this decoder reads; it may be a sequence of several."""
     kinds = _kinds(json.loads(decoder.__getstate__())) if decoder is not None else set()
     if "ByteLevel" in kinds:
         return _BYTE_LEVEL

@@ -9,7 +9,7 @@ from typing import Any, Self, SupportsIndex
 
 # Private use planes. Each conversation has an alphabet of its own, so a caller's private characters clash with nothing.
 _FIRST_STAND_IN, _LAST_STAND_IN = 0xF0000, 0x10FFFF
-# They stand as they are: templates strip white space, and JSON escapes the others. No mark is made of them alone.
+# These stand as they are: templates strip white space, and JSON escapes the others. No mark is made of them alone.
 _JSON_ESCAPES = {'"', "\\", *map(chr, range(32))}
 
 

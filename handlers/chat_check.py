@@ -1,4 +1,4 @@
-"""Whether conversations go into a model's chat template and come out whole, before anybody has one with the model."""
+"""Checks that conversations go through a model's chat template whole, before anybody has one with the model."""
 
 import logging
 from collections.abc import Sequence
@@ -27,11 +27,11 @@ def check_chat_template(tokenizer: PreTrainedTokenizerBase) -> None:
 
 
 def _check(template: ChatTemplate, roles: Sequence[str]) -> ChatTemplateError | None:
-    """Gives the template's refusal, if any."""
+    """Returns the template's refusal, if any."""
     messages = [{"role": role, "content": f"Marker {number}"} for number, role in enumerate(roles, start=1)]
     try:
         text = template.render(messages)
-        with suppress(PromptEncodingError):  # not of the template: the tokenizer has no token for a character
+        with suppress(PromptEncodingError):  # not the template's fault: the tokenizer has no token for a character
             template.encode(messages)
     except ChatTemplateError as refusal:
         return refusal

@@ -70,7 +70,7 @@ class ChatTemplate:
         special_tokens_in_messages: bool = False,
         limit: PromptLimit = NO_LIMIT,
     ) -> list[int]:
-        """Up to where the assistant's answer begins. Raises ChatTemplateError and PromptEncodingError.
+        """The token ids up to where the assistant's answer begins. Raises ChatTemplateError and PromptEncodingError.
 
         messages: of the members that templates know, as "role" and "content". tools: none, unless `shows_tools`.
         continues: whether the answer goes on with the text of the last message.
@@ -95,7 +95,7 @@ class ChatTemplate:
     def render(
         self, messages: Messages, tools: Tools = (), *, add_generation_prompt: bool = True, continues: bool = False
     ) -> str:
-        """As apply_chat_template does. Raises ChatTemplateError.
+        """Renders as apply_chat_template does. Raises ChatTemplateError.
 
         continues: whether it ends with the text of the last message, and not with the beginning of an answer.
         """
@@ -153,7 +153,7 @@ class ChatTemplate:
         return self.render(hidden, alphabet.hide(tools), continues=continues)
 
     def _own_marks(self, hidden: str, revealed: str, text: str, encoding: Encoding) -> list[Mark] | None:
-        """The template's own in `text`; None where there are no others in its `encoding`."""
+        """The marks that the template itself wrote into `text`; None if its `encoding` has no others."""
         if revealed != text:
             # The template took another way, because of something that it asked of a text. If it writes the same marks
             # on that way, and the texts add none to them there, those are all that there are.

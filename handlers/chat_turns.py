@@ -29,7 +29,7 @@ def _message(message: ChatMessage) -> Json:
 
 
 def _call(call: ToolCall) -> Json:
-    """With the arguments as an object, if they are one: most templates write it in JSON themselves."""
+    """A call with its arguments as an object, if they are one: most templates write it in JSON themselves."""
     try:
         arguments = json.loads(call.arguments)
     except (ValueError, RecursionError):  # an answer may have been cut short

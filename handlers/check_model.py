@@ -1,7 +1,7 @@
 """Loads a model as a worker would and checks the engine on it: `python -m handlers.check_model DIRECTORY MODEL_CONFIG`.
 
 Prints the model's probes (adapter/probes.py), or ends with status 1 and one line on standard error when the model
-cannot be served. What its author should know besides is a line on standard error that begins with "warning: ".
+cannot be served. Warnings for its author are lines on standard error that begin with "warning: ".
 """
 
 import sys
@@ -34,10 +34,10 @@ def check_model(directory: Path, model_config: Path) -> Probes:
 
 
 def _check_in_float32(directory: Path, settings: HandlerSettings) -> Probes:
-    """What the engine gets wrong shows here: in 16 bits much of it is no more than what rounding does.
+    """Errors of the engine show in float32: in 16 bits many of them are no larger than roundings.
 
-    Of the weights as they are stored, also where a worker has them in 8 bits: what is beside these is in a type that
-    the processor chooses, and the probes are the same on every machine.
+    The weights are those that are stored, also if a worker has them in 8 bits: there the processor chooses the type of
+    the rest, and the probes are the same on every machine.
     """
     settings = settings.model_copy(update={"quantization": None})
     loaded = load_model(directory, settings)

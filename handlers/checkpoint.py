@@ -1,4 +1,4 @@
-"""Whether a checkpoint holds the whole model: transformers draws what it lacks at random, and goes on without it."""
+"""Checks that a checkpoint holds the whole model: transformers draws at random what it lacks, and goes on."""
 
 import itertools
 import logging
@@ -58,7 +58,7 @@ def check_checkpoint(model: PreTrainedModel, directory: Path, info: LoadingInfo)
 
 
 def likely_missing(directory: Path) -> list[str]:
-    """Tensors that most of their kind are there of, as experts.2.w1 where the experts 0, 1 and 3 have a w1.
+    """Tensors that are missing, where most of their kind are there: experts.2.w1 if experts 0, 1 and 3 have a w1.
 
     For a load that failed before anything could be compared: transformers joins the experts of a layer in one tensor.
     """

@@ -1,4 +1,4 @@
-"""What the handler's own commands have in common: the adapter runs them, and reads what they print."""
+"""The frame of the handler's own commands: the adapter runs them, and reads what they print."""
 
 import logging
 import sys

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 def compile_model(directory: Path, compiled_steps: Path, scratch: Path | None = None) -> Path:
-    """Does nothing where they are there and can be loaded.
+    """Does nothing if the steps are there and can be loaded.
 
     Raises OSError, ValueError or RuntimeError, which says why not.
 
@@ -39,7 +39,7 @@ def compile_model(directory: Path, compiled_steps: Path, scratch: Path | None = 
     if target.exists():
         if _can_be_loaded(target, loaded):
             return target
-        shutil.rmtree(target)  # of no use to anybody here, as after a loss of power
+        shutil.rmtree(target)  # they cannot be loaded here, as after a loss of power
     compiled_steps.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=scratch or compiled_steps) as temporary:
         written = Path(temporary) / "steps"
@@ -61,7 +61,7 @@ def _can_be_loaded(target: Path, loaded: LoadedModel) -> bool:
 
 
 def _check_written(directory: Path, loaded: LoadedModel, settings: HandlerSettings) -> None:
-    """Deletes what computes pieces of prompts where it fails: without it the rest is used."""
+    """Deletes the library for pieces of prompts if it fails: the others are used without it."""
     steps = CompiledSteps(directory, loaded.model)
     try:
         _check(steps, loaded, settings)
@@ -74,7 +74,7 @@ def _check_written(directory: Path, loaded: LoadedModel, settings: HandlerSettin
 
 
 def _check(steps: CompiledSteps, loaded: LoadedModel, settings: HandlerSettings) -> None:
-    """As a worker will, so that it finds no steps that it would have to do without."""
+    """Checks the steps as a worker will, so that it finds none that it would have to do without."""
     engine = worker_engine(loaded, settings, steps)
     try:
         check_engine(engine, loaded.model)

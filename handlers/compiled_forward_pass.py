@@ -15,8 +15,8 @@ from handlers.packed_attention import use_packed_attention
 from handlers.runs import Run
 from handlers.slot_cache import SlotCache
 
-# As a share of the model's width: for so many tokens compiled code saves what one more pass costs, which reads all
-# weights: both grow with the layers, and these with the square of the width. Of SmolLM2-135M in bfloat16 two passes
+# A share of the model's width: for so many tokens, compiled code saves as much as one more pass costs. A pass reads all
+# weights. Both grow with the layers, and these with the square of the width. In SmolLM2-135M in bfloat16 two passes
 # take as long as one of the model's own at 42 tokens, and 0.85 times as long at 55.
 _TOKENS_PER_PASS = 1 / 12
 
@@ -48,7 +48,7 @@ class CompiledForwardPass(PackedForwardPass):
         others = list(_runs_without(runs, {piece.row for piece in pieces}))
         if not self._are_worth_it(pieces, others):
             return PackedForwardPass.__call__(self, pieces, lengths, runs)
-        # Whose prompt ends with its piece runs: the token after it, the prompt's last one, is computed with it.
+        # A row whose prompt ends with its piece runs: the prompt's last token is computed with the piece.
         logits = {piece.row: self._after(piece._replace(end=piece.end + (piece.row < num_rows))) for piece in pieces}
         logits |= {run.start: self._next_logits(run, lengths) for run in others}
         in_order = [logits[row] for row in sorted(logits) if row < num_rows]
@@ -84,7 +84,7 @@ class CompiledForwardPass(PackedForwardPass):
 
 
 def _runs_without(runs: Sequence[Run], left_out: Collection[int]) -> Iterator[Run]:
-    """What remains of them: neighbours that were in one run are still in one."""
+    """The runs without these rows: neighbours that were in one run are still in one."""
     for run in runs:
         start = run.start
         for row in range(run.start, run.stop + 1):

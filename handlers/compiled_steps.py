@@ -21,14 +21,14 @@ from handlers.slot_cache import SlotCache, UnsupportedModelError, Window, num_ca
 
 logger = logging.getLogger(__name__)
 
-# What torch.export and inductor raise, some of it for a model's own code that they cannot follow.
+# Errors of torch.export and inductor, some of them for a model's own code that they cannot follow.
 _OF_THE_GRAPH = (RuntimeError, ValueError, TypeError, AssertionError)
 _LONGEST_REASON = 300  # characters; a compiler says kilobytes
 _LEAST_SLOTS = 3  # torch.export takes no range of 2 to 2 rows
 
 
 class CompiledSteps:
-    """For the tensors of this model, which has the shape that they were compiled for.
+    """Compiled steps on the tensors of this model, which has the shape that they were compiled for.
 
     has_pieces: whether it computes pieces of prompts, which not every model can have compiled.
     Raises OSError where a library is missing, or not for this machine.
@@ -62,12 +62,12 @@ class CompiledSteps:
 
 
 def directory_of_steps(compiled_steps: Path, loaded: LoadedModel, settings: HandlerSettings) -> Path:
-    """For models of this shape, on this processor and with this torch: others would end the process."""
+    """The directory for models of this shape, on this processor and with this torch: others would end the process."""
     return compiled_steps / graph_digest(loaded, settings)
 
 
 def find_compiled_steps(loaded: LoadedModel, settings: HandlerSettings) -> CompiledSteps | None:
-    """None, too, where they are there but cannot be loaded: a model is served without them."""
+    """None, too, if they are there but cannot be loaded: a model is served without them."""
     compiled_steps = os.environ.get(COMPILED_STEPS_VARIABLE)
     if compiled_steps is None:
         return None
@@ -104,15 +104,15 @@ def compile_decode_steps(model: PreTrainedModel, slots: int, context_length: int
 
 
 def leave_out_pieces(directory: Path) -> None:
-    """Of these libraries: pieces of prompts are computed by the model itself."""
+    """Deletes the library for pieces of prompts, which the model itself then computes."""
     (directory / StepKind.PIECE.value).unlink()
 
 
 @torch.no_grad()  # not in inference mode, whose tensors a graph could not change
 def allocate(model: PreTrainedModel, cache: SlotCache) -> None:
-    """A cache knows its shape with the first token that it gets: one that nobody will look at.
+    """Writes a token that nobody will look at: a cache gets its shape with its first one.
 
-    One that knows it already may hold what is looked at.
+    A cache that has its shape already is left alone.
     """
     if cache.is_allocated:
         return

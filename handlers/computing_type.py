@@ -15,7 +15,7 @@ _STORED = "_stored_weight"
 
 logger = logging.getLogger(__name__)
 
-# What torch.cpu.get_capabilities() calls them.
+# The names in torch.cpu.get_capabilities().
 _X86_UNITS = {torch.bfloat16: ("avx512_bf16", "amx_bf16"), torch.float16: ("avx512_fp16", "amx_fp16")}
 
 
@@ -37,12 +37,12 @@ def computed_by_this_processor(model: PreTrainedModel) -> PreTrainedModel:
 
 
 def type_beside_int8() -> Literal["bfloat16", "float32"]:
-    """Of what is not in 8 bits: states, norms and embeddings. The weights lose more than their states in bfloat16."""
+    """The type of states, norms and embeddings. The weights lose more in 8 bits than these in bfloat16."""
     return "bfloat16" if has_units_for(torch.bfloat16) else "float32"
 
 
 def stored_weight(linear: nn.Linear) -> Tensor:
-    """In the type of the model's file, where the layer's own is made of it."""
+    """The weight in the type of the model's file, if the layer's own is made of it."""
     stored = getattr(linear, _STORED, linear.weight)
     assert isinstance(stored, Tensor)  # noqa: S101 - for mypy
     return stored.detach()

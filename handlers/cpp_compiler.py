@@ -7,7 +7,7 @@ _PATIENCE = 10  # seconds; it takes milliseconds
 
 
 def compiler() -> str:
-    """As inductor finds it (torch/_inductor/config.py, cpp.cxx)."""
+    """The compiler as inductor finds it (torch/_inductor/config.py, cpp.cxx)."""
     return os.environ.get("CXX") or "g++"
 
 

@@ -15,7 +15,7 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 
 
 def write_figures(look: Callable[[], EngineFigures], model: str, version: str) -> None:
-    """In a thread of its own that ends with the process. Nowhere, if nobody has said where."""
+    """Starts a thread that ends with the process. It writes nowhere if nobody has said where."""
     if (directory := os.environ.get(COMPILATIONS_VARIABLE)) is None:
         return
     writer = FiguresWriter(look, Path(directory), model, version)
@@ -35,7 +35,7 @@ class FiguresWriter:
             self.write()
 
     def write(self) -> None:
-        """An idle engine says nothing new, and its disk sleeps. A full disk is no reason to stop serving."""
+        """Writes new figures. An idle engine has none, and its disk sleeps. A full disk does not end the serving."""
         figures = self._look()
         written = self._written
         if written is None or written != figures.model_copy(update={"resident_bytes": written.resident_bytes}):
@@ -44,7 +44,7 @@ class FiguresWriter:
                 self._written = figures
 
     def _forget_the_dead(self) -> None:
-        """What earlier workers of this version have left: TorchServe starts a new one for each that dies."""
+        """Deletes what earlier workers of this version have left: TorchServe starts a new one for each that dies."""
         pattern = file_of_figures(self._directory, self._model, self._version, 0)
         for file in pattern.parent.glob(f"{self._version}.*.figures"):
             worker = file.name.removeprefix(f"{self._version}.").removesuffix(".figures")

@@ -1,4 +1,4 @@
-"""What a model makes of a position, settled at load: in a pass with others it must be what it is alone.
+"""Settles at load how a model treats positions: in a pass with others it must be as it is alone.
 
 transformers chooses some of it anew in each pass, by the furthest position in it (modeling_rope_utils.py,
 dynamic_rope_update) or by where the cache ends (modeling_llama4.py, Llama4TextAttention). The engine's passes hold
@@ -21,7 +21,7 @@ _FIXED = "fixed"  # a type of which transformers knows nothing: it leaves the fr
 
 @runtime_checkable
 class _RotaryEmbedding(Protocol):
-    """What transformers' classes for it have in common; `rope_type` may be one of each type of layer."""
+    """The attributes that transformers' classes for it share; `rope_type` may be one of each type of layer."""
 
     config: PreTrainedConfig
     rope_type: str | dict[str, str]
@@ -53,7 +53,7 @@ def fix_positions(model: PreTrainedModel, context_length: int) -> None:
 
 
 def original_context_length(config: PreTrainedConfig) -> int | None:
-    """Of the sequences that the model was trained on before its positions were stretched, if it is by their length."""
+    """The length that the model was trained on before its positions were stretched, if they are stretched by it."""
     lengths = [
         each.get("original_max_position_embeddings")
         for each in _rope_parameters(config)
@@ -67,7 +67,7 @@ def has_longrope(config: PreTrainedConfig) -> bool:
 
 
 def _rope_parameters(config: PreTrainedConfig) -> list[dict[str, Any]]:
-    """Of all layers, or of each type of layer."""
+    """The parameters of all layers, or of each type of layer."""
     parameters = getattr(config.get_text_config(), "rope_parameters", None) or {}
     of_layer_types = [each for each in parameters.values() if isinstance(each, dict)]
     return of_layer_types or [parameters]
@@ -88,7 +88,7 @@ def _fix_frequencies(module: nn.Module, context_length: int) -> None:
 
 
 def _is_chosen_in_each_pass(rope_type: str) -> bool:
-    """As dynamic_rope_update decides it."""
+    """Whether transformers' dynamic_rope_update would change it in a pass."""
     return "dynamic" in rope_type or rope_type == _LONGROPE
 
 

@@ -18,8 +18,9 @@ from handlers.slot_cache import SlotCache, Window
 
 # Bytes of keys and values that could be read while one layer begins one more attention, by the kind of device.
 _BYTES_PER_ATTENTION = {"cpu": 2**19, "cuda": 2**27}
-# What makes keys and values of what the cache holds (MLA: modeling_deepseek_v3.py, expand_kv). For one position that
-# takes about as long as reading this share of its weights: a core multiplies 4 numbers while it reads one of 4 bytes.
+# The module that makes keys and values of what the cache holds (MLA: modeling_deepseek_v3.py, expand_kv). For one
+# position it takes about as long as reading this share of its weights: a core multiplies 4 numbers while it reads one
+# of 4 bytes.
 _EXPANSION, _READ_MEANWHILE = "kv_b_proj", 1 / 16
 
 
@@ -58,7 +59,7 @@ class SeparateForwardPasses:
         self.masks = AttentionMasks.of(model.config, context_length)
 
     def run_cost(self) -> float:
-        """For cut_into_runs: here a run reads the weights again."""
+        """The cost of a run for cut_into_runs: here it reads the weights again."""
         return self._positions_in(self._weight_bytes)
 
     def _positions_in(self, size: int) -> float:
@@ -79,7 +80,7 @@ class SeparateForwardPasses:
 
     def _next_logits(self, run: Run, lengths: Tensor) -> Tensor:
         rows = slice(run.start, run.stop)
-        # Of its own, since the lengths grow while the cache still knows where it wrote.
+        # A copy, since the lengths grow while the cache still knows where it wrote.
         positions = lengths[rows, None].clone()
         return cast(Tensor, self._model(**self._arguments(rows, positions, run.length)).logits[:, -1])
 
@@ -103,7 +104,7 @@ class PackedForwardPass(SeparateForwardPasses):
     """One pass for all, as one sequence: the pieces, then the running rows."""
 
     def run_cost(self) -> float:
-        """Here a run is one more attention in each layer."""
+        """The cost of a run: here it is one more attention in each layer."""
         return self._positions_in(len(self._cache) * _BYTES_PER_ATTENTION[self._model.device.type])
 
     def __call__(self, pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Tensor | None:
@@ -187,7 +188,7 @@ def forward_pass(model: PreTrainedModel, cache: SlotCache, tokens: Tensor) -> Se
 
 
 def _bytes_read_of(module: nn.Module, dtype: torch.dtype) -> int:
-    """Of its weights in a pass, about: of an embedding it is a few rows. Packed weights are no parameters any more."""
+    """Bytes of its weights in a pass, about: an embedding's are a few rows. Packed weights are no parameters."""
     if isinstance(module, PackedLinear | Int8Linear):
         return module.in_features * module.out_features * dtype.itemsize
     if isinstance(module, nn.Embedding):

@@ -11,13 +11,13 @@ from handlers.slot_cache import UnsupportedModelError
 
 logger = logging.getLogger(__name__)
 
-# Of what is free. The rest is for what a step computes with: states, logits, and a vocabulary that is sorted.
+# The cache's share of free memory. The rest is for what a step computes with: states, logits, a sorted vocabulary.
 _SHARE = 0.9
 _MOST_PREFIX_SHARE = 4  # kept prefixes take no more than one in so many rows
 
 
 class CacheRows(NamedTuple):
-    """Of the cache: for requests that run at once, and for those that have ended (engine.py)."""
+    """Rows of the cache: for requests that run at once, and for those that have ended (engine.py)."""
 
     slots: int
     prefix_slots: int
@@ -67,6 +67,6 @@ def bytes_of_token(model: PreTrainedModel) -> int:
 
 
 def free_bytes(device: torch.device) -> int:
-    """What the device has left for this process, what its allocator holds without use among it."""
+    """Bytes that the device has left for this process, with those that its allocator holds without use."""
     free, _ = torch.cuda.mem_get_info(device)
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)

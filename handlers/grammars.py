@@ -51,7 +51,7 @@ _START = '%llguidance {"no_forcing": true}\nstart: '
 # A space, or a line and its indent: a model that is unsure writes white space for ever where it may. No keyword is
 # passed over.
 _JSON = {"whitespace_pattern": r" |\n {0,16}", "lenient": False, "coerce_one_of": False}
-# Nobody reads the arguments of a call as they are laid out.
+# Nobody reads the layout of a call's arguments.
 _ARGUMENTS = _JSON | {"whitespace_pattern": " "}
 
 
@@ -94,7 +94,7 @@ class _Kept:
 
 
 class Grammars:
-    """Of one model's tokens, by what text each of them is. For one thread."""
+    """Makes constraints of one model's tokens, by the text of each token. For one thread."""
 
     def __init__(self, decoder: TokenDecoder, stop_token_ids: Collection[int], vocabulary: int) -> None:
         """vocabulary: how many tokens the model has. It takes half a second. Raises GrammarError."""
@@ -108,7 +108,7 @@ class Grammars:
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
     def constraint(self, wanted: Output | Calls, *, needs_tokens: bool = False) -> Grammar:
-        """A new one. needs_tokens: whether the answer may not end at once. Raises GrammarError."""
+        """A new constraint. needs_tokens: whether the answer may not end at once. Raises GrammarError."""
         source = self._source(wanted)
         kept = self._kept.get(source)
         if kept is None:
@@ -126,7 +126,7 @@ class Grammars:
         return grammar
 
     def _source(self, wanted: Output | Calls) -> str:
-        """As llguidance reads it. Where a text of its own lacks its first space, it may begin with one."""
+        """The grammar as llguidance reads it. If a text lacks its first space by itself, it may begin with one."""
         opening = '" "? ' if self._drops_first_space else ""
         match wanted:
             case JsonOutput():
@@ -142,7 +142,7 @@ class Grammars:
                 return f"{_START}{opening}answer\n{rules}"
 
     def _check_each(self, calls: Calls) -> None:
-        """What is wrong with one tool is said of it."""
+        """Checks each tool alone, so that the error names the tool."""
         for tool in calls.tools:
             try:
                 self._tried(f"{_START}{arguments_rule(tool, _ARGUMENTS)}")
@@ -162,7 +162,7 @@ class Grammars:
         return matcher
 
     def _failure_of(self, grammar: Grammar) -> str | None:
-        """What is found out at the first tokens only, of an answer like any other."""
+        """A failure that llguidance finds at the first tokens only, by an answer of random ones."""
         choice = random.Random(0)  # noqa: S311 - no secret
         for _ in range(_TOKENS_TRIED):
             allowed = self._allowed(grammar)
@@ -186,7 +186,7 @@ def _refusal(reason: str) -> GrammarError:
 
 
 def _reason(error: str) -> str:
-    """In one line. Of a regular expression there are several, with the expression and a pointer into it."""
+    """The error in one line. For a regular expression there are several, with the expression and a pointer into it."""
     lines = error.splitlines()
     own = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     reason = _PLACE.sub("", (own or lines)[0]).strip().rstrip(".")

@@ -16,7 +16,7 @@ from handlers.decode_step import StepKind, tensors_of
 from handlers.model_loading import LoadedModel
 from handlers.settings import HandlerSettings
 
-# Of a configuration: what names things, what is of training, and what generate() goes by. None is in a forward pass.
+# Keys of a configuration that name things, are about training, or are for generate(). No forward pass reads them.
 _NOT_OF_THE_GRAPH = frozenset(
     {
         "_name_or_path",
@@ -72,7 +72,7 @@ def graph_digest(loaded: LoadedModel, settings: HandlerSettings) -> str:
 
 
 def _of_the_graph(config: PreTrainedConfig) -> Any:
-    """With the configurations in it (a text model's, of one that sees), whose own names are left out, too."""
+    """The configuration and those in it (a text model's, of one that sees), without the keys that name things."""
     return _without_names(config.to_dict())
 
 
@@ -83,7 +83,7 @@ def _without_names(value: Any) -> Any:
 
 
 def _tensors(model: PreTrainedModel) -> list[tuple[str, list[int], str, str]]:
-    """Their names, too: which of them are tied, and which layers have a bias."""
+    """The shapes of tensors with their names, which tell what is tied, and which layers have a bias."""
     tensors = {name: tensor for kind in StepKind for name, tensor in tensors_of(model, kind).items()}
     return [(name, list(each.shape), str(each.dtype), str(each.layout)) for name, each in tensors.items()]
 
@@ -97,7 +97,7 @@ def _digest_of_code() -> str:
 
 
 def _processor() -> dict[str, Any]:
-    """ATEN_CPU_CAPABILITY takes it back, and what inductor makes with it; g++ takes the very model (-march=native)."""
+    """The processor's units and model. ATEN_CPU_CAPABILITY leaves some out; g++ goes by the model (-march=native)."""
     capabilities = dict(torch.cpu.get_capabilities())
     own = {name: value for name, value in capabilities.items() if name not in _NOT_OF_THE_PROCESSOR}
     return own | {"used": torch.backends.cpu.get_cpu_capability(), "model": _model_name(Path("/proc/cpuinfo"))}

@@ -1,4 +1,4 @@
-"""What TorchServe hands over of a new request, to a request of the contract or to words why it is none."""
+"""Makes of TorchServe's row of a new request a request of the contract, or a refusal in words."""
 
 import logging
 from typing import Any, TypeVar

@@ -27,7 +27,7 @@ class Int8Weight(NamedTuple):
     def of(cls, weight: Tensor) -> "Int8Weight":
         least = torch.finfo(weight.dtype).tiny
         scale = (weight.float().abs().amax(dim=1, keepdim=True) / _INT8_MAX).to(weight.dtype).clamp(min=least)
-        # By the scale as it is in the states' type: what that is rounded by is then no error of the weights.
+        # Divided by the scale in the states' type: the scale's own rounding is then no error of the weights.
         return cls((weight.float() / scale.float()).round().clamp(-_INT8_MAX, _INT8_MAX).to(torch.int8), scale)
 
     def in_the_states_type(self) -> Tensor:
@@ -70,7 +70,7 @@ class Int8Linear(nn.Module):
         return output if self._bias is None else output + self._bias
 
     def unread(self, *, one_row: bool) -> frozenset[str]:
-        """As of PackedLinear."""
+        """As in PackedLinear."""
         if one_row:
             return frozenset({"_product._weight", "_product._bias", "_fours" if self._fours is None else "_int8"})
         return frozenset({"_fours"} if self._output is None else {"_fours", "_int8", "_scale", "_bias"})
@@ -85,7 +85,7 @@ class Int8Linear(nn.Module):
 
 
 def int8_layers(linears: Sequence[nn.Linear]) -> list[Int8Linear]:
-    """Of layers that are given the same states."""
+    """The layers in 8 bits, of ones that are given the same states."""
     weights, biases = [Int8Weight.of(linear.weight.detach()) for linear in linears], [each.bias for each in linears]
     product = None
     if is_supported(linears[0].weight.dtype):

@@ -1,4 +1,4 @@
-"""Which compiled steps stay on the disk: those of the shapes that were served last."""
+"""Keeps compiled steps on the disk: those of the shapes that were served last."""
 
 import os
 import shutil
@@ -9,13 +9,13 @@ MOST_KEPT = 16  # directories, of up to fifteen megabytes each
 
 
 def mark_used(directory: Path) -> None:
-    """By its time of change, which is all that is looked at. Not everybody who may read it may set it."""
+    """Sets its time of change, which is all that is looked at. Not everybody who may read it may set it."""
     with suppress(OSError):
         os.utime(directory)
 
 
 def keep(written: Path, target: Path) -> None:
-    """Moves what is whole to its place, and removes what was not used for longest. Another process may do it, too.
+    """Moves whole steps to their place, and removes those that were not used for longest. Others may do so, too.
 
     A worker that runs with what is removed has it open, and goes on.
     """
@@ -34,7 +34,7 @@ def keep(written: Path, target: Path) -> None:
 
 
 def _wait_for_disk(path: Path) -> None:
-    """So that a loss of power leaves no name of a library whose bytes were never written."""
+    """Writes all to the disk: a loss of power must not leave a library's name without its bytes."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -43,7 +43,7 @@ def _wait_for_disk(path: Path) -> None:
 
 
 def _all_kept(compiled_steps: Path) -> list[Path]:
-    """Not what is being made, whose name begins with a dot, and nothing that somebody else has put there."""
+    """The directories of steps, without those that are being made (a dot before the name) or are somebody else's."""
     return [
         each for each in compiled_steps.iterdir() if not each.name.startswith(".") and (each / "one_row.so").is_file()
     ]

@@ -10,7 +10,7 @@ from handlers.int8_linear import Int8Linear, int8_layers
 from handlers.packed_linear import packed_layers
 from handlers.packed_product import is_supported
 
-# By which transformers calls what is given the same states.
+# transformers' names of layers that are given the same states.
 _TOGETHER = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 
 
@@ -30,8 +30,8 @@ def pack_linear_layers(model: PreTrainedModel, *, int8: bool = False, joined: bo
 
 
 def _groups(parent: nn.Module, together: Sequence[Sequence[str]]) -> Iterator[Sequence[tuple[str, nn.Linear]]]:
-    """Its linear layers, those together that are given the same states."""
-    # Not what inherits from it: that computes something else.
+    """The linear layers of `parent`, those together that are given the same states."""
+    # The very class: one that inherits from it computes something else.
     linears = {name: child for name, child in parent.named_children() if type(child) is nn.Linear}
     for names in together:
         group = [(name, linears[name]) for name in names if name in linears]

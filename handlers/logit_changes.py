@@ -1,5 +1,5 @@
-"""What a request does to its own logits before a token is taken: for what it has said, for tokens that it favours or
-not, and for an end that may not come yet.
+"""Changes of a request's own logits before a token is taken: for what it has said, for tokens that it favours or not,
+and for an end that may not come yet.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,7 +62,7 @@ def answer_logits(
 
 
 class RowLogits:
-    """Of the running rows, made anew when these change. Rows that change nothing are not looked at."""
+    """The changes of the running rows, made anew when the rows change. Rows that change nothing are not looked at."""
 
     def __init__(self, answers: Sequence[AnswerLogits | None]) -> None:
         self._changed = [(row, answer) for row, answer in enumerate(answers) if answer is not None]

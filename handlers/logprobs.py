@@ -18,7 +18,7 @@ class Logprobs(NamedTuple):
 
 
 class RowLogprobs:
-    """Of the running rows, made anew when these change. Rows that do not ask are not looked at.
+    """The logprobs of the running rows, made anew when the rows change. Rows that do not ask are not looked at.
 
     counts: of each row, how many of the likeliest tokens it asks for, or None.
     """
@@ -33,7 +33,7 @@ class RowLogprobs:
         return logits[self._rows].log_softmax(dim=-1) if self._asked else None
 
     def of(self, every: Tensor | None, tokens: Tensor) -> Mapping[int, Logprobs]:
-        """By row. every: what of_all gave; tokens: [batch], those that were taken."""
+        """The logprobs by row. every: the result of of_all; tokens: [batch], those that were taken."""
         if every is None:
             return {}
         found = logprobs_of(every, tokens[self._rows], self._most)
@@ -44,7 +44,7 @@ class RowLogprobs:
 
 
 def logprobs_of(every: Tensor, tokens: Tensor, count: int) -> list[Logprobs]:
-    """Of each row. every: [rows, vocabulary], logarithms; tokens: [rows], those that were taken."""
+    """The logprobs of each row. every: [rows, vocabulary], logarithms; tokens: [rows], those that were taken."""
     every = every.clamp(min=_LEAST)
     taken = every.gather(1, tokens[:, None])[:, 0].tolist()
     top, ids = (each.tolist() for each in every.topk(min(count, every.shape[1])))

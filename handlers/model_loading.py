@@ -1,4 +1,4 @@
-"""A model directory to a model that is ready to serve: safetensors only, no network, no code from the directory."""
+"""Loads a model directory, ready to serve: safetensors only, no network, no code from the directory."""
 
 import json
 from dataclasses import dataclass
@@ -74,7 +74,7 @@ def _load_checkpoint(directory: Path, dtype: str, device: str) -> PreTrainedMode
             device_map=device if device != "cpu" and is_accelerate_available() else None,  # else by way of the CPU
         )
     except (AttributeError, ImportError, KeyError, RuntimeError, StrictDataclassError, TypeError) as error:
-        # What config.json holds is taken for the name of a function, or for a number, without being looked at.
+        # transformers takes config.json's values for names of functions, or for numbers, without looking at them.
         missing = likely_missing(directory)
         hint = f". What is missing is likely {short_list(missing)}" if missing else ""
         reason = " ".join(str(error).split())  # some have several lines
@@ -90,7 +90,7 @@ def _load_checkpoint(directory: Path, dtype: str, device: str) -> PreTrainedMode
 
 
 def _generation_config(directory: Path) -> GenerationConfig | None:
-    """What generation_config.json says, whatever generate() would think of it, since nobody calls generate() here.
+    """The values of generation_config.json, whatever generate() would think of them: nobody calls generate() here.
 
     Its constructor would refuse the whole model for one value, as transformers' own reading does.
     """

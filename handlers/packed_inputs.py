@@ -14,8 +14,8 @@ import torch
 
 @contextmanager
 def packed_weights_as_inputs() -> Iterator[None]:
-    """While a graph is compiled that calls `torch.ops.mkldnn._linear_pointwise`."""
-    # Most of a second, for whoever compiles; with the last one oneDNN's lowerings are there to be replaced.
+    """For a block in which a graph is compiled that calls `torch.ops.mkldnn._linear_pointwise`."""
+    # The imports take most of a second. The last one makes oneDNN's lowerings, which are replaced here.
     from torch._inductor import ir, lowering, mkldnn_ir, mkldnn_lowerings  # noqa: F401, PLC0415
 
     kernels: Any = mkldnn_ir  # whose classes are untyped

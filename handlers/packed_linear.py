@@ -50,6 +50,6 @@ class PackedLinear(nn.Module):
 
 
 def packed_layers(linears: Sequence[nn.Linear]) -> list[PackedLinear]:
-    """Of layers that are given the same states."""
+    """The packed layers, of ones that are given the same states."""
     product = PackedProduct([linear.weight.detach() for linear in linears], [linear.bias for linear in linears])
     return [PackedLinear(linear, product, index) for index, linear in enumerate(linears)]

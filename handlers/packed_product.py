@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-# What oneDNN chooses a layout for. In float32 the one for a single row takes 1.5 to 1.9 times as long at 4 to 16 rows
+# Rows for which oneDNN chooses a layout. In float32 the one for a single row takes 1.5 to 1.9 times as long at 4 to 16
 # and 1.2 times at 64, and gains nothing at one.
 _TYPICAL_ROWS = 16
 
@@ -20,7 +20,7 @@ class PackedProduct(nn.Module):
     """The outputs of layers that are given the same states, with their weights side by side: one call for all of them.
 
     16 streams of short chats gain 7 % by it. The layers ask one after another, and the first one has it computed.
-    Whoever comes with other states gets what is right, too, at the price of all.
+    A layer with other states gets what is right, too, at the price of all.
 
     weights: of each layer, [out_features, in_features]; biases: of each, [out_features] or None.
     """
@@ -32,7 +32,7 @@ class PackedProduct(nn.Module):
         self._bias: Tensor | None
         hold(self, _weight=_pack(_side_by_side(weights)), _bias=_joined(weights, biases))
         self._states: Tensor | None = None
-        self._outputs: dict[int, Tensor] = {}  # of these states, which have not been asked for
+        self._outputs: dict[int, Tensor] = {}  # the outputs of these states that have not been asked for
 
     def forward(self, states: Tensor, layer: int) -> Tensor:
         """[…, in_features] to the […, out_features] of this layer."""
@@ -51,7 +51,7 @@ class PackedProduct(nn.Module):
 
 
 def hold(module: nn.Module, **tensors: Tensor | None) -> None:
-    """As buffers, so that a compiled step can be given them. No checkpoint has them."""
+    """Keeps them as buffers, so that a compiled step can be given them. No checkpoint has them."""
     for name, tensor in tensors.items():
         module.register_buffer(name, None if tensor is None else tensor.detach(), persistent=False)
 

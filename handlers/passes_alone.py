@@ -27,7 +27,7 @@ def own_window(config: PreTrainedConfig, context_length: int) -> int | None:
 
 
 def compute_alone(model: PreTrainedModel) -> bool:
-    """From the next engine on. False where it was so already."""
+    """Makes later engines compute each request alone. False if it was so already."""
     if model in _alone:
         return False
     leave_packed_attention(model)

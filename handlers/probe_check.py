@@ -1,4 +1,4 @@
-"""Holds a model that is loaded to what it answered where it was packed, number by number."""
+"""Compares a loaded model with its answers where it was packed, number by number."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,14 +24,14 @@ class ProbeCheckError(ValueError):
 
 
 def check_probes(directory: Path, loaded: LoadedModel) -> None:
-    """Compares with the probes of the archive that was unpacked into `directory`, where it has some."""
+    """Compares it with the probes of the archive that was unpacked into `directory`, if there are some."""
     file = directory / PROBES_ENTRY
     if file.exists():
         compare_with(Probes.from_bytes(file.read_bytes()), loaded)
 
 
 def compare_with(probes: Probes, loaded: LoadedModel) -> None:
-    """Raises ProbeCheckError where the model answers something else."""
+    """Raises ProbeCheckError if the model answers something else."""
     for probe in probes.probes:
         _check(probe, loaded)
 
@@ -55,7 +55,7 @@ def _kind_of_error(model: PreTrainedModel) -> torch.dtype:
 
 
 def log_probabilities(model: PreTrainedModel, tokens: Sequence[int]) -> Tensor:
-    """Of each token but the first, after those before it, [len(tokens) - 1]."""
+    """The log-probability of each token but the first, after those before it, [len(tokens) - 1]."""
     chosen = torch.tensor(tokens[1:], dtype=torch.long)[:, None]
     every = next_log_probabilities(model, tokens)[:-1]
     return every.gather(1, chosen)[:, 0].clamp(min=LEAST_LOG_PROBABILITY / _TENTHS_OF_A_NAT)
@@ -63,11 +63,11 @@ def log_probabilities(model: PreTrainedModel, tokens: Sequence[int]) -> Tensor:
 
 @torch.inference_mode()
 def next_log_probabilities(model: PreTrainedModel, tokens: Sequence[int]) -> Tensor:
-    """Of every token that could follow each of `tokens`, [len(tokens), vocabulary]."""
+    """The log-probability of every token that could follow each of `tokens`, [len(tokens), vocabulary]."""
     logits: Tensor = model(input_ids=torch.tensor([tokens], device=model.device), use_cache=False).logits[0]
     return logits.cpu().double().log_softmax(dim=-1)
 
 
 def in_tenths(values: Tensor) -> tuple[int, ...]:
-    """As they are recorded. Raises ValueError where one of them is NaN."""
+    """The values as they are recorded. Raises ValueError if one of them is NaN."""
     return tuple(round(value * _TENTHS_OF_A_NAT) for value in values.tolist())

@@ -7,10 +7,10 @@ class PromptLimit(Protocol):
     """Both raise where the prompt certainly does not fit."""
 
     def check_text(self, text: str) -> None:
-        """Of the whole prompt, before tokens are made of it."""
+        """Checks the text of the whole prompt, before tokens are made of it."""
 
     def check_tokens(self, least: int) -> None:
-        """How many the prompt has at least, before it is known which of them are a template's own."""
+        """Checks the least number of tokens, before it is known which of them are a template's own."""
 
 
 class _NoLimit:

@@ -17,10 +17,10 @@ def prompt_logprobs(
     vocabulary: int,
     found: Callable[[list[Logprobs]], None],
 ) -> Iterator[None]:
-    """In pieces, each of which takes about as long as a step.
+    """Works in pieces, each of which takes about as long as a step.
 
-    count: how many of the likeliest tokens are told with each. found: called in the end with those of all tokens but
-    the first, of which the model says nothing.
+    count: how many of the likeliest tokens are given with each. found: called at the end with the logprobs of all
+    tokens but the first, of which the model says nothing.
     """
     logprobs: list[Logprobs] = []
     cache = None

@@ -1,4 +1,4 @@
-"""A request's parameters as the engine knows them."""
+"""Translates a request's parameters into the engine's."""
 
 from adapter.schema import WorkerRequest
 from handlers.logit_changes import LogitChanges

@@ -1,4 +1,4 @@
-"""Which neighbouring rows of the cache a step computes together.
+"""Chooses which neighbouring rows of the cache a step computes together.
 
 A row is read as far as the longest one of its run. So few runs read much that nobody holds, and each run has a price.
 """

@@ -2,10 +2,8 @@
 
 A row's token depends on that row alone: on its logits, and on noise that its seed, its position and a token's id give.
 So in float32 a seed gives the same answer whatever shares the batch. In 16 bits a model's logits themselves are not
-quite the same beside other rows, as its sums are rounded elsewhere. Noise of each token's own then changes hardly more
-tokens than it must. In bfloat16, on AVX2, of 64 answers alone and beside 8 others are the same:
-of models/tiny (60 tokens): 57; with top_p 0.9 56; with top_k 50 55.
-of SmolLM2-135M-Instruct (20 tokens): 34; with either 38; greedy ones, which noise has no part in, 45.
+quite the same beside other rows, as its sums are rounded elsewhere (docs/decisions.md says how often it shows). Noise
+of each token's own keeps the changed tokens few.
 """
 
 import math
@@ -31,7 +29,7 @@ class SamplingParameters:
 
     min_p: tokens of less than this part of the likeliest one's probability are not taken.
     changes: of the logits, before all else.
-    logprobs: how many of the likeliest tokens are told with each that is taken, if any is.
+    logprobs: how many of the likeliest tokens are given with each that is taken, if any is.
     """
 
     temperature: float = 0.0
@@ -45,7 +43,7 @@ class SamplingParameters:
 
 
 def with_seed(parameters: SamplingParameters) -> SamplingParameters:
-    """The same with a seed, which is chance's where they have none."""
+    """The same parameters with a seed: a random one if they have none."""
     return parameters if parameters.seed is not None else replace(parameters, seed=secrets.randbits(63))
 
 

@@ -118,7 +118,7 @@ def _short_windows(engine: Engine, model: PreTrainedModel) -> Iterator[None]:
 
 @contextmanager
 def _short_pieces(forward_pass: CompiledForwardPass, *, tokens_per_pass: float) -> Iterator[None]:
-    """Whatever the model's width is: a prompt alone has several, and one beside others as `tokens_per_pass` says."""
+    """Shortens pieces, whatever the width is: a prompt alone has several, and others as `tokens_per_pass` says."""
     own = forward_pass.most_tokens, forward_pass.tokens_per_pass
     forward_pass.most_tokens, forward_pass.tokens_per_pass = _SHORT_PIECE, tokens_per_pass
     try:
@@ -128,7 +128,7 @@ def _short_pieces(forward_pass: CompiledForwardPass, *, tokens_per_pass: float) 
 
 
 def _configs(model: PreTrainedModel) -> list[PreTrainedConfig]:
-    """Of the model and its parts, which may have copies."""
+    """The configurations of the model and its parts, which may have copies."""
     configs = [module.config for module in model.modules() if isinstance(module, PreTrainedModel)]
     return list({id(config): config for config in [model.config.get_text_config(), *configs]}.values())
 
@@ -154,7 +154,7 @@ def _check(
 ) -> Iterator[None]:
     """new_tokens: by the length of the prompt, which is its name.
 
-    first: who is alone in the first step; last: with whose end all ends.
+    first: the request that is alone in the first step; last: the one with which all ends.
     """
     if tolerance is None:
         tolerance = _TOLERANCE[model.dtype]
@@ -219,7 +219,7 @@ class _Recording:
 
 
 def _own_logits(model: PreTrainedModel, sequence: list[int], count: int) -> Tensor:
-    """Of the last `count` tokens, [count, vocabulary]."""
+    """The logits of the last `count` tokens, [count, vocabulary]."""
     # A long sequence's would take gigabytes, but not every model can leave some out.
     can_leave_out = "logits_to_keep" in inspect.signature(model.forward).parameters
     keep = {"logits_to_keep": count} if can_leave_out else {}

@@ -32,7 +32,7 @@ class SlotBuffer:
 class _Pages:
     """Bytes of an anonymous private map: the kernel has one page of zeros for all that was only read.
 
-    Of a shared map it would allocate what is read (mm/shmem.c), and a step reads every row as far as its longest.
+    With a shared map it would allocate what is read (mm/shmem.c), and a step reads every row as far as its longest.
     """
 
     def __init__(self, size: int) -> None:

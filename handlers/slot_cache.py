@@ -102,7 +102,7 @@ class SlotCache(Cache):
 
     @classmethod
     def of(cls, states: Sequence[Tensor]) -> Self:
-        """Over buffers that are there already: keys and values of each layer in turn."""
+        """A cache over buffers that are there already: keys and values of each layer in turn."""
         slots, _, capacity, _ = states[0].shape
         cache = cls(len(states) // 2, slots, capacity)
         for layer, keys, values in zip(cache._slot_layers, states[::2], states[1::2], strict=True):
@@ -121,13 +121,13 @@ class SlotCache(Cache):
 
     @property
     def bytes_of_a_position(self) -> int:
-        """Of one row, in all layers; 0 until they are allocated."""
+        """Bytes of a position of one row, in all layers; 0 until they are allocated."""
         layers = [layer for layer in self._slot_layers if layer.is_initialized]
         return sum(states[0, :, 0].nbytes for layer in layers for states in (layer.keys, layer.values))
 
     @property
     def num_bytes(self) -> int:
-        """Of all rows; 0 until they are allocated."""
+        """Bytes of all rows; 0 until they are allocated."""
         layers = [layer for layer in self._slot_layers if layer.is_initialized]
         return sum(states.nbytes for layer in layers for states in (layer.keys, layer.values))
 
@@ -169,9 +169,9 @@ def attention_layers(config: PreTrainedConfig, context_length: int) -> list[tupl
     except AttributeError as error:  # of a configuration that does not say how many layers there are
         raise UnsupportedModelError(f"transformers has no cache for {config.model_type} models: {error}") from error
     for layer_type, layer in layers:
-        # What has no keys and values of its own looks at another layer's.
+        # A layer without keys and values of its own looks at another layer's.
         is_full = type(layer) in (DynamicLayer, DummyLayer)
-        # What looks at the positions of its own chunk is cached as a window is, but masked in another way.
+        # A layer that looks at its own chunk is cached as a window is, but masked in another way.
         is_sliding = type(layer) is DynamicSlidingWindowLayer and (
             layer_type != "chunked_attention" or layer.sliding_window >= context_length
         )

@@ -26,7 +26,7 @@ def spare_memory(root: Path = Path("/")) -> int:
 
 
 def _weight_bytes(model: PreTrainedModel) -> int:
-    """Also of what lies in the model's file: it stands for what a build takes beyond the weights and the compiler."""
+    """Bytes of the weights, also of those in the model's file: they stand for what else a build takes."""
     return sum(dict(map(_memory_of, (*model.parameters(), *model.buffers()))).values())
 
 
@@ -48,7 +48,7 @@ def _left_in_groups(root: Path) -> Iterator[int]:
 
 
 def _groups(root: Path) -> Iterator[Path]:
-    """Of version 2. A container may know its own by the name that the host gave it, and see it at the root."""
+    """Groups of version 2. A container may know its own by the name that the host gave it, and see it at the root."""
     for line in _read(root / "proc/self/cgroup").splitlines():
         if line.startswith("0::"):
             yield Path(line.removeprefix("0::").strip("/"))

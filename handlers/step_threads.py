@@ -25,7 +25,7 @@ _TIMED_STEPS = 2
 
 
 class StepThreads:
-    """Of one thread, which runs all of it: what torch.set_num_threads says is OpenMP's, and holds for whoever calls it.
+    """For one thread, which runs all of it: torch.set_num_threads sets OpenMP's number, for the thread that calls it.
 
     choice: of the numbers of threads.
     sample_step: does what a step does, for nobody.
@@ -99,7 +99,7 @@ def fixed_threads(count: int) -> StepThreads:
 
 
 def threads_for(model: PreTrainedModel, wanted: int | None) -> StepThreads:
-    """What they begin with holds for the calling thread, too. A model on a GPU has as many as it is given."""
+    """The number that they begin with holds for the calling thread, too. On a GPU it is as many as are given."""
     if wanted is not None:
         torch.set_num_threads(wanted)
     if wanted is not None or model.device.type != "cpu":

@@ -1,4 +1,4 @@
-"""What a chat template may make with one operation: looked at before it is done, as nothing can end it."""
+"""Limits of what a chat template makes with one operation, looked at before it is done: nothing can end it."""
 
 import re
 from collections.abc import Sequence
@@ -75,7 +75,7 @@ def _check_replacement(texts: Sequence[str]) -> None:
 
 
 def _sizes(value: object) -> list[int]:
-    """Of the members of an object, of which an operation may take one."""
+    """The sizes of an object's members, of which an operation may take one."""
     return list(map(size_of, value.values())) if isinstance(value, dict) else [size_of(value)]
 
 

@@ -30,7 +30,7 @@ def thread_counts(num_cores: int) -> tuple[int, ...]:
 
 
 class ThreadChoice:
-    """Of `counts`, which ascend; `chosen` is the one to begin with.
+    """Chooses among `counts`, which ascend; `chosen` is the one to begin with.
 
     `threads` is how many the next step shall have. All of it is counted in steps and their seconds: it knows no clock.
     """
@@ -80,7 +80,7 @@ class ThreadChoice:
         self._begin_trial()
 
     def end_look(self) -> None:
-        """Without a result."""
+        """Ends it without a result."""
         self._begin_again(0)
 
     def _begin_again(self, rows: int) -> None:
@@ -91,7 +91,7 @@ class ThreadChoice:
         self._recent.clear()
 
     def _begin_trial(self, *, fewer: bool | None = None) -> None:
-        """With the next number below or above; in turns if nothing is said."""
+        """Tries the next number below or above; in turns if nothing is said."""
         if not self.is_open:
             return
         if fewer is None:
@@ -141,7 +141,7 @@ class _Trial:
 
     @property
     def _ratio(self) -> float:
-        """Of the other's seconds over those of the chosen number, in whole pairs of turns."""
+        """The other number's seconds over those of the chosen one, in whole pairs of turns."""
         turns = [min(self._seconds[at : at + _STEPS_A_TURN]) for at in range(0, len(self._seconds), _STEPS_A_TURN)]
         return sum(turns[::2]) / sum(turns[1::2])
 

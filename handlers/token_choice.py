@@ -26,7 +26,7 @@ class Chosen(NamedTuple):
 
 
 class TokenChoice:
-    """Of these requests, made anew when the rows change.
+    """Chooses for these requests, and is made anew when the rows change.
 
     penalises: whether one of them looks at what it has seen.
     """

@@ -1,4 +1,4 @@
-"""What a request's answer may consist of, token by token: the rows that are bound, and what it rules out for them."""
+"""Constraints of answers, token by token: the rows that are bound, and the tokens that are ruled out for them."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,8 +9,8 @@ from torch import Tensor
 
 
 class TokenConstraint(Protocol):
-    """Of one answer. It raises nothing. The engine's thread alone calls it, once for each token: those that the answer
-    has before, it has taken by then.
+    """The constraint of one answer. It raises nothing. The engine's thread alone calls it, once for each token. It has
+    taken an earlier worker's tokens before.
 
     failure: why it cannot go on, if it cannot; nothing is allowed then.
     """
@@ -21,11 +21,11 @@ class TokenConstraint(Protocol):
         """Writes which tokens may come next: the bits of `words`, int32, the lowest of the first one for token 0."""
 
     def take(self, token: int) -> bool:
-        """Goes on behind this token. Whether the answer is complete: nothing may follow."""
+        """Goes on behind this token. Returns whether the answer is complete: nothing may follow."""
 
 
 class RowConstraints:
-    """Of the running rows, made anew when these change. Rows without one are not looked at."""
+    """The constraints of the running rows, made anew when the rows change. Rows without one are not looked at."""
 
     def __init__(self, constraints: Sequence[TokenConstraint | None], vocabulary: int, device: torch.device) -> None:
         self._bound = [(row, each) for row, each in enumerate(constraints) if each is not None]
@@ -43,7 +43,7 @@ class RowConstraints:
         logits[self._rows] = logits[self._rows].masked_fill_(ruled_out, float("-inf"))
 
     def take(self, tokens: Tensor) -> frozenset[int]:
-        """tokens: [batch]. The rows whose answers are complete with theirs."""
+        """Takes tokens, [batch]. Returns the rows whose answers are complete with theirs."""
         if not self._bound:
             return frozenset()
         given = tokens.tolist()

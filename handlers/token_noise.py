@@ -14,7 +14,7 @@ _BITS = 52  # so many and a half fit into float64 below 1
 
 
 def noise_keys(seeds: Tensor, positions: Tensor) -> Tensor:
-    """[batch] of [batch] and [batch]: what tells a position of a seed from all others."""
+    """A key, [batch], for each pair of [batch] seeds and [batch] positions: another one for every other pair."""
     return _mix(_mix(seeds * _STEP) + positions * _STEP)
 
 

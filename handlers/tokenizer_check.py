@@ -1,4 +1,4 @@
-"""Whether a tokenizer gives the tokens that its model was trained on, and none that the model does not have."""
+"""Checks that a tokenizer gives the tokens that its model was trained on, and none that the model does not have."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ from handlers.slot_cache import UnsupportedModelError
 logger = logging.getLogger(__name__)
 
 _SAMPLES = ("Hello,  world! It's 2024.", "\n\n    def f(x1):\n\treturn x1\n", "a naïve café", "你好 🙂")
-# What a tokenizer and a chat template write their own tokens around.
+# Texts around which a tokenizer and a chat template write their own tokens.
 _PROMPTS = (None, *(tuple(ChatMessage(role=role, content="a") for role in roles) for roles in CONVERSATIONS))
 
 
@@ -100,7 +100,7 @@ def warn_of_other_tokens(tokenizer: PreTrainedTokenizerBase, directory: Path) ->
 
 
 def _written_ids(tokenizer: PreTrainedTokenizerBase) -> Iterator[int]:
-    """Of the tokens that surround a caller's text."""
+    """The ids of the tokens that surround a caller's text."""
     encoder = RequestEncoder(tokenizer)
     for messages in _PROMPTS:
         with suppress(Exception):  # many templates take no system message, and some tokenizers not every character

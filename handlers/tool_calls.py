@@ -36,7 +36,7 @@ class ToolCallReader:
         is_required: bool = False,
         chance: random.Random | None = None,
     ) -> None:
-        """names: of the tools. is_required: whether the answer is nothing but calls. chance: what their ids come by."""
+        """names: of the tools. is_required: whether the answer is nothing but calls. chance: makes their ids."""
         held = [token for token in special_tokens if form.holds(token)]
         self._marks = {token: chr(_FIRST_MARK + number) for number, token in enumerate(held)}
         self._form, self._names, self._is_required = form.with_marks(self._marks), names, is_required
@@ -48,16 +48,16 @@ class ToolCallReader:
         self._opening = ""  # of the call whose name is read
 
     def mark_of(self, special_token: str) -> str:
-        """What to push for it; nothing, unless calls are written with it."""
+        """The mark to push for it; empty, unless calls are written with it."""
         return self._marks.get(special_token, "")
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:
-        """So far; the arguments of the last one may lack their end."""
+        """The calls so far; the arguments of the last one may lack their end."""
         return tuple(self._calls)
 
     def push(self, piece: str) -> Read:
-        """What can be told now."""
+        """The text and the calls that can be sent now."""
         self._held += piece
         read = Read("", [])
         while (more := self._read()) is not None:
@@ -70,7 +70,7 @@ class ToolCallReader:
         is_text = self._read in (self._in_text, self._in_text_to_its_end)
         return held if is_text and not self._is_required else ""
 
-    # Each reads what it can of what is held, and says what reads the rest; None where it needs more.
+    # Each method reads what it can of the held text, and sets the method for the rest; None if it needs more.
 
     def _in_text(self) -> Read | None:
         opening = self._form.trigger or self._form.opening

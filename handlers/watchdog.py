@@ -43,7 +43,7 @@ class Watchdog:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Around one piece of the work, in its thread."""
+        """Put it around one piece of the work, in its thread."""
         self._piece = object()
         try:
             yield
@@ -51,7 +51,7 @@ class Watchdog:
             self._piece = None
 
     def check(self) -> None:
-        """For whoever waits for the work, now and then.
+        """Call it now and then while waiting for the work.
 
         The time between two checks counts for a second at most: in more of it this process was not running (a frozen
         container, a machine that slept), and so was the work.

@@ -1,4 +1,4 @@
-"""What TorchServe's worker does around every call of the handler, made cheaper: here a call is a step of the engine."""
+"""Makes what TorchServe's worker does around every call of the handler cheaper: here a call is a step of the engine."""
 
 import logging
 import struct
@@ -85,7 +85,7 @@ class _RowRead:
         return request
 
     def _next_beginning(self) -> bytes:
-        """As far as it has arrived."""
+        """The beginning of the next row, as far as it has arrived."""
         received = self._reads.received
         if len(received) < _INT.size:
             return b""

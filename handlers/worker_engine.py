@@ -43,9 +43,9 @@ def checked_engine(
     *,
     tolerance: float | None = None,
 ) -> Engine:
-    """Does without what the model does not work with.
+    """Falls back step by step until the engine's logits are right.
 
-    Compiled pieces of prompts, all compiled steps, one pass for pieces and rows, one for many rows.
+    In turn it does without compiled pieces of prompts, all compiled steps, one pass for pieces and rows, one for rows.
 
     tolerance: as for check_engine. Raises UnsupportedModelError where the engine would give other text than the model.
     """
@@ -68,14 +68,14 @@ def checked_engine(
 
 
 def _slower_passes(model: PreTrainedModel) -> str | None:
-    """Has the next engine make them; None where there are no slower ones that a model could work with."""
+    """Has the next engine take slower passes, and names them; None if none is left that a model could work with."""
     if leave_packed_attention(model):
         return "pieces of prompts and running rows take a pass each"
     return "each request takes passes of its own" if compute_alone(model) else None
 
 
 def _fewer(steps: CompiledSteps) -> CompiledSteps | None:
-    """What to try next: where pieces of prompts fail, the decode steps may still be right."""
+    """The steps to try next: if pieces of prompts fail, the decode steps may still be right."""
     return steps.without_pieces() if steps.has_pieces else None
 
 
@@ -128,7 +128,7 @@ def _checked(
 
 
 def worker_engine(loaded: LoadedModel, settings: HandlerSettings, compiled_steps: CompiledSteps | None) -> Engine:
-    """Unchecked."""
+    """An engine that has not been checked."""
     rows = rows_of_cache(loaded.model, loaded.context_length, CacheRows(settings.slots, settings.prefix_slots))
     return Engine(
         loaded.model,
