@@ -1,4 +1,4 @@
-"""Directories that belong to one user: what is in them is run, or opens doors."""
+"""Directories that belong to one user: files in them are run, or give access."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""Whether hosts serve one and the same, so that no more than two versions of a model are ever served at a time."""
+"""Checks that hosts serve the same, so that no more than two versions of a model are ever served at a time."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -40,7 +40,7 @@ def digest_of(report: HostReport, name: str, version: str) -> str | None:
 
 
 def with_digests(desired: DesiredState, reports: Iterable[HostReport]) -> DesiredState:
-    """With the digest of each version that a host has, or whose archive can be read here: others get no other one."""
+    """Adds the digest of each version that a host has, or whose archive can be read here: no host gets another one."""
     known = list(reports)
 
     def found(name: str, version: str, each: DesiredVersion) -> str | None:
@@ -66,7 +66,7 @@ def has_digests(desired: DesiredState) -> bool:
 
 
 def served_before(report: HostReport) -> DesiredState:
-    """What a host served, from its own copies. Raises RolloutError where that was nothing."""
+    """The state that a host served, from its own copies. Raises RolloutError if it served nothing."""
     if not report.models:
         raise RolloutError("nothing was served before: there is nothing to go back to.")
     return DesiredState(

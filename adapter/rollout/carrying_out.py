@@ -22,7 +22,7 @@ class Messenger:
     timeout: float
 
     def send(self, host: Host, order: RolloutOrder) -> None:
-        """Waits for what the host is at. One that is at this very order, of a killed command, is not told again.
+        """Waits until the host is free. One that is at this very order, of a killed command, is not sent it again.
 
         Raises RolloutError.
         """
@@ -31,7 +31,7 @@ class Messenger:
             self._tell(host, order)
 
     def wait_until_served(self, host: Host, order: RolloutOrder, desired: DesiredState) -> HostReport:
-        """A host that has been started again since is told once more. Raises RolloutError."""
+        """Sends the order again to a host that has restarted. Raises RolloutError."""
         said = ""
 
         def has_ended(report: HostReport) -> bool:

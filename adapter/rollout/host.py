@@ -17,12 +17,12 @@ _ADDRESS = re.compile(r"(https?://)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1
 
 
 class HostAway(Exception):
-    """It does not answer, or cannot right now."""
+    """The host does not answer, or cannot right now."""
 
 
 @dataclass(frozen=True)
 class Host:
-    """`name` as its operator has written it. Failures are HostAway, or RolloutError with the host's own words."""
+    """`name`: as its operator has written it. Failures are HostAway, or RolloutError with the host's own words."""
 
     name: str
     key: str = field(repr=False)

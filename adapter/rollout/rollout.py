@@ -40,7 +40,7 @@ class Conductor:
         seen = rollout.begun.before | {name: self._ask(name) for name in rollout.hosts if rollout.is_done(name)}
         while waiting := [name for name in rollout.begun.hosts if not rollout.is_done(name)]:
             wanted = with_digests(desired, seen.values())
-            # Until it is known what its content is, one host has it: a second one could be given another content.
+            # Until the content is known, one host has it: a second one could be given another content.
             batch = waiting[: at_once if has_digests(wanted) else 1]
             self.report(f"{', '.join(batch)} ({len(names) - len(waiting)} of {len(names)} are done)")
             try:
@@ -110,7 +110,7 @@ class Conductor:
     def _carry_out(
         self, rollout: Rollout, names: Sequence[str], desired: dict[str, DesiredState], *, keeps_others: bool
     ) -> tuple[Rollout, dict[str, HostReport]]:
-        """All of them at once; where one fails, after the others have ended."""
+        """Has all of them change at once. If one fails it raises that after the others have ended."""
         order_id = f"{rollout.id}-{rollout.stage.replace(' ', '-')}"
         orders = {name: order_of(order_id, desired[name], keeps_others=keeps_others) for name in names}
         for name in names:

@@ -86,7 +86,7 @@ class Answer:
 
 
 def _calls_of(called: Sequence[Called], request: GenerationRequest, answer_id: str) -> tuple[ToolCall, ...] | None:
-    """None of a request without tools, and no more than one where it wants them one by one."""
+    """None for a request without tools, and no more than one if it wants them one by one."""
     if not getattr(request, "tools", ()):
         return None
     most = None if getattr(request, "parallel_tool_calls", True) else 1

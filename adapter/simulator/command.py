@@ -50,7 +50,7 @@ def simulate(
     ):
         server = GatewayServer(settings, simulated_gateway(settings, played))
         share_address(listener)
-        listener.listen()  # whoever reads the address may call it at once
+        listener.listen()  # a reader of the address may call it at once
         say(f"Simulating {played.model} {played.version} at {url_of(listener, settings)} until Ctrl-C.")
         try:
             server.run(sockets=[listener])
@@ -68,7 +68,7 @@ def simulated_gateway(settings: Settings, script: Script) -> FastAPI:
 
 
 def simulated_settings(file: Path | None, **given: Any) -> Settings:
-    """As `serve` has them, but for the cache: of a kept answer the script would hear nothing."""
+    """The settings as in `serve`, but without the cache: the script would not hear of a kept answer."""
     check_variables(os.environ)
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = read_settings(file, **chosen)

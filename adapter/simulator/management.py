@@ -1,4 +1,4 @@
-"""What TorchServe would say of the one model that is simulated."""
+"""TorchServe's description of the one model that is simulated."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from adapter.torchserve.management_client import ManagementClient, ModelDescript
 def description(
     name: str, version: str, *, are_ready: Sequence[bool], slots: int, wanted: int = 1, num_waiting: int = 0
 ) -> ModelDescription:
-    """As TorchServe's. are_ready: of each worker; wanted: workers; num_waiting: requests before them."""
+    """A description as TorchServe's. are_ready: of each worker; wanted: workers; num_waiting: requests before them."""
     return ModelDescription.model_validate(
         {
             "modelName": name,

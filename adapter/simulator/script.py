@@ -34,7 +34,7 @@ class _Rule(BaseModel):
 
 
 class Called(_Rule):
-    """What the model calls, of the tools of a chat."""
+    """A call that the model makes of one of a chat's tools."""
 
     name: FunctionName
     arguments: dict[str, Any] = Field(default_factory=dict)
@@ -73,7 +73,7 @@ class Rule(_Rule):
         return "" if self.calls and "text" not in self.model_fields_set else self.text
 
     def fits(self, request: GenerationRequest) -> bool:
-        """One that calls something fits chats alone that have it among their tools."""
+        """Whether the rule answers this request. One with calls fits only chats that have these tools."""
         tools = {tool.name for tool in getattr(request, "tools", ())}
         words = self.contains is None or self.contains in last_words(request)
         return words and tools.issuperset(call.name for call in self.calls)

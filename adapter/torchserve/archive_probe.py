@@ -19,7 +19,7 @@ from adapter.validation.settings_file import read_settings
 
 @contextlib.contextmanager
 def served_alone(archive: Path, report: Callable[[str], None]) -> Iterator[TorchServeProcess]:
-    """On ports that were free and in a temporary directory, ready inside of the block. `report` is told of stages."""
+    """Serves it on free ports and in a temporary directory. In the block it is ready. `report` is told of stages."""
     directory = Path(tempfile.mkdtemp(prefix="torchbridge-"))
     with contextlib.ExitStack() as leftovers:
         leftovers.callback(shutil.rmtree, directory, ignore_errors=True)

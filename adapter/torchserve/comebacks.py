@@ -1,4 +1,4 @@
-"""Which versions were ready, are not now, and are likely to be again: a worker or TorchServe itself is started anew."""
+"""Versions that were ready, are not now, and are likely to be again: a worker or TorchServe itself is started anew."""
 
 import time
 from collections.abc import Set as AbstractSet
@@ -18,12 +18,15 @@ class Comebacks:
         self._outage_since: float | None = None
 
     def note(self, ready: AbstractSet[VersionKey], restarting: AbstractSet[VersionKey]) -> None:
-        """TorchServe answered: these versions have ready workers, and those have some, of which none is ready."""
+        """Notes TorchServe's answer.
+
+        ready: versions with a ready worker. restarting: versions that have workers, none of which is ready.
+        """
         self._outage_since = None
         for version in self._known - ready:
             if version in restarting:
                 self._gone_since.setdefault(version, time.monotonic())
-            elif version not in self._gone_with_torchserve:  # which gets its versions back one after the other
+            elif version not in self._gone_with_torchserve:  # TorchServe gets its versions back one after the other
                 self._gone_since.pop(version, None)
                 self._known.discard(version)  # somebody has unloaded it
         for version in ready:

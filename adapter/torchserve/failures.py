@@ -1,4 +1,4 @@
-"""The table that translates TorchServe's failures into ours: what it says stands in one place."""
+"""The table that translates TorchServe's failures into ours: the one place with its words."""
 
 from pydantic import BaseModel, ValidationError
 
@@ -30,23 +30,23 @@ _UNUSABLE_URL = "The model store has no such archive, and this address is not on
 # tests/fixtures/torchserve has an answer for each row; the first row that fits counts.
 _TRANSLATIONS: tuple[_Translation, ...] = (
     (400, "Token Authorization failed", KeyRefused, "The model server does not accept the gateway's key."),
-    # What the token API says, and so each address with "/token" in it (TokenAuthorizationHandler.java:43).
+    # The token API's answer, and so that of each address with "/token" in it (TokenAuthorizationHandler.java:43).
     (400, "Token Authentication failed", KeyRefused, "The model server does not accept the gateway's key."),
     (404, "Model not found:", ModelNotFound, "There is no such model."),
     (404, "Model version", VersionNotFound, "The model has no such version."),
     (413, "", PayloadTooLarge, "The request is too large for the model server."),
     (500, "Worker died.", WorkerDied, "The model's worker died on this request."),
-    # Of a worker that was killed by a signal: exit status 137 becomes 507 (WorkerThread.java:303, RestJob.java:242).
+    # For a worker that was killed by a signal: exit status 137 becomes 507 (WorkerThread.java:303, RestJob.java:242).
     (507, "Worker died.", WorkerDied, "The model's worker was killed on this request."),
     (507, "Out of resources", OutOfMemory, "The model ran out of memory on this request."),
     (507, "Java heap space", OutOfMemory, "The model server ran out of memory."),
-    # Also when no worker is left, in the very same words (ApiUtils.java:456-477): TextGenerator asks which it is.
+    # The same words also if no worker is left (ApiUtils.java:456-477): TextGenerator asks which it is.
     (503, 'Model "', Overloaded, "The model's queue is full."),
     (503, "Prediction failed", GenerationFailed, "The model failed on this request."),
     (503, "Invalid model predict output", GenerationFailed, _UNUSABLE_OUTPUT),
     (503, "number of batch response mismatched", GenerationFailed, _UNUSABLE_OUTPUT),
     (503, "Unsupported model output data type.", GenerationFailed, _UNUSABLE_OUTPUT),
-    # From here on, what only the management API says.
+    # From here on, answers of the management API alone.
     (400, "Parameter url is required.", InvalidRequest, "The archive is not named."),
     (400, "Invalid RuntimeType value", InvalidRequest, "TorchServe does not know this runtime."),
     (400, "max_worker cannot be less", InvalidRequest, "The most workers are fewer than the least."),

@@ -41,7 +41,7 @@ _MAX_FAILURE_BYTES = 2**16
 _REMEMBERED_URLS = 256
 _EVENT_STREAM = "text/event-stream"
 _OK, _FIRST_FAILURE, _TOO_LARGE = 200, 400, 413
-_WORKER_REQUEST = TypeAdapter(WorkerRequest)  # whose JSON is bytes: a model's is a text as long as the body in between
+_WORKER_REQUEST = TypeAdapter(WorkerRequest)  # dumps bytes: a model's own method makes a text of the body first
 
 
 class InferenceClient:
@@ -51,7 +51,7 @@ class InferenceClient:
     where there are none. A request that waits in TorchServe's queue is as silent as one that nobody will ever take
     from there, and an answer that is slow as one that TorchServe forgot when its worker died.
 
-    `wait_for_workers` does the same, but waits for what is expected back: nothing is lost of what has not been sent.
+    `wait_for_workers` does the same, but waits for those that are expected back: what was not sent is not lost.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class InferenceClient:
     async def _read(self, response: aiohttp.ClientResponse, version: tuple[str, str]) -> bytes:
         silence_timeout = self._settings.silence_timeout
         try:
-            if chunk := response.content.read_nowait():  # of a short answer all has come with its head
+            if chunk := response.content.read_nowait():  # a short answer has come with its head
                 return chunk
             try:
                 async with asyncio.timeout(min(SECONDS_BETWEEN_LOOKS, silence_timeout)):
@@ -148,7 +148,7 @@ class InferenceClient:
         return await self._send_now(request)
 
     async def _send_now(self, request: WorkerRequest) -> aiohttp.ClientResponse:
-        # What its caller left out is the archive's own business: it may be older than the field.
+        # Fields that the caller left out are not sent: the archive may be older than them.
         body = _WORKER_REQUEST.dump_json(request, exclude_unset=True, exclude_none=True)
         key = await self._key.get(_KEY_USABLE_FOR)
         try:
@@ -158,7 +158,7 @@ class InferenceClient:
             return await self._post(request, body, await self._key.reload())
 
     async def _post(self, request: WorkerRequest, body: bytes, key: str) -> aiohttp.ClientResponse:
-        """An answer that holds events, or an exception."""
+        """Returns an answer that holds events, or raises."""
         headers = {
             "authorization": f"Bearer {key}",
             "content-type": "application/json",

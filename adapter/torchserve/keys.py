@@ -145,7 +145,7 @@ class KeyFile:
             ) from None
 
     def _open_or_write_anew(self) -> BufferedReader:
-        """Who has lost the file has TorchServe write it: with each new key it writes all of them."""
+        """Opens the file. If it is lost TorchServe writes it anew: with each new key it writes all of them."""
         try:
             return self.path.open("rb")
         except FileNotFoundError:

@@ -40,7 +40,7 @@ def main(output: Path, arguments: list[str]) -> None:
 
 
 def _leave_terminal() -> None:
-    """For this process and those that it will start.
+    """Gives up the terminal, for this process and those that it will start.
 
     The group is in the background of the gateway's terminal: a model's code that reads it, or a tool that asks there
     for a password, would stop all of the group (SIGTTIN and SIGTTOU, termios(3)). Now it is told that there is none.

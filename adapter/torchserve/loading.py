@@ -33,7 +33,7 @@ def wait_until_ready(
     limit: str = LOAD_TIMEOUT_SETTING,
     report: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Returns when `look` finds nothing that has to be waited for; else it says what, and `report` is told of it.
+    """Returns when `look` finds nothing to wait for. Otherwise it says what is missing, and `report` is told of it.
 
     Raises what `look` raises, or NotReady after `timeout` seconds: the message names what sets them, `limit`, and the
     log to `see`.
@@ -77,7 +77,7 @@ def describe_version(management: ManagementClient, model: str, version: str) -> 
 
 
 def describe_versions(management: ManagementClient, model: str) -> dict[str, ModelDescription]:
-    """Of a model that is not there: nothing."""
+    """The versions of a model; none if it is not there."""
     try:
         return {description.model_version: description for description in management.describe(model)}
     except ModelNotFound:

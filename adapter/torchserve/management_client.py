@@ -115,7 +115,7 @@ class ManagementClient:
         self._change("POST", "/models", {"url": archive, "synchronous": "false"})
 
     def set_default(self, name: str, version: str) -> None:
-        """From now on `version` is meant by who names none. TorchServe does not ask whether it has a worker."""
+        """Makes `version` the one of requests that name none. TorchServe does not ask whether it has a worker."""
         self._change("PUT", f"{_path(name, version)}/set-default")
 
     def scale(self, name: str, version: str, workers: int) -> None:

@@ -11,7 +11,7 @@ MAX_BYTES = 20 * 2**20  # as log4j2.xml has it
 def rotate(output: Path, max_bytes: int = MAX_BYTES) -> None:
     """Empties the file when it is longer; what it held is beside it then, as NAME.1.
 
-    Who prints into it must append (O_APPEND): others would go on where they were, and leave a hole before. What is
+    Its writer must append (O_APPEND): others would go on where they were, and leave a hole before. Text that is
     printed between the copy and the emptying is lost, as with logrotate's copytruncate.
     """
     if output.stat().st_size <= max_bytes:

@@ -1,4 +1,4 @@
-"""Whether the addresses that a start needs are free, said before anything is started, or others that are."""
+"""Checks before a start that the addresses that it needs are free, or finds free ones."""
 
 import contextlib
 import errno
@@ -49,7 +49,7 @@ def bind(host: str, port: int, purpose: str, remedy: str) -> socket.socket:
 
 
 def share_address(listener: socket.socket) -> None:
-    """For who is about to listen: without it the connections that end last keep the address from the next start."""
+    """Call it just before listening: without it the connections that end last keep the address from the next start."""
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
 

@@ -47,7 +47,7 @@ async def probe(
 ) -> None:
     """Asks for each recorded answer again, and reports each that comes.
 
-    Raises ProbeMismatch at the first that is another one, and what `inference` raises.
+    Raises ProbeMismatch at the first that differs, and what `inference` raises.
     """
     for number, recorded in enumerate(probes.probes):
         request = _request(recorded.prompt, max(1, len(recorded.answer_tokens)), 0, model, version)
@@ -71,7 +71,7 @@ async def _answer(inference: InferenceClient, request: GenerationRequest, reques
 
 def _compare(recorded: Probe, response: GenerationResponse) -> None:
     _expect(recorded, "tokens of the prompt", str(len(recorded.prompt_tokens)), str(response.prompt_tokens))
-    if recorded.answer_tokens:  # where none was clear, whatever comes is as good
+    if recorded.answer_tokens:  # if none was clear, any answer will do
         part = _length_in_common(recorded.answer, response.text)
         _expect(recorded, "text", _shown(recorded.answer, part), _shown(response.text, part))
         _expect(recorded, "tokens of the answer", str(len(recorded.answer_tokens)), str(response.tokens_generated))

@@ -27,7 +27,7 @@ def read_properties(path: Path) -> dict[str, str]:
 
 
 def _logical_lines(text: str) -> Iterator[str]:
-    """Without comments and empty lines; one that ends with an odd number of backslashes goes on in the next."""
+    """Lines without comments and empty ones; one that ends with an odd number of backslashes goes on in the next."""
     begun = ""
     for line in re.split(r"\r\n|\r|\n", text):
         content = line.lstrip(" \t\f")

@@ -1,4 +1,4 @@
-"""Whether the default model, or one in its place, answers: by what it did last, never only by what TorchServe says."""
+"""Whether the default model, or one in its place, answers: known by its last events, not by TorchServe's word alone."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.sample_answer import SAMPLE_PROMPT
 from adapter.torchserve.served_models import PinnedVersion
 
-# Seconds. Whoever looks more often than that costs no more, and a worker that has just written is not asked.
+# Seconds. More frequent checks cost no more, and a worker that has just written is not asked.
 _FRESH = 2.0
 # For an answer of the management API, and then for any event. A model needs less for one token, but a busy one may read
 # a long prompt meanwhile; probes of orchestrators and proxies give up after 1 to 10.
@@ -65,7 +65,7 @@ class Readiness:
             await asyncio.wait({probe.task}, timeout=_SECONDS_BETWEEN_LOOKS)
 
     def _probe(self, pinned: PinnedVersion) -> "_Probe":
-        """The one that is under way: of a worker that is silent there must not be one more at each look."""
+        """The check that is under way: a silent worker must not get one more at each look."""
         probe = self._probes.get(pinned)
         if probe is None:
             probe = self._probes[pinned] = _Probe(asyncio.create_task(self._ask(pinned)), time.monotonic())
@@ -73,7 +73,7 @@ class Readiness:
         return probe
 
     async def _ask(self, pinned: PinnedVersion) -> TorchbridgeError | None:
-        """Why there was no answer."""
+        """The failure, if there was no answer."""
         request = GenerationRequest(
             prompt=SAMPLE_PROMPT, max_length=1, temperature=0, model=pinned.model, model_version=pinned.version
         )

@@ -61,7 +61,7 @@ class RunDirectory:
         self.check_length()
         shutil.rmtree(self._temporary, ignore_errors=True)
         shutil.rmtree(self.compilations, ignore_errors=True)
-        if self.logs.exists():  # they may say why it has to be started again
+        if self.logs.exists():  # the last logs may say why it has to be started again
             shutil.rmtree(self.previous_logs, ignore_errors=True)
             self.logs.rename(self.previous_logs)
         for directory in (self._temporary, self.logs):
@@ -76,7 +76,7 @@ class RunDirectory:
             file.write("\n".join(lines))
 
     def open_output(self) -> BinaryIO:
-        """For what TorchServe prints. It must append, as the launcher empties the file when it is long."""
+        """The file for what TorchServe prints. It must append, as the launcher empties the file when it is long."""
         return open(self.output, "ab", opener=open_private)
 
     def environment(self, *, compiles: bool = False) -> dict[str, str]:

@@ -18,9 +18,9 @@ SAMPLE_PROMPT = "Once upon a time"
 
 
 def sample_answer(settings: Settings, keys: KeyFile, registry: ModelRegistry) -> Iterator[str]:
-    """The default model's, or another one's where that is not served, piece by piece.
+    """An answer of the default model, or of another one if that is not served, piece by piece.
 
-    Raises what TorchServe's answer is in adapter.errors.
+    Raises TorchServe's failure as one of adapter.errors.
     """
     pieces: SimpleQueue[str | Exception | None] = SimpleQueue()
 

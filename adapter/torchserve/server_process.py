@@ -127,7 +127,7 @@ class TorchServeProcess:
         return self._process is not None and self._process.poll() is None
 
     def kill(self) -> None:
-        """At once, with all of its workers: what stands still hears of no stop. May be called at any time."""
+        """Ends it and its workers at once: one that stands still hears of no `stop`. May be called at any time."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -148,7 +148,7 @@ class TorchServeProcess:
 
     def _take(self, archives: Sequence[Path]) -> None:
         self._archives = [archive.resolve() for archive in archives]
-        if self._archives:  # else it stays where the last ones lay: the last version may have been retired
+        if self._archives:  # otherwise it stays where the last ones lay: the last version may have been retired
             self._model_store = self._archives[0].parent
 
     def _arguments(self) -> list[str]:
@@ -172,7 +172,7 @@ class TorchServeProcess:
     def _find_unready(self) -> str | None:
         self._check_alive()
         try:
-            self.management.model_names()  # where there is none to wait for, its answer is
+            self.management.model_names()  # without an archive to wait for, its answer is waited for
             stages = [find_unready(self.management, log.model, log.version, log) for log in self._awaited]
         except (UpstreamUnavailable, ModelNotReady):
             return "starting TorchServe"

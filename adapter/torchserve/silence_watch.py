@@ -15,8 +15,8 @@ _STALLED = 2  # times as long as a look may take: then it was we who stood still
 class SilenceWatch:
     """Looks from a thread of its own, inside of `with`.
 
-    Only seconds count in which it looked on and there was no answer: a machine that was suspended, or had no time for
-    this process, has none of them.
+    Only seconds count in which it looked and got no answer: none of those in which the machine was suspended, or had
+    no time for this process.
     """
 
     def __init__(self, inference_url: str, limit: float) -> None:

@@ -91,7 +91,7 @@ class WorkerAnswer:
 
 
 def _failure(problem: Problem) -> TorchbridgeError:
-    """Only about the caller's own request are the worker's words for the caller; the others may say where it runs."""
+    """The worker's words reach the caller only about its own request; others may say where the worker runs."""
     if problem.code in CALLERS_FAULTS:
         return from_problem(problem)
     cause = f"the worker says {problem.code}: {problem.detail!r:.500}"

@@ -9,7 +9,7 @@ _REFUSAL = "torchbridge: cannot load the model: "
 _START = "Torch worker started."
 # WorkerLifeCycle's line for the end of a worker's output; log4j2.xml sends it to this log.
 _DEATH = re.compile(r"Stopped Scanner - \S+-stdout$")
-# What WorkerThread.java says as it ends a worker itself; log4j2.xml sends that here, too.
+# WorkerThread.java's line as it ends a worker itself; log4j2.xml sends that here, too.
 _TOO_SLOW = "Backend worker error: Backend worker did not respond in given time"
 _NOT_STARTED = "Backend worker error: Backend worker startup time out."
 # Python's own word on a signal such as SIGSEGV or SIGABRT: PYTHONFAULTHANDLER (run_directory.py) has it said.
@@ -27,7 +27,7 @@ _SILENT = (
 
 
 class WorkerLog:
-    """What the log at `path` says of one version's workers from now on; `read` takes in what has come since.
+    """The words of the log at `path` on one version's workers from now on; `read` takes in the new lines.
 
     It is made before they are started.
     """
@@ -38,7 +38,7 @@ class WorkerLog:
         self._speaker = re.compile(rf"\] W-\d+-{re.escape(model)}_{re.escape(version)}(-std(out|err))? - ")
         self._oom_kills = oom_kills or OomKills()
         self.refusal: str | None = None
-        self.error: str | None = None  # the first one of the last life that told of any
+        self.error: str | None = None  # the first error of the last life that had one
         self.was_too_slow = False  # in the last life that told why it ended
         self._error_is_of_this_life = False
         self.deaths = 0
@@ -54,7 +54,7 @@ class WorkerLog:
         return None
 
     def reason(self, startup_timeout: int) -> str | None:
-        """Why a worker has died, where anything says it; another one may still live on."""
+        """Why a worker has died, if the log says it; another one may still live on."""
         if not self.deaths:
             return None
         if self.was_too_slow:

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 @asynccontextmanager
 async def while_found(find: Callable[[], Awaitable[object]], silence: float) -> AsyncIterator[None]:
-    """Ends what waits inside when `find` raises, with what it raised. It is called after each `silence` seconds.
+    """Ends the wait inside with what `find` raises. `find` is called after each `silence` seconds.
 
-    That begins with a timer. Nearly all answers are there long before, and a task for each of them would cost as much
+    It begins with a timer. Nearly all answers are there long before, and a task for each of them would cost as much
     as sending its request.
     """
     loop = asyncio.get_running_loop()

@@ -30,7 +30,7 @@ _Version = tuple[str, str]
 
 @dataclass(slots=True, eq=False)
 class _Reader:
-    """Of one silent answer."""
+    """The reader of one silent answer."""
 
     deadline: asyncio.Timeout
     workers: frozenset[tuple[int, str]] | None = None  # of the first look: one of them is writing the answer
@@ -60,7 +60,7 @@ class WorkerWatch:
         await asyncio.gather(*watching, return_exceptions=True)
 
     async def unless_gone(self, reading: Awaitable[_Result], version: _Version, seconds: float) -> _Result:
-        """What the next read of a silent answer gives; TimeoutError after `seconds`.
+        """The result of the next read of a silent answer. Raises TimeoutError after `seconds`.
 
         Raises WorkerDied when no worker is left of those that could be writing the answer, which has begun.
         """
@@ -93,7 +93,7 @@ class WorkerWatch:
             del self._readers[version]
 
     async def _look(self, version: _Version, readers: list[_Reader]) -> None:
-        """`readers` are those from before the look: whoever comes later may read from a worker that it did not find."""
+        """`readers` are those from before the look: later ones may read from a worker that it did not find."""
         try:
             seen = (await self._find_workers(*version)).workers
         except UpstreamUnavailable as error:

@@ -23,13 +23,13 @@ _log = logging.getLogger(__name__)
 
 
 class Contents:
-    """As the conventions have them on spans: JSON of messages and their parts."""
+    """Texts as the conventions have them on spans: JSON of messages and their parts."""
 
     def __init__(self, redact: Callable[[str], str] = str) -> None:
         self._redact = redact
 
     def attributes(self, request: GenerationRequest, end: End) -> dict[str, str]:
-        """Empty where the hook fails: what it has not seen is in no trace."""
+        """Empty if the hook fails: texts that it has not seen are in no trace."""
         try:
             told = {"gen_ai.input.messages": self._asked(request)}
             if isinstance(end, GenerationResponse):

@@ -1,4 +1,4 @@
-"""What is wrong with how traces are set up."""
+"""Errors in the set-up of traces."""
 
 
 class TracingError(ValueError):

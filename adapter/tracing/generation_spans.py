@@ -1,7 +1,7 @@
 """Spans of a generation that has ended: its cache, its wait, TorchServe's queue, and the worker's prefill and decode.
 
 Names: https://github.com/open-telemetry/semantic-conventions-genai (docs/gen-ai/client-inference.md), read in 2026.
-What they have no name for begins with `torchbridge.`.
+Other names begin with `torchbridge.`.
 """
 
 import time
@@ -37,7 +37,7 @@ class GenerationSpans:
         self._tracer, self._parent, self._clock, self._contents = tracer, parent, clock, contents
 
     def add(self, request: GenerationRequest, call: Call, end: End, model: str) -> None:
-        """model: that it meant, or nothing where it failed before that was known."""
+        """model: the one that it meant, or empty if it failed before that was known."""
         attributes = _of_request(request, call, model) | _of_end(end, call)
         if self._contents is not None:
             attributes |= self._contents.attributes(request, end)

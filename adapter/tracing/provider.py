@@ -17,7 +17,7 @@ _PACKAGES = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}
 def make_tracing(environment: Mapping[str, str], redaction: str | None) -> RequestTracing:
     """Raises TracingError."""
     contents = contents_for(environment, redaction)
-    # What the variables say of the service comes before what we say.
+    # The variables' words on the service override ours.
     resource = Resource.create({"service.name": "torchbridge", "service.version": version("torchbridge")}).merge(
         OTELResourceDetector().detect()
     )

@@ -18,7 +18,7 @@ from adapter.tracing.contents import Contents
 from adapter.tracing.generation_spans import GenerationSpans
 from adapter.tracing.wall_clock import WallClock
 
-# Of probes and scrapes, which come every few seconds, and would be most of what there is.
+# Probes and scrapes come every few seconds, and would be most of what there is.
 _UNTRACED = frozenset({"/livez", "/readyz", "/health", "/metrics"})
 _FIRST_SERVER_ERROR = 500
 _LAST_SPANS_SECONDS = 5.0
@@ -34,8 +34,8 @@ class RequestTracing:
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        """What has ended is sent, if somebody takes it within a few seconds."""
-        # A daemon: of a collector that does not answer nobody waits longer.
+        """Sends the spans that have ended, if a collector takes them within a few seconds."""
+        # A daemon: nobody waits longer for a collector that does not answer.
         ending = threading.Thread(target=self._provider.shutdown, name="last spans", daemon=True)
         ending.start()
         await asyncio.to_thread(ending.join, _LAST_SPANS_SECONDS)

@@ -1,4 +1,4 @@
-"""Whether requests are traced: OpenTelemetry's own variables say so. Where they do not, nothing of it is imported."""
+"""OpenTelemetry's own variables say whether requests are traced. If not, nothing of it is imported."""
 
 import logging
 from collections.abc import Callable, Mapping

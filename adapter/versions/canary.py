@@ -33,7 +33,7 @@ _IN_WORDS = {
 
 
 def in_words(verdict: Verdict, version: str, rule: Rule, *, shadow: bool) -> str:
-    """With what comes of it, once it is done."""
+    """The verdict and what comes of it, once that is done."""
     slow = "" if rule.max_slowdown is None else f" and mostly takes at most {rule.max_slowdown:g} times as long"
     return _IN_WORDS[verdict].format(
         version=version,
@@ -49,14 +49,14 @@ class CountsLost(RuntimeError):
 
 
 class Watch:
-    """Of a canary that runs, which lasts as long as somebody looks at it."""
+    """A canary that runs, and lasts as long as somebody looks at it."""
 
     def __init__(self, gateway: ControlClient, began: CanaryReport) -> None:
         self._gateway = gateway
         self.latest = began
 
     def look(self) -> Verdict:
-        """Undecided: as far as it is known by now. Raises CountsLost, or what the gateway says of one that is over."""
+        """The verdict so far, perhaps undecided. Raises CountsLost, or what the gateway says of one that is over."""
         seen = self._gateway.renew_canary(self.latest.id)
         before, self.latest = self.latest, seen
         if not _goes_on_from(before, seen):

@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 def canary_keeper(run_directory: Path, find_server: Callable[[], RunningServer]) -> "CanaryKeeper":
-    """Of the server of this process."""
+    """The keeper for the server of this process."""
     gateway, files = ControlClient(control_socket(run_directory)), ServerFiles(run_directory.resolve())
     return CanaryKeeper(gateway, files, find_server)
 
@@ -47,7 +47,7 @@ class _Watched:
 
 
 class CanaryKeeper:
-    """Has a thread inside of `with`. A canary ends with it, without a promotion, and so does one that it finds left.
+    """Runs a thread inside of `with`. At its end canaries end without a promotion, and so do those that it finds left.
 
     `find_server` gives the server that a promotion changes, as a command would find it.
     """
@@ -101,7 +101,7 @@ class CanaryKeeper:
         report = watched.watch.latest
         is_left_to_others = verdict is Verdict.PROMOTE and not report.promotes
         if (verdict is Verdict.UNDECIDED or is_left_to_others) and time.monotonic() < watched.deadline:
-            return  # also a good one goes on, as long as others may come to read of it
+            return  # a good one goes on, too, as long as others may come to read of it
         if verdict is Verdict.PROMOTE and report.promotes and not report.is_shadow:
             self._promote(watched, self._in_words(verdict, report))
         else:
@@ -114,7 +114,7 @@ class CanaryKeeper:
             with changing(server, f"canary {version}", _log.info):
                 lifecycle.promote(server, model, version)
         except ServerBusy:
-            return  # with a command: until that is done the canary goes on
+            return  # a command changes the server: until that is done the canary goes on
         except (VersionError, GatewayNotRunning, TorchbridgeError, OSError) as error:
             self._end(watched, Outcome.CUT_SHORT, f"it was to be promoted, and could not be: {error}")
         else:
@@ -144,7 +144,7 @@ class CanaryKeeper:
                 after.write(self._files.canaries)
 
     def _write(self, record: CanaryRecord) -> None:
-        """A full disk keeps nobody from a promotion, or from giving a version up."""
+        """Writes it if there is space: a full disk prevents no promotion, and no end."""
         try:
             self._records().with_record(record).write(self._files.canaries)
         except (OSError, VersionError) as error:

@@ -1,4 +1,4 @@
-"""What became of the canaries that a server has watched, for who asks later: the last one of each model."""
+"""The outcomes of the canaries that a server has watched: the last one of each model."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -62,7 +62,7 @@ class CanaryRecords(DurableRecord):
         return self.model_copy(update={"canaries": {**self.canaries, record.model: record}})
 
     def all_ended(self, reason: str) -> Self:
-        """Those that had no end are cut short."""
+        """All of them with an end: those that had none are cut short."""
         ended = {
             model: record if record.outcome else record.ended(Outcome.CUT_SHORT, reason)
             for model, record in self.canaries.items()

@@ -41,7 +41,7 @@ class CanaryStatus(BaseModel):
 
     @classmethod
     def over(cls, record: CanaryRecord) -> Self:
-        """One without an end has lost its server in the middle, and is not promoted by another one."""
+        """The status of a canary that is over. One without an end has lost its server; no other one promotes it."""
         return cls(
             **record.model_dump(exclude={"outcome", "reason"}),
             is_watched_by_server=True,
@@ -52,7 +52,7 @@ class CanaryStatus(BaseModel):
 
 
 def canary_status(gateway: ControlClient, files: ServerFiles) -> list[CanaryStatus]:
-    """Also of a server that does not run."""
+    """The canaries, also of a server that does not run."""
     records = (CanaryRecords.read(files.canaries) or CanaryRecords()).canaries
     try:
         running = {report.model: report for report in gateway.canaries()}

@@ -20,7 +20,7 @@ def converge(
     key: Path | None = None,
     keeps_others: bool = False,
 ) -> int:
-    """How many actions it took. All archives are verified first, and each action is in the journal.
+    """Returns the number of actions. All archives are verified first, and each action is in the journal.
 
     `what` is said to others while it has the server's lock. Raises ServerBusy, and what a deployment raises.
     """

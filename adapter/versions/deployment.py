@@ -65,7 +65,7 @@ def deploy(server: RunningServer, source: Path, options: DeploymentOptions, repo
     `source` is verified first, also where its version is deployed already. A deployment that fails before the switch
     leaves nothing behind. Raises VersionError, VerificationError, ProbeMismatch, OSError or one of adapter.errors.
     """
-    server.gateway.traffic()  # whom it could not reach it could not switch over
+    server.gateway.traffic()  # fails early: a gateway that it cannot reach it cannot switch over
     report(f"verifying {source}")
     verified = verify_archive(source, required_key(server.files, options.key), any_name=True)
     record = verified.record
@@ -144,7 +144,7 @@ def _bring_up(
     report(f"registering {archive}")
     log = server.log_of(model, version)
     Compilation.forget(server.files.compilations, model, version)
-    with postponed_stop():  # who goes away now cannot take away what TorchServe unpacks and registers all the same
+    with postponed_stop():  # a stop in here could not undo what TorchServe goes on to unpack and register
         _register(server, archive, record)
     step(Step.LOAD)
     report(f"loading {model} {version}")
@@ -214,7 +214,7 @@ def _retire_surplus(server: RunningServer, operation: Operation, report: Report,
 
 
 async def _ask(server: RunningServer, ask: Callable[[InferenceClient], Awaitable[None]]) -> None:
-    """Past the gateway: the version is not for its callers yet, and what it may have cached proves nothing."""
+    """Asks past the gateway: the version is not for its callers yet, and a cached answer proves nothing."""
     registry = ModelRegistry(server.management, None)
     async with InferenceClient(server.settings, server.keys, registry.resolve_anew) as inference:
         await ask(inference)

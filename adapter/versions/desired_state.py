@@ -61,7 +61,7 @@ class DesiredState(_Desired):
         return self
 
     def meant_model(self, before: str | None = None) -> str:
-        """By requests that name none: the one that the file names, the one of `before` if it stays, or the first."""
+        """The model of requests that name none: the file's own choice, `before` if it stays, or the first."""
         return self.default_model or (before if before in self.models and before else next(iter(self.models)))
 
     @classmethod
@@ -103,7 +103,7 @@ class DesiredState(_Desired):
 def local_archives(
     desired: DesiredState, files: ServerFiles, key: Path | None, report: Report
 ) -> Iterator[DesiredState]:
-    """The same state with files alone for as long as the block lasts, each as `local_archive` gives it."""
+    """The same state with local files only, for as long as the block lasts: `local_archive` gives each of them."""
     with ExitStack() as until_all_are_served:
         yield desired.with_archives(
             lambda source: str(until_all_are_served.enter_context(local_archive(source, files, key, report)))
@@ -124,14 +124,14 @@ def desired_record(model: str, version: str, desired: DesiredVersion) -> Archive
 
 
 def verify_desired(desired: DesiredState, key: Path | None) -> None:
-    """Of every archive that is named, also where it is served already. Raises VerificationError."""
+    """Verifies every archive that is named, also one that is served already. Raises VerificationError."""
     for model in desired.models.values():
         for each in model.versions.values():
             verify_archive(Path(each.archive), key, any_name=True)
 
 
 def installed_state(desired: DesiredState, files: ServerFiles, key: Path | None, report: Report) -> ServerState:
-    """What a server that starts is to serve: each archive is verified and lies in the store."""
+    """The state that a server starts with: each archive is verified and lies in the store."""
     store, models = ModelStore(files.store), {}
     for name, model in desired.models.items():
         versions = {}

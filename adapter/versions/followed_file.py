@@ -34,7 +34,7 @@ class FollowedFile:
         return DesiredState.parse(self._seen or b"", self.path)
 
     def settle(self) -> None:
-        """What was seen last is done with, well or not: until the next change it is nothing new."""
+        """Marks the last content as done with, well or not: it is not new again before the next change."""
         self._settled = self._seen
 
     def _content(self) -> bytes:

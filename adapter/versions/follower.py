@@ -1,4 +1,4 @@
-"""`serve --watch`: what models.yaml says is served, and says again whenever it says something else."""
+"""`serve --watch`: serves what models.yaml says, and follows each change of it."""
 
 import logging
 import time
@@ -46,7 +46,7 @@ class Follower:
         try:
             converge(self._file.desired(), f"following {self._file.path.name}", lambda _: None)
         except ServerBusy:
-            return  # with a command: it is tried again at the next look
+            return  # a command changes the server: the next look tries again
         except Exception as error:  # noqa: BLE001 - whatever it is, the server goes on with what it has
             self._retry_at = time.monotonic() + self._retry_after
             self._retry_after = min(2 * self._retry_after, _LAST_RETRY)
@@ -57,7 +57,7 @@ class Follower:
         self._say(self._reason)
 
     def _say(self, reason: str | None) -> None:
-        """Once for each reason. A full disk keeps nobody from following."""
+        """Reports each reason once. A full disk does not end the following."""
         if reason == self._record.reason:
             return
         self._record = FollowRecord(file=self._file.path, reason=reason)

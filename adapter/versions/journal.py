@@ -49,12 +49,12 @@ class Operation(BaseModel):
 
     @property
     def archive_file(self) -> str:
-        """Its name in the store."""
+        """The name of its archive in the store."""
         return self.archive or archive_file_name(self.model, self.version)
 
     @property
     def deployed(self) -> VersionState:
-        """What a deployment has verified, and nothing that is read from the store later."""
+        """The version as its deployment has verified it: nothing is read from the store later."""
         return VersionState.model_validate({"archive": self.archive_file, "digest": self.digest, "sha256": self.sha256})
 
 

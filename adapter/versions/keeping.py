@@ -1,4 +1,4 @@
-"""What a running server goes by, besides its commands: the file that it follows, or else the orders of rollouts."""
+"""Keeps a running server at what a file says, or else at what rollouts order."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,8 +14,8 @@ from adapter.versions.state_keeper import Source, StateKeeper
 def keeping_state(
     files: ServerFiles, find_server: Callable[[], RunningServer], followed: FollowedFile | None
 ) -> Iterator[OrderDesk]:
-    """The desk takes no orders where there is a file: it says so."""
-    files.followed.unlink(missing_ok=True)  # of the run before
+    """If there is a file to follow, orders are refused."""
+    files.followed.unlink(missing_ok=True)  # the record of the run before
     desk = OrderDesk(find_server, followed.path if followed else None)
     source: Source = Follower(followed, files) if followed else desk
     with StateKeeper(find_server, source):

@@ -57,13 +57,13 @@ def retire(server: RunningServer, model: str, version: str, timeout: float, *, f
 
 
 def take_away(server: RunningServer, model: str, version: str, archive: str, timeout: float) -> None:
-    """As retire, but whatever it is."""
+    """Retires it without the checks of `retire`."""
     with under_way(server, Operation(kind="retire", model=model, version=version, archive=archive)):
         remove(server, model, version, archive, timeout)
 
 
 def _what_goes_with(server: RunningServer, model: str, version: str) -> str:
-    """What nobody can have any more where the last version of a model is gone."""
+    """Says what ends with the last version of a model."""
     last = f"{version} is the last version of {model}:"
     state = server.state
     if len(state.models) == 1:
@@ -119,7 +119,7 @@ def _change_default(server: RunningServer, operation: Operation) -> None:
 
 
 def deployed(model: str, state: ModelState, version: str) -> VersionState:
-    """Raises ChangeRefused where it is not."""
+    """The record of a deployed version. Raises ChangeRefused if it is not deployed."""
     if version not in state.versions:
         raise ChangeRefused(f"{model} has no version {version}. Deployed: {', '.join(sorted(state.versions))}.")
     return state.versions[version]

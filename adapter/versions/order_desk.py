@@ -1,4 +1,4 @@
-"""Where `torchbridge rollout` tells a host what to serve, and is told how far that is."""
+"""Takes the orders of `torchbridge rollout` for this host, and reports how far they are."""
 
 import threading
 from pathlib import Path
@@ -71,7 +71,7 @@ class OrderDesk:
 
 
 def desired_by(order: RolloutOrder) -> DesiredState:
-    """Raises InvalidRequest where hosts could take it for different things, or it makes no sense."""
+    """The state that an order asks for. Raises InvalidRequest if it makes no sense, or may mean another elsewhere."""
     try:
         desired = DesiredState.model_validate(order.model_dump(include={"models", "default_model"}))
         for model in desired.models.values():
@@ -85,7 +85,7 @@ def desired_by(order: RolloutOrder) -> DesiredState:
 
 
 def check_archive(archive: str) -> None:
-    """Raises InvalidRequest, or ArtifactError, where it may be another one on another host, or at another time."""
+    """Raises InvalidRequest, or ArtifactError, if it may be another archive on another host, or at another time."""
     if is_reference(archive):
         if ArtifactReference.parse(archive).digest is None:
             raise InvalidRequest(f"{archive} is a tag, which may come to mean something else: name it by @sha256:….")

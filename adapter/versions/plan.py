@@ -15,7 +15,7 @@ from adapter.versions.server_state import ModelState, ServerState
 
 @dataclass(frozen=True)
 class Action:
-    """One command's worth."""
+    """A change that one command could make."""
 
     description: str
     carry_out: Callable[[RunningServer, DeploymentOptions, Report], None]

@@ -51,7 +51,7 @@ def _directory(files: ServerFiles, remote: RemoteArchive) -> Path:
 
 
 def _is(stored: Path, remote: RemoteArchive, key: Path | None) -> bool:
-    """With a key also whether the signature beside it, which is what is verified next, is made with that."""
+    """Whether the file is that archive; with a key also whether the signature beside it is made with it."""
     if not stored.exists() or file_digest(stored) != remote.layer.digest:
         return False
     if key is None:

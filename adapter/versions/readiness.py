@@ -37,7 +37,7 @@ def wait_until_compiled(
 ) -> None:
     """Returns when the worker of this version, which is ready, takes compiled steps, or says that it will not.
 
-    That is no failure: it is reported, and so is one that is not so far after `timeout` seconds.
+    Neither that nor the end of `timeout` seconds is a failure: both are reported.
     """
 
     def find_uncompiled() -> str | None:

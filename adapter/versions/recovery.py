@@ -1,4 +1,4 @@
-"""Before a command begins, what another one has left half done has an end (settling.py)."""
+"""Ends what a command has left half done, before another one begins (settling.py)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,14 +11,14 @@ from adapter.versions.settling import settle
 
 @contextmanager
 def changing(server: RunningServer, what: str, report: Report) -> Iterator[None]:
-    """Holds the server's lock, and whatever was begun before has an end. Raises ServerBusy."""
+    """Holds the server's lock, after the end of what was begun before. Raises ServerBusy."""
     with server.locked(what):
         recover(server, report)
         yield
 
 
 def recover(server: RunningServer, report: Report) -> bool:
-    """Whether there was anything. Nothing that is new to callers is done."""
+    """Returns whether there was anything to end. It does nothing that is new to callers."""
     unfinished = server.journal.unfinished()
     if unfinished is None:
         return False

@@ -9,7 +9,7 @@ from adapter.versions.running_server import ServerFiles
 
 
 def require_key(files: ServerFiles, key: Path | None) -> None:
-    """From now on, until the next start of the server. Its own copy: nobody else changes which key that is."""
+    """Requires this key until the next start of the server. It is a copy: nobody else changes which key that is."""
     if key is None:
         files.public_key.unlink(missing_ok=True)
     else:
@@ -17,7 +17,7 @@ def require_key(files: ServerFiles, key: Path | None) -> None:
 
 
 def required_key(files: ServerFiles, given: Path | None) -> Path | None:
-    """What an archive for this server has to be signed with, if anything; `given` is the command's own word for it.
+    """The key with which an archive for this server must be signed, if any. `given`: the one that the command names.
 
     Raises ChangeRefused where it is another key than the server's, SigningKeyError where it is none.
     """

@@ -1,4 +1,4 @@
-"""What a server starts with: its recorded versions, or a model of its own choice. Also after TorchServe has crashed."""
+"""The versions that a server starts with: its recorded ones, or its own choice. Also after TorchServe has crashed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ from adapter.versions.verified_copies import expect_verified, install_verified
 
 
 def recorded_state(files: ServerFiles) -> ServerState | None:
-    """What commands have made of the server when it ran last, if they did."""
+    """The state that commands gave the server when it ran last, if they did."""
     state = ServerState.read(files.state)
     return state if state is not None and state.is_changed and state.models else None
 
@@ -49,7 +49,7 @@ def begin_anew(state: ServerState, files: ServerFiles, key: Path | None) -> None
 
 
 def default_archives(state: ServerState, files: ServerFiles) -> list[Path]:
-    """What TorchServe is started with: one archive of each model, so that none but its default can be meant.
+    """The archives that TorchServe starts with: one of each model, so that none but its default can answer.
 
     Raises VersionError where one is not the file that was verified.
     """
@@ -62,8 +62,8 @@ def default_archives(state: ServerState, files: ServerFiles) -> list[Path]:
 def restore_others(find_server: Callable[[], RunningServer], report: Callable[[str], None]) -> None:
     """Loads the versions that are not defaults, one after the other, and starts the workers that are missing.
 
-    One that does not load, or whose file is no longer what was verified, is left out, and said: for it the others need
-    not be stopped.
+    A version that does not load, or whose file is no longer the verified one, is left out and reported: the others
+    need not be stopped for it.
     """
     # A command may be at work on what it found before TorchServe ended: it hears soon that it is gone.
     with find_server().locked("torchbridge serve, loading what was served", waits=True) as server:

@@ -1,4 +1,4 @@
-"""One `torchbridge serve` on this machine, found by its run directory: what it is asked by, and what it is known by."""
+"""One `torchbridge serve` on this machine, found by its run directory: its files, and the clients to ask it with."""
 
 import contextlib
 import fcntl
@@ -32,7 +32,7 @@ _PROCESS = re.compile(r"\(process (\d+)\)\n\Z")
 
 @dataclass(frozen=True)
 class ServerFiles:
-    """Where a server keeps what outlives it."""
+    """The files of a server that outlive it."""
 
     run_directory: Path
 
@@ -84,7 +84,7 @@ class ServerFiles:
 
     @property
     def public_key(self) -> Path:
-        """Of who must have signed what the server loads, if it was started with a key (required_key.py)."""
+        """The key that must have signed what the server loads, if it was started with one (required_key.py)."""
         return self.run_directory / "required_key.pub"
 
     @contextlib.contextmanager
@@ -146,7 +146,7 @@ class RunningServer:
         state.write(self.files.state)
 
     def log_of(self, model: str, version: str) -> WorkerLog:
-        """What the workers of this version say from now on."""
+        """The log of this version's workers, from now on."""
         return WorkerLog(self.worker_log, model, version)
 
     @contextlib.contextmanager

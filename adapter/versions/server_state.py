@@ -85,7 +85,7 @@ class ServerState(DurableRecord, _State):
         return name, self.models[name]
 
     def with_model(self, name: str, model: ModelState | None) -> Self:
-        """With this model in this state, or without it."""
+        """The state with this model in this state, or without it."""
         models = {each: state for each, state in {**self.models, name: model}.items() if state is not None}
         default_model = self.default_model or name
         return self.model_copy(update={"models": models, "default_model": default_model, "is_changed": True})

@@ -1,7 +1,7 @@
-"""How a change ends that an error, a signal or a kill has cut short: by a table of what is found of it.
+"""Ends a change that an error, a signal or a kill has cut short, by a table of what is found of it.
 
-What callers already see stays, and is only written down. All else goes back to what was before. Nothing that would be
-new to a caller is done here: whoever still wants it gives the command again.
+A change that callers already see stays, and is only written down. All else is undone. Nothing that would be new to
+a caller is done here: the command can be given again.
 """
 
 from collections.abc import Callable, Iterator
@@ -52,7 +52,7 @@ class Found:
 
     @property
     def is_scaled(self) -> bool:
-        """Never where it has become the default since, and would be without a worker."""
+        """False if it has become the default since, and would be without a worker."""
         if self.description is None or self.recorded is None:
             return False
         if self.operation.workers == 0:
@@ -110,7 +110,7 @@ _IS_DEFAULT = Ending("done", "it is the default already, and that is written dow
 
 _Rule: TypeAlias = tuple[Callable[[Found], bool], Ending]
 
-# Of each kind the first that holds.
+# For each kind of change the first rule that holds counts.
 _RULES: dict[str, tuple[_Rule, ...]] = {
     "deploy": (
         (lambda found: found.is_promoted, _IS_DEFAULT),
@@ -160,7 +160,7 @@ def state_after(server: RunningServer) -> tuple[ServerState, str | None]:
 
 
 def settle(server: RunningServer, unfinished: Unfinished) -> str:
-    """Gives it its end, and says in words which. May be done again where it was cut short itself."""
+    """Ends the change, and says in words how. May be done again if it was cut short itself."""
     found, ending = look(server, unfinished)
     before = server.state
     after = ending.record(before, found)

@@ -24,7 +24,7 @@ class Converge(Protocol):
 
 
 class Source(Protocol):
-    """Of what is to be served. Its `look` changes the server if there is anything new, and raises nothing."""
+    """A source of what is to be served. Its `look` changes the server if there is anything new, and raises nothing."""
 
     def look(self, converge: Converge) -> None: ...
 
@@ -36,7 +36,7 @@ class _ServerEnds(VersionError): ...
 
 
 class StateKeeper:
-    """Has a thread inside of `with`. `find_server` gives the server that is changed, as a command would find it."""
+    """Runs a thread inside of `with`. `find_server` gives the server that is changed, as a command would find it."""
 
     def __init__(self, find_server: FindServer, source: Source) -> None:
         self._find_server = find_server
@@ -70,5 +70,5 @@ class StateKeeper:
 
 
 def reason_of(error: Exception) -> str:
-    """With what became of the change that it has ended."""
+    """The error in words, with what became of the change that it has ended."""
     return " ".join((str(error) or type(error).__name__, *getattr(error, "__notes__", ())))

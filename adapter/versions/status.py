@@ -53,7 +53,7 @@ class VersionStatus(BaseModel):
 
 
 def server_status(server: RunningServer) -> list[VersionStatus]:
-    """A version to which a change is open is there, too, if nothing else is left of it."""
+    """Includes a version of which nothing but an open change is left."""
     report: TrafficReport = server.gateway.traffic()
     state = server.state
     default_model = report.default_model or (report.models[0].name if len(report.models) == 1 else None)
@@ -154,7 +154,7 @@ def _status(
         archive=deployed.archive if deployed else None,
         digest=deployed.digest if deployed else None,
         deployed_at=deployed.deployed_at if deployed else None,
-        # Of a worker that is not there any more, or not yet, the last word is not true.
+        # The last word of a worker that is not there any more, or not yet, is not true.
         compilation=compilation if description and description.ready_workers else None,
     )
 
@@ -194,7 +194,7 @@ def compilations_in_words(statuses: list[VersionStatus]) -> Iterator[str]:
 
 
 def default_model_in_words(statuses: list[VersionStatus]) -> str | None:
-    """None where it goes without saying."""
+    """None if there are no other models."""
     if not statuses:
         return "Nothing is deployed: torchbridge deploy FILE.mar."
     name = next((each.model for each in statuses if each.is_default_model), None)
