@@ -1,4 +1,4 @@
-"""What is true of one request besides its body, and what comes back for it. Times are time.monotonic()."""
+"""One request's circumstances besides its body, and the type of its answer. Times are time.monotonic()."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
@@ -8,7 +8,7 @@ from adapter.schema import GenerationRequest, GenerationResponse, StreamEvent
 from adapter.timeline import Timeline
 
 # Lists of events that came together, up to and with `done`; every other end is an exception of adapter.errors.
-# Who takes a list has it until it asks for the next one: it may be empty then.
+# A list belongs to its reader until the reader asks for the next one: it may be emptied then.
 Arrivals: TypeAlias = AsyncGenerator[list[StreamEvent], None]
 
 ANONYMOUS = "anonymous"
@@ -25,7 +25,7 @@ class CacheOutcome:
 
     @property
     def is_reused(self) -> bool:
-        """Whether the call gets what ran for another one."""
+        """Whether the call gets another call's answer."""
         return self.status.startswith("hit") or self.status.endswith("collapsed")
 
     def headers(self) -> dict[str, str]:
@@ -34,30 +34,30 @@ class CacheOutcome:
 
 
 class Trace(Protocol):
-    """Of one HTTP request: what is told of it to whoever looks at traces (adapter/tracing)."""
+    """The trace of one HTTP request (adapter/tracing)."""
 
     @property
     def trace_id(self) -> str: ...
 
     @property
     def span_id(self) -> str | None:
-        """None where the trace is not recorded here."""
+        """None if the trace is not recorded here."""
 
     def add_generation(
         self, request: GenerationRequest, call: "Call", end: GenerationResponse | BaseException, model: str
     ) -> None:
-        """When it has ended. model: that it meant, or nothing where that is not known."""
+        """Call it when the generation has ended. model: the one that it meant, or empty if that is not known."""
 
     def end(self, request_id: str, status: int, caller: str | None) -> None:
-        """When the answer has been sent."""
+        """Call it when the answer has been sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """An answer that a caller has a part of: what any gateway needs to go on with it.
+    """The part of an answer that a caller has, with all that any gateway needs to go on with it.
 
-    digest: of the archive; num_deltas: that the caller has, and ids: the tokens of which they are.
-    stream: names the answer, wherever it is written.
+    digest: of the archive; num_deltas: how many the caller has, and ids: the tokens in them.
+    stream: names the answer, at whichever gateway.
     """
 
     stream: str
@@ -75,7 +75,7 @@ class Call:
     received_at: float
     deadline: float = _NEVER
     first_text_deadline: float = _NEVER
-    asked_deadlines: frozenset[float] = frozenset()  # those that the caller has set, and not the operator
+    asked_deadlines: frozenset[float] = frozenset()  # the deadlines that the caller has set, and not the operator
     caller: str = ANONYMOUS  # the name of an API key, never the key
     user: str | None = None  # the caller's own name for whom it asks
     may_use_cache: bool = True
@@ -83,9 +83,9 @@ class Call:
     uses_model_defaults: bool = False  # whether the model's authors say how to sample where the request does not
     is_background: bool = False  # whether nobody waits for it: it takes only what those who wait leave
     seed: int | None = None  # the request's, or chance's: every worker that writes on the answer has it
-    answer_ids: tuple[int, ...] = ()  # tokens of the answer that an earlier worker has told
-    last_event_id: str | None = None  # of an earlier stream, behind which it is to go on
-    is_resumable: bool = False  # whether the caller wants to be able to
+    answer_ids: tuple[int, ...] = ()  # tokens of the answer that an earlier worker has sent
+    last_event_id: str | None = None  # the last event that the caller has of an earlier stream, to go on behind it
+    is_resumable: bool = False  # whether the caller wants to be able to come back to this stream
     begun: Begun | None = None  # what `last_event_id` stands for
     cache: CacheOutcome = field(default_factory=CacheOutcome, compare=False)
     timeline: Timeline = field(default_factory=Timeline, compare=False)

@@ -14,7 +14,7 @@ from adapter.command_line.options import COMPLETION_VARIABLE, examples
 from adapter.process.background_output import say
 from adapter.process.stop_signals import Stopped, stop_signals
 
-# By what they are for, and by where they are. A test holds a summary to the first paragraph of the command's own help.
+# Grouped by purpose and by module. A test compares each summary with the first paragraph of the command's own help.
 COMMANDS: dict[str, dict[str, dict[str, str]]] = {
     "Serve a model": {
         "adapter.commands.serve:serve_commands": {

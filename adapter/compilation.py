@@ -1,4 +1,4 @@
-"""What an installation and its workers say to each other of compiled steps: whether to make them, and how far they are.
+"""Messages of an installation and its workers about compiled steps: whether to make them, and how far they are.
 
 It is packed into archives, and needs nothing but Pydantic.
 """
@@ -11,8 +11,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-# Of a worker's environment. The first is "true" where steps are compiled in the background; where it is absent nobody
-# has said so. The other is the directory where each worker writes how far it is with them.
+# Variables of a worker's environment. The first is "true" if steps are to be compiled in the background; it is absent
+# if nobody has decided. The other is the directory where each worker writes how far it is with them.
 COMPILE_VARIABLE = "TORCHBRIDGE_COMPILE"
 COMPILATIONS_VARIABLE = "TORCHBRIDGE_COMPILATIONS"
 
@@ -25,7 +25,7 @@ class CompilationState(StrEnum):
 
 
 class Compilation(BaseModel):
-    """Of the steps of one version's worker."""
+    """How far one version's worker is with its compiled steps."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -35,12 +35,12 @@ class Compilation(BaseModel):
 
     @property
     def is_settled(self) -> bool:
-        """Whether this worker will say nothing else any more."""
+        """Whether this is the worker's last word."""
         return self.state in {CompilationState.COMPILED, CompilationState.NOT_COMPILED}
 
     @classmethod
     def read(cls, directory: Path, model: str, version: str) -> Self | None:
-        """None where no worker has said anything, as those of older archives do not."""
+        """None if no worker has written anything; those of older archives never do."""
         try:
             return cls.model_validate_json(_file(directory, model, version).read_bytes())
         except (OSError, ValueError):
@@ -50,13 +50,13 @@ class Compilation(BaseModel):
         """Raises OSError."""
         file = _file(directory, model, version)
         file.parent.mkdir(parents=True, exist_ok=True)
-        half = file.with_suffix(f".{os.getpid()}.half")  # whoever reads meanwhile finds the one before
+        half = file.with_suffix(f".{os.getpid()}.half")  # a reader meanwhile finds the one before
         half.write_text(self.model_dump_json(), encoding="utf-8")
         half.replace(file)
 
     @classmethod
     def forget(cls, directory: Path, model: str, version: str) -> None:
-        """What an earlier worker of this version said: one of an older archive says nothing. Raises OSError."""
+        """Deletes what an earlier worker of this version wrote: one of an older archive writes none. Raises OSError."""
         _file(directory, model, version).unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""What a worker's engine has done since it was loaded: the worker writes it, and the gateway shows it to Prometheus.
+"""Counts of a worker's engine since its load: the worker writes them, and the gateway shows them to Prometheus.
 
 It is packed into archives, and needs nothing but Pydantic.
 """
@@ -19,14 +19,14 @@ class _Figures(BaseModel):
 
 
 class Distribution(_Figures):
-    """bounds: the highest value of each bucket but the last, which has none. counts: [bounds + 1], of each alone."""
+    """bounds: the highest value of each bucket but the last, which has none. counts: [bounds + 1], not cumulative."""
 
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
     total: float
 
     def plus(self, other: Self) -> Self:
-        """Of two with the same bounds; else it is this one."""
+        """The sum, if both have the same bounds; otherwise this one."""
         if other.bounds != self.bounds:
             return self
         counts = tuple(own + its for own, its in zip(self.counts, other.counts, strict=True))
@@ -36,10 +36,10 @@ class Distribution(_Figures):
 class EngineFigures(_Figures):
     """
     step_seconds, step_rows: of each step; the rows are the requests that got a token in it.
-    prompt_tokens: that were computed, but for the last one of each prompt, which is a row of a step.
-    prefix_tokens: of prompts, that were there from an earlier request.
-    answer_tokens: that were generated.
-    slots, running, waiting: how many requests the engine runs at once, and those that it runs and that wait in it.
+    prompt_tokens: computed, without the last one of each prompt, which is a row of a step.
+    prefix_tokens: of prompts, reused from an earlier request.
+    answer_tokens: generated.
+    slots: how many requests the engine can run at once; running, waiting: how many run, and wait in it, now.
     cache_bytes: of keys and values, whether they are in use or not; resident_bytes: of the worker's process.
     """
 
@@ -56,7 +56,7 @@ class EngineFigures(_Figures):
 
     @classmethod
     def read(cls, directory: Path, model: str, version: str, worker: int) -> Self | None:
-        """worker: its process id. None where it has said nothing, as those of older archives do not."""
+        """worker: its process id. None if it has written nothing; workers of older archives never do."""
         try:
             return cls.model_validate_json(file_of_figures(directory, model, version, worker).read_bytes())
         except (OSError, ValueError):
@@ -66,20 +66,20 @@ class EngineFigures(_Figures):
         """For this process. Raises OSError."""
         file = file_of_figures(directory, model, version, os.getpid())
         file.parent.mkdir(parents=True, exist_ok=True)
-        half = file.with_name(f"{file.name}.half")  # whoever reads meanwhile finds the one before
+        half = file.with_name(f"{file.name}.half")  # a reader meanwhile finds the one before
         half.write_text(self.model_dump_json(), encoding="utf-8")
         half.replace(file)
 
     @classmethod
     def together(cls, figures: Sequence[Self]) -> Self | None:
-        """Of all workers of a version; None without one."""
+        """The sum over all workers of a version; None without one."""
         if not figures:
             return None
         first, *others = figures
         return first if not others else first.plus(cls.together(others) or first)
 
     def plus(self, other: Self) -> Self:
-        """Of another worker of the same version."""
+        """The sum with another worker of the same version."""
         sums = {
             name: mine + getattr(other, name)
             for name in type(self).model_fields

@@ -1,4 +1,4 @@
-"""Where `torchbridge` begins: a signal in the second that its imports take ends it as a later one does, in one line."""
+"""The entry point of `torchbridge`: a signal in the second of its imports ends it as a later one does, in one line."""
 
 import io
 import os
@@ -20,13 +20,13 @@ def main() -> None:
 
 
 def _take_any_text() -> None:
-    """A file's name need not be of the terminal's encoding, nor a model's answer: the rest of it is shown escaped."""
+    """Shows characters escaped that the terminal's encoding lacks: names of files and answers may have any."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _open_standard_streams() -> None:
-    """Those that the caller closed (`>&-`) lead nowhere: the next file that is opened would get what is said."""
+    """Opens streams that the caller closed (`>&-`) to nowhere: otherwise the next opened file gets the output."""
     for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(descriptor)

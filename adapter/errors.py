@@ -17,7 +17,7 @@ from adapter.schema import ErrorCode, FieldError, Problem
 class TorchbridgeError(Exception):
     """A failure with a code of the catalogue. `detail` is for the caller's eyes, `cause` for the log's.
 
-    `is_final` takes back what the catalogue says of its code: this one will not pass, and no retry is worth it.
+    `is_final` overrides the catalogue: this failure will not pass, and no retry is worth it.
     """
 
     code: ClassVar[ErrorCode] = ErrorCode.INTERNAL
@@ -51,7 +51,7 @@ class TorchbridgeError(Exception):
 
     @property
     def problem(self) -> Problem:
-        """As the other side sent it, or else as we would."""
+        """The problem as the other side sent it, or as we would send it."""
         return self._received or self.to_problem()
 
     @property
@@ -184,7 +184,7 @@ class KeyRefused(UpstreamUnavailable):
 
 
 class UpstreamLost(UpstreamUnavailable):
-    """TorchServe had the request, or a part of it, when its connection broke. Of every other kind it got nothing."""
+    """TorchServe had the request, or a part of it, when its connection broke. For other kinds it has got nothing."""
 
 
 class ShuttingDown(TorchbridgeError):
@@ -209,7 +209,7 @@ ERROR_BY_CODE: dict[ErrorCode, type[TorchbridgeError]] = {
 
 
 def typed(error: Exception) -> TorchbridgeError:
-    """`error` itself, or for a bug what its caller may know of it."""
+    """`error` itself, or Internal in place of a bug."""
     if isinstance(error, TorchbridgeError):
         return error
     return Internal("The gateway failed on this request.", cause=type(error).__name__)

@@ -22,7 +22,7 @@ class EventStreamError(ValueError):
 
 
 def encode_event(event: StreamEvent, form: TypeAdapter[StreamEvent] = STREAM_EVENT) -> bytes:
-    """form: WORKER_EVENT between a worker and its gateway; no caller is told what that has beside."""
+    """form: WORKER_EVENT between a worker and its gateway, whose extra fields no caller gets."""
     data = form.dump_json(event)
     for raw, escaped in _LINE_SEPARATORS:
         data = data.replace(raw, escaped)

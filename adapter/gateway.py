@@ -63,7 +63,7 @@ def create_app(
 ) -> FastAPI:
     """The gateway over one TorchServe; `inference` and `registry` replace the clients that `settings` describe.
 
-    Whoever listens knows the `host_names` it is called by, and without keys there are no others; None: all.
+    `host_names`: those that a gateway without keys answers to; None: all.
     """
     keys = KeyFile(settings.key_file, settings.management_url)
     management = ManagementClient(settings.management_url, keys)
@@ -103,7 +103,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with (
-            tracing or nullcontext(),  # the last to end: what the others end is told, too
+            tracing or nullcontext(),  # ends last, so that the ends of the others are recorded
             inference,
             cache,
             rate_limiter,

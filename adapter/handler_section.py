@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Slots = Annotated[int, Field(ge=1, le=1_024, description="Most requests that run at once: batchSize.")]
 
 
-# Of the worker's environment, not of the section: the directory where `torchbridge compile` leaves what it makes.
+# A variable of the worker's environment: the directory where `torchbridge compile` leaves what it makes.
 COMPILED_STEPS_VARIABLE = "TORCHBRIDGE_COMPILED_STEPS"
 
 

@@ -1,7 +1,7 @@
-"""What a container asks of what runs in it, `python -m adapter.health_check`: can the gateway answer?
+"""A container's health check, `python -m adapter.health_check`: can the gateway answer?
 
-Of `torchbridge serve` at its own socket, so wherever it listens, with TLS as without. `torchbridge simulate` has none:
-it is asked at its port.
+`torchbridge serve` is asked at its control socket, so wherever it listens, with TLS as without. `torchbridge simulate`
+has none and is asked at its port.
 """
 
 import os
@@ -35,7 +35,7 @@ def _connections(environment: Mapping[str, str]) -> Iterator[HTTPConnection]:
 
 
 def _of_any_name() -> ssl.SSLContext:
-    """The certificate is for callers, and this one asks itself."""
+    """Checks no name: the certificate has the callers' name for the gateway, and here it asks itself."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context

@@ -1,4 +1,4 @@
-"""What this installation came with, and where it keeps what it makes.
+"""The files that this installation came with, and the places of those that it makes.
 
 In a checkout all of that lies in its root. Installed as a package, what it came with lies beside the code, and what it
 makes in the user's own directories: archives where the command is given, and what servers keep in the user's state.

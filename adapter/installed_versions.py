@@ -1,4 +1,4 @@
-"""What a report of a fault has to say: our version, and those of what we stand on."""
+"""The versions for a report of a fault: ours, and those of the packages that we stand on."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version

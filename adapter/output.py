@@ -1,4 +1,4 @@
-"""What the text of an answer has to be: valid by a JSON schema, by a regular expression, or one of some texts.
+"""The form that an answer's text must have: a JSON schema, a regular expression, or one of some texts.
 
 Part of the contract (adapter/schema), and packed into archives with it.
 """
@@ -18,10 +18,10 @@ MAX_JSON_SCHEMA_CHARACTERS = 65_536
 MAX_REGEX_CHARACTERS = 4_000
 MAX_CHOICES = 1_000
 MAX_CHOICE_CHARACTERS = 1_000
-# Of all of them. Each is a branch of the automaton that is asked before each token.
+# Of all choices together. Each is a branch of the automaton that is asked before each token.
 MAX_CHARACTERS_OF_CHOICES = 20_000
 
-# Of all of them in a schema, multiplied: an automaton has a state for each remainder, and counts with all at once.
+# The product of all in a schema: an automaton has a state for each remainder, and counts with all at once.
 MAX_MULTIPLE_OF = 10_000
 
 JsonSchema = dict[str, Any]
@@ -63,7 +63,7 @@ def _multiples(schema: object) -> Iterator[float]:
 
 
 def _digits(value: float) -> int:
-    """As a whole number: 25 of 0.25."""
+    """The digits as a whole number: 25 for 0.25."""
     _, digits, exponent = Decimal(str(value)).as_tuple()
     zeros = min(max(exponent, 0), 20) if isinstance(exponent, int) else 0
     return max(1, int("".join(map(str, digits)) + "0" * zeros))
@@ -104,7 +104,7 @@ class ChoiceOutput(Received):
     )
 
 
-# By what a caller has said. Of errors they are a part of the location that no caller knows.
+# By the member that a caller has sent. The tags are a part of the location of errors that no caller knows.
 _KINDS: dict[str, type[Received]] = {"schema": JsonOutput, "regex": RegexOutput, "choice": ChoiceOutput}
 _TAGS = {name: f"output of a {name}" for name in _KINDS}
 TAGS = frozenset(_TAGS.values())

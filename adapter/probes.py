@@ -1,4 +1,4 @@
-"""What a model answered where it was packed, for whoever has to prove elsewhere that it still does.
+"""The answers of a model where it was packed, by which others can show elsewhere that it still gives them.
 
 It is written and read by the handlers' code too, so it is packed into every archive.
 """

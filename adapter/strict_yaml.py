@@ -31,7 +31,7 @@ def read_yaml(path: Path) -> object:
 
 
 def load_yaml(content: bytes) -> object:
-    """What the document says, in at most MAX_BYTES bytes of UTF-8 and MAX_DEPTH levels; None where it is empty."""
+    """The values of the document, of at most MAX_BYTES bytes of UTF-8 and MAX_DEPTH levels; None if it is empty."""
     if len(content) > MAX_BYTES:
         raise YamlError(f"it is larger than {MAX_BYTES // 2**10} KiB")
     try:

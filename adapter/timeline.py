@@ -1,4 +1,4 @@
-"""Where a call was at what time, for whoever tells of it later: Server-Timing and traces. All times are monotonic."""
+"""The phases of a call and their times, for Server-Timing and traces. All times are monotonic."""
 
 import time
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ PhaseName = Literal["cache", "admission", "torchserve"]
 
 
 class Part(NamedTuple):
-    """Of an attempt. Until it has ended, `end` is None."""
+    """A part of an attempt. Until it has ended, `end` is None."""
 
     name: Literal["queue", "prefill", "decode"]
     begin: float
@@ -27,7 +27,7 @@ class Phase:
         self.name = name
         self.begin = time.monotonic()
         self.end: float | None = None
-        self.failure: ErrorCode | None = None  # not the exception: with it stayed all that its traceback holds
+        self.failure: ErrorCode | None = None  # only the code: the exception would keep its traceback's locals alive
         self.note: str | None = None  # what came of it, in a word
 
     def __enter__(self) -> Self:
@@ -71,7 +71,7 @@ class Attempt(Phase):
 
     def note_worker_times(self, prefill: float, generation: float) -> None:
         """Seconds from the start in the worker to the first text, and to the last: they come with the answer's end."""
-        if 0 <= prefill <= generation:  # else the worker's word is no help, and the events' own times are
+        if 0 <= prefill <= generation:  # otherwise the worker's times are wrong, and the events' own are used
             self._prefill, self._generation = prefill, generation
 
     def parts(self) -> Iterable[Part]:
@@ -100,7 +100,7 @@ class Attempt(Phase):
 
 
 class Timeline:
-    """Of one generation."""
+    """The phases of one generation."""
 
     __slots__ = ("began_at", "phases")
 
@@ -109,23 +109,23 @@ class Timeline:
         self.phases: list[Phase] = []
 
     def phase(self, name: PhaseName) -> Phase:
-        """To be entered at once."""
+        """A new phase, to be entered at once."""
         self.phases.append(phase := Phase(name))
         return phase
 
     def attempt(self) -> Attempt:
-        """As `phase`."""
+        """A new attempt, to be entered at once."""
         self.phases.append(attempt := Attempt())
         return attempt
 
     @property
     def last_attempt(self) -> Attempt:
-        """One that begins now, where there is none."""
+        """The last attempt; one that begins now if there is none."""
         return next((phase for phase in reversed(self.phases) if isinstance(phase, Attempt)), None) or self.attempt()
 
 
 def _code_of(error: BaseException | None) -> ErrorCode | None:
-    """Whoever has the last event leaves with it: to be closed is how a phase ends then."""
+    """The code of a failure. GeneratorExit is none: a reader who has the last event closes the phase like this."""
     if error is None or isinstance(error, GeneratorExit):
         return None
     code = getattr(error, "code", None)

@@ -1,4 +1,4 @@
-"""What the workers of each contract version take. An archive carries the contract of the day when it was packed.
+"""The requests that workers of each contract version take. An archive has the contract of the day when it was packed.
 
 contracts/N.json is what WorkerRequest took in version N, as JSON schema. There are archives of each released one, so
 none of these ever changes (tests/contract/test_contract_versions.py): a change of what WorkerRequest takes after it
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
 _DIRECTORY = Path(__file__).with_name("contracts")
-# They say nothing of what is taken.
+# Keywords that restrict nothing.
 _ANNOTATIONS = frozenset({"title", "description", "default", "examples"})
 _MAPS = frozenset({"properties", "$defs"})  # from names, any of which may be one of those words
 
@@ -26,7 +26,7 @@ def contract_file(version: int) -> Path:
 
 
 def current_contract() -> dict[str, Any]:
-    """Of WorkerRequest as the code has it."""
+    """The schema of WorkerRequest as the code has it."""
     contract: dict[str, Any] = _without_annotations(WorkerRequest.model_json_schema())
     return contract
 

@@ -48,8 +48,8 @@ def build_archive(
 ) -> Path:
     """Writes NAME-VERSION.mar into `output_directory`, or leaves it alone if it already holds just this.
 
-    `source` is the package URL of a model from the hub. `check` is the last word before anything is written, on the
-    model's directory and the configuration; the probes that it answers are packed too.
+    `source` is the package URL of a model from the hub. `check` is called last before anything is written, with the
+    model's directory and the configuration; the probes that it returns are packed too.
     """
     for word, value in (("name", name), ("version", version)):
         if not re.fullmatch(NAME_PATTERN, value):
@@ -69,7 +69,7 @@ def build_archive(
     model = read_model_facts({path: files[entry] for entry, path in model_files.items()}, source)
     archive = output_directory / archive_file_name(name, version)
     if (held := _record_of_what_lies_there(archive)) is not None:
-        # To make its probes again would take as long as the check has taken that left them there.
+        # Making its probes again would take as long as the check that made them.
         probes_record = {entry: file for entry, file in held.files.items() if entry == PROBES_ENTRY}
         expected = _descriptions(name, version, model, files | probes_record)[RECORD_ENTRY]
         if (probes_record or check is None) and _holds(archive, held, expected):
@@ -89,7 +89,7 @@ def build_archive(
 
 
 def _record_of_what_lies_there(archive: Path) -> ArchiveRecord | None:
-    """Nothing where it can be replaced: there is no file, or a torn one, or another's."""
+    """None if the file can be replaced: it is absent, torn or not ours."""
     try:
         return read_record(archive) if archive.exists() else None
     except NotOurArchive:
@@ -97,7 +97,7 @@ def _record_of_what_lies_there(archive: Path) -> ArchiveRecord | None:
 
 
 def _holds(archive: Path, held: ArchiveRecord, expected: Source) -> bool:
-    """Whether all of it is what this record says: what was damaged, or exchanged under its record, is written anew."""
+    """Whether the whole archive is as this record says. A damaged or exchanged one is written anew."""
     if held.to_bytes() != expected:
         return False
     try:

@@ -1,6 +1,6 @@
-"""Reads what an archive says of itself. It may be anybody's: nothing is read but what the strict reader takes.
+"""Reads what an archive says of itself. The archive may be anybody's, so only the strict reader reads it.
 
-Whether it is so, adapter/archives/verification.py finds out.
+adapter/archives/verification.py finds out whether it is true.
 """
 
 import json
@@ -35,7 +35,7 @@ class _ManifestModel(BaseModel):
 
 
 class ArchiveManifest(BaseModel):
-    """What TorchServe takes an archive for."""
+    """The manifest by which TorchServe knows an archive."""
 
     model: _ManifestModel
 
@@ -60,7 +60,7 @@ def read_record(archive: Path) -> ArchiveRecord:
 
 
 def read_probes(archive: Path) -> Probes | None:
-    """Nothing where the archive was packed without a check. Raises ArchiveError."""
+    """None if the archive was packed without a check. Raises ArchiveError."""
     content = _read_entry(archive, PROBES_ENTRY)
     try:
         return None if content is None else Probes.from_bytes(content)
@@ -90,7 +90,7 @@ def unpack(archive: Path, directory: Path) -> None:
 
 
 def _read_entry(archive: Path, name: str) -> bytes | None:
-    """Nothing where the archive has no such entry."""
+    """None if the archive has no such entry."""
     with _opened(archive) as (file, entries):
         return read_whole(file, entries[name]) if name in entries else None
 

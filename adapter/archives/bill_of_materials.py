@@ -48,7 +48,7 @@ def _parameters(model: ModelFacts) -> dict[str, Any]:
 
 def _library(name: str, version: str) -> dict[str, Any]:
     library = {"type": "library", "bom-ref": name, "name": name, "version": version}
-    # What is called torchbridge on PyPI need not be this project.
+    # The package called torchbridge on PyPI need not be this project.
     return library if name == "torchbridge" else library | {"purl": f"pkg:pypi/{name}@{quote(version, safe='')}"}
 
 

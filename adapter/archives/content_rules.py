@@ -1,4 +1,4 @@
-"""What kinds of file an archive may hold, and what each of them may not have in it. What is not allowed is refused."""
+"""The kinds of file that an archive may hold, and what each may not contain. All else is refused."""
 
 import json
 import re
@@ -30,7 +30,7 @@ _INDEX = "model/model.safetensors.index.json"
 _MAX_BYTES_OF_MODEL_FILE = 2**26  # the largest tokenizer.json known has half of it
 _MAX_BYTES = {
     MANIFEST_ENTRY: 2**16,
-    # What they become in memory takes up to a hundred times as much.
+    # In memory they take up to a hundred times as much.
     RECORD_ENTRY: 2**21,  # 10,000 files with names of 100 letters
     BOM_ENTRY: 2**22,
     PROBES_ENTRY: 2**22,  # 100 probes of the most tokens
@@ -60,7 +60,7 @@ def _is_of_model(path: Path) -> bool:
 
 
 def check_contents(file: BinaryIO, entries: Mapping[str, ZipEntry], model: ModelFacts) -> None:
-    """Of the model, its probes, and its configuration for TorchServe."""
+    """Checks the model's files, its probes and its configuration for TorchServe. Raises ContentError."""
     parameters: Counter[str] = Counter()
     for name, entry in entries.items():
         try:

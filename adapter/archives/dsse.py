@@ -10,7 +10,7 @@ IN_TOTO = "application/vnd.in-toto+json"
 
 
 def envelope(payload: bytes, key: ec.EllipticCurvePrivateKey, key_id: str = "") -> dict[str, Any]:
-    # RFC 6979: no random number, of which a bad one would give the key away.
+    # RFC 6979 needs no random number: a bad one would give the key away.
     signature = key.sign(authenticated(payload), ec.ECDSA(SHA256(), deterministic_signing=True))
     return {
         "payload": b64encode(payload).decode(),
@@ -20,5 +20,5 @@ def envelope(payload: bytes, key: ec.EllipticCurvePrivateKey, key_id: str = "") 
 
 
 def authenticated(payload: bytes) -> bytes:
-    """What is signed: the pre-authentication encoding."""
+    """The pre-authentication encoding, which is what is signed."""
     return f"DSSEv1 {len(IN_TOTO)} {IN_TOTO} {len(payload)} ".encode() + payload

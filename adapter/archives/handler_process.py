@@ -22,13 +22,13 @@ class HandlerOutput:
 
 
 def run_handler(module: str, *arguments: str) -> HandlerOutput:
-    """What `python -m module` prints, and what it warns of on standard error. Raises HandlerProcessError."""
+    """The output of `python -m module`, and its warnings on standard error. Raises HandlerProcessError."""
     command = [sys.executable, "-m", module, *arguments]
-    environment = worker_environment(os.environ) | {"HF_HUB_OFFLINE": "1"}  # as a worker's
+    environment = worker_environment(os.environ) | {"HF_HUB_OFFLINE": "1"}  # as for a worker
     process = subprocess.run(command, cwd=CODE, env=environment, capture_output=True, check=False)  # noqa: S603 - our own
     lines = process.stderr.decode(errors="replace").strip().splitlines()
     if process.returncode:
         raise HandlerProcessError((lines or ["it ended without a word"])[-1])
-    # A check loads the model twice, and says twice what its files are warned of.
+    # A check loads the model twice, and so repeats the warnings about its files.
     warnings = dict.fromkeys(line.removeprefix(_WARNING) for line in lines if line.startswith(_WARNING))
     return HandlerOutput(process.stdout, list(warnings))

@@ -1,6 +1,6 @@
-"""Who may sign without a key of their own: identities, and the sigstore instance that is believed about them.
+"""The identities that may sign without a key of their own, and the sigstore instance that is trusted to know them.
 
-The file stands wherever a public key may stand. It names the trusted root, which is all that is ever asked: no network.
+Such a file can stand wherever a public key can. It holds the trusted root, so that no network is needed.
 """
 
 import hashlib
@@ -20,11 +20,11 @@ class _Part(BaseModel):
 
 
 class Identity(_Part):
-    """What a certificate has to say: both, as they are written here."""
+    """The issuer and the subject that a certificate must name."""
 
     issuer: str = Field(pattern=r"^https?://[!-~]+\Z", description="Of the login: as OpenID Connect calls it.")
     subject: str = Field(
-        # Any printable character but `*`, which stands for all that is below, at the end and behind a slash only.
+        # Any printable character but `*`, which may stand at the end behind a slash, for everything below.
         pattern=r"^[!-)+-~]+(/\*)?\Z",
         description="Who has logged in: an e-mail address, or a URL as that of a workflow.",
     )
@@ -36,18 +36,18 @@ class Identity(_Part):
 
 
 class IdentityFile(_Part):
-    """`trusted_root`: the path of sigstore's trusted_root.json, from the file's directory, or what is in that."""
+    """`trusted_root`: the path of sigstore's trusted_root.json from the file's directory, or its content."""
 
     identities: list[Identity] = Field(min_length=1)
     trusted_root: Annotated[str, Field(min_length=1)] | dict[str, Any]
 
     @classmethod
     def parse(cls, content: bytes, path: Path) -> Self:
-        """`content` of the file at `path`, with the trusted root in it. Raises SigningKeyError, or OSError."""
+        """Reads the `content` of the file at `path`, and the trusted root. Raises SigningKeyError, or OSError."""
         try:
             named = cls.model_validate(load_yaml(content))
             whole = named.model_copy(update={"trusted_root": _read_root(named.trusted_root, path.parent)})
-            load_yaml(whole.to_bytes())  # as a server reads its own copy
+            load_yaml(whole.to_bytes())  # a server reads its own copy like this
         except ValidationError as error:
             raise SigningKeyError(
                 f"{path} is no public key, and no file of identities: {wrong_values(error)}."
@@ -57,7 +57,7 @@ class IdentityFile(_Part):
         return whole
 
     def to_bytes(self) -> bytes:
-        """The same for the same content, and a file of identities again: JSON is YAML."""
+        """A file of identities again (JSON is YAML): the same bytes for the same content."""
         return json.dumps(self.model_dump(), indent=2, sort_keys=True).encode() + b"\n"
 
     @property

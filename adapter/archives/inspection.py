@@ -13,7 +13,7 @@ _SHOWN_DIGITS = 16
 
 
 class WeightBytes(BaseModel):
-    """In memory."""
+    """Bytes that the weights take in memory."""
 
     stored: int = Field(description="As the files have them.")
     float32: int = Field(description="As on a processor without units for 16 bits.")
@@ -66,7 +66,7 @@ def _facts(record: ArchiveRecord) -> Table:
 
 
 def _memory(record: ArchiveRecord) -> str:
-    """On this machine and on others, since the worker may run on another one than whoever asks."""
+    """The memory on this machine and on others: the worker may run on another one."""
     stored, in_float32 = weight_bytes(record.model)
     if stored == in_float32:
         return decimal(stored)
@@ -77,7 +77,7 @@ def _files(record: ArchiveRecord) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("file", overflow="fold")
     table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("sha256 begins with", no_wrap=True)  # whole in the JSON: it does not fit beside names
+    table.add_column("sha256 begins with", no_wrap=True)  # the JSON has all of it, which does not fit beside names
     for name, file in record.files.items():
         table.add_row(Text(name), decimal(file.size), file.sha256[:_SHOWN_DIGITS])
     return table

@@ -1,6 +1,6 @@
 """Keyless signatures as files: sigstore's bundle of a signature, its certificate and its entry in a log.
 
-https://docs.sigstore.dev/about/bundle says what is in it. Here only what it is about is read, which needs no package.
+https://docs.sigstore.dev/about/bundle says what is in it. Here only its file's digest is read, which needs no package.
 """
 
 import json
@@ -8,7 +8,7 @@ from base64 import b64decode
 
 
 def keyless_digest(bundle: bytes) -> str:
-    """The SHA-256 of the file that it says it is of. Raises ValueError or RecursionError where it is no such bundle."""
+    """The SHA-256 of the file that it claims to sign. Raises ValueError or RecursionError if it is no bundle."""
     match json.loads(bundle):
         case {
             "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
@@ -20,7 +20,7 @@ def keyless_digest(bundle: bytes) -> str:
 
 
 def is_keyless_signature_of(bundle: bytes, digest: str) -> bool:
-    """Whether it says so of the file whose SHA-256 is `digest`; whether it may, `check_keyless` finds out."""
+    """Whether the bundle claims to sign the file with the SHA-256 `digest`. `check_keyless` checks the claim."""
     try:
         return keyless_digest(bundle) == digest
     except (ValueError, RecursionError):

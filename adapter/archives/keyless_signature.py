@@ -1,4 +1,4 @@
-"""Whether sigstore's bundle vouches for a file: by sigstore's own library, of the extra of that name, and offline.
+"""Checks offline whether sigstore's bundle vouches for a file, by sigstore's own library (the extra `sigstore`).
 
 It checks the certificate by the trusted root, at the time that a log or a timestamp authority has signed; its entry in
 the log of certificates; that the signature is in the log of signatures; and the signature itself.
@@ -32,9 +32,9 @@ _MOST_CHARACTERS = 200
 
 
 def check_keyless(bundle: bytes, digest: str, trusted: IdentityFile) -> None:
-    """Raises SignatureError unless one of its identities has signed the file whose SHA-256 is `digest`.
+    """Raises SignatureError unless one of the trusted identities has signed the file whose SHA-256 is `digest`.
 
-    Or SigningKeyError where its trusted root is none.
+    Raises SigningKeyError if their trusted root is not one.
     """
     verifier = _verifier(trusted)
     hashed = Hashed(algorithm=HashAlgorithm.SHA2_256, digest=bytes.fromhex(digest))
@@ -49,16 +49,16 @@ def check_keyless(bundle: bytes, digest: str, trusted: IdentityFile) -> None:
             "its certificate is not of the trusted root, or was not valid when it signed, as far as the bundle proves "
             f"when that was: {_in_one_line(error)}"
         ) from error
-    except Exception as error:  # whatever the library stumbles over in a bundle, it has not vouched for the file
+    except Exception as error:  # whatever fails in the library: the bundle has not vouched for the file
         raise SignatureError(f"its sigstore bundle does not hold: {_in_one_line(error)}") from error
 
 
 def _verifier(trusted: IdentityFile) -> Verifier:
     try:
-        # The one way in that takes no path: by now another root may lie where this one was read.
+        # The only constructor that takes no path: another root may lie at the path by now.
         root = TrustedRoot(TrustedRootMessage.from_json(json.dumps(trusted.trusted_root)))
         return Verifier(trusted_root=root)
-    except Exception as error:  # of certificates and keys that are none, in all the ways of their parsers
+    except Exception as error:  # the parsers of certificates and keys raise many kinds of exceptions
         raise SigningKeyError(f"The trusted root cannot be used: {_in_one_line(error)}.") from error
 
 
@@ -79,7 +79,7 @@ def _issuer(certificate: Certificate) -> str:
 
 
 def _subject(certificate: Certificate) -> str:
-    """The one that Fulcio has written into it."""
+    """The subject that Fulcio has written into the certificate."""
     names = certificate.extensions.get_extension_for_class(SubjectAlternativeName).value
     found = [*names.get_values_for_type(UniformResourceIdentifier), *names.get_values_for_type(RFC822Name)]
     if len(found) != len(names) or len(found) != 1:
@@ -92,5 +92,5 @@ def _in_one_line(error: Exception) -> str:
 
 
 def _shown(text: str) -> str:
-    """Of what a stranger may have written, on a terminal."""
+    """Text that a stranger may have written, made safe for a terminal."""
     return ascii(text)[1:-1][:_MOST_CHARACTERS]

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 def check_model(directory: Path, config_file: Path, warn: Callable[[str], None] = logger.warning) -> Probes:
     """Loads the model once and records its probes. Raises ModelSourceError, which says why it cannot be served.
 
-    `warn` gets each thing that its author should know of, and that does not keep it from being served.
+    `warn` gets each thing that the model's author should know although the model can be served.
     """
     with tempfile.TemporaryDirectory() as temporary:
         # A worker sees the files that are packed and no others: transformers would also read other chat templates, an

@@ -1,4 +1,4 @@
-"""What handlers/model-config.yaml may say. TorchServe drops a key or a value that it does not know without a word."""
+"""The rules for handlers/model-config.yaml. TorchServe silently drops a key or a value that it does not know."""
 
 from pathlib import Path
 from typing import Literal
@@ -19,7 +19,7 @@ class ModelConfig(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    # With two, the idle one holds the lock that the other one needs for its next step (Model.java, pollInferJob).
+    # Of two workers the idle one holds the lock that the other one needs for its next step (Model.java, pollInferJob).
     minWorkers: Literal[1]  # noqa: N815 - TorchServe's names
     maxWorkers: Literal[1]  # noqa: N815
     continuousBatching: Literal[True]  # noqa: N815

@@ -26,7 +26,7 @@ def model_directory(source: str) -> Iterator[Path]:
 
 
 def model_name(source: str) -> str:
-    """That a model is served by which nobody has named."""
+    """The name for a model to which nobody has given one."""
     path = Path(source).resolve()
     return path.stem if path.suffix.lower() == _GGUF else path.name
 

@@ -1,4 +1,4 @@
-"""What a model's files say of it, read without torch."""
+"""The facts that a model's files state about it, read without torch."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from adapter.archives.safetensors_header import BITS, read_safetensors_header
 
 
 def read_model_facts(files: Mapping[Path, FileRecord], source: str | None) -> ModelFacts:
-    """Of the model that has these files, each with its record, and comes from the package URL `source`."""
+    """The facts of the model with these files (and their records), which comes from the package URL `source`."""
     parameters: Counter[str] = Counter()
     for path, record in files.items():
         if path.suffix == ".safetensors":
@@ -28,7 +28,7 @@ def read_model_facts(files: Mapping[Path, FileRecord], source: str | None) -> Mo
 
 
 def weight_bytes(model: ModelFacts) -> tuple[int, int]:
-    """What its weights take in memory: as they are stored, and where its floats of 16 bits are computed in float32."""
+    """Bytes of its weights in memory: as they are stored, and with floats of 16 bits computed in float32."""
     stored = sum(-(-count * BITS.get(dtype, 0) // 8) for dtype, count in model.parameters.items())
     widened = sum(model.parameters.get(dtype, 0) for dtype in ("BF16", "F16"))
     return stored, stored + widened * 2

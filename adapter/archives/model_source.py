@@ -30,7 +30,7 @@ SERVED_FILES = (
     _INDEX,
     *TOKENIZER_FILES,
 )
-# What transformers makes a tokenizer.json of without a further library; the check compares what it has made with it.
+# Files that transformers makes a tokenizer of without another library. The check compares it with tokenizer.json.
 _TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt")
 _ADAPTER = "adapter_config.json"  # of PEFT; looked for, and never served
 _WEIGHTS = ("*.safetensors", _INDEX)
@@ -57,9 +57,9 @@ def fetch_model(source: str) -> Path:
 
 
 def package_url(source: str, directory: Path) -> str | None:
-    """Names the hub's model and commit that `fetch_model` gave `directory` for, or nothing for a directory or a file.
+    """The hub's model and commit from which `fetch_model` made `directory`; None for a local directory or file.
 
-    Their own names prove nothing, so the same files from another place make the same archive.
+    A local name proves nothing, so the same files from another place make the same archive.
     """
     return None if Path(source).exists() else f"pkg:huggingface/{source}@{directory.name}"
 
@@ -99,9 +99,9 @@ def matches(path: Path, patterns: tuple[str, ...]) -> bool:
 
 
 def _refuse_link_out(path: Path) -> None:
-    """What a link names lies in the model's directory, or in the hub's cache that the directory is a snapshot of.
+    """Refuses a link that leads out of the model's directory, and not into the hub's cache of which that is a snapshot.
 
-    Else whoever may change a model's directory, as a pull request does, has files of the packing machine published.
+    Otherwise who can change a model, as by a pull request, could have files of the packing machine published.
     The cache is models--ORG--NAME/snapshots/COMMIT/FILE -> ../../blobs/HASH (huggingface_hub/file_download.py).
     """
     directory = path.parent.resolve()
@@ -116,11 +116,11 @@ def _refuse_link_out(path: Path) -> None:
 
 
 def _weights(directory: Path, files: list[Path]) -> list[Path]:
-    """One file, or shards and their index."""
+    """The files of weights: a single one, or shards and their index."""
     single, index = directory / _SINGLE, directory / _INDEX
     shards = _shards(index) if index in files else []
     if single in files:
-        # save_pretrained() leaves the one of an earlier model when it writes shards, and transformers prefers it.
+        # save_pretrained() leaves an earlier model's single file when it writes shards, and transformers prefers it.
         if any(path in files and path != single for path in shards):
             raise ModelSourceError(
                 f"{directory} holds two models, {_SINGLE} and the shards that {_INDEX} names: remove one of them."

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-# What is done and over how many bytes, to a block in which each further number of bytes is told.
+# Takes what is done and the bytes in all. The block calls what it gets with each further number of bytes.
 Reporter: TypeAlias = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 
 _SHOWN_FROM_BYTES = 100_000_000
@@ -22,7 +22,7 @@ def no_progress(_what: str, _total: int) -> AbstractContextManager[Callable[[int
 
 @contextmanager
 def progress_bar(what: str, total: int) -> Iterator[Callable[[int], object]]:
-    """On the standard error, where the work is more than a moment's. Without a terminal it is a line at each tenth."""
+    """A bar on the standard error, if the work is long. Without a terminal it is a line at each tenth."""
     console = Console(stderr=True)
     if total < _SHOWN_FROM_BYTES:
         yield lambda _: None
@@ -43,5 +43,5 @@ class _Tenths:
         before = self._done * 10 // self._total
         self._done += num_bytes
         if (tenths := self._done * 10 // self._total) > before:
-            with suppress(OSError):  # of a reader that is gone
+            with suppress(OSError):  # the reader is gone
                 sys.stderr.write(f"{self._what}: {tenths * 10} % of {decimal(self._total)}\n")

@@ -30,7 +30,7 @@ def attest(archive: Path, environment: Mapping[str, str], key: ec.EllipticCurveP
     """Writes the statement beside the archive, in a DSSE envelope where there is a key.
 
     `environment` says which run of GitHub Actions it is, if any; nothing else of it is read. Raises VerificationError
-    where the archive is not what its record says, or is another installation's: of that there is nothing to attest.
+    if the archive is not what its record says, or if another installation packed it.
     """
     verified = verify_archive(archive)
     statement = provenance(archive.name, verified.sha256, verified.record, environment)

@@ -12,13 +12,13 @@ _NONE = {"top_k": (0, -1)}  # transformers' and vLLM's words for no such filter
 
 
 def read_sampling_defaults(generation_config: bytes) -> SamplingDefaults:
-    """As far as a request could ask for the same; the rest is as absent. Raises ValueError where it is not JSON."""
+    """The recommendations that a request could ask for, too. Raises ValueError if it is not JSON."""
     usable = {name: value for name, value in _recommended(generation_config) if _can_be_asked(name, value)}
     return SamplingDefaults.model_validate(usable)
 
 
 def unusable_recommendations(generation_config: bytes) -> list[str]:
-    """What they recommend and no request could ask for. Raises ValueError."""
+    """The recommendations that no request could ask for. Raises ValueError."""
     return [
         f"{name} {value!r:.40}" for name, value in _recommended(generation_config) if not _can_be_asked(name, value)
     ]

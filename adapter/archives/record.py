@@ -15,7 +15,7 @@ MANIFEST_ENTRY = "MAR-INF/MANIFEST.json"
 RECORD_ENTRY = "MAR-INF/RECORD.json"
 BOM_ENTRY = "MAR-INF/bom.cdx.json"
 
-# What another's archive says is shown on terminals.
+# Words of a stranger's archive are shown on terminals.
 Word = Annotated[str, Field(pattern=r"^[!-~]+\Z")]
 _Count = Annotated[int, Field(ge=0, lt=2**63)]  # as a file system counts bytes
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}\Z")]
@@ -40,7 +40,7 @@ class ModelFacts(_Part):
 
 
 class Versions(_Part):
-    """Of what the model was checked with."""
+    """Versions of the packages that the model was checked with."""
 
     torch: Word
     torchbridge: Word
@@ -70,7 +70,7 @@ class ArchiveRecord(_Part):
 
     @property
     def unpacked_size(self) -> int:
-        """In bytes, of all but the record itself."""
+        """Bytes of all files but the record itself."""
         return sum(file.size for file in self.files.values())
 
     @property
@@ -87,5 +87,5 @@ def archive_file_name(name: str, version: str) -> str:
 
 
 def canonical_json(value: object) -> bytes:
-    """As RFC 8785 writes it, with a line's end: all our numbers are integers and all our texts ASCII."""
+    """JSON as RFC 8785 writes it, and a line feed: all our numbers are integers and all our texts ASCII."""
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode() + b"\n"

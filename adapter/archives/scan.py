@@ -17,11 +17,11 @@ _BAD_PICKLE = b"\x80\x02cos\nsystem\n."
 
 
 class ScanError(ArchiveError):
-    """The archive holds what can run when it is loaded, or nobody could look; the message says which."""
+    """The archive holds something that can run when it is loaded, or cannot be scanned; the message says which."""
 
 
 def scan_archive(archive: Path) -> str:
-    """Says who has looked. Raises ScanError."""
+    """Returns the name and version of the scanner. Raises ScanError."""
     if find_spec("picklescan") is None:
         raise ScanError("There is nobody to scan it: pip install picklescan.")
     from picklescan.scanner import scan_bytes, scan_file_path  # noqa: PLC0415 - only who scans needs it
@@ -33,9 +33,9 @@ def scan_archive(archive: Path) -> str:
         is_blind = not scan_bytes(_bad_archive(), "control", strict=True).issues_count
         log_of_archive.messages.clear()
         with archive.open("rb") as file:
-            read_entries(file)  # of a zip that hides or compresses something picklescan takes what memory there is
+            read_entries(file)  # picklescan fills the memory if a zip hides or compresses something
         result = scan_file_path(str(archive), strict=True)
-    except Exception as error:  # whatever a scanner stumbles over has not been looked at
+    except Exception as error:  # whatever made the scanner fail was not scanned
         raise ScanError(f"{archive} cannot be scanned: {error}") from error
     finally:
         log.removeHandler(log_of_archive)

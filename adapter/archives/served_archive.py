@@ -1,4 +1,4 @@
-"""What the gateway has to know of the archive that a version runs, whatever its age."""
+"""The facts that the gateway needs about a version's archive, whatever its age."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -16,7 +16,7 @@ _REMEMBERED = 256
 
 
 class ServedArchive(NamedTuple):
-    """As this installation packs them, unless it is said otherwise."""
+    """The defaults are those of an archive that this installation packs."""
 
     contract: int = CONTRACT_VERSION
     sampling_defaults: SamplingDefaults = SamplingDefaults()
@@ -24,11 +24,11 @@ class ServedArchive(NamedTuple):
 
 
 def read_served_archive(archive: Path) -> ServedArchive | None:
-    """Nothing where the file cannot be read, or is none that torchbridge packed. A file is read once."""
+    """None if the file cannot be read, or torchbridge did not pack it. A file is read once."""
     try:
         status = archive.stat()
         read = _read(archive, (status.st_ino, status.st_size, status.st_mtime_ns))
-    except OSError:  # which may pass, and is not remembered
+    except OSError:  # it may pass, and is not remembered
         return None
     return read and read._replace(stored_at=int(status.st_mtime))
 

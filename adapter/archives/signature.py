@@ -56,7 +56,7 @@ def check_signature(bundle: bytes, digest: str, key: ec.EllipticCurvePublicKey) 
 
 
 def is_signature_of(bundle: bytes, digest: str) -> bool:
-    """Whether it says so of the file whose SHA-256 is `digest`; whether it may, `check_signature` finds out."""
+    """Whether the bundle claims to sign the file with the SHA-256 `digest`. `check_signature` checks the claim."""
     try:
         _, payload, _ = _read_bundle(bundle)
         return _signed_digest(payload) == digest
@@ -80,7 +80,7 @@ def _read_bundle(bundle: bytes) -> tuple[str, bytes, bytes]:
 
 
 def _signed_digest(payload: bytes) -> str | None:
-    """Of the one file that the signed statement is about, or None where it is about something else."""
+    """The SHA-256 of the one file that the signed statement is about; None if it is about something else."""
     match json.loads(payload):
         case {
             "_type": "https://in-toto.io/Statement/v1",
@@ -95,7 +95,7 @@ def _signed_digest(payload: bytes) -> str | None:
 
 
 def _statement(name: str, digest: str) -> dict[str, Any]:
-    """What model-signing says of a model that is one file, to it a directory of which the file is "."."""
+    """The statement that model-signing makes of a model of one file: a directory in which the file is "."."""
     return {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{"name": name, "digest": {"sha256": hashlib.sha256(bytes.fromhex(digest)).hexdigest()}}],

@@ -73,5 +73,5 @@ def _write_new(path: Path, content: bytes, mode: int) -> None:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
         except BaseException:
-            path.unlink()  # half a key is none, and its name would be taken
+            path.unlink()  # half a key is of no use, and would occupy the name
             raise

@@ -1,6 +1,6 @@
 """Has the handler's own code compile an archive's steps for this machine.
 
-What comes of it stays outside of the archive, which is the same on every machine.
+The result stays outside of the archive, which is the same on every machine.
 """
 
 import tempfile
@@ -14,7 +14,7 @@ from adapter.durable.disk_space import expect_not_full, full_disk_in_words
 
 
 def compile_steps(archive: Path, compiled_steps: Path) -> Path:
-    """Gives the directory of their libraries; minutes, unless they are there already.
+    """Returns the directory of the compiled libraries. It takes minutes, unless they are there already.
 
     Raises VerificationError where it is not an archive of this installation, ArchiveError where they cannot be made,
     DiskFull where there is no space. However it ends, nothing half made is left.

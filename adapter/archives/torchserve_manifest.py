@@ -1,4 +1,4 @@
-"""What TorchServe reads of an archive. It says nothing that the record does not, and has one form only."""
+"""The manifest that TorchServe reads in an archive. The record determines every byte of it."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Who has to have signed an archive: the holder of a key, or one of some identities. A file says which."""
+"""The signer that an archive must have: the holder of a key, or one of several identities. A file says which."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,15 +21,15 @@ class TrustedSigner(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same signer, whatever its file looks like."""
+        """A name of the signer, whatever the signer's file looks like."""
         ...
 
     def to_bytes(self) -> bytes:
-        """The content of a file that says the same, alone."""
+        """The content of a file that names the same signer and needs no other file."""
         ...
 
     def check(self, signature: bytes, sha256: str) -> None:
-        """Raises SignatureError unless it is this signer's of the file with this SHA-256, or SigningKeyError."""
+        """Raises SignatureError unless it is this signer's signature for this SHA-256, or SigningKeyError."""
         ...
 
 
@@ -75,7 +75,7 @@ class TrustedIdentities:
 
 
 def load_trusted_signer(path: Path) -> TrustedSigner:
-    """Of a public key in PEM, or of a file of identities. Raises SigningKeyError, or OSError."""
+    """Reads a public key in PEM, or a file of identities. Raises SigningKeyError, or OSError."""
     with path.open("rb") as file:
         content = file.read(MAX_BYTES + 1)
     if _PEM in content:

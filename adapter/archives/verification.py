@@ -1,7 +1,7 @@
 """Decides whether an archive may be served, without a network, a model server or a line of the archive's own code run.
 
-With a key, or identities in its place, what was signed may be another version's handler. Without one nobody vouches for
-code, so all of it must be this installation's; that the archive is whole is then all that is known of the model.
+With a key, or identities in its place, the signed code may be another version's. Without one nobody vouches for code,
+so all of it must be this installation's; of the model it is then known only that the archive is whole.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ def verify_archive(archive: Path, key: Path | None = None, *, any_name: bool = F
     """Raises VerificationError, SigningKeyError or OSError. Reads the archive once, a block at a time.
 
     `key`: a file of who has to have signed it (trusted_signer.py).
-    `any_name`: the file may be called otherwise than its record says, as only a copy by that name is served.
+    `any_name`: the file may have another name than its record says, since only a copy with that name is served.
     """
     signer = load_trusted_signer(key) if key else None
     try:
@@ -62,7 +62,7 @@ def verify_archive(archive: Path, key: Path | None = None, *, any_name: bool = F
 
 
 def _digests(file: BinaryIO, entries: Sequence[ZipEntry]) -> tuple[str, dict[str, FileRecord]]:
-    """Of the whole archive, and of each file in it."""
+    """The SHA-256 of the whole archive, and the record of each file in it."""
     whole = hashlib.sha256()
     files = {}
     for entry in entries:
@@ -99,7 +99,7 @@ def _check_name(archive: Path, record: ArchiveRecord) -> None:
 
 
 def _check_origin(record: ArchiveRecord) -> None:
-    """What can run or describe is what this installation writes."""
+    """Everything in it that can run, or that describes it, must be what this installation writes."""
     ours = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in packed_code().items()}
     for name in filter(is_code, record.files.keys() | ours):
         if name not in record.files or record.files[name].sha256 != ours.get(name):

@@ -1,6 +1,6 @@
 """The environment variables of processes that run an archive's code, and of the TorchServe that starts them.
 
-An allow list: what else this process was given, API keys and passwords among it, is no business of theirs.
+It is an allow list: other variables of this process, API keys and passwords among them, are not passed on.
 """
 
 import re
@@ -16,11 +16,11 @@ _ALLOWED = re.compile(
     r"PATH|HOME|USER|LOGNAME|LANG|TZ|LD_LIBRARY_PATH|LD_PRELOAD|TMPDIR|XDG_CACHE_HOME|HF_HOME"
     # Compilers, for `torchbridge compile` and torch.compile.
     r"|CC|CXX|CXXFLAGS|LDFLAGS"
-    # What torch, its libraries and its devices go by.
+    # The variables of torch, its libraries and its devices.
     r"|(ATEN|CUBLAS|CUDA|CUDNN|DNNL|ONEDNN|GOMP|GPU|HIP|HSA|ROCR|KMP|MALLOC|MKL|NCCL|NVIDIA|OMP|OPENBLAS)_\w+"
     r"|(PYTORCH|SAFETENSORS|TOKENIZERS|TORCH|TORCHINDUCTOR|TRITON)_\w+"
 )
-# As config.properties has it: NVIDIA_API_KEY is the key of a service.
+# The same words as in config.properties: NVIDIA_API_KEY is the key of a service.
 _SECRET = re.compile(r"(?i).*(_KEY|APIKEY|_TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL).*")
 # Ours hold keys and passwords, TorchServe's would change it behind our configuration's back, and Python's say what a
 # worker imports.
@@ -32,7 +32,7 @@ class EnvironmentRefused(ValueError):
 
 
 def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """What of `environment` a worker gets. Raises EnvironmentRefused."""
+    """The variables of `environment` that a worker gets. Raises EnvironmentRefused."""
     named = {name.strip() for name in environment.get(PASSED_VARIABLE, "").split(",")} - {""}
     if reserved := sorted(name for name in named if _RESERVED.fullmatch(name)):
         raise EnvironmentRefused(f"{PASSED_VARIABLE} names {reserved[0]}, which workers never get.")

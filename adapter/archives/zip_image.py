@@ -24,7 +24,7 @@ class ZipEntry:
     name: str
     size: int
     crc32: int
-    offset: int  # of its local header
+    offset: int  # where its local header begins
 
     @property
     def content_offset(self) -> int:
@@ -46,7 +46,7 @@ def local_header(entry: ZipEntry) -> bytes:
 
 
 def central_directory(entries: Sequence[ZipEntry], offset: int) -> bytes:
-    """All that follows the last content, which ends at `offset`, of fewer than 65,536 entries."""
+    """The bytes behind the last content, which ends at `offset`, for fewer than 65,536 entries."""
     directory = b"".join(map(_central_header, entries))
     count, size = len(entries), len(directory)
     end = b""

@@ -51,7 +51,7 @@ def write_zip(
 
 
 class _UncachedFile(io.FileIO):
-    """Gives the system's memory back for what is on the disk: to get new memory takes it longer than to write."""
+    """Frees the system's cache of what is on the disk: the system takes longer to find new memory than to write."""
 
     _cached_bytes = 0
 

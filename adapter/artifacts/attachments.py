@@ -1,4 +1,4 @@
-"""What an archive takes along: its bill of materials, and the signatures and provenance that lie beside it."""
+"""The attachments of an archive that is pushed: its bill of materials, and its signatures and provenance beside it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ _BOM_TYPE = "application/vnd.cyclonedx+json"
 
 
 def attachments(archive: Path, file_name: str, sha256: str) -> Iterator[Attachment]:
-    """They are named after `file_name`. Raises ArtifactError where a signature is of another file, or OSError."""
+    """The attachments, named after `file_name`. Raises ArtifactError if a signature is for another file, or OSError."""
     yield Attachment(_BOM_TYPE, f"{file_name}.bom.cdx.json", read_bill_of_materials(archive).encode())
     for kind in KINDS:
         if (path := kind.path(archive)).exists():

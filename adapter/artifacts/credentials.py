@@ -75,7 +75,7 @@ def _login_of(path: Path, reference: ArtifactReference) -> Login | None:
 
 
 def _keys(reference: ArtifactReference) -> Iterator[str]:
-    """The closest first: podman keeps logins for parts of a registry, too, and older Dockers kept URLs."""
+    """Keys to look for, the closest first: podman keeps logins for parts of a registry, too, older Dockers URLs."""
     parts = (reference.host, *reference.repository.split("/"))
     yield from ("/".join(parts[:length]) for length in range(len(parts), 0, -1))
     yield from (f"https://{reference.host}{path}" for path in ("", "/", "/v1/", "/v2/"))
@@ -104,7 +104,7 @@ def _ask_helper(name: str, host: str, path: Path) -> Login | None:
     except subprocess.TimeoutExpired:
         raise ArtifactError(f"{program}, which {path} names, does not answer.") from None
     if answer.returncode:
-        return None  # how it says that it has none for this host
+        return None  # the helper says so if it has no login for this host
     try:
         login = _HelperAnswer.model_validate_json(answer.stdout)
     except ValidationError:

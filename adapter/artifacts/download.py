@@ -11,11 +11,11 @@ _MOST_CONNECTIONS = 5
 
 
 def download(repository: Repository, blob: Descriptor, partial: PartialFile, advance: Callable[[int], object]) -> None:
-    """Returns when `partial` is the blob. Raises ArtifactError; what has come and may be right is left in it."""
+    """Returns when `partial` holds the blob. Raises ArtifactError; then `partial` keeps what may be right."""
     advance(partial.size)
     is_resumed = partial.size > 0
     _fill(repository, blob, partial, advance)
-    if is_resumed and not _is_whole(blob, partial):  # what an earlier call has left was wrong, or this is
+    if is_resumed and not _is_whole(blob, partial):  # the earlier call's part was wrong, or this one's
         _begin_again(partial, advance)
         _fill(repository, blob, partial, advance)
     if not _is_whole(blob, partial):
@@ -25,7 +25,7 @@ def download(repository: Repository, blob: Descriptor, partial: PartialFile, adv
 
 
 def _fill(repository: Repository, blob: Descriptor, partial: PartialFile, advance: Callable[[int], object]) -> None:
-    """Up to as many bytes as the blob has, or a block more where it is another one."""
+    """Reads as many bytes as the blob has, or one block more if the registry sends another blob."""
     for connection in range(1, _MOST_CONNECTIONS + 1):
         try:
             _append(repository, blob, partial, advance)

@@ -1,4 +1,4 @@
-"""What a registry, or the way to it, says no with: one error, in plain words and without a secret."""
+"""Failures of a registry, or of the way to it, as one error in plain words and without a secret."""
 
 import socket
 import ssl
@@ -12,7 +12,7 @@ _NOT_LET_IN = (requests.codes.unauthorized, requests.codes.forbidden)
 
 
 class ArtifactError(ValueError):
-    """An archive cannot be brought to a registry or be had from it, and the message says why."""
+    """An archive cannot be pushed or pulled, and the message says why."""
 
 
 class NotThere(ArtifactError):
@@ -25,7 +25,7 @@ class Unreachable(ArtifactError):
 
 @contextmanager
 def in_words(host: str, what: str) -> Iterator[None]:
-    """ArtifactError takes the place of what is raised where `host` was asked for `what`."""
+    """Raises ArtifactError in place of what is raised in the block, where `host` is asked for `what`."""
     try:
         yield
     except DXFUnauthorizedError:
@@ -42,7 +42,7 @@ def in_words(host: str, what: str) -> Iterator[None]:
         raise Unreachable(_unreachable(host, error)) from error
     except ArtifactError:
         raise
-    except (requests.RequestException, KeyError, ValueError) as error:  # also of a header that lacks, or is no address
+    except (requests.RequestException, KeyError, ValueError) as error:  # also if a header is missing, or is no address
         raise ArtifactError(f"{host} does not answer as a registry does for {what}.") from error
 
 

@@ -19,7 +19,7 @@ Size: TypeAlias = Annotated[int, Field(ge=0, lt=2**63)]  # bytes
 
 
 class Part(BaseModel):
-    # What another tool has written into it stays when an index is written again.
+    # Fields that another tool has written stay when an index is written again.
     model_config = ConfigDict(
         strict=True,
         extra="allow",
@@ -38,12 +38,12 @@ class Part(BaseModel):
             raise ArtifactError(f"{what} is not as the specification of registries has it.") from None
 
     def to_bytes(self) -> bytes:
-        """The same for the same content."""
+        """The same bytes for the same content."""
         return canonical_json(self.model_dump(by_alias=True, exclude_none=True))
 
 
 class Descriptor(Part):
-    """What a blob, or another manifest, is called by."""
+    """A reference to a blob or to another manifest."""
 
     media_type: str
     digest: Digest

@@ -1,6 +1,6 @@
 """An archive as the ModelPack specification has a model in a registry: https://github.com/modelpack/model-spec.
 
-One layer is the archive as it is. Nothing in it is of the day, so that the same archive has the same digest everywhere.
+Its one layer is the archive itself. Nothing in it depends on the day, so that the same archive has the same digest.
 """
 
 from typing import Any, Literal
@@ -32,7 +32,7 @@ class _ModelLayers(Part):
 
 
 class ModelConfig(Part):
-    """As much of it as is needed to know what the one layer is."""
+    """The part of the specification's configuration that is needed to know what the one layer is."""
 
     descriptor: _ModelDescriptor
     layers: _ModelLayers = Field(alias="modelfs")
@@ -43,7 +43,7 @@ class ModelConfig(Part):
 
 
 def model_layer(record: ArchiveRecord, digest: str, size: int) -> Descriptor:
-    """The archive, by the name that its record gives it: another name of the file is none of its own."""
+    """The archive under the name that its record gives it, whatever its file is called."""
     annotations = {_FILE_PATH: record.file_name, TITLE: record.file_name}
     return Descriptor(media_type=LAYER_TYPE, digest=digest, size=size, annotations=annotations)
 
@@ -64,7 +64,7 @@ def model_manifest(layer: Descriptor, config: Descriptor) -> bytes:
 
 
 def read_model_manifest(content: bytes, what: str) -> Manifest:
-    """Raises ArtifactError where it is not one that `push` writes: of one archive, in one layer."""
+    """Raises ArtifactError unless it is a manifest as `push` writes it: of one archive, in one layer."""
     manifest = Manifest.read(content, what)
     layer_types = [layer.media_type for layer in manifest.layers]
     if (manifest.artifact_type, manifest.config.media_type, layer_types) != (ARTIFACT_TYPE, CONFIG_TYPE, [LAYER_TYPE]):
@@ -73,7 +73,7 @@ def read_model_manifest(content: bytes, what: str) -> Manifest:
 
 
 def read_model_config(content: bytes, layer: Descriptor, what: str) -> ModelConfig:
-    """Raises ArtifactError where it is of another layer."""
+    """Raises ArtifactError if it describes another layer."""
     config = ModelConfig.read(content, what)
     if config.layers.diff_ids != (layer.digest,):
         raise _not_ours(what)
@@ -96,7 +96,7 @@ def _technical_facts(model: ModelFacts) -> dict[str, Any]:
 
 
 def parameter_size(count: int) -> str | None:
-    """With at most one digit after the point, as the specification has it; None below a thousand, which it has not."""
+    """The count with at most one digit after the point, as the specification has it; None below a thousand."""
     for scale, letter in _SCALES:
         if count >= scale:
             return f"{count / scale:.1f}".removesuffix(".0") + letter

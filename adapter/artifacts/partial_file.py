@@ -1,4 +1,4 @@
-"""A file that comes in pieces, over several calls if need be, and is known by its digest as far as it has come."""
+"""A file that arrives in pieces, over several calls if need be, with the digest of what has arrived."""
 
 import fcntl
 import hashlib
@@ -25,7 +25,7 @@ class PartialFile:
     @classmethod
     @contextmanager
     def opened(cls, path: Path) -> Iterator[Self]:
-        """With what an earlier call has left there. Raises ArtifactError where another process is at work on it."""
+        """Opens it with what an earlier call has left. Raises ArtifactError if another process is at work on it."""
         with path.open("a+b") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Has an archive from a registry: nothing that is not what its digest says ever lies under the archive's name."""
+"""Pulls an archive from a registry: only a file with the right digest ever gets the archive's name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ from adapter.durable.disk_space import DiskFull, expect_space, full_disk_in_word
 
 @dataclass(frozen=True, slots=True)
 class RemoteArchive:
-    """What a reference means, once and for all.
+    """The archive that a reference stands for, fixed by digests.
 
-    reference: by its digest.
+    reference: with its digest.
     layer: the archive itself.
-    signer: who has to have signed it, if anybody.
-    signatures: those that are to lie beside it.
+    signer: who must have signed it, if anybody.
+    signatures: to be put beside it.
     """
 
     reference: ArtifactReference
@@ -38,9 +38,9 @@ class RemoteArchive:
 
 
 def resolve(repository: Repository, key: Path | None = None) -> RemoteArchive:
-    """Nothing large is read. Raises ArtifactError, with a `key` also where no signature is made with it.
+    """Reads nothing large. Raises ArtifactError, with a `key` also if no signature is made with it.
 
-    Or SigningKeyError where `key` is the file of none.
+    Raises SigningKeyError if the file `key` holds no key.
     """
     signer = load_trusted_signer(key) if key else None
     reference = repository.reference
@@ -59,9 +59,9 @@ def resolve(repository: Repository, key: Path | None = None) -> RemoteArchive:
 
 
 def pull(repository: Repository, remote: RemoteArchive, directory: Path, progress: Reporter = no_progress) -> Path:
-    """The archive in `directory`, its signatures beside it. One that lies there already is left, and not read again.
+    """Returns the archive in `directory`, with its signatures beside it. One that is there already is not read again.
 
-    What a broken connection or a signal leaves, a hidden file, the next call goes on with. Raises ArtifactError, also
+    A broken connection or a signal leaves a hidden file, from which the next call goes on. Raises ArtifactError, also
     where another file has the archive's name, or OSError: DiskFull where there is no space, and nothing is left then.
     """
     directory.mkdir(parents=True, exist_ok=True)

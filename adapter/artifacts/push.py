@@ -14,10 +14,10 @@ from adapter.artifacts.registry import Repository
 
 
 def push(archive: Path, reference: ArtifactReference, progress: Reporter = no_progress) -> ArtifactReference:
-    """Says under which digest it is there: the same for the same archive, whatever its file is called.
+    """Returns its place with the digest, which is the same for the same archive, whatever its file is called.
 
-    The tag comes last, so that whoever has it finds all that belongs to the archive. Raises ArtifactError, or
-    ArchiveError where it is no archive of ours.
+    The tag is pushed last: where it is, all that belongs to the archive is there. Raises ArtifactError, or
+    ArchiveError if torchbridge did not pack it.
     """
     if reference.tag is None:
         raise ArtifactError(f"{reference} has no tag: push needs one.")

@@ -28,7 +28,7 @@ def is_reference(source: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactReference:
-    """It has a tag, which may come to mean something else, or a digest, which cannot."""
+    """A place with a tag, which may come to mean another archive, or with a digest, which cannot."""
 
     host: str
     repository: str
@@ -54,7 +54,7 @@ class ArtifactReference:
 
     @property
     def name(self) -> str:
-        """By which the registry knows the manifest."""
+        """The tag or digest by which the registry knows the manifest."""
         return self.digest or self.tag or ""
 
     def pinned(self, digest: str) -> Self:

@@ -1,4 +1,4 @@
-"""What belongs to an archive: manifests of their own that name its manifest as their subject.
+"""The attachments of an archive: manifests of their own that name its manifest as their subject.
 
 Where a registry does not list them by itself, an index under a tag that is made of the digest does, as the distribution
 specification has it ("Referrers Tag Schema"). Two who push for one archive at once may then lose an entry: an index
@@ -19,7 +19,7 @@ _MOST_OF_A_TYPE = 32  # anybody who may push may add one, and each is read
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """`media_type` is that of its content, and so the type of artifact that it is."""
+    """`media_type`: of its content, and so the type of the artifact."""
 
     media_type: str
     file_name: str

@@ -47,14 +47,14 @@ class Repository(DXF):
 
     def __enter__(self) -> Self:
         session = requests.Session()
-        session.auth = _nobody  # else a password of .netrc would take the place of a token
+        session.auth = _nobody  # otherwise a password of .netrc would take the place of a token
         session.hooks["response"] = [self._keep]
         session.trust_env = not is_loopback(self.reference.host)  # a proxy has no business within this machine
         self._sessions.insert(0, session)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Also ends the connections of answers that nobody has read, as those of failures: no session knows of them."""
+        """Also ends the connections of answers that were not read, such as failures: the session does not know them."""
         for answer in self._answers:
             answer.close()
         super().__exit__(*exception)
@@ -63,9 +63,9 @@ class Repository(DXF):
         self._answers.append(answer)
 
     def read_manifest(self, name: str) -> bytes:
-        """By its tag or its digest. Raises NotThere, or ArtifactError where it is not what its digest says.
+        """Reads the manifest with this tag or digest. Raises NotThere, or ArtifactError if the digest is not right.
 
-        The digest is `name`, or what the registry says that the tag means.
+        The digest is `name`, or the one that the registry gives for the tag.
         """
         headers = {"Accept": f"{MANIFEST_TYPE}, {INDEX_TYPE}"}
         what = str(self.reference) if name == self.reference.name else f"{name} beside {self.reference}"
@@ -78,14 +78,14 @@ class Repository(DXF):
         return content
 
     def put_manifest(self, name: str, content: bytes, media_type: str = MANIFEST_TYPE) -> bool:
-        """Whether the registry has seen that it has a subject, and will name it as a referrer of that."""
+        """Returns whether the registry has seen the manifest's subject, and will list it as a referrer."""
         headers = {"Content-Type": media_type}
         what = str(self.reference)
         with self._asked("put", f"manifests/{name}", what, data=content, headers=headers) as response:
             return "OCI-Subject" in response.headers
 
     def read_referrers(self, digest: str) -> bytes:
-        """An index. Raises NotThere where the registry has no such API."""
+        """Reads an index. Raises NotThere if the registry has no such API."""
         what = f"referrers of {self.reference}"
         with self._asked("get", f"referrers/{digest}", what) as response:
             return _read(response, _MOST_SMALL_BYTES, what)
@@ -94,7 +94,7 @@ class Repository(DXF):
         self._put(data=io.BytesIO(content), digest=digest_of(content))
 
     def put_file(self, path: Path, digest: str, advance: Callable[[int], object]) -> None:
-        """Raises ArtifactError where the file is not the one that has the digest any more."""
+        """Raises ArtifactError if the file does not have the digest any more."""
 
         def count(_digest: str, block: bytes, _size: int) -> None:
             advance(len(block))
@@ -104,7 +104,7 @@ class Repository(DXF):
             raise ArtifactError(f"{path} was changed while it was pushed.")
 
     def read_blob(self, blob: Descriptor) -> bytes:
-        """A small one. Raises ArtifactError where it is not what its descriptor says."""
+        """Reads a small blob. Raises ArtifactError if it is not what its descriptor says."""
         what = f"{blob.digest} of {self.reference}"
         with self._asked("get", f"blobs/{blob.digest}", what) as response:
             content = _read(response, min(blob.size, _MOST_SMALL_BYTES), what)
@@ -114,9 +114,9 @@ class Repository(DXF):
 
     @contextmanager
     def opened_blob(self, blob: Descriptor, start: int) -> Iterator[tuple[int, Iterator[bytes]]]:
-        """Where its blocks begin: at byte `start`, or at 0 in a registry that gives no parts.
+        """Gives the first byte's position and the blocks: from `start` on, or from 0 if the registry sends no parts.
 
-        Raises Unreachable, also where the connection breaks within the block.
+        Raises Unreachable, also if the connection breaks within the block.
         """
         ranges = {"Range": f"bytes={start}-"} if start else {}
         headers = {"Accept-Encoding": "identity"} | ranges
@@ -139,7 +139,7 @@ class Repository(DXF):
         user, password = (login.user, login.password) if login else (None, None)
         try:
             self.authenticate(user, password, response=response, user_agent=_USER_AGENT)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:  # of words that are none
+        except (AttributeError, KeyError, TypeError, ValueError) as error:  # the challenge makes no sense
             raise ArtifactError(f"{self.reference.host} asks for a login in a way that is not known here.") from error
 
     def _base_request(self, method: str, path: str, **options: Any) -> requests.Response:
@@ -158,7 +158,7 @@ def _read(response: requests.Response, most_bytes: int, what: str) -> bytes:
 
 
 def _trusted_certificates() -> str | bool:
-    """Those of the file that the variables of requests, or of OpenSSL, name; else those that requests has."""
+    """The file that the variables of requests, or of OpenSSL, name; otherwise the certificates of requests."""
     names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
     return next((os.environ[name] for name in names if os.environ.get(name)), True)
 
@@ -168,7 +168,7 @@ def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def _speaks_tls(host: str) -> bool:
-    """Whether a server of this machine answers a handshake; whose certificate it has, each request finds out."""
+    """Whether a server on this machine answers a TLS handshake. Each request checks its certificate."""
     name, port = split_host(host)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

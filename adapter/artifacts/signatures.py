@@ -1,4 +1,4 @@
-"""Which of the signatures that a registry has for an archive is taken: anybody who may push may have added one."""
+"""Chooses among the signatures that a registry has for an archive: anybody who may push may have added one."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,9 +15,9 @@ from adapter.artifacts.registry import Repository
 def find_signatures(
     repository: Repository, subject: Descriptor, sha256: str, signer: TrustedSigner | None
 ) -> Mapping[SignatureKind, bytes]:
-    """That of the archive with this SHA-256 which `signer` has made; without one the latest of each kind, if any.
+    """The one that `signer` has made for the archive with this SHA-256; without a signer the latest of each kind.
 
-    Raises ArtifactError where there is a signer and no such signature, so before the archive is pulled.
+    Raises ArtifactError if the signer's is missing, before the archive is pulled.
     """
     bundles = list(attached(repository, subject, SIGNATURE_TYPE))
     if signer is not None:

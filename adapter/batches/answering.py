@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 async def answer_request(
     endpoints: Endpoints, batch: Batch, owner: str, request: Request, path: Path, *, first_delay: float = FIRST_DELAY
 ) -> Answer:
-    """Of the line in `path`: its answer, or what has failed for good. Cancelled, it cancels the generation."""
+    """The answer to the line in `path`, or what has failed for good. If cancelled, it cancels the generation."""
     request_id = f"{batch.id}-{request.line}"
     attempts = Attempts(first_delay)
     while True:
@@ -49,7 +49,7 @@ async def answer_request(
 
 
 def not_answered(batch: Batch, request: Request) -> str:
-    """The line of the file of errors for one whose batch has ended before."""
+    """The error file's line for a request whose batch ended before its answer."""
     if batch.cancelling_at is not None:
         code, message = "batch_cancelled", "The batch was cancelled before this request was answered."
     else:
@@ -58,8 +58,8 @@ def not_answered(batch: Batch, request: Request) -> str:
 
 
 def _call(request_id: str, owner: str) -> Call:
-    # Without deadlines: the batch has one. And past the cache: what others ask must neither join one that waits behind
-    # them, nor find that thousands of answers have taken the place of theirs.
+    # No deadlines: the batch has one. No cache: a live request must not join one that waits behind all live ones, and
+    # thousands of a batch's answers must not displace theirs.
     return Call(
         request_id,
         time.monotonic(),

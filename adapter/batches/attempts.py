@@ -5,7 +5,7 @@ import random
 from adapter.errors import TorchbridgeError
 from adapter.schema import ErrorCode
 
-# Of the server, whatever the request is: the batch's own end is the only limit.
+# The server's failures, whatever the request is: the batch's own end is the only limit.
 _OF_THE_SERVER = frozenset(
     {
         ErrorCode.OVERLOADED,
@@ -15,7 +15,7 @@ _OF_THE_SERVER = frozenset(
         ErrorCode.RATE_LIMITED,
     }
 )
-# They may be the request's own fault. The model was there when the batch began, and may be on its way back.
+# Failures that may be the request's own fault. The model was there when the batch began, and may be on its way back.
 _UNCLEAR = frozenset(
     {
         ErrorCode.WORKER_DIED,
@@ -25,14 +25,14 @@ _UNCLEAR = frozenset(
         ErrorCode.VERSION_NOT_FOUND,
     }
 )
-_MOST_UNCLEAR = 8  # together a minute and a half, with what the longest wait makes of it
+_MOST_UNCLEAR = 8  # a minute and a half in all
 _MOST_PAIRS_OF_DEATHS = 2  # each is two workers that died on it, one after the other
 _GROWTH = 2.0
 _LONGEST_DELAY = 30.0  # seconds
 
 
 class Attempts:
-    """Of one request. `first_delay` is in seconds; the others grow from there."""
+    """The attempts at one request. `first_delay`: seconds; later delays grow from there."""
 
     def __init__(self, first_delay: float) -> None:
         self._delay = first_delay
@@ -40,7 +40,7 @@ class Attempts:
         self._num_pairs_of_deaths = 0
 
     def delay_after(self, failure: TorchbridgeError) -> float | None:
-        """Seconds until the next one; None where the failure is the answer."""
+        """Seconds until the next attempt; None if the failure is the answer."""
         if not self._may_pass(failure):
             return None
         # With jitter: requests that failed together must not come back together.
@@ -51,7 +51,7 @@ class Attempts:
     def _may_pass(self, failure: TorchbridgeError) -> bool:
         code = failure.code
         if failure.is_final:
-            # A worker and then its TorchServe may have died for reasons of their own: here somebody can wait and see.
+            # A worker and then its TorchServe may have died for other reasons: a batch can wait and see.
             self._num_pairs_of_deaths += 1
             return code == ErrorCode.WORKER_DIED and self._num_pairs_of_deaths < _MOST_PAIRS_OF_DEATHS
         if code in _OF_THE_SERVER:

@@ -1,4 +1,4 @@
-"""Rows of batches. Whoever asks for a caller gives its name, and finds nobody else's."""
+"""Rows of batches. A query names the caller, and finds this caller's rows only."""
 
 from sqlite3 import Connection
 from typing import NamedTuple
@@ -8,9 +8,9 @@ from adapter.errors import NotFound
 
 
 class OwnBatch(NamedTuple):
-    """owner: the caller. output_age: seconds that its output is kept, where the caller has said so.
+    """owner: the caller. output_age: seconds that its output is kept, if the caller has said so.
 
-    idempotency_key: by which the caller would know it again, where it has said one.
+    idempotency_key: the caller's own name for this creation, if it gave one.
     """
 
     batch: Batch
@@ -44,7 +44,7 @@ def get_batch(connection: Connection, owner: str, batch_id: str) -> Batch:
 
 
 def batch_of_key(connection: Connection, own: OwnBatch) -> OwnBatch | None:
-    """The one that its owner has made with the same key."""
+    """The batch that its owner has made with the same key."""
     row = connection.execute(
         "SELECT id FROM batches WHERE owner = ? AND idempotency_key = ?", (own.owner, own.idempotency_key)
     ).fetchone()
@@ -52,7 +52,7 @@ def batch_of_key(connection: Connection, own: OwnBatch) -> OwnBatch | None:
 
 
 def own_batch(connection: Connection, batch_id: str) -> OwnBatch:
-    """Of one that is there, whoever's it is."""
+    """The batch with this id, which exists, whoever owns it."""
     document, *rest = connection.execute(
         "SELECT document, owner, output_age, idempotency_key FROM batches WHERE id = ?", (batch_id,)
     ).fetchone()
@@ -73,13 +73,13 @@ def list_batches(connection: Connection, owner: str, *, after: str | None, limit
 
 
 def live_batches(connection: Connection) -> list[str]:
-    """The ids of those that have not ended, of all callers, the oldest first."""
+    """The ids of all callers' batches that have not ended, the oldest first."""
     rows = connection.execute("SELECT id FROM batches WHERE ended_at IS NULL ORDER BY seq")
     return [batch_id for (batch_id,) in rows]
 
 
 def live_batch_of(connection: Connection, input_file_id: str) -> str | None:
-    """The id of one that still reads the file."""
+    """The id of a batch that still reads the file."""
     row = connection.execute(
         "SELECT id FROM batches WHERE ended_at IS NULL AND input_file_id = ? LIMIT 1", (input_file_id,)
     ).fetchone()

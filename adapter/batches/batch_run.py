@@ -31,14 +31,14 @@ from adapter.errors import Overloaded
 from adapter.http.shutdown import end_now
 
 _READ_AHEAD = 100  # rows
-_LONGEST_DELAY = 30.0  # seconds, until what the disk refused is written again
+_LONGEST_DELAY = 30.0  # seconds between two tries to write what a full disk refused
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Means:
-    """What all batches of a gateway have in common. turns: to run requests; validating: one batch at a time."""
+    """The parts that all batches of a gateway share. turns: to run requests; validating: one batch at a time."""
 
     database: Database
     directory: BatchDirectory
@@ -55,17 +55,17 @@ class BatchRun:
     def __init__(self, means: Means, batch_id: str) -> None:
         self._means = means
         self._id = batch_id
-        self._limit: asyncio.Timeout | None = None  # of the answering
+        self._limit: asyncio.Timeout | None = None  # for the answering
         self._is_cancelled = False
 
     def cancel(self) -> None:
-        """What runs of it ends; to be called once it is said in the database."""
+        """Ends what runs of the batch. Call it after the database says so."""
         self._is_cancelled = True
         if self._limit is not None:
             end_now(self._limit)
 
     async def run(self) -> None:
-        """Whatever goes wrong is tried again: a batch has an end of its own."""
+        """Tries again whatever goes wrong, until the batch's own end."""
         delay = self._means.first_delay
         while True:
             try:
@@ -110,7 +110,7 @@ class BatchRun:
         return own._replace(batch=batch)
 
     async def _answer_until_the_end(self, own: OwnBatch) -> None:
-        """Of all requests, of the completion window, or by a cancellation."""
+        """Returns when all requests have answers, the completion window is over, or the batch is cancelled."""
         if self._is_cancelled:
             return
         self._limit = limit = asyncio.timeout(own.batch.expires_at - time.time())
@@ -128,7 +128,7 @@ class BatchRun:
         async with aclosing(self._pending()) as pending, asyncio.TaskGroup() as group:
             async for request in pending:
                 await turns.acquire()
-                # By the task's end, whatever it is: one that is cancelled before it begins does nothing itself.
+                # Released at the end of the task: one that is cancelled before it begins runs nothing of its own.
                 group.create_task(self._answer(own, request)).add_done_callback(lambda _: turns.release())
 
     async def _pending(self) -> AsyncGenerator[Request, None]:
@@ -149,7 +149,7 @@ class BatchRun:
         await self._keep(request, answer)
 
     async def _keep(self, request: Request, answer: Answer) -> None:
-        """However long the disk is full: an answer that was made is not made again."""
+        """Keeps the answer, however long the disk is full: it is not made again."""
         delay = self._means.first_delay
         while True:
             try:
@@ -182,7 +182,7 @@ class BatchRun:
         return own._replace(batch=batch)
 
     def _end(self, output: FileObject | None, errors: FileObject | None, connection: sqlite3.Connection) -> None:
-        """All at once: the files, the counts that stay, and the rows that go."""
+        """In one transaction: keeps the files and the counts, and deletes the rows."""
         own = own_batch(connection, self._id)
         now = time.time()
         for file in filter(None, (output, errors)):

@@ -84,9 +84,9 @@ class Batches:
         await self._open.aclose()
 
     async def create(self, owner: str, request: NewBatch, idempotency_key: str | None = None) -> Batch:
-        """The same one again, where it has been made with that key.
+        """Returns the same batch again if the caller has made one with that key.
 
-        Raises NotFound where the caller has no such file, InvalidRequest, or Conflict where the key is another one's.
+        Raises NotFound if the caller has no such file, InvalidRequest, or Conflict if another request had the key.
         """
         created_at = int(time.time())
         batch = Batch(
@@ -137,7 +137,7 @@ class Batches:
         return task
 
     async def _stop(self) -> None:
-        """What was not answered is pending, for the next process."""
+        """Leaves unanswered requests pending, for the next process."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -159,7 +159,7 @@ class Batches:
 
 
 def _add(own: OwnBatch, connection: Connection) -> Batch | None:
-    """Together with the look for the file: it is not deleted in between. Gives the one that was made before."""
+    """Adds it in one transaction with the check for its file. Returns the one that was made before with this key."""
     if (before := batch_of_key(connection, own)) is not None:
         if _asked(before) != _asked(own):
             raise Conflict("Another batch was made with this Idempotency-Key.")

@@ -20,7 +20,7 @@ _REST_OF_A_FORM = 64 * 2**10  # bytes beside its file
 
 
 class BatchApi(NamedTuple):
-    """running: while it is open batches run. upload_limits: of those of its paths that take more than others."""
+    """running: batches run while it is open. upload_limits: for the paths that take more than others."""
 
     running: AbstractAsyncContextManager[object]
     routers: tuple[APIRouter, ...] = ()
@@ -28,7 +28,7 @@ class BatchApi(NamedTuple):
 
 
 def batch_api(settings: Settings, generator: TextGenerator, registry: ModelRegistry) -> BatchApi:
-    """Without a directory there are no such addresses."""
+    """Without a directory it has no routes."""
     if settings.batch_directory is None:
         return BatchApi(nullcontext())
     batches = Batches(

@@ -1,4 +1,4 @@
-"""What is known of files, batches and their requests: one SQLite database, in the hands of one thread."""
+"""The records of files, batches and their requests: one SQLite database, in the hands of one thread."""
 
 import asyncio
 import os
@@ -52,12 +52,12 @@ _IDEMPOTENCY_KEYS = """
 ALTER TABLE batches ADD COLUMN idempotency_key TEXT;
 CREATE UNIQUE INDEX batches_by_idempotency_key ON batches (owner, idempotency_key);
 """
-# What leads to each version, from the one before it.
+# The statements that lead to each version, from the one before it.
 _STEPS = (_TABLES, _IDEMPOTENCY_KEYS)
 
 
 class NewerDatabase(RuntimeError):
-    """It was written by a release that this one cannot know."""
+    """A later release has written it."""
 
 
 class Database:
@@ -77,7 +77,7 @@ class Database:
         self._thread.shutdown()
 
     async def run(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
-        """`work` as one transaction: when this returns all of it is on the disk; when it raises, nothing.
+        """Runs `work` as one transaction: when this returns all of it is on the disk; when it raises, nothing.
 
         Raises Overloaded where the disk is full.
         """

@@ -1,4 +1,4 @@
-"""Where files and batches are kept: a directory of one user's, for one gateway at a time."""
+"""The directory of files and batches: one user's, and for one gateway at a time."""
 
 import os
 import tempfile
@@ -26,7 +26,7 @@ class BatchDirectory:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Makes it, and keeps other processes out. Raises DirectoryInUse, or NotPrivate."""
+        """Makes the directory, and keeps other processes out. Raises DirectoryInUse, or NotPrivate."""
         claim_directory(self.path)
         claim_directory(self.files)
         with exclusive(
@@ -42,7 +42,7 @@ class BatchDirectory:
 
     @contextmanager
     def new_file(self) -> Iterator["NewFile"]:
-        """One that is gone again unless it has been kept."""
+        """A new file, which is deleted at the end of the block unless it was kept."""
         descriptor, name = tempfile.mkstemp(prefix=_UNFINISHED, dir=self.files)  # 0600
         path = Path(name)
         try:
@@ -55,7 +55,7 @@ class BatchDirectory:
         self.file(file_id).unlink(missing_ok=True)
 
     def delete_all_but(self, file_ids: set[str]) -> None:
-        """What a process that was killed has left: nobody knows of it."""
+        """Deletes what a killed process has left, and no record knows."""
         for path in self.files.iterdir():
             if path.name not in file_ids:
                 with suppress(OSError):
@@ -69,7 +69,7 @@ class NewFile:
         self._directory = directory
 
     def keep(self, file_id: str) -> int:
-        """Gives it its name, once all of it is on the disk. Returns its bytes."""
+        """Gives the file its name, once all of it is on the disk. Returns its size in bytes."""
         self.content.flush()
         os.fsync(self.content.fileno())
         self._path.rename(self._directory / file_id)

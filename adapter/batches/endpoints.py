@@ -24,7 +24,7 @@ _Body = TypeVar("_Body", bound=SampledRequest)
 
 
 class Prepared(NamedTuple):
-    """named: the model as the request has it. target: model and version of ours."""
+    """named: the model as the request names it. target: the model and version that this means."""
 
     named: str | None
     target: tuple[str | None, str | None]
@@ -33,13 +33,13 @@ class Prepared(NamedTuple):
 
 class Endpoints:
     def __init__(self, generator: TextGenerator, registry: ModelRegistry, max_requests: int) -> None:
-        """max_requests: answers to one of them."""
+        """max_requests: the most answers to one request."""
         self._generator = generator
         self._registry = registry
         self._max_requests = max_requests
 
     def prepare(self, endpoint: Endpoint, body: Any) -> Prepared:
-        """Raises what a live call would be refused with, and before a token."""
+        """Raises the error with which a live call would be refused, before a token."""
         match endpoint:
             case "/v1/completions":
                 completion = _valid(CompletionRequest, body)
@@ -51,7 +51,7 @@ class Endpoints:
                 return self._response(_valid(ResponseRequest, body))
 
     async def check_target(self, target: tuple[str | None, str | None]) -> None:
-        """Raises ModelNotFound, VersionNotFound, InvalidRequest, or what may pass."""
+        """Raises ModelNotFound, VersionNotFound, InvalidRequest, or a failure that may pass."""
         await self._registry.resolve(*target)
 
     def _completion(self, kind: Kind, body: OpenAIRequest, requests: list[GenerationRequest]) -> Prepared:

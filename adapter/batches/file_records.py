@@ -1,4 +1,4 @@
-"""Rows of files. Whoever asks gives the caller's name, and finds nobody else's."""
+"""Rows of files. A query names the caller, and finds this caller's rows only."""
 
 from sqlite3 import Connection
 
@@ -28,7 +28,7 @@ def list_files(
     start = connection.execute("SELECT seq FROM files WHERE id = ? AND owner = ?", (after, owner)).fetchone()
     if after is not None and start is None:
         raise no_file(after)
-    # What is put together here is no text of a caller's.
+    # The parts of this statement are no text of a caller's.
     direction, beyond = ("ASC", ">") if ascending else ("DESC", "<")
     query = (
         f"SELECT document FROM files WHERE owner = :owner AND (:purpose IS NULL OR purpose = :purpose) "  # noqa: S608
@@ -43,7 +43,7 @@ def delete_file(connection: Connection, file_id: str) -> None:
 
 
 def delete_expired_files(connection: Connection, now: float) -> list[str]:
-    """Their ids; what a batch still reads is none of them."""
+    """Returns their ids. Files that a batch still reads are left."""
     rows = connection.execute(
         "DELETE FROM files WHERE expires_at <= ? AND id NOT IN "
         "(SELECT input_file_id FROM batches WHERE ended_at IS NULL) RETURNING id",
@@ -53,7 +53,7 @@ def delete_expired_files(connection: Connection, now: float) -> list[str]:
 
 
 def all_files(connection: Connection) -> set[str]:
-    """Their ids."""
+    """The ids of all files."""
     return {file_id for (file_id,) in connection.execute("SELECT id FROM files")}
 
 

@@ -1,4 +1,4 @@
-"""/v1/files: what batches read, and what they have written."""
+"""/v1/files: the files that batches read and write."""
 
 import asyncio
 import time
@@ -68,7 +68,7 @@ def file_routes(batches: Batches, *, max_bytes: int, max_age: int) -> APIRouter:
     async def download_file(file_id: str, http: Request) -> Response:
         file = await database.run(partial(get_file, owner=http.state.caller, file_id=file_id))
         path = directory.file(file.id)
-        if not path.exists():  # its time has come
+        if not path.exists():  # it has expired
             raise no_file(file_id)
         return FileResponse(path, media_type="application/jsonl", filename=file.filename)
 
@@ -116,7 +116,7 @@ def _announced(http: Request) -> int:
 
 
 def _asked_age(fields: dict[str, str]) -> int | None:
-    """Seconds: `expires_after` as the clients write it into a form."""
+    """The seconds of `expires_after`, as clients write it into a form."""
     prefix = "expires_after["
     asked = {name.removeprefix(prefix)[:-1]: value for name, value in fields.items() if name.startswith(prefix)}
     if not asked:

@@ -16,7 +16,7 @@ _MAX_PARTS = 16
 
 
 class FormUpload:
-    """What a form had: `fields` and, where `has_file`, the name of it."""
+    """The parts of a form: `fields` and, if `has_file`, the file's name."""
 
     def __init__(self, content_type: str, file: BinaryIO, max_bytes: int) -> None:
         """The file's content, of at most `max_bytes`, goes to `file`. Raises UnsupportedMediaType."""
@@ -31,7 +31,7 @@ class FormUpload:
         self._num_bytes = 0
         self._num_parts = 0
         self._is_complete = False
-        self._pieces: list[bytes] = []  # of the file, that are not written yet
+        self._pieces: list[bytes] = []  # of the file, not written yet
         self._begin_part()
         self._parser = MultipartParser(
             boundary,
@@ -116,6 +116,6 @@ class FormUpload:
 
 
 def _plain(filename: str) -> str:
-    """For lists and headers: one line, without the caller's directories."""
+    """A file's name for lists and headers: one line, without the caller's directories."""
     name = filename.replace("\\", "/").rpartition("/")[2][:255]
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in name) or "file"

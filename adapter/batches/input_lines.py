@@ -25,7 +25,7 @@ class RequestLine(Lenient):
 
 
 class InputLine(NamedTuple):
-    """number: from 1. content: None where it has more bytes than a line may have."""
+    """number: from 1. content: None if the line has more bytes than it may have."""
 
     number: int
     position: int
@@ -34,7 +34,7 @@ class InputLine(NamedTuple):
 
 
 async def input_lines(path: Path, max_bytes: int) -> AsyncIterator[InputLine]:
-    """All that are not blank. Others have their turn after each. Raises OSError."""
+    """The lines that are not blank. Other tasks have their turn after each. Raises OSError."""
     with await asyncio.to_thread(path.open, "rb") as file:
         number = 0
         while read := await asyncio.to_thread(_read_some, file, number, max_bytes):
@@ -46,7 +46,7 @@ async def input_lines(path: Path, max_bytes: int) -> AsyncIterator[InputLine]:
 
 
 async def read_line(path: Path, position: int, length: int) -> RequestLine:
-    """One that was valid when its batch began. Raises what `parse` raises, and OSError."""
+    """A line that was valid when its batch began. Raises what `parse` raises, and OSError."""
     return await parse(await asyncio.to_thread(_read_at, path, position, length))
 
 
@@ -62,7 +62,7 @@ async def parse(content: bytes) -> RequestLine:
 
 
 def _read_some(file: BinaryIO, number: int, max_bytes: int) -> list[InputLine]:
-    """What comes next; `number` of them came before."""
+    """The next lines; `number` of them came before."""
     lines: list[InputLine] = []
     end = file.tell() + _READ_AHEAD
     while (position := file.tell()) < end and (content := file.readline(max_bytes + len(_END))):
@@ -73,7 +73,7 @@ def _read_some(file: BinaryIO, number: int, max_bytes: int) -> list[InputLine]:
 
 
 def _skips_to_end(file: BinaryIO, read: bytes) -> bool:
-    """Of the line of which `read` is the beginning. Whether there was more of it."""
+    """Skips the rest of the line that begins with `read`. Returns whether there was any."""
     has_more = False
     while not read.endswith(b"\n") and (read := file.readline(_READ_AHEAD)):
         has_more = True

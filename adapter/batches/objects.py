@@ -128,7 +128,7 @@ class Batch(Sent):
         return self.status in ENDED
 
     def at(self, status: Status, now: float, **more: Any) -> "Batch":
-        """With `status`, which it has since `now`."""
+        """The batch with this `status` since `now`."""
         return self.model_copy(update={"status": status, f"{status}_at": int(now), **more})
 
 
@@ -136,7 +136,7 @@ Item = TypeVar("Item", FileObject, Batch)
 
 
 class Page(Sent, Generic[Item]):
-    """What a list gives: `has_more` after the last of them."""
+    """A page of a list. `has_more`: whether others follow the last one."""
 
     object: Literal["list"] = "list"
     data: tuple[Item, ...]

@@ -1,4 +1,4 @@
-"""What a batch gives at its end: a file of answers and one of errors, made of the rows."""
+"""The files of a batch at its end, one of answers and one of errors, made of the rows."""
 
 import uuid
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def new_file_id() -> str:
 async def write_output(
     database: Database, directory: BatchDirectory, batch: Batch, *, now: int, expires_at: int
 ) -> FileObject | None:
-    """Raises as all here OSError, DiskFull where there is no space. None where there would be no line in it."""
+    """None if the file would have no line. Like all here it raises OSError; DiskFull if there is no space."""
     found = (partial(_answers, batch, is_failure=False),)
     return await _write(database, directory, f"{batch.id}_output.jsonl", found, now=now, expires_at=expires_at)
 
@@ -34,7 +34,7 @@ async def write_output(
 async def write_errors(
     database: Database, directory: BatchDirectory, batch: Batch, *, now: int, expires_at: int
 ) -> FileObject | None:
-    """Also of what was not answered before the end."""
+    """Includes the requests that were not answered before the end."""
     found = (partial(_answers, batch, is_failure=True), partial(_unanswered, batch))
     return await _write(database, directory, f"{batch.id}_error.jsonl", found, now=now, expires_at=expires_at)
 
@@ -57,7 +57,7 @@ async def _write(
 
 
 def _append(file: BinaryIO, find: _Find, after_line: int, connection: Connection) -> int | None:
-    """The last line that was written; None where there was none left."""
+    """Returns the last line that was written; None if there was none left."""
     found = find(connection, after_line)
     file.writelines(f"{text}\n".encode() for _, text in found)
     return found[-1][0] if found else None

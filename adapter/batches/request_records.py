@@ -42,7 +42,7 @@ def pending_requests(connection: Connection, batch_id: str, *, after_line: int, 
 
 
 def keep_answer(connection: Connection, batch_id: str, line: int, answer: Answer) -> bool:
-    """Whether it is the first one: there is never a second."""
+    """Keeps it if it is the first answer. Returns whether it is: there is never a second."""
     kept = connection.execute(
         "UPDATE requests SET state = ?, answer = ?, input_tokens = ?, output_tokens = ? "
         "WHERE batch_id = ? AND line = ? AND state = 'pending'",
@@ -69,7 +69,7 @@ def answers(
 
 
 def with_counts(connection: Connection, batch: Batch) -> Batch:
-    """As far as it is: at its end the counts are in the batch itself, and the rows are gone."""
+    """The batch with its counts so far. At its end it has them itself, and the rows are gone."""
     if batch.has_ended:
         return batch
     states = dict(

@@ -1,4 +1,4 @@
-"""Whether each line of an input file could be answered, before the first one is."""
+"""Checks each line of an input file, before the first one is answered."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,14 +9,14 @@ from adapter.batches.objects import BatchError, Endpoint
 from adapter.batches.request_records import Request
 from adapter.errors import InvalidRequest, MalformedJson, ModelNotFound, TorchbridgeError, VersionNotFound
 
-_MOST_ERRORS = 1_000  # in a batch: its object has them, whoever asks for it
+_MOST_ERRORS = 1_000  # in a batch, whose object holds them in each answer
 _MOST_TARGETS = 1_000  # that are remembered
 
 _Target = tuple[str | None, str | None]
 
 
 class Validation:
-    """Of one input file; `requests` are its lines, unless there are `errors`."""
+    """The check of one input file. `requests`: its lines, unless there are `errors`."""
 
     def __init__(self, endpoints: Endpoints, endpoint: Endpoint, *, max_line_bytes: int, max_lines: int) -> None:
         self._endpoints = endpoints
@@ -32,7 +32,7 @@ class Validation:
 
     @property
     def model(self) -> str | None:
-        """Where all requests name the same."""
+        """The model that all requests name, if it is the same."""
         return next(iter(self._named)) if len(self._named) == 1 else None
 
     @property
@@ -99,7 +99,7 @@ class Validation:
             raise refusal.with_traceback(None)
 
     async def _look_for(self, target: _Target) -> TorchbridgeError | None:
-        """What is wrong with it; one that is not there at the moment is waited for when its turn comes."""
+        """The target's fault, if any. A model that is away at the moment is waited for when its turn comes."""
         try:
             await self._endpoints.check_target(target)
         except (InvalidRequest, ModelNotFound, VersionNotFound) as error:

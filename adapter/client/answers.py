@@ -1,6 +1,6 @@
-"""What a gateway's answer means to its caller: a body, or an exception.
+"""Turns a gateway's answer into a body or an exception.
 
-What is new in a newer gateway's answers is passed over: fields and, in a problem, codes.
+Fields and codes that only a newer gateway knows are passed over.
 """
 
 import json
@@ -20,7 +20,7 @@ _Body = TypeVar("_Body", bound=BaseModel)
 
 
 class Head(NamedTuple):
-    """What is known of an answer before its body is here."""
+    """The part of an answer that comes before its body."""
 
     url: str
     status: int
@@ -85,7 +85,7 @@ def parse_json(text: str | bytes) -> Any:
 def problem_error(head: Head, sent: dict[str, Any]) -> TorchbridgeError:
     """The exception of the problem's code, and a plain TorchbridgeError where the code is unknown.
 
-    sent: with a `detail` and a `code`, which are texts.
+    sent: the body, whose `detail` and `code` are texts.
     """
     fallback = _protocol_problem(head, sent["detail"])
     try:

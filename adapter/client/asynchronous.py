@@ -87,7 +87,7 @@ class AsyncExchange:
             await too_many.pool.aclose()
 
     async def _read_failure(self) -> bytes:
-        """As far as it comes: the status says enough."""
+        """Reads as much of the body as comes: the status says enough."""
         try:
             return await self.read()
         except ConnectionFailed:
@@ -157,7 +157,7 @@ class AsyncStream(Generic[Event, Answer]):
         return self.response
 
     async def close(self) -> None:
-        """Whoever waits for an event gets StreamClosed."""
+        """Ends the stream: a reader that waits for an event gets StreamClosed."""
         self._is_cut.set()
         if self._wire.cut():
             await self._leave()
@@ -193,7 +193,7 @@ class AsyncStream(Generic[Event, Answer]):
         self._wire.give_up()
 
     async def _work(self, step: Callable[[], Awaitable[Value]]) -> Value:
-        """One step over the connection, which ends where the step fails, or somebody has cut it."""
+        """Does one step over the connection, and ends the connection if the step fails or the stream was cut."""
         try:
             self._wire.enter()
             try:
@@ -224,7 +224,7 @@ class AsyncStream(Generic[Event, Answer]):
         return self._exchange
 
     async def _pause(self, seconds: float) -> None:
-        """Until it is over, or the stream is closed."""
+        """Waits until the time is over, or the stream is closed."""
         try:
             async with asyncio.timeout(seconds):
                 await self._is_cut.wait()

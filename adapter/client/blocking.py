@@ -90,7 +90,7 @@ class Exchange:
             too_many.pool.close()
 
     def _read_failure(self) -> bytes:
-        """As far as it comes: the status says enough."""
+        """Reads as much of the body as comes: the status says enough."""
         try:
             return self.read()
         except ConnectionFailed:
@@ -155,7 +155,7 @@ class Stream(Generic[Event, Answer]):
         return self.response
 
     def close(self) -> None:
-        """Whoever waits for an event gets StreamClosed."""
+        """Ends the stream: a reader that waits for an event gets StreamClosed."""
         if self._wire.cut():
             self._leave()
 
@@ -190,7 +190,7 @@ class Stream(Generic[Event, Answer]):
         self.close()
 
     def _work(self, step: Callable[[], Value]) -> Value:
-        """One step over the connection, which ends where the step fails, or somebody has cut it."""
+        """Does one step over the connection, and ends the connection if the step fails or the stream was cut."""
         try:
             self._wire.enter()
             try:

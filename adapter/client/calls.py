@@ -103,6 +103,6 @@ class Calls:
 
 
 def _split(fields: Mapping[str, Any]) -> tuple[dict[str, Any], CallOptions]:
-    """What is sent as the body, and the options."""
+    """Splits a call's keywords into the body's fields and the options."""
     body = {name: value for name, value in fields.items() if name not in _OPTIONS}
     return body, cast(CallOptions, {name: value for name, value in fields.items() if name in _OPTIONS})

@@ -1,4 +1,4 @@
-"""Chats in our own words, over the route that OpenAI's clients call: the gateway's one door to a chat template."""
+"""Chats in our own words, over the route that OpenAI's clients call: the gateway's route to a chat template."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from adapter.event_stream import EventStreamError
 from adapter.schema import FieldError
 
 _ID_PREFIX = "chatcmpl-"
-_VERSION_SEPARATOR = "@"  # no name has one
+_VERSION_SEPARATOR = "@"  # no model's name contains it
 _FINGERPRINT_PREFIX = "fp_"
 _NAMES = {"max_length": "max_completion_tokens", "min_length": "min_tokens"}  # the others are the same
 
@@ -35,7 +35,7 @@ class ChatResponse(BaseModel):
     tool_calls: tuple[ToolCall, ...] = ()
 
     def message(self) -> Message:
-        """Itself, as the turn that the next request's `messages` have."""
+        """The answer as a message for the next request's `messages`."""
         if not self.tool_calls:
             return Message(role="assistant", content=self.text)
         return Message(
@@ -88,7 +88,7 @@ def chat_body(fields: Mapping[str, Any]) -> dict[str, Any]:
         body["model"] += _VERSION_SEPARATOR + version
     output = body.pop("output", None)
     if output is not None:
-        # Its name is for OpenAI's servers, which ask for one.
+        # OpenAI's servers ask for a name.
         body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", **output}}
     return body
 

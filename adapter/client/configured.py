@@ -1,4 +1,4 @@
-"""What both clients are made with."""
+"""The arguments of both clients."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -49,7 +49,7 @@ class EventReader(ABC, Generic[Event_co, Answer_co]):
         self.head = head
 
     def feed(self, chunk: bytes) -> None:
-        """What `pop` then gives. chunk: empty where the answer is at its end."""
+        """Takes in a chunk, whose events `pop` then gives. chunk: empty at the answer's end."""
         if not chunk:
             raise self.truncated()
         self._events = self._read(chunk)
@@ -92,7 +92,7 @@ class TextEventReader(EventReader[TextEvent, GenerationResponse]):
         return event
 
     def _pass_over(self, data: str, error: ValidationError) -> None:
-        """Unless it is a problem, or no event at all: then it raises."""
+        """Passes over an event of an unknown type. Raises for a problem, and for anything that is no event."""
         match parse_json(data):
             case {"type": "error", "problem": {"detail": str(), "code": str()} as problem}:
                 raise problem_error(self.head, problem)

@@ -44,7 +44,7 @@ def _connect_failure(error: httpx2.ConnectError, url: str) -> ConnectionFailed:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """It and what is behind it. A host with several addresses has a failure for each."""
+    """The error and its causes. A host with several addresses has a failure for each."""
     yield error
     for cause in error.exceptions if isinstance(error, BaseExceptionGroup) else (error.__cause__ or error.__context__,):
         if cause is not None:

@@ -1,4 +1,4 @@
-"""What a call takes, by keyword: the fields of a request, as they are sent, and how it is to be treated."""
+"""The keywords of a call: the request's fields as they are sent, and the options of the call."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, Required, TypedDict
@@ -13,8 +13,8 @@ class CallOptions(TypedDict, total=False):
     max_retries: in place of the client's.
     headers: besides the client's, which they override.
     request_id: of 1 to 64 letters, digits, ".", "_" and "-"; the gateway's log, its answer and its errors have it.
-    user: whom it is for: where a new version is tried out by user, each one stays with one version.
-    use_cache: whether an answer that the gateway has already will do; it will unless this is False.
+    user: the caller's own user: where a canary is tried by user, each one stays with one version.
+    use_cache: False if the gateway must not give an answer that it has already.
     """
 
     timeout: float | None
@@ -27,7 +27,7 @@ class CallOptions(TypedDict, total=False):
 
 
 class SamplingFields(TypedDict, total=False):
-    """What a prompt's and a chat's request have in common."""
+    """The fields that requests of prompts and of chats share."""
 
     max_length: int
     temperature: float
@@ -69,7 +69,7 @@ class SentToolCall(TypedDict):
 
 
 class Message(TypedDict, total=False):
-    """One turn of a chat, as OpenAI's clients have it. A tool's says by `tool_call_id` what it answers."""
+    """One turn of a chat, as OpenAI's clients have it. A tool's message names its call by `tool_call_id`."""
 
     role: Required[Literal["system", "developer", "user", "assistant", "tool"]]
     content: str | None
@@ -96,14 +96,14 @@ class NamedFunction(TypedDict):
 
 
 class ToolChoice(TypedDict):
-    """Just this one."""
+    """The choice of just this tool."""
 
     type: Literal["function"]
     function: NamedFunction
 
 
 class SchemaOutput(TypedDict):
-    """What the text has to be: JSON that is valid by this schema."""
+    """The text has to be JSON that is valid by this schema."""
 
     schema: Mapping[str, Any]
 

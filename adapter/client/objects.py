@@ -32,7 +32,7 @@ def _closed(schema: JsonSchemaValue) -> JsonSchemaValue:
 
 
 class ObjectForm(Generic[Value]):
-    """What a type's objects look like: `schema` is what the gateway keeps an answer to."""
+    """The form of a type's objects. `schema`: the one that the gateway keeps an answer to."""
 
     def __init__(self, of: type[Value]) -> None:
         self._adapter = TypeAdapter(of)
@@ -40,7 +40,7 @@ class ObjectForm(Generic[Value]):
 
     def read(self, text: str, finish_reason: str) -> Value:
         """The instance that `text` stands for. Raises ObjectTruncated and ObjectInvalid."""
-        if finish_reason == "length":  # what is there may be a whole object, and not the one that it was to be
+        if finish_reason == "length":  # the text may be a whole object, and yet not the one that was to come
             raise ObjectTruncated("The answer ended before its object did: max_length is too small for it.", text=text)
         try:
             return self._adapter.validate_json(text)

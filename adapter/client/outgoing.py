@@ -1,4 +1,4 @@
-"""What the HTTP library needs of us, whether its calls are awaited or not."""
+"""The parts that both clients give to the HTTP library."""
 
 import logging
 import ssl
@@ -21,7 +21,7 @@ _log = logging.getLogger("adapter.client")
 
 
 def tls_context(url: str, *, trust_env: bool) -> ssl.SSLContext:
-    """One for all connections, as it takes milliseconds to load the certificates: none of them for plain HTTP."""
+    """One context for all connections, since loading certificates takes milliseconds. Plain HTTP loads none."""
     if url.lower().startswith("https:"):
         return httpx2.create_ssl_context(trust_env=trust_env)
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -63,7 +63,7 @@ class Gateway:
         return cls(_checked_url(base_url).rstrip("/"), all_headers, connect_timeout, silence_timeout)
 
     def request(self, method: str, path: str, options: CallOptions, body: object = None, accept: str = JSON) -> Request:
-        """Raises InvalidRequest of a body that JSON cannot carry, ValueError of options that no header can."""
+        """Raises InvalidRequest if JSON cannot carry the body, ValueError if no header can carry an option."""
         limit = options.get("timeout")
         headers = {**self.headers, **_checked_headers(options.get("headers", {})), **_option_headers(options)}
         headers["accept"] = accept
@@ -139,7 +139,7 @@ def _encode(body: object) -> bytes:
 
 
 def _faults(value: object, path: tuple[str, ...]) -> Iterator[FieldError]:
-    """What JSON or UTF-8 has no form for."""
+    """The values that JSON or UTF-8 cannot express."""
     children: Iterator[tuple[Any, Any]] = iter(())
     match value:
         case float() if not math.isfinite(value):

@@ -17,7 +17,7 @@ class ToolCall(BaseModel):
     arguments: str
 
     def sent(self) -> SentToolCall:
-        """As a later message of the assistant's has it."""
+        """The call as a later message of the assistant's has it."""
         return SentToolCall(
             id=self.id, type="function", function=SentFunction(name=self.name, arguments=self.arguments)
         )
@@ -37,7 +37,7 @@ class ToolCallPiece(BaseModel):
 
 
 def put_together(pieces: Iterable[ToolCallPiece]) -> tuple[ToolCall, ...]:
-    """In the order in which they begin. A piece without an index is a call of its own."""
+    """Joins the pieces, in the order in which calls begin. A piece without an index is a call of its own."""
     calls: dict[object, ToolCall] = {}
     for number, piece in enumerate(pieces):
         key = ("whole", number) if piece.index is None else piece.index

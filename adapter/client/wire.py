@@ -29,9 +29,9 @@ class Connection(Generic[Pool]):
         self.stream: Any = None  # the library's NetworkStream, or its twin for asyncio
 
     def shut_down(self) -> None:
-        """Wakes whoever waits on the socket, which closing it would not.
+        """Wakes the thread or task that waits on the socket, which closing it would not.
 
-        Over a second descriptor, because a socket of TLS and those of event loops have no such method, or another one.
+        It uses a second descriptor: sockets of TLS and of event loops have no such method, or another one.
         """
         of_stream = None if self.stream is None else self.stream.get_extra_info("socket")
         if of_stream is None:
@@ -44,10 +44,10 @@ class Connection(Generic[Pool]):
 
 
 class Connections(Generic[Pool]):
-    """Those that no call is using. Safe to share between threads, without a lock that a fork could find taken.
+    """The connections that no call uses. Safe to share between threads, without a lock that a fork could find taken.
 
-    make: a new pool. owner: of what is taken now. A connection of another one, which is another process or another
-    event loop, is never given.
+    make: makes a new pool. owner: the process or event loop that takes a connection now. One of another owner is
+    never given.
     """
 
     def __init__(self, make: Callable[[], Pool], owner: Callable[[], object]) -> None:
@@ -64,7 +64,7 @@ class Connections(Generic[Pool]):
         return Connection(self._make(), owner)
 
     def keep(self, connection: Connection[Pool]) -> Connection[Pool] | None:
-        """Until it is taken again. Returns the one that is too many, if there is one: its pool is to be closed."""
+        """Keeps it until it is taken again. Returns one that is too many, if any: the caller closes its pool."""
         self._free.append(connection)
         too_many = self._pop(self._free.popleft) if len(self._free) > _MOST_KEPT else None
         return too_many if too_many and too_many.owner == connection.owner else None
@@ -84,7 +84,7 @@ class Connections(Generic[Pool]):
 
 
 class Wire:
-    """What is under one call, over all its attempts, and whether somebody has cut it. Safe to share between threads."""
+    """The connection under one call, over all its attempts, and whether it was cut. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -93,7 +93,7 @@ class Wire:
         self.is_cut = threading.Event()
 
     def enter(self) -> None:
-        """Before work on the connection. Raises StreamClosed where it is cut."""
+        """Call it before work on the connection. Raises StreamClosed if it was cut."""
         with self._lock:
             self.check()
             self._is_busy = True
@@ -108,12 +108,12 @@ class Wire:
             self.check()
 
     def detach(self) -> None:
-        """Before somebody else may use the connection."""
+        """Call it before somebody else may use the connection."""
         with self._lock:
             self._connection = None
 
     def trace(self, event: str, information: dict[str, Any]) -> None:
-        """Hears of each step of the library's: that it made a connection is what matters."""
+        """Called by the library at each of its steps. Only a new connection matters."""
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):
             with self._lock:
                 if self._connection is not None:
@@ -124,9 +124,9 @@ class Wire:
         self.trace(event, information)
 
     def cut(self) -> bool:
-        """Ends what waits on the connection, and all that comes after it.
+        """Ends waits on the connection, and every later use.
 
-        Returns whether nobody is at work on it: then it is the caller who has to close it.
+        Returns whether nobody is at work on it: then the caller has to close it.
         """
         with self._lock:
             self.is_cut.set()
@@ -135,12 +135,12 @@ class Wire:
             return not self._is_busy
 
     def give_up(self) -> None:
-        """Of a stream that nobody has any more: nothing can be awaited for it."""
+        """Ends a stream that was lost without a `close`: nothing can be awaited for it."""
         self.is_cut.set()
         if self._connection is not None:
             self._connection.shut_down()
 
     def check(self) -> None:
-        """Raises StreamClosed where it is cut."""
+        """Raises StreamClosed if it was cut."""
         if self.is_cut.is_set():
             raise StreamClosed

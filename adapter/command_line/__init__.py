@@ -1,1 +1,1 @@
-"""What all commands of `torchbridge` have in common, whatever they do."""
+"""The parts that all commands of `torchbridge` share."""

@@ -1,4 +1,4 @@
-"""Groups of commands of which one need not be said."""
+"""Groups of commands with a default command."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a shell offers for a word of a command line: the models and versions of the server that the line means."""
+"""Completes models and versions in a shell, from the record of the server that the command line names."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ def deployed_models(ctx: Any, incomplete: str) -> list[str]:
 
 
 def _models(ctx: Any) -> Any:
-    """By the server's record, whether it runs or not. A shell that completes is told of no failure."""
+    """The models in the server's record, whether it runs or not. The shell gets no failure."""
     from adapter.versions.running_server import ServerFiles  # noqa: PLC0415 - only a shell that completes needs it
     from adapter.versions.server_state import ServerState  # noqa: PLC0415
 

@@ -9,7 +9,7 @@ import typer
 
 EXIT_BUSY, EXIT_DISK_FULL = 5, 6  # docs/command-line.md
 
-# Each by its module: one that is not imported has raised nothing, and to import all of them takes a second.
+# Named with their modules: one that is not imported has raised nothing, and to import all of them takes a second.
 EXPECTED = (
     "adapter.archives.archive_reader:ArchiveError",
     "adapter.archives.model_config:ModelConfigError",
@@ -39,7 +39,7 @@ EXPECTED = (
 
 @contextmanager
 def failures_in_one_line(*, as_json: bool = False) -> Iterator[None]:
-    """One more says what became of the change that has failed, if one was begun. `as_json`: an object instead."""
+    """Prints an expected failure as one line, or with `as_json` as an object. A second line says how a change ended."""
     try:
         yield
     except Exception as error:
@@ -51,12 +51,12 @@ def failures_in_one_line(*, as_json: bool = False) -> Iterator[None]:
 
 
 def complain(reason: str, error: BaseException, *, exit_code: int | None = None) -> None:
-    """In words, or with an exit code as the JSON of docs/command-line.md."""
+    """Prints a failure in words, or with an exit code as the JSON of docs/command-line.md."""
     notes = list(getattr(error, "__notes__", ()))
     lines = [f"torchbridge: {line}" for line in (reason, *notes)]
     if exit_code is not None:
         lines = [json.dumps({"error": reason, "notes": notes, "exit_code": exit_code})]
-    with suppress(OSError):  # of a reader, or a terminal, that is gone
+    with suppress(OSError):  # the reader, or the terminal, is gone
         for line in lines:
             typer.echo(line, err=True)
 

@@ -1,4 +1,4 @@
-"""What the command line takes for a number of seconds, or for a share: `nan` is no less than any limit, and no more."""
+"""Numbers of seconds, and shares, on the command line: `nan` is no less than any limit, and no more."""
 
 import math
 

@@ -24,6 +24,6 @@ class LazyCommand(TyperCommand):
         return group.commands.get(self.name or "", group)
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Context:
-        """Of the real command: what is parsed, called and completed from here on is its own."""
+        """The real command's context: from here on the real command parses, runs and completes."""
         context: Context = self.load().make_context(info_name, args, parent, **extra)
         return context

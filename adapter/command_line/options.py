@@ -1,4 +1,4 @@
-"""What several commands take, in the same words everywhere."""
+"""Arguments and options of several commands, in the same words everywhere."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,7 @@ import typer
 from adapter.command_line.deployed_names import deployed_models, deployed_versions
 from adapter.installation import INSTALLATION
 
-# As typer names it: a shell that completes sets it.
+# typer's name for the variable that a completing shell sets.
 COMPLETION_VARIABLE = "_TORCHBRIDGE_COMPLETE"
 RUN_DIRECTORY, CONFIG_FILE = INSTALLATION.state, INSTALLATION.shipped / "config.properties"
 

@@ -12,12 +12,12 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from adapter.process.background_output import say
 
-# Of work that takes longer than a moment: the log of a CI job shows that it goes on.
+# For work that takes longer than a moment: the log of a CI job shows that it goes on.
 _SECONDS_BEFORE_A_LINE, _SECONDS_BETWEEN_LINES = 2.0, 15.0
 
 
 class Stages:
-    """Those of a start, on the standard output. Elsewhere than on a terminal each is a line when it begins."""
+    """The stages of a start, on the standard output. Elsewhere than on a terminal each is a line when it begins."""
 
     def __init__(self) -> None:
         self._until_the_end = ExitStack()
@@ -36,7 +36,7 @@ class Stages:
         self._report(stage)
 
     def end(self) -> None:
-        """Whatever is reported later, as after a crash, is a line."""
+        """Ends the spinner: later reports, as after a crash, are lines."""
         self._until_the_end.close()
         self._report = lambda stage: say(f"{stage} ...")
 
@@ -81,6 +81,6 @@ class _PlainLines:
     def write(self) -> None:
         seconds = _SECONDS_BEFORE_A_LINE
         while not self.ended.wait(seconds):
-            with suppress(OSError):  # of a reader that is gone
+            with suppress(OSError):  # the reader is gone
                 typer.echo(f"{self._what}: {time.monotonic() - self._began:.0f} s so far", err=True)
             seconds = _SECONDS_BETWEEN_LINES

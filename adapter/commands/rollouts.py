@@ -130,7 +130,7 @@ def _host_names(hosts: str) -> list[str]:
 
 
 def _number_at_once(text: str, num_hosts: int) -> int:
-    """Of a share at least one."""
+    """The number of hosts at once; of a share at least one."""
     number, percent, rest = text.partition("%")
     if rest or not number.isdecimal() or not int(number) or (percent and int(number) > _ALL):
         raise typer.BadParameter("must be a number of hosts, or a share such as 25%", param_hint="--at-once")
@@ -138,7 +138,7 @@ def _number_at_once(text: str, num_hosts: int) -> int:
 
 
 def _key(file: Path | None) -> str:
-    """From a file that is its user's alone, or the environment: an option's value would be seen by all."""
+    """The key, from a private file or the environment: others could see the value of an option."""
     if file is None:
         key = os.environ.get(KEY_VARIABLE, "")
     else:

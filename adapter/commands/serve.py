@@ -139,7 +139,7 @@ def _print_sample(stack: RunningStack) -> None:
     for text in stack.sample():
         say(text, end="")
     say("\n")
-    key = " -H 'authorization: Bearer KEY'" if stack.needs_key else ""  # of which only the digests are here
+    key = " -H 'authorization: Bearer KEY'" if stack.needs_key else ""  # only the keys' digests are known here
     body = json.dumps({"prompt": SAMPLE_PROMPT})
     say(f"Serving at {stack.url} until Ctrl-C. Try:")
     say(f"  curl -s {stack.url}/generate{key} -H 'content-type: application/json' -d '{body}'")

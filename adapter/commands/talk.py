@@ -123,7 +123,7 @@ def _questions() -> Iterator[str]:
 
 
 def _answer(client: GatewayClient, request: ChatFields) -> str:
-    """Shown as it comes: all of it, or what there is when Ctrl-C or a failure ends it."""
+    """Shows the answer as it comes, and returns it: all of it, or what came before Ctrl-C or a failure."""
     texts: list[str] = []
     with _ended_by_interrupt(), client.stream_chat(**request) as stream:
         for event in stream:
@@ -135,7 +135,7 @@ def _answer(client: GatewayClient, request: ChatFields) -> str:
 
 @contextmanager
 def _ended_by_interrupt() -> Iterator[None]:
-    """Ctrl-C and a failure, of which it is told, end the block and not the chat."""
+    """Ctrl-C and a failure, which is shown, end the block and not the chat."""
     previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield

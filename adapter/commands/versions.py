@@ -240,7 +240,7 @@ def recover_interrupted(*, run_directory: RunDirectoryOption = RUN_DIRECTORY) ->
 
 @contextmanager
 def changing_server(run_directory: Path, what: str) -> Iterator[RunningServer]:
-    """What is said is no part of the work: it goes on whether or not anybody reads, and does not wait for who does."""
+    """The work goes on whether or not anybody reads what it says."""
     server = RunningServer(run_directory)
     with background_output(), changing(server, what, say):
         yield server

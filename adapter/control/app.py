@@ -1,4 +1,4 @@
-"""The gateway's other door, for the command line on the same machine; nothing that comes over TCP gets here."""
+"""The gateway's API for the command line on the same machine, at a Unix socket; nothing over TCP gets here."""
 
 import socket
 from pathlib import Path
@@ -63,7 +63,7 @@ def control_app(
 
     @app.put("/default-model", status_code=204)
     async def set_default_model(request: DefaultModelRequest) -> None:
-        await registry.resolve_anew(request.model)  # one that would answer nobody is refused
+        await registry.resolve_anew(request.model)  # refuses a model that could answer nobody
         registry.default_model = request.model
 
     @app.put("/holds", status_code=204)
@@ -84,7 +84,7 @@ class TwoDoors:
         self._control = control
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Of the socket, which no caller has a word in: (path, None) for a Unix socket (uvicorn, get_local_addr).
+        # The socket's own address, which no caller chooses: (path, None) for a Unix socket (uvicorn, get_local_addr).
         is_local = scope["type"] == "http" and (scope.get("server") or ("", 0))[1] is None
         await (self._control if is_local else self._public)(scope, receive, send)
 

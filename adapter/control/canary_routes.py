@@ -77,7 +77,7 @@ async def _canary(registry: ModelRegistry, request: CanaryRequest) -> Canary:
 
 
 async def _expect_both(registry: ModelRegistry, canary: Canary) -> None:
-    """Raises VersionNotFound or Conflict where what it compares has not stayed."""
+    """Raises VersionNotFound or Conflict if one of the compared versions has not stayed."""
     model = await registry.model(canary.model)
     if canary.version not in {each.version for each in model.versions}:
         raise VersionNotFound(f"{canary.model} has no version {canary.version} any more.")

@@ -36,7 +36,7 @@ class ControlClient:
         self._path = path
 
     def traffic(self) -> TrafficReport:
-        """Once it is here, no later request is given to another default version than the one that it names."""
+        """After it returns, every later request gets the default version that the report names."""
         return self._parse(self._send("GET", "/traffic"), TrafficReport)
 
     def metrics(self) -> str:
@@ -44,7 +44,7 @@ class ControlClient:
         return self._send("GET", "/metrics").decode()
 
     def set_default_model(self, model: str) -> None:
-        """From now on it is meant by requests that name none. Fails where it is not there, or has no ready worker."""
+        """Makes it the model of requests that name none. Fails if it is not there, or has no ready worker."""
         self._send("PUT", "/default-model", DefaultModelRequest(model=model))
 
     def hold(self, model: str, version: str) -> None:
@@ -59,18 +59,18 @@ class ControlClient:
         return self._parse(self._send("PUT", "/canaries", request), CanaryReport)
 
     def canaries(self) -> tuple[CanaryReport, ...]:
-        """Those that run."""
+        """The canaries that run."""
         return self._parse(self._send("GET", "/canaries"), CanaryList).canaries
 
     def renew_canary(self, canary_id: str) -> CanaryReport:
-        """For CANARY_SECONDS more. Fails where it has ended, or what it compares is not there any more."""
+        """Renews it for CANARY_SECONDS. Fails if it has ended, or if a compared version is not there any more."""
         return self._parse(self._send("PUT", f"/canaries/{canary_id}"), CanaryReport)
 
     def end_canary(self, canary_id: str) -> None:
         self._send("DELETE", f"/canaries/{canary_id}")
 
     def abort_canary(self, canary_id: str) -> None:
-        """As end_canary, and whoever watches it is told."""
+        """Ends it as end_canary does, and its watcher is told."""
         self._send("POST", f"/canaries/{canary_id}/abort")
 
     def _send(self, method: str, path: str, body: BaseModel | None = None) -> bytes:

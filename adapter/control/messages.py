@@ -1,4 +1,4 @@
-"""What the command line asks of a running gateway, and hears: over a socket that only the gateway's user can open."""
+"""Messages between the command line and a running gateway, over a socket that only the gateway's user can open."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class VersionTraffic(Sent):
 
 
 class SpreadReport(Sent):
-    """In seconds, of the last 1000 answers."""
+    """Seconds, of the last 1000 answers."""
 
     p50: float
     p95: float
@@ -59,7 +59,7 @@ class OutcomeReport(Sent):
 
 
 class PairsReport(Sent):
-    """Of pairs of requests, one on each version, that could be compared."""
+    """Counts of the pairs of requests, one on each version, that could be compared."""
 
     slower: int = Field(description="In which the canary took more than `max_slowdown` times as long.")
     not_slower: int
@@ -74,14 +74,14 @@ class PairsReport(Sent):
 
 
 class SharedReport(Sent):
-    """Of a canary that gateways with one Redis try together."""
+    """A canary that gateways with one Redis try together."""
 
     gateways: int = Field(description="Whose counts these are.")
     counts: Counts
 
 
 class CanaryReport(Sent):
-    """Of requests that name no version, since the canary began."""
+    """A canary, with counts of requests that name no version, since it began."""
 
     id: str
     model: str
@@ -114,7 +114,7 @@ class CanaryReport(Sent):
 
     @property
     def counts(self) -> Counts:
-        """What it is judged by."""
+        """The counts by which it is judged."""
         if self.shared is not None:
             return self.shared.counts
         times = (pairs.tally if pairs else Tally(0, 0) for pairs in (self.first_token, self.per_token))
@@ -122,7 +122,7 @@ class CanaryReport(Sent):
 
 
 class CanaryList(Sent):
-    """Those that run."""
+    """The canaries that run."""
 
     canaries: tuple[CanaryReport, ...]
 
@@ -135,7 +135,7 @@ class ModelTraffic(Sent):
 
 
 class TrafficReport(Sent):
-    """As seen after it was asked for: a request that comes later is not given to another default version."""
+    """The traffic after it was asked for: every later request gets the default version that this names."""
 
     models: tuple[ModelTraffic, ...]
     default_model: str | None = Field(

@@ -1,4 +1,4 @@
-"""What `torchbridge rollout` says to each host, and hears: over the gateway's public port, with a rollout key."""
+"""Messages between `torchbridge rollout` and each host, over the gateway's public port, with a rollout key."""
 
 from typing import Annotated, Literal, TypeAlias
 

@@ -1,4 +1,4 @@
-"""The gateway's door for `torchbridge rollout`, which is there where there are rollout keys."""
+"""The gateway's endpoint for `torchbridge rollout`. It exists if there are rollout keys."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class OrderTaker(Protocol):
 
 @dataclass
 class RolloutDoor:
-    """Between the gateway and the server around it, which changes versions; a gateway alone has none."""
+    """Joins the gateway to the server around it, which changes versions; a gateway alone has none."""
 
     taker: OrderTaker | None = None
 

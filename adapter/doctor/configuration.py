@@ -62,7 +62,7 @@ def check_tls(scene: Scene) -> Iterator[Finding]:
 def check_gateway_port(scene: Scene) -> Iterator[Finding]:
     settings = _settings(scene)
     if settings is None or is_served(scene.run_directory):
-        return  # it is the server's own
+        return  # the server itself listens there
     try:
         bind(settings.host, settings.port, "the gateway", "choose another one with TORCHBRIDGE_PORT").close()
     except (PortInUse, AddressUnusable) as error:
@@ -90,7 +90,7 @@ def check_redis(scene: Scene) -> Iterator[Finding]:
 
 
 async def _why_no_redis(url: str) -> str | None:
-    """In the words of its kind alone: those of the library may quote the address, and with it a password."""
+    """Why, as the error's type alone says it: the library's words may quote the address, and with it a password."""
     client = Redis.from_url(url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE)
     try:
         await client.ping()
@@ -102,7 +102,7 @@ async def _why_no_redis(url: str) -> str | None:
 
 
 def _settings(scene: Scene) -> Settings | None:
-    """None where they are wrong, which check_settings says."""
+    """None if they are wrong, which check_settings reports."""
     try:
         return _read(scene)
     except (OSError, SettingsError):

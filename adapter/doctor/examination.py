@@ -55,7 +55,7 @@ def examine(scene: Scene, checks: Sequence[Check] = CHECKS) -> Examination:
 
 
 def _made(check: Check, scene: Scene) -> list[Finding]:
-    """One that fails is a finding, too: the others are still to be made."""
+    """The findings of one check. A check that fails is a finding, too, so that the others are still made."""
     try:
         return list(check(scene))
     except OSError as error:

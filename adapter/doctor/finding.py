@@ -13,7 +13,7 @@ class Severity(StrEnum):
 
 
 class Finding(BaseModel):
-    """what: is found, in a sentence. remedy: what to do about it, where the sentence does not say it."""
+    """what: the finding, in a sentence. remedy: what to do about it, if the sentence does not say it."""
 
     severity: Severity
     what: str

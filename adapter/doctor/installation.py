@@ -1,4 +1,4 @@
-"""Whether what was installed is all there, and of the versions that belong together."""
+"""Checks that everything is installed, in versions that belong together."""
 
 import os
 import re
@@ -21,7 +21,7 @@ def check_java(_: Scene) -> Iterator[Finding]:
 
 
 def check_packages(_: Scene) -> Iterator[Finding]:
-    """Those that are pinned to one version, as private parts of them are used. Our own is what runs this."""
+    """The packages that are pinned to one version, since we use private parts of them. Our own is what runs this."""
     for requirement in requires("torchbridge") or ():
         if (pinned := _PINNED.fullmatch(requirement.partition(";")[0].strip())) is None:
             continue

@@ -24,7 +24,7 @@ _FEW_CONNECTIONS = 500
 
 
 def facts(scene: Scene) -> dict[str, str]:
-    """What whoever helps from elsewhere asks first."""
+    """The facts that a helper elsewhere asks for first."""
     memory = psutil.virtual_memory()
     return {
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
@@ -106,7 +106,7 @@ def check_threads(scene: Scene) -> Iterator[Finding]:
 
 
 def _usable_cores() -> int:
-    """Of this process: a container or `taskset` may leave it fewer than there are."""
+    """The cores that this process may use: a container or `taskset` may leave it fewer than there are."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
@@ -125,7 +125,7 @@ def _spare_memory(root: Path) -> int:
 
 
 def _processor(root: Path) -> str:
-    """Its name, and the units of it that matter for how fast a model is."""
+    """The processor's name, and those of its units that matter for a model's speed."""
     try:
         lines = (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

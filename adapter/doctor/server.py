@@ -22,7 +22,7 @@ from adapter.versions.server_state import ServerState
 from adapter.versions.verified_copies import expect_verified
 
 _LOG_TAIL = 2**20  # bytes
-# What a log says of it, and what to do. Each is looked for once, and its last line is shown.
+# Lines of a log, what each means, and what to do. The last line of each kind is shown.
 _KNOWN_LINES = (
     (
         re.compile(r"java\.lang\.OutOfMemoryError.*"),
@@ -133,7 +133,7 @@ def check_compilations(scene: Scene) -> Iterator[Finding]:
 
 
 def check_logs(scene: Scene) -> Iterator[Finding]:
-    """Of this start of the server: an earlier one's lie elsewhere."""
+    """The logs of this start; those of an earlier one lie elsewhere."""
     logs = sorted(RunDirectory(scene.run_directory).logs.glob("*"))
     text = "\n".join(_tail(log) for log in logs if log.is_file())
     for pattern, what, remedy in _KNOWN_LINES:

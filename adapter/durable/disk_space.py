@@ -1,4 +1,4 @@
-"""Whether what is to be written fits, before it is written; and the same words where it turns out not to."""
+"""Checks before a write that there is space, and says the same if a disk turns out to be full."""
 
 import errno
 import os
@@ -46,7 +46,7 @@ def expect_space(what: str, *needs: tuple[Path, int]) -> None:
 
 @contextmanager
 def full_disk_in_words(what: str, directory: Path) -> Iterator[None]:
-    """DiskFull takes the place of what the system says, which names neither. `what`: is to be written there."""
+    """Raises DiskFull in place of the system's error, which names neither. `what`: is to be written there."""
     try:
         yield
     except DiskFull:
@@ -58,7 +58,7 @@ def full_disk_in_words(what: str, directory: Path) -> Iterator[None]:
 
 
 def expect_not_full(what: str, directory: Path, words: str) -> None:
-    """Raises DiskFull where another program's words are the system's for a full disk."""
+    """Raises DiskFull if another program's `words` are the system's for a full disk."""
     if any(os.strerror(number) in words for number in _FULL):
         raise _disk_full(what, "more space", nearest_existing(directory))
 

@@ -1,4 +1,4 @@
-"""Who may run, who waits and who is sent away: one line for each model version, as long as its worker has slots."""
+"""Decides which requests run, wait or are refused: one queue for each model version, with its worker's slots."""
 
 import asyncio
 import math
@@ -15,7 +15,7 @@ from adapter.timeline import Timeline
 
 _LONGEST_RETRY_AFTER = 60  # seconds; clients ignore more
 _MEASURED_STAYS = 64
-_LEFT_TO_OTHERS = 1  # slots, by those who run in the background
+_LEFT_TO_OTHERS = 1  # slots that requests in the background leave free
 
 
 class Admission:
@@ -35,11 +35,11 @@ class Admission:
         is_back: bool = False,
         timeline: Timeline | None = None,
     ) -> AsyncIterator[None]:
-        """Holds one of the version's `slots`, after a wait in order of arrival, of which `timeline` is told.
+        """Holds one of the version's `slots`, after a wait in order of arrival, which `timeline` records.
 
-        One that `is_background` waits until nobody else does, and leaves the last free one of several to others. One
-        that `is_back` had a slot, and lost it with a worker: it may always wait. Raises Overloaded at once where as
-        many as may wait do so already, or where this one may not.
+        is_background: waits until nobody else does, and leaves the last free slot of several to others.
+        is_back: had a slot and lost it with a worker, so it may always wait.
+        Raises Overloaded at once if the queue is full, or if this request may not wait.
         """
         line = self._lines.setdefault((model, version), _Line())
         line.slots.total_tokens = slots
@@ -78,7 +78,7 @@ class Admission:
         return sum(int(line.slots.borrowed_tokens) for line in self._lines.values())
 
     def longest_wait(self) -> float:
-        """Seconds since the first of those who wait now has come; 0 without one."""
+        """Seconds that the first one in a queue has waited; 0 without one."""
         firsts = [next(iter(line.waiting_since.values())) for line in self._lines.values() if line.waiting_since]
         return time.monotonic() - min(firsts) if firsts else 0.0
 
@@ -88,7 +88,7 @@ class Admission:
         return (line.num_waiting, int(line.slots.borrowed_tokens)) if line else (0, 0)
 
     def retry_after(self, model: str, version: str) -> int | None:
-        """Seconds until those who wait now will have a slot, at the rate of late; None before it is known."""
+        """Seconds until all who wait now will have a slot, at the recent rate; None before it is known."""
         line = self._lines.get((model, version))
         return line.retry_after() if line else None
 
@@ -101,13 +101,13 @@ class _Line:
         self._released = asyncio.Event()
 
     async def acquire_what_others_leave(self, ticket: object) -> None:
-        # There is none while somebody waits. Between the look and the taking nobody comes.
+        # No slot is free while somebody waits. Nothing else runs between this check and the taking.
         while self.slots.available_tokens < min(_LEFT_TO_OTHERS + 1, self.slots.total_tokens):
             await self._released.wait()
         self.slots.acquire_on_behalf_of_nowait(ticket)
 
     def release(self, ticket: object) -> None:
-        """To whoever waits in line. Those in the background look after that one: it may leave as it is given a slot."""
+        """Gives it to the first in the queue. Those in the background look after that: it may leave with a slot."""
         self.slots.release_on_behalf_of(ticket)
         self._released.set()
         self._released = asyncio.Event()

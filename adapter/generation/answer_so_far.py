@@ -1,4 +1,4 @@
-"""What the workers of one answer have told: where one of them has died another goes on, and the caller notices nothing.
+"""The part of an answer that its workers have sent: if one dies another goes on, and the caller notices nothing.
 
 All that an answer is follows from its tokens, and each token from those before it, its seed and its position. So a
 worker that is given the tokens goes on as the first one would have.
@@ -33,7 +33,7 @@ class AnswerSoFar:
 
     @property
     def has_grown(self) -> bool:
-        """Whether the last attempt has told some text."""
+        """Whether the last attempt has sent some text."""
         return self._num_deltas > self._num_before
 
     @property
@@ -43,13 +43,13 @@ class AnswerSoFar:
 
     def go_on(self) -> None:
         """Begins the next attempt where the last one ended."""
-        # The first text is there: only that of the whole answer can still pass.
+        # The first text is there: only the whole answer's deadline can still pass.
         self.call = replace(self.call, answer_ids=tuple(self._ids or ()), first_text_deadline=math.inf)
         self._goes_on = True
         self._num_before, self._logprobs_before = self._num_deltas, list(self._logprobs)
 
     def take(self, events: list[StreamEvent]) -> list[StreamEvent]:
-        """An attempt's events as those of the whole answer. Raises WorkerDied where they are another archive's."""
+        """Turns an attempt's events into the whole answer's. Raises WorkerDied if they are another archive's."""
         return [own for event in events if (own := self._own(event)) is not None]
 
     def _own(self, event: StreamEvent) -> StreamEvent | None:

@@ -38,7 +38,7 @@ def _result(answer: GenerationResponse | BaseException, call: Call) -> Generatio
             return answer
         case TorchbridgeError():
             return answer.to_problem(call.request_id)
-        case Exception():  # a bug, too, is the bad luck of one request
+        case Exception():  # a bug, too, fails one request only
             _log.error("%s failed", call.request_id, exc_info=answer)
             return typed(answer).to_problem(call.request_id)
     raise answer

@@ -1,4 +1,4 @@
-"""The share of a model's requests that tries a new version, and what came of it on either side."""
+"""The share of a model's requests that tries a new version, and the outcomes on both sides."""
 
 import hashlib
 import time
@@ -19,7 +19,7 @@ _WHATEVER_ITS_TIMES = Rule(max_slowdown=None)
 
 
 class Definition(Sent):
-    """What gateways that try the same must agree on, for their counts to be added."""
+    """The fields in which gateways must agree, for their counts to be added."""
 
     model: str
     version: str
@@ -32,7 +32,7 @@ class Definition(Sent):
 
 @dataclass
 class Canary:
-    """With `is_shadow` the default version answers all, and the share is answered by `version` once more."""
+    """With `is_shadow` the default version answers all requests, and `version` answers the share once more."""
 
     model: str
     version: str
@@ -42,7 +42,7 @@ class Canary:
     is_shadow: bool
     rule: Rule = _WHATEVER_ITS_TIMES
     timeout: float | None = None  # seconds for a verdict, where the server watches it; None: a command does
-    promotes: bool = True  # whether who watches it carries a good verdict out; else others read it
+    promotes: bool = True  # whether its watcher carries a good verdict out; otherwise others read it
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     ends_at: float = 0.0  # time.monotonic()
     canary: Outcomes = field(default_factory=Outcomes)
@@ -69,14 +69,14 @@ class Canary:
         return Counts(*sides, *(pairs.tally if pairs else Tally(0, 0) for pairs in (self.first_token, self.per_token)))
 
     def chooses(self, user: str | None, lot: float) -> bool:
-        """Whether a request is of the share: by its user where that is asked for and known, else by `lot`, 0 to 1.
+        """Whether a request is in the share: by its user if that is asked for and known, otherwise by `lot`, 0 to 1.
 
-        A user of a small share is of every larger one; the users of another version's share are others.
+        A user in a small share is in every larger one, too. The share of another version has other users.
         """
         return (self._lot_of(user) if self.is_sticky and user else lot) < self.share
 
     def turn(self, side: Side, request: GenerationRequest) -> Turn:
-        """For an attempt on one side: it is paired with one on the other whose prompt is about as long.
+        """Times an attempt on one side, paired with one on the other side whose prompt is about as long.
 
         At random both sides get the same requests; the users that are on one side for good may ask for longer ones.
         """
@@ -84,7 +84,7 @@ class Canary:
         return Turn(request.max_length, partial(self._begin, side=side, size=size))
 
     def shadow_turn(self, request: GenerationRequest, control: Turn) -> Turn:
-        """For the same request once more: there is no truer pair."""
+        """Times the same request once more: no pair is truer."""
         return Turn(request.max_length, partial(self._compare, control=control))
 
     def _begin(self, turn: Turn, side: Side, size: int) -> None:
@@ -105,7 +105,7 @@ class Canary:
 
 
 class Canaries:
-    """At most one for each model. It ends by itself when it is not renewed: whoever began it may be gone."""
+    """At most one canary for each model. It ends if it is not renewed: the process that began it may be gone."""
 
     def __init__(self) -> None:
         self._canaries: dict[str, Canary] = {}
@@ -127,14 +127,14 @@ class Canaries:
         raise NotFound("This canary has ended: it was not renewed in time, or the gateway was restarted.")
 
     def end(self, canary_id: str) -> Canary | None:
-        """The one that ran, if it did."""
+        """Ends it. Returns the canary, if it ran."""
         ended = next((canary for canary in self._canaries.values() if canary.id == canary_id), None)
         if ended is not None:
             del self._canaries[ended.model]
         return ended
 
     def abort(self, canary_id: str) -> Canary | None:
-        """As `end`, and whoever renews it is told."""
+        """Ends it as `end` does, and the next renewal is told."""
         ended = self.end(canary_id)
         if ended is not None:
             self._aborted[ended.model] = canary_id

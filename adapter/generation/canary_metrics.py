@@ -1,4 +1,4 @@
-"""What Prometheus hears of the canaries that run: their share, what came of it, and what that says by now."""
+"""Metrics of the canaries that run: their share, its outcomes, and the verdict so far."""
 
 from collections.abc import Iterator
 
@@ -13,13 +13,13 @@ _VERSION = ("model", "model_version")
 
 
 class CanaryMetrics(Collector):
-    """Of this gateway's counts alone. They begin anew with each canary, so they are gauges."""
+    """Counts of this gateway alone. They begin anew with each canary, so they are gauges."""
 
     def __init__(self, canaries: Canaries) -> None:
         self._canaries = canaries
 
     def describe(self) -> Iterator[Metric]:
-        """Nothing: a registry would look at all of it to know the names."""
+        """Empty: otherwise a registry would collect all of it to know the names."""
         yield from ()
 
     def collect(self) -> Iterator[Metric]:

@@ -1,6 +1,6 @@
 """When a canary has shown enough: tests of failures and of times that may be looked at after every single request.
 
-What is not known is a rate: of failures on either side, or of the pairs of requests in which the canary was slower than
+The unknown is a rate: of failures on either side, or of the pairs of requests in which the canary was slower than
 it may be. It has a confidence sequence: the p for which the mixture's likelihood ratio,
 B(s + 1/2, n - s + 1/2) / B(1/2, 1/2) over p^s (1 - p)^(n - s), is below 1 / alpha. Under the true p it is a martingale
 of mean 1, so it ever reaches 1 / alpha with a probability of at most alpha (Ville; Robbins 1970; Howard, Ramdas,
@@ -29,9 +29,9 @@ class Tally(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """Of a canary. Each number only grows; of the pairs, those in which the canary was slower are the failures.
+    """The counts of a canary. Each number only grows. A pair in which the canary was slower counts as a failure.
 
-    Those of several gateways may be added, as each has workers of its own.
+    Those of several gateways may be added, since each has workers of its own.
     """
 
     canary: Tally
@@ -41,7 +41,7 @@ class Counts(NamedTuple):
 
 
 class Interval(NamedTuple):
-    """Of the failure rate, or of whatever else a tally counts."""
+    """An interval of the failure rate, or of whatever else a tally counts."""
 
     lower: float
     upper: float
@@ -62,9 +62,9 @@ class Criterion(StrEnum):
 class Rule(NamedTuple):
     """A canary is promoted if every test says so, and given up if one does.
 
-    Each of the two is wrong with a probability of at most `alpha`, however often one looks. Whoever is promoted by
-    mistake has passed the very test that it should not have, at `alpha`; any of the tests may give up by mistake, so
-    that they share it.
+    Each of the two is wrong with a probability of at most `alpha`, however often one looks. A wrong promotion has
+    passed the one test that it should have failed, at `alpha`. Any of the tests may wrongly give up, so that they
+    share `alpha`.
     """
 
     margin: float = 0.02
@@ -110,7 +110,7 @@ class Rule(NamedTuple):
 
 
 def decide(decisions: Iterable[Decision]) -> Decision:
-    """What the tests say together."""
+    """The decision of all tests together."""
     said = set(decisions)
     if Decision.GIVE_UP in said:
         return Decision.GIVE_UP
@@ -118,7 +118,7 @@ def decide(decisions: Iterable[Decision]) -> Decision:
 
 
 def total(counts: Sequence[Counts]) -> Counts:
-    """Of one gateway at least."""
+    """The sum over the gateways, of which there is one at least."""
     return Counts(*(_sum(tallies) for tallies in zip(*counts, strict=True)))
 
 

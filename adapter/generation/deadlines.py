@@ -1,4 +1,4 @@
-"""Ends what takes longer than its caller, or the operator, will wait."""
+"""Ends an answer that takes longer than its caller, or the operator, will wait."""
 
 import asyncio
 import math
@@ -20,7 +20,7 @@ class OutOfTime(DeadlineExceeded):
 
 
 async def within_deadlines(arrivals: Arrivals, call: Call) -> Arrivals:
-    """What arrives in time; then OutOfTime, with `arrivals` closed."""
+    """The events that arrive in time. Then it raises OutOfTime, with `arrivals` closed."""
     has_text = False
     async with aclosing(arrivals):
         while True:
@@ -28,7 +28,7 @@ async def within_deadlines(arrivals: Arrivals, call: Call) -> Arrivals:
             remaining = deadline - time.monotonic()
             if remaining <= 0:  # a timeout would not fire where the next events need no wait
                 raise _exceeded(call, deadline)
-            # Around each wait and not around all: a timeout must not fire in whoever takes the events.
+            # Around each wait and not around all: a timeout must not fire in the code that takes the events.
             try:
                 async with asyncio.timeout(None if remaining == float("inf") else remaining) as wait:
                     events = await anext(arrivals, None)

@@ -21,7 +21,7 @@ _FIRST_TOKEN_BUCKETS = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0
 
 
 class GenAiMetrics:
-    """Models' names are those that are served, whatever callers send: there are only so many."""
+    """Labels name served models only, whatever callers send, so that there are only so many."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def histogram(name: str, what: str, buckets: tuple[float, ...], labels: tuple[str, ...] = _LABELS) -> Histogram:
@@ -50,7 +50,7 @@ class GenAiMetrics:
             self._per_token.labels(*labels).observe(rest / (response.tokens_generated - 1))
 
     def add_failure(self, request: GenerationRequest, code: ErrorCode, model: str, received_at: float) -> None:
-        """model: that it meant, or nothing where it failed before that was known."""
+        """model: the one that it meant, or empty if it failed before that was known."""
         self._limit.use(model)
         labels = (operation(request), PROVIDER, model, model, code)
         self._duration.labels(*labels).observe(time.monotonic() - received_at)

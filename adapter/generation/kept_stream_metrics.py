@@ -1,4 +1,4 @@
-"""What Prometheus hears of streams that run on for callers who have left."""
+"""Metrics of streams that run on for callers who have left."""
 
 from collections.abc import Iterator
 

@@ -12,7 +12,7 @@ from adapter.event_stream import encode_event
 from adapter.generation.shared_run import SharedRun
 from adapter.schema import DeltaEvent, DoneEvent, GenerationResponse, StreamEvent
 
-_MAX_BYTES = 64 * 2**20  # of all that nobody reads
+_MAX_BYTES = 64 * 2**20  # of all streams that nobody reads
 _EVENT_BYTES = 1_000  # of an event as an object, beside its text
 
 
@@ -63,11 +63,11 @@ class KeptStreams:
         return len(self._unread)
 
     def keep(self, name: StreamName, arrivals: Arrivals, *, first: int = 0) -> Arrivals:
-        """What arrives, for the caller who has asked for it. first: index of its first delta."""
+        """The events for the caller who has asked for them. first: index of its first delta."""
         return self._begin(name, arrivals, first) if self._seconds else arrivals
 
     def find(self, name: StreamName, num_deltas: int | None = None) -> Arrivals | None:
-        """What comes behind so many deltas of it, or all of it. None where it is not here."""
+        """The stream's events behind so many deltas, or all of them. None if it is not here."""
         kept = self._streams.get(name)
         if kept is None or kept.run.has_failed or (num_deltas or 0) < kept.first:
             return None
@@ -75,7 +75,7 @@ class KeptStreams:
         return self._read(kept, num_deltas)
 
     async def stop(self, name: StreamName) -> None:
-        """Ends it for all of its readers, of whom nobody can come back. Its slot is free when this returns."""
+        """Ends the stream for all of its readers; none can come back. Its slot is free when this returns."""
         if kept := self._streams.get(name):
             self.num_stopped += 1
             run = self._end(kept)
@@ -121,7 +121,7 @@ class KeptStreams:
         self._take_up(kept)
 
     async def _leave(self, kept: _Kept, *, is_whole: bool) -> None:
-        """By its last reader."""
+        """Notes that its last reader has left."""
         is_kept = self._streams.get(kept.name) is kept and kept.is_told and not kept.run.has_failed
         if is_whole or not is_kept or self._is_ending():
             await self._end(kept).stop()
@@ -146,14 +146,14 @@ class KeptStreams:
         self._end(kept).cancel(ShuttingDown("Nobody has come back to the stream in time."))
 
     def _end(self, kept: _Kept) -> SharedRun:
-        """Forgets it; its run is yet to be stopped."""
+        """Forgets the stream. The caller stops its run."""
         if self._streams.get(kept.name) is kept:
             del self._streams[kept.name]
         self._take_up(kept)
         return kept.run
 
     def _take_up(self, kept: _Kept) -> None:
-        """It is no longer unread, if it was."""
+        """Takes it from the unread ones, if it was one."""
         if kept in self._unread:
             del self._unread[kept]
             self._num_bytes -= kept.num_bytes
@@ -172,5 +172,5 @@ def _is_behind(event: StreamEvent, num_deltas: int) -> bool:
 
 
 async def _keep_no_answer(response: GenerationResponse) -> None:
-    """Whoever comes back finds the run."""
+    """Keeps nothing: a caller who comes back finds the run."""
     del response

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 class LabelLimit:
-    """Of what was counted longest ago the series are forgotten, where there would be more than `most` of them.
+    """Forgets the series that were counted longest ago, if there would be more than `most`.
 
     Prometheus keeps what it has read, and takes a series that comes back for one that began anew.
     """

@@ -1,4 +1,4 @@
-"""What the gateway counts, for Prometheus. Labels hold names of models that exist, never what callers sent."""
+"""The gateway's counts for Prometheus. Labels hold names of models that exist, never what callers sent."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -48,9 +48,9 @@ class _OfVersions(dict[tuple[str, str], _Metric]):
 
 
 class Metrics:
-    """What is given is asked at each look; longest_wait: in seconds.
+    """The given functions are called at each scrape; longest_wait: in seconds.
 
-    Whoever counts something else adds it to `registry`.
+    Other collectors are added to `registry`.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Metrics:
         self._failures.labels(model, version, code).inc()
 
     def add_retry(self, *, goes_on: bool = False) -> None:
-        """goes_on: with an answer that an earlier attempt has begun."""
+        """goes_on: whether it goes on with an answer that an earlier attempt has begun."""
         self._retries.inc()
         if goes_on:
             self._continuations.inc()
@@ -143,6 +143,6 @@ class Metrics:
 
 
 def _versions() -> dict[str, str]:
-    """Of the packages, as `torchbridge --version` has them; our own is `version`."""
+    """The versions of the packages, as `torchbridge --version` has them; our own is `version`."""
     versions = installed_versions()
     return {"version": versions.pop("torchbridge"), **versions}

@@ -1,4 +1,4 @@
-"""What a request leaves out, where the model's authors have the say and not our own contract: on /v1."""
+"""Defaults of the model's authors, in place of our contract's, for what a request leaves out: on /v1."""
 
 from adapter.call import Call
 from adapter.schema import GenerationRequest
@@ -6,7 +6,7 @@ from adapter.torchserve.served_models import PinnedVersion
 
 
 def with_model_defaults(request: GenerationRequest, call: Call, pinned: PinnedVersion) -> GenerationRequest:
-    """A parameter that the request sets to None is said: its caller wants none of it."""
+    """A parameter that the request sets to None stays None: its caller wants it off."""
     if not call.uses_model_defaults:
         return request
     left_out = {name: value for name, value in pinned.archive.sampling_defaults if name not in request.model_fields_set}

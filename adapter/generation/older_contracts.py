@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def refuse_what_the_archive_cannot_know(request: GenerationRequest, pinned: PinnedVersion) -> None:
-    """Raises InvalidRequest, which names the fields. What the caller left out is not looked at, and null is as absent.
+    """Raises InvalidRequest, which names the fields. Fields that are absent or null are not looked at.
 
-    Of an archive of a later contract than this gateway's nothing is known: its own worker has the last word.
+    Nothing is known of an archive with a later contract than this gateway's: its own worker has the last word.
     """
     contract = pinned.archive.contract
     if contract >= CONTRACT_VERSION:
@@ -37,7 +37,7 @@ def _fields(error: "ValidationError") -> Iterator[str]:
         schema, instance = cast(dict[str, Any], error.schema), cast(dict[str, Any], error.instance)
         yield from (".".join([*path, name]) for name in instance if name not in schema["properties"])
     elif error.context:
-        # One of several forms has to fit. That of the longest way into the value is the one that was meant.
+        # One of several forms has to fit. The error deepest in the value is of the form that was meant.
         yield from _fields(max(error.context, key=lambda each: len(each.absolute_path)))
     else:
         yield ".".join(path)

@@ -15,9 +15,10 @@ from adapter.schema import DoneEvent, ErrorCode, GenerationResponse
 
 End: TypeAlias = GenerationResponse | BaseException
 
-# What a version can be blamed for, where it came from the version's side. The rest is the caller's (invalid_request,
-# prompt_too_long), a limit's (overloaded, payload_too_large), the operator's (version_not_found) or TorchServe's as a
-# whole (upstream_unavailable), which takes both versions with it: so it does where its end looks like a worker's.
+# Failures that a version can be blamed for, if they come from the version's side. Others are the caller's
+# (invalid_request, prompt_too_long), a limit's (overloaded, payload_too_large), the operator's (version_not_found) or
+# TorchServe's as a whole (upstream_unavailable). TorchServe's own end takes both versions with it and is not counted,
+# even if it looks like a worker's.
 _FAULTS = frozenset(
     {
         ErrorCode.WORKER_DIED,
@@ -33,7 +34,7 @@ _MEASURED_ANSWERS = 1_000
 
 
 class Spread(NamedTuple):
-    """In seconds."""
+    """Quantiles, in seconds."""
 
     p50: float
     p95: float
@@ -53,7 +54,7 @@ class Outcomes:
         self._per_token: deque[float] = deque(maxlen=_MEASURED_ANSWERS)
 
     def add(self, end: End, turn: Turn) -> bool:
-        """Whether this end of an attempt is the version's doing, and so was counted as a trial of it."""
+        """Counts the end of an attempt. Returns whether it is the version's doing, and so a trial of it."""
         if not turn.has_begun:
             return False
         if isinstance(end, BaseException):
@@ -65,7 +66,7 @@ class Outcomes:
         return True
 
     def add_unready(self) -> None:
-        """The version had no worker for a request that was meant for it."""
+        """Counts a request that was meant for the version, which had no worker for it."""
         self.failures[ErrorCode.MODEL_NOT_READY] += 1
 
     @property
@@ -89,12 +90,12 @@ class Outcomes:
 
 
 def _had_its_time(error: BaseException, turn: Turn) -> bool:
-    """Whether the operator's limit has passed, and most of it with the version: not before, in our line, nor later."""
+    """Whether the operator's limit has passed, and most of that time was the version's, not our queue's."""
     return isinstance(error, OutOfTime) and not error.is_callers and turn.waited > error.limit / 2
 
 
 async def counted(arrivals: Arrivals, count: Callable[[End], None]) -> Arrivals:
-    """What arrives, up to and with `done`; `count` gets how it ended, before anybody else hears of it."""
+    """The events up to and with `done`. `count` gets the end of the attempt before anybody else does."""
     last = None
     async with aclosing(arrivals):
         try:

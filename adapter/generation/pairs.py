@@ -27,7 +27,7 @@ class Pairs:
 
     @property
     def tally(self) -> Tally:
-        """Of all pairs that tell by now, with those in which the canary was slower as failures."""
+        """The tally of all pairs that are decided. Those in which the canary was slower are its failures."""
         self.settle()
         return Tally(self.num_slower + self.num_not_slower, self.num_slower)
 
@@ -51,7 +51,7 @@ class Pairs:
             self._waiting.clear()
 
     def settle(self) -> None:
-        """Counts the open pair as soon as it tells, and lets it go if it never will."""
+        """Counts the open pair once it is decided, and lets it go if it never can be."""
         if self._open is None:
             return
         is_slower = self._is_slower(*map(self._time_of, self._open))

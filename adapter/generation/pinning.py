@@ -1,4 +1,4 @@
-"""Which version answers a request: the one that it names, the canary that it was chosen for, or the default."""
+"""Chooses the version that answers a request: the one that it names, the canary, or the default."""
 
 import random
 
@@ -33,7 +33,7 @@ class Pin:
         self.pinned: PinnedVersion | None = None
 
     async def resolve(self) -> PinnedVersion:
-        """For the next attempt. Raises what ModelRegistry.resolve raises."""
+        """The version of the next attempt. Raises what ModelRegistry.resolve raises."""
         is_first, self._has_tried = not self._has_tried, True
         self._outcomes = self._shadowed_by = self.turn = None
         if self._stays and self.pinned is not None:
@@ -57,14 +57,14 @@ class Pin:
         return await self.resolve()
 
     def stay(self) -> None:
-        """Has every later attempt made by this version, which alone can go on with its answer.
+        """Keeps every later attempt on this version, which alone can go on with its answer.
 
-        That one is a part of an answer: nothing is counted of it for a canary.
+        Such an attempt makes a part of an answer, so that no canary counts it.
         """
         self._stays = True
 
     def count(self, end: End) -> bool:
-        """Whether this end of an attempt is a trial of its version."""
+        """Counts the end of an attempt. Returns whether it is a trial of its version."""
         return self._outcomes is not None and self.turn is not None and self._outcomes.add(end, self.turn)
 
     def take_shadow(self) -> Canary | None:
@@ -74,11 +74,11 @@ class Pin:
         return canary
 
     async def _resolve_default(self, *, is_first: bool) -> PinnedVersion:
-        """Or the version that the request names."""
+        """The default version, or the one that the request names."""
         try:
             return await self._passed(self._request.model, self._request.model_version)
         except ModelNotReady:
-            # As a canary that is not ready fails what was chosen for it, so does the default what was not.
+            # A request is counted on the side that it was chosen for, also if that side has no ready worker.
             if is_first and not self._request.model_version:
                 await self._count_unready_default()
             raise
@@ -96,7 +96,7 @@ class Pin:
             pinned = await self._passed(canary.model, canary.version)
         except TorchbridgeError as error:
             if is_first and isinstance(error, ModelNotReady | ModelNotFound | VersionNotFound):
-                # As the default version it would have failed this request.
+                # If this version were the default, it would have failed this request.
                 canary.canary.add_unready()
                 canary.num_fallbacks += 1
             return await self._passed(self._request.model, None)

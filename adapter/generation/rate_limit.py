@@ -1,4 +1,4 @@
-"""How often one caller may ask for a generation: of all gateways with one Redis together, else of this one."""
+"""Limits how often a caller may ask for a generation: of all gateways with one Redis together, or of this one."""
 
 import logging
 import math
@@ -62,7 +62,7 @@ class RateLimiter:
         shared = await self._take_shared(caller)
         if shared is not None and shared.limited:
             return shared
-        # Also what Redis has let in: without it this gateway goes on from there, and not with a whole burst anew.
+        # Counts what Redis has let in, too: without Redis this gateway goes on from there, not with a new burst.
         counted = own.limit(caller)
         return shared or counted
 

@@ -1,4 +1,4 @@
-"""The Redis in which gateways share what one of them alone cannot know, and without which each goes on alone."""
+"""The Redis that gateways share. Without it each goes on alone."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 _CONNECTIONS = 16
 _PATIENCE = 0.25  # seconds, from the wait for a connection to the answer
 _REST = 10.0  # seconds for which a Redis that failed is left alone
-# From the third on: of a server that speaks something else, or holds what is not ours.
+# The last three are of a server that is no Redis, or holds what is not ours.
 _FAILURES = (RedisError, OSError, ValueError, TypeError, LookupError)
 
 _log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ _Answer = TypeVar("_Answer")
 
 
 def pool_options() -> dict[str, Any]:
-    """A pool that waits: more callers than connections are no failure. Once more: nor is a restart in between."""
+    """A pool that waits, as more callers than connections are no failure, with one retry, as a restart is none."""
     return {"max_connections": _CONNECTIONS, "timeout": None, "retry": Retry(NoBackoff(), 1)}
 
 
@@ -33,9 +33,9 @@ def open_redis(url: str) -> Redis:
 
 
 class RedisCalls:
-    """Never fails, and never waits long: where Redis does there is no answer, and none is asked of it for a while.
+    """Never fails, and never waits long: if Redis fails there is no answer, and Redis is left alone for a while.
 
-    An outage is one line in the log, which says what is so `without_it`, and its end another one.
+    An outage is one line in the log, which says what happens `without_it`, and its end another one.
     """
 
     def __init__(self, without_it: str) -> None:
@@ -48,7 +48,7 @@ class RedisCalls:
             now = time.monotonic()
             if now < self._rests_until:
                 return None
-            self._rests_until = now + _REST  # for all but this one, which tries
+            self._rests_until = now + _REST  # for all calls but this one, which tries
         try:
             async with asyncio.timeout(_PATIENCE):
                 answer = await command()

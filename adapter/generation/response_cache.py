@@ -27,8 +27,8 @@ class _Question(NamedTuple):
 class ResponseCache:
     """It is open inside of `async with`. Without a store every request runs.
 
-    An answer is kept under the archive that gave it, which only the worker knows: until these very workers have named
-    theirs, in the answer to whatever request, nothing is found.
+    An answer is kept under the archive that gave it, which only the worker knows. So nothing is found before these very
+    workers have named their archive, in the answer to any request.
     """
 
     def __init__(self, store: ResponseStore | None = None) -> None:
@@ -48,7 +48,7 @@ class ResponseCache:
     def stream(
         self, pinned: PinnedVersion, request: GenerationRequest, call: Call, run: Callable[[], Arrivals]
     ) -> Arrivals:
-        """What `run` gives, or what it would give; `call.cache` says which before the first event."""
+        """The events of `run`, or equal ones; `call.cache` says which before the first event."""
         if self._store is None or not is_deterministic(request):
             call.cache.status = "fwd=bypass"
         elif not call.may_use_cache:

@@ -1,4 +1,4 @@
-"""Where answers are kept for a while, each under an opaque key: in this process, or in a Redis that gateways share.
+"""Keeps answers for a while, each under an opaque key: in this process, or in a Redis that gateways share.
 
 One or the other. Memory in front of Redis would save a round trip of less than a millisecond.
 """
@@ -26,7 +26,7 @@ class ResponseStore(Protocol):
 
 
 def response_store(redis_url: str | None, max_bytes: int, max_age: float) -> ResponseStore | None:
-    """None where nothing is to be kept: at a `max_age` of 0. How much Redis keeps is its `maxmemory`."""
+    """None if nothing is to be kept: at a `max_age` of 0. Redis's own `maxmemory` bounds what it keeps."""
     if not max_age:
         return None
     return RedisStore(redis_url, max_age) if redis_url else MemoryStore(max_bytes, max_age)
@@ -56,7 +56,7 @@ def _size(answer: bytes) -> int:
 
 
 class RedisStore:
-    """Never fails: where Redis does, there is no answer."""
+    """Never fails: if Redis does, there is no answer."""
 
     def __init__(self, url: str, max_age: float) -> None:
         self.max_age = max_age

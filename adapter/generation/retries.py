@@ -1,4 +1,4 @@
-"""What of one request is run again, how often, and what its caller then gets of it."""
+"""Decides which failed attempts of a request are made again, and which events its caller gets."""
 
 from adapter.call import Call
 from adapter.errors import ModelNotReady, TorchbridgeError, UpstreamLost, UpstreamUnavailable, WorkerDied, WorkerSilent
@@ -8,20 +8,20 @@ from adapter.schema import StartEvent, StreamEvent
 
 MAY_PASS = (WorkerDied, WorkerSilent, UpstreamUnavailable, ModelNotReady)
 
-# What was there when two workers died may be what kills them, and everybody else's answers with them.
+# A request that was running when two workers died may be what kills them, and everybody else's answers with them.
 _MOST_DEATHS, _MOST_SILENCES = 2, 2
 _DIED_AGAIN = "The model's worker died on this request, and so did the next one."
 
 
 class Retries:
-    """Of one request. What an attempt has told is not told again: the next one goes on behind it, `max_continuations`
-    times. What cannot be gone on with is run again, unless text has reached its caller; that of a unary answer comes at
-    its end.
+    """The attempts of one request.
 
-    What died with its worker, or with TorchServe, is run again whatever the budget says: that is for what an
-    overloaded server refuses, and those who were there when it died did not overload it. So is what stood still with
-    its worker, once: that may end by the worker's death, which counts for itself. An attempt that has told some
-    text was not what killed its worker at once, so that it counts anew.
+    The next attempt goes on behind the text that was sent, at most `max_continuations` times. If it cannot, it begins
+    anew, unless text has reached the caller; a unary answer's text reaches its caller at the end.
+
+    An attempt that ended with its worker, or with TorchServe, is free: it costs nothing of the retry budget, which is
+    for what an overloaded server refuses. A silent worker is free once: its death may follow, which counts for itself.
+    An attempt that has sent text did not kill its worker at once, so that it resets the counters.
     """
 
     def __init__(self, budget: RetryBudget, call: Call, max_continuations: int) -> None:
@@ -37,11 +37,11 @@ class Retries:
 
     @property
     def call(self) -> Call:
-        """For the next attempt."""
+        """The call for the next attempt."""
         return self._answer.call
 
     def due(self, events: list[StreamEvent]) -> list[StreamEvent]:
-        """What is to be passed on now that an attempt has brought `events`: nothing before the first text."""
+        """The events to pass on now that an attempt has brought `events`: none before the first text."""
         events = self._answer.take(events)
         if not events:
             return []
@@ -53,7 +53,7 @@ class Retries:
         return due
 
     def delay_after(self, failure: TorchbridgeError) -> float:
-        """Seconds until the next attempt. Raises the failure, or a final one, where there must be none."""
+        """Seconds until the next attempt. Raises the failure, or a final one, if there must be none."""
         if failure.is_final:
             raise failure
         goes_on = self._goes_on()
@@ -68,7 +68,7 @@ class Retries:
         return delay
 
     def _goes_on(self) -> bool:
-        """Whether the next attempt goes on with what the last ones have told, or begins anew."""
+        """Whether the next attempt goes on with the text so far, or begins anew."""
         if not self._answer.has_grown:
             return bool(self.call.answer_ids)
         if not self._answer.is_known or not self._num_continuations_left:
@@ -80,7 +80,7 @@ class Retries:
         return True
 
     def _ended_with_its_worker(self, failure: TorchbridgeError) -> bool:
-        """Raises where it has done so too often."""
+        """Whether the attempt ended with its worker. Raises if that happened too often."""
         if isinstance(failure, WorkerSilent):
             self._num_silences += 1
             if self._num_silences == _MOST_SILENCES:

@@ -11,9 +11,9 @@ _GROWTH = 4.0
 
 
 class RetryBudget:
-    """At most 2 retries of a request, and of all requests together at most 10 %, and a few to begin with.
+    """At most 2 retries of a request, and in all at most 10 % of the requests, and a few to begin with.
 
-    Those that are free are not counted among the 10 %.
+    Free retries are not counted among the 10 %.
     """
 
     def __init__(self, first_delay: float = _FIRST_DELAY) -> None:
@@ -24,7 +24,7 @@ class RetryBudget:
         self._saved = min(_MOST_SAVED, self._saved + _BUDGET_PER_REQUEST)
 
     def delay(self, num_retries: int, deadline: float, *, is_free: bool = False) -> float | None:
-        """Seconds to wait before the next attempt, which is then paid for; None where there must be none.
+        """Seconds to wait before the next attempt, which is then paid for; None if there must be none.
 
         `deadline` is time.monotonic() of the request's end.
         """

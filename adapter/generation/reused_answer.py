@@ -1,4 +1,4 @@
-"""What the model answered to an earlier, equal request, as the events of this one."""
+"""The answer to an earlier, equal request, as the events of this one."""
 
 import time
 from contextlib import aclosing
@@ -35,7 +35,7 @@ class StoredAnswer(BaseModel):
 
 
 def _deltas(response: GenerationResponse) -> list[StreamEvent]:
-    """All that the answer tells, at once."""
+    """The whole answer at once."""
     calls = tuple(
         ToolCallDelta(index=index, id=call.id, name=call.name, arguments=call.arguments)
         for index, call in enumerate(response.tool_calls or ())

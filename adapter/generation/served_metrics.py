@@ -1,6 +1,6 @@
-"""What Prometheus hears of what is served right now: each version, its workers, its line, and the cache that is in use.
+"""Metrics of what is served right now: each version, its workers, its queue, and the cache that is in use.
 
-A look at the metrics waits for nobody: it shows what TorchServe said last, and has TorchServe asked anew meanwhile.
+A scrape waits for nobody: it shows what TorchServe said last, and has TorchServe asked anew meanwhile.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,14 +22,14 @@ VERSION_LABELS = ("model", "model_version")
 
 
 class ServedMetrics(Collector):
-    """compilations: where the workers write how far they are with their steps, and what their engines did."""
+    """compilations: the directory where workers write how far they are with their steps, and their engines' counts."""
 
     def __init__(self, registry: ModelRegistry, admission: Admission, compilations: Path) -> None:
         self._registry, self._admission, self._compilations = registry, admission, compilations
         self._starts = WorkerStarts()
 
     def describe(self) -> Iterator[Metric]:
-        """Nothing: a registry would look at all of it to know the names."""
+        """Empty: otherwise a registry would collect all of it to know the names."""
         yield from ()
 
     def collect(self) -> Iterator[Metric]:
@@ -99,7 +99,7 @@ class ServedMetrics(Collector):
 
 
 def _slots(pinned: PinnedVersion, figures: EngineFigures | None) -> int:
-    """On a GPU the engine may have fewer than its configuration says."""
+    """The engine's slots: on a GPU it may have fewer than its configuration says."""
     return pinned.slots if figures is None else min(pinned.slots, figures.slots)
 
 

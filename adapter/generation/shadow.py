@@ -64,9 +64,9 @@ class Shadows:
         task.add_done_callback(self._tasks.discard)
 
     async def _answer_later(self, canary: Canary, request: GenerationRequest, call: Call, end: End, turn: Turn) -> None:
-        """Answers that ran side by side may end together.
+        """Waits for a random time first, as answers that ran side by side may end together.
 
-        Begun right then, their shadows would be in each other's way, and slower than what they are compared with.
+        Their shadows would slow each other down, and be slower than what they are compared with.
         """
         took = time.monotonic() - call.received_at
         await asyncio.sleep(random.uniform(0, took))  # noqa: S311 - no secret
@@ -95,7 +95,7 @@ class Shadows:
 
 
 def _copy(call: Call, took: float) -> Call:
-    """As much time as the caller's had, from now on, but not much more than the seconds that it took."""
+    """The call with as much time from now on as the caller's had, but not much more than `took`, its seconds."""
     now = time.monotonic()
 
     def later(deadline: float) -> float:

@@ -1,4 +1,4 @@
-"""What is counted of a canary, over all gateways with one Redis: each adds what it has counted, and has the sum."""
+"""The counts of a canary over all gateways with one Redis: each writes its own, and reads the sum."""
 
 from typing import NamedTuple, Self, TypeAlias, cast
 
@@ -9,7 +9,7 @@ from adapter.generation.canary_rule import Counts, total
 from adapter.generation.redis_calls import RedisCalls, open_redis
 
 _PREFIX = "torchbridge:canary:"
-_SECONDS = 15  # that a canary lasts which no gateway adds to: they do so once a second
+_SECONDS = 15  # after which a canary ends that no gateway adds to: they add once a second
 _SEEN = 5  # seconds after which a gateway that did not add has left
 
 # One hash for each model. A gateway writes all that it has counted, so that to write it twice changes nothing.
@@ -22,7 +22,7 @@ redis.call("HSETNX", KEYS[1], "id", ARGV[2])
 redis.call("EXPIRE", KEYS[1], ARGV[4])
 return redis.call("HGETALL", KEYS[1])
 """
-# What a gateway has counted stays in the sum of those that go on. The last one that leaves takes all of it away.
+# A gateway's counts stay in the sum of those that go on. The last one that leaves takes all of it away.
 _LEAVE = """
 redis.call("HDEL", KEYS[1], "seen:" .. ARGV[1])
 local now = tonumber(redis.call("TIME")[1])
@@ -47,7 +47,7 @@ class Together(NamedTuple):
 
 
 class SharedCounts:
-    """None is what it says without Redis, and while Redis does not answer. Open in `async with`."""
+    """Returns None without Redis, and while Redis does not answer. Open in `async with`."""
 
     def __init__(self, redis_url: str | None) -> None:
         self._redis = open_redis(redis_url) if redis_url else None
@@ -63,7 +63,7 @@ class SharedCounts:
             await self._redis.aclose()
 
     async def add(self, canary: Canary) -> Together | None:
-        """Makes known what `canary` has counted by now. None, too, while others try something else of its model."""
+        """Publishes the counts of `canary`. None, too, while others try something else with its model."""
         add = self._add
         if add is None:
             return None
@@ -84,13 +84,13 @@ class SharedCounts:
             await self._calls.ask(lambda: leave([_key(canary.model)], [canary.id, _SEEN]))
 
     async def find(self, model: str) -> Together | None:
-        """What any of the gateways tries of `model`."""
+        """The canary of `model` at any of the gateways."""
         redis = self._redis
         if redis is None:
             return None
 
         async def ask() -> Together | None:
-            return _read(cast("_Fields", await redis.hgetall(_key(model))))  # it decodes nothing unless it is told to
+            return _read(cast("_Fields", await redis.hgetall(_key(model))))  # redis-py decodes nothing unless told to
 
         return await self._calls.ask(ask)
 
@@ -100,7 +100,7 @@ def _key(model: str) -> str:
 
 
 def _read(fields: _Fields) -> Together | None:
-    """Raises ValueError or KeyError where somebody else wrote it."""
+    """Raises ValueError or KeyError if something else wrote it."""
     if not fields:
         return None
     counts = [_COUNTS.validate_json(value) for name, value in fields.items() if name.startswith(b"counts:")]

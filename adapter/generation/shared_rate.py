@@ -43,7 +43,7 @@ class SharedRate:
         try:
             return await self._throttled.limit(key)
         except StoreUnavailableError as error:
-            raise error.__cause__ or error from None  # which of Redis's failures it is
+            raise error.__cause__ or error from None  # the failure of Redis behind it
 
 
 class _Store(RedisStore):

@@ -14,8 +14,8 @@ from adapter.schema import DoneEvent, GenerationResponse, StreamEvent
 class SharedRun:
     """Runs in a task of its own, until it ends or the last reader leaves; `keep` then gets a whole answer.
 
-    What has arrived stays as long as the run has readers, which is as much as the answer's own limit lets come. A run
-    that `outlives_readers` ends with `cancel`, whoever reads.
+    Events stay as long as the run has readers; the answer's own limit bounds them. A run that `outlives_readers` ends
+    with `cancel`, whoever reads.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class SharedRun:
 
     @property
     def can_be_joined(self) -> bool:
-        """Until its answer is kept: whoever comes then finds it there."""
+        """True until its answer is kept: later callers find that."""
         return self._error is None and not self.task.done()
 
     @property
@@ -61,12 +61,12 @@ class SharedRun:
                 await self.stop()
 
     async def stop(self) -> None:
-        """What is being kept is kept; a run that has not ended is closed when this returns."""
+        """Lets `keep` end. A run that has not ended is closed when this returns."""
         self.cancel(ShuttingDown("The server is shutting down."))
         await asyncio.wait({self.task})
 
     def cancel(self, reason: TorchbridgeError) -> None:
-        """Its readers get the reason; a run that has ended has its end."""
+        """Ends the run: its readers get the reason. A run that has ended keeps its end."""
         if not self._has_ended:
             self._end(reason)
             self.task.cancel()
@@ -77,7 +77,7 @@ class SharedRun:
             async with aclosing(arrivals):
                 async for events in arrivals:
                     if isinstance(events[-1], DoneEvent):
-                        # Its reader may leave at once, which must find nothing left to stop.
+                        # Its reader may leave at once, and must then find nothing left to stop.
                         last = events
                         break
                     self._arrived.append(list(events))

@@ -20,7 +20,7 @@ class NumberedEvent(NamedTuple):
 async def complete_all(
     generator: TextGenerator, requests: Sequence[GenerationRequest], call: Call
 ) -> list[GenerationResponse]:
-    """In their order. Cancelled, it cancels them all."""
+    """The answers, in order. If cancelled, it cancels them all."""
     tasks = [
         asyncio.create_task(generator.complete(request, call.of_item(index))) for index, request in enumerate(requests)
     ]

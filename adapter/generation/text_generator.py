@@ -1,4 +1,4 @@
-"""One generation, from a valid request to its events: who may run, on which version, for how long, and once more."""
+"""One generation, from a valid request to its events: version, admission, deadlines and retries."""
 
 import asyncio
 import logging
@@ -67,7 +67,7 @@ class TextGenerator:
         )
 
     async def stream(self, request: GenerationRequest, call: Call) -> Arrivals:
-        """A failure that may pass is tried again, behind the text that has come, and its caller notices nothing."""
+        """Retries a failure that may pass, behind the text that was sent, so that the caller notices nothing."""
         if call.seed is None:
             call = replace(call, seed=secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed)
         retries = Retries(self._retry_budget, call, self._max_continuations)
@@ -87,11 +87,11 @@ class TextGenerator:
                                 due.clear()  # the next may be long in coming
                 except MAY_PASS as failure:
                     await self._pause(retries.delay_after(failure), failure, retries.call, pin)
-        # Whoever takes the end may leave with it, or be slow: nothing is held any longer, and nothing is cancelled.
+        # Outside of all `with` blocks: a caller who is slow, or leaves, must hold no slot.
         yield last
 
     async def complete(self, request: GenerationRequest, call: Call) -> GenerationResponse:
-        """The whole answer: of a unary one nothing reaches its caller before, so that all of it can be tried again."""
+        """The whole answer. Its caller gets nothing before its end, so that all of it can be tried again."""
         async with aclosing(self.stream(request, replace(call, is_streamed=False))) as arrivals:
             async for events in arrivals:
                 if isinstance(events[-1], DoneEvent):
@@ -99,7 +99,7 @@ class TextGenerator:
         raise UpstreamProtocol("The model server's answer has no end.")
 
     async def _pause(self, delay: float, failure: TorchbridgeError, call: Call, pin: Pin) -> None:
-        """Before the attempt of this call."""
+        """Waits before the attempt of this `call`."""
         if num_told := len(call.answer_ids):
             pin.stay()
         behind = f", behind {num_told} tokens" if num_told else ""
@@ -132,7 +132,7 @@ class TextGenerator:
                 call.trace.add_generation(request, call, response, response.model)
 
     async def _admit(self, call: Call) -> None:
-        if not call.is_background:  # else a batch would leave its caller no live call
+        if not call.is_background:  # otherwise a batch would leave its caller no live call
             await self._rate_limiter.admit(call.caller)
         if self._num_live > self._max_live:
             raise Overloaded("The gateway is at its limit of live requests.")
@@ -156,7 +156,7 @@ class TextGenerator:
                         async for events in arrivals:
                             yield events
             except (ModelNotFound, VersionNotFound):
-                # Before any event. It was there when we last looked, and another one may be the default by now.
+                # No event has come. The version was there when we last looked; by now another may be the default.
                 gone, pinned = pinned, await pin.resolve_anew()
                 if pinned == gone:
                     raise
@@ -167,7 +167,7 @@ class TextGenerator:
         self, pinned: PinnedVersion, request: GenerationRequest, call: Call, turn: Turn | None
     ) -> Arrivals:
         request = with_model_defaults(request, call, pinned)
-        if call.answer_ids:  # no other request has begun as this one did
+        if call.answer_ids:  # no other request shares the beginning of its answer
             return self._run(pinned, request, call, turn)
         return self._cache.stream(pinned, request, call, partial(self._run, pinned, request, call, turn))
 
@@ -200,7 +200,7 @@ class TextGenerator:
                 timeline=call.timeline,
             ),
             call.timeline.attempt(),
-            # The copy is nobody else's: it need not last as long as the answer.
+            # Nothing else holds this copy of the request: it need not last as long as the answer.
             aclosing(_taken(self._inference.stream(_of_version(request, model, version), call), turn)) as arrivals,
         ):
             try:

@@ -19,8 +19,8 @@ class VersionTraffic(NamedTuple):
 class Traffic:
     """Lives in one event loop.
 
-    A held version runs what it has and is given nothing more: whoever switches its workers off can wait until it is
-    empty. A hold ends by itself, as the process that asked for it may be gone.
+    A held version runs what it has and is given nothing more, so that it can be emptied before its workers end.
+    A hold ends by itself, as the process that asked for it may be gone.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Traffic:
         self._released = asyncio.Event()
 
     async def passed(self, registry: ModelRegistry, model: str | None, version: str | None) -> PinnedVersion:
-        """The version that a request means, once it is not held; asked for anew after a wait.
+        """The version that a request means, once it is not held. After a wait the registry is asked again.
 
         Raises what ModelRegistry.resolve raises.
         """

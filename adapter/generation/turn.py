@@ -1,4 +1,4 @@
-"""One attempt in the hands of its version: how long we waited for it there, and whether it failed there."""
+"""One attempt at its version: how long we waited for the version, and whether it failed."""
 
 import time
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from adapter.schema import DeltaEvent, DoneEvent, StreamEvent
 
 class Duration(NamedTuple):
     seconds: float
-    is_whole: bool  # else it takes that long at least
+    is_whole: bool  # otherwise it takes that long at least
 
 
 class Turn:
-    """Begins when the request is handed to the version's worker: our line, a held version and the cache come before.
+    """Begins when the request is handed to the version's worker, after our queue, a hold and the cache.
 
     Only the waits for what comes next count: a caller that is slow to read makes no version slower.
     """
@@ -32,7 +32,7 @@ class Turn:
         self._num_tokens: int | None = None
 
     async def take(self, arrivals: Arrivals) -> Arrivals:
-        """`arrivals`, which come from the version."""
+        """Passes on `arrivals`, the version's events."""
         self.has_begun = True
         self._on_begin(self)
         try:
@@ -44,7 +44,7 @@ class Turn:
 
     @property
     def waited(self) -> float:
-        """Seconds, up to now."""
+        """Seconds that the version was waited for, up to now."""
         return self._waited + (0.0 if self._waiting_since is None else time.monotonic() - self._waiting_since)
 
     @property
@@ -55,7 +55,7 @@ class Turn:
 
     @property
     def per_token(self) -> Duration:
-        """Of each token after the first; nothing is known of it where there is but one, or where all came together."""
+        """The time of each token after the first. It is not known if there is but one, or if all came together."""
         num_tokens = self._max_tokens if self._num_tokens is None else self._num_tokens
         if self._first_text is None or num_tokens <= 1:
             return Duration(0.0, is_whole=False)

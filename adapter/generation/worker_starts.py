@@ -6,7 +6,7 @@ from adapter.torchserve.served_models import PinnedVersion
 
 
 class WorkerStarts:
-    """Of what is served: a version that is gone is forgotten with its count."""
+    """Counts for what is served: a version that is gone is forgotten with its count."""
 
     def __init__(self) -> None:
         self._workers: dict[tuple[str, str], frozenset[tuple[int, str]]] = {}  # of the last look that saw any

@@ -54,7 +54,7 @@ class ApiKeys:
 
     @classmethod
     def configured(cls, keys: SecretStr | None, file: Path | None, *, setting: str = "API_KEYS") -> Self | None:
-        """None where neither is set. `setting` is what they are called, for who has set them wrong."""
+        """None where neither is set. `setting`: its name, for errors."""
         name = f"TORCHBRIDGE_{setting}"
         if keys is not None and file is not None:
             raise ApiKeysError(f"{name} and {name}_FILE are both set: keep one of them.")

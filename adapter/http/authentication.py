@@ -1,7 +1,7 @@
-"""Who asks: the name of the caller's API key. Without a known key there is no way in but to the open addresses.
+"""Finds the caller's name by its API key. Without a known key there is no way in but to the open addresses.
 
-An operator's key is another one: it opens what tells of all callers, and nothing else. A rollout key opens what
-changes the versions that are served, and nothing else; no other key does.
+An operator's key opens only what tells of all callers. A rollout key, and no other key, opens what changes the
+versions that are served, and nothing else.
 """
 
 import re
@@ -14,8 +14,8 @@ from adapter.http.api_keys import ApiKeys
 from adapter.http.problem_responses import problem_response
 from adapter.http.route_path import route_path
 
-# As route_path has them, which is also what the router goes by: a URL that is put together from the caller's Host
-# header is not (request.url).
+# Paths as route_path gives them, and the router uses them: a URL that is put together from the caller's Host header
+# is another (request.url).
 OPEN_PATHS = frozenset(
     {
         "/",

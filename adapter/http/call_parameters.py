@@ -72,7 +72,7 @@ CallParameters = Annotated[Call, Depends(_call)]
 
 
 def read_call(request: Request) -> Call:
-    """What FastAPI makes of CallParameters, or pydantic's ValidationError."""
+    """Reads the headers as FastAPI reads CallParameters. Raises pydantic's ValidationError."""
     headers = request.headers
     return _made_of(
         request,

@@ -4,7 +4,7 @@ import ipaddress
 
 
 def plain_address(text: str) -> str | None:
-    """None for what is no address, and may be a caller's own words.
+    """The address, or None if the text is none: it may be a caller's own words.
 
     A socket that takes IPv4 and IPv6 shows the former as ::ffff:192.0.2.1, and link-local ones with the interface.
     """

@@ -1,4 +1,4 @@
-"""What an engine that changes hosts reads (Argo Rollouts, Flagger): may the canary of a model be promoted?"""
+"""The verdict on a model's canary, for engines that change hosts (Argo Rollouts, Flagger): may it be promoted?"""
 
 from typing import Annotated, Literal, TypeAlias
 

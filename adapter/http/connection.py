@@ -1,4 +1,4 @@
-"""What comes on one connection, read by h11: with the patience that RFC 9112 asks for, and within limits.
+"""Reads the bytes of one connection with h11: with the patience that RFC 9112 asks for, and within limits.
 
 uvicorn takes all that has come in one go, before the application or another connection has its turn. What is refused
 here would take the event loop for too long, or could be read in two ways.
@@ -25,10 +25,10 @@ Incoming = h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]
 
 
 class Connection(h11.Connection):
-    """`is_body_held`: a body in chunks is read when somebody sets it back: keys are looked at first, others in between.
+    """`is_body_held`: a body in chunks is read only after this is reset, so that keys are looked at first.
 
-    An answer that begins when `is_ending` says so is the last one, and tells the caller. Its head goes out with what
-    comes next of it: a write of its own would cost as much as reading the request.
+    An answer that begins while `is_ending` is true is the last one, and tells the caller. Its head goes out with the
+    next part: a write of its own would cost as much as reading the request.
     """
 
     def __init__(self, is_ending: Callable[[], bool] = lambda: False) -> None:
@@ -41,7 +41,7 @@ class Connection(h11.Connection):
 
     @property
     def is_head_only(self) -> bool:
-        """Whether what is answered is a HEAD: h11 takes no body then."""
+        """Whether the request is a HEAD: h11 takes no body then."""
         return self._request_method == b"HEAD"
 
     def next_event(self) -> Incoming:
@@ -53,7 +53,7 @@ class Connection(h11.Connection):
             raise
 
     def send_with_data_passthrough(self, event: h11.Event) -> list[bytes] | None:
-        """What `send` sends, too."""
+        """Called by `send`, too."""
         if isinstance(event, h11.Response):
             self._unsent_head = (
                 super().send_with_data_passthrough(_with_close(event) if self._is_ending() else event) or []

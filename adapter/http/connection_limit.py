@@ -10,10 +10,10 @@ _log = logging.getLogger(__name__)
 class Connection(Protocol):
     @property
     def address(self) -> str:
-        """The caller's, without the port."""
+        """The caller's address, without the port."""
 
     def give_way(self) -> None:
-        """Ends it at once."""
+        """Ends the connection at once."""
 
 
 class ConnectionLimit:
@@ -32,7 +32,7 @@ class ConnectionLimit:
         self._is_full = False
 
     def admit(self, connection: Connection) -> bool:
-        """Whether there is room for it, or could be made."""
+        """Returns whether there is room for the connection, or could be made."""
         if len(self._open) >= self._most and not self._make_room(connection.address):
             self._num_refused += 1
             return False
@@ -41,13 +41,13 @@ class ConnectionLimit:
         return True
 
     def waits(self, connection: Connection) -> None:
-        """It has been heard of just now, and has no whole request."""
+        """Notes that bytes have come just now, and no whole request."""
         self.works(connection)
         if connection in self._open:
             self._waiting[connection] = self._waiting_of[connection.address][connection] = None
 
     def works(self, connection: Connection) -> None:
-        """Its request is whole: its answer is on its way."""
+        """Notes that its request is whole: its answer is on its way."""
         self._waiting.pop(connection, None)
         own = self._waiting_of[connection.address]
         own.pop(connection, None)

@@ -1,4 +1,4 @@
-"""What a browser lets the pages of other origins do here, for CORSMiddleware. Which pages is a setting."""
+"""Rules for CORSMiddleware: what a browser lets the pages of other origins do here. Which pages is a setting."""
 
 from typing import Any
 
@@ -8,6 +8,6 @@ CROSS_ORIGIN: dict[str, Any] = {
     "allow_headers": ("*",),
     "allow_private_network": True,  # Chrome asks for a page of the internet and a gateway in the page's own network
     "allow_credentials": False,  # a key is sent by the page; nothing here goes by cookies
-    # What SDKs read of an answer besides its body.
+    # Headers of an answer that SDKs read.
     "expose_headers": ("age", "cache-status", "retry-after", "server-timing", "x-request-id", "x-should-retry"),
 }

@@ -1,6 +1,6 @@
 """Ids of a stream's events, by which any gateway with the same key goes on behind them.
 
-An id is all that is needed for that: which archive wrote the answer, by which seed, and its tokens so far. The gateways
+An id holds all that is needed for that: the answer's archive and seed, and its tokens so far. The gateways
 need to keep nothing. They sign it, so that nobody can have a model go on behind what it has not written.
 """
 
@@ -22,21 +22,21 @@ from adapter.http.event_stream_response import NativeEncoding
 from adapter.schema import DeltaEvent, DoneEvent, FieldError, GenerationRequest, StartEvent, StreamEvent, WorkerDelta
 
 _SIGNATURE_BYTES = 16
-_NAME_BYTES = 9  # of a stream, by chance
+_NAME_BYTES = 9  # of a stream's name, at random
 _REMEMBERED_STOPS = 10_000
-_NONE = b"id\n"  # says that from here on nothing can be gone on with
+_NONE = b"id\n"  # an empty id: from here on the stream cannot be gone on with
 _MORE = 0x80
 
 
 class Cursors:
-    """Without a key there are none."""
+    """Reads and signs the ids. Without a key there are none."""
 
     def __init__(self, key: SecretStr | None) -> None:
         self._key = key.get_secret_value().encode() if key else None
         self._stopped: LRUCache[tuple[str, str], bool] = LRUCache(_REMEMBERED_STOPS)  # caller and stream
 
     def begun(self, request: GenerationRequest, call: Call) -> Begun | None:
-        """What `Last-Event-ID` tells of an answer to this request. Raises InvalidRequest, or StreamStopped."""
+        """The part of an answer to this request that `Last-Event-ID` names. Raises InvalidRequest, or StreamStopped."""
         if not call.last_event_id:
             return None
         asked, begun = self._read(call.last_event_id)
@@ -47,13 +47,13 @@ class Cursors:
         return begun
 
     def encoding(self, request: GenerationRequest, call: Call, begun: Begun | None) -> NativeEncoding:
-        """Of a stream's events: with ids, where its caller asks for them and they can be had."""
+        """The encoding of a stream's events: with ids, if its caller asks for them and they can be had."""
         if self._key is None or not call.is_resumable or request.logprobs is not None:
             return NativeEncoding()
         return WithIds(self._key, _digest(request, call), begun)
 
     def stop(self, call: Call) -> str:
-        """The stream of its `Last-Event-ID`, which this caller cannot go on with any more. Raises InvalidRequest."""
+        """Stops the stream of `Last-Event-ID` for this caller, and returns its name. Raises InvalidRequest."""
         if not call.last_event_id:
             raise _refusal("there is none")
         _, begun = self._read(call.last_event_id)
@@ -61,7 +61,7 @@ class Cursors:
         return begun.stream
 
     def _read(self, cursor: str) -> tuple[str, Begun]:
-        """With the digest of what was asked."""
+        """The digest of the question, and the part of the answer that the cursor names."""
         if self._key is None:
             raise _refusal("this gateway gives its events no ids: TORCHBRIDGE_CURSOR_KEY is not set")
         head, _, ids = _signed(self._key, cursor).partition(b"\n")
@@ -86,7 +86,7 @@ class WithIds(NativeEncoding):
         return b"".join(self._id_of(event, is_end=is_end) + encode_event(event) for event in events)
 
     def _id_of(self, event: StreamEvent, *, is_end: bool) -> bytes:
-        """Nothing for the last text: it is sent with the end, and behind it there is nothing to go on with."""
+        """Empty for the last text: it is sent with the end, and behind it there is nothing to go on with."""
         match event:
             case StartEvent(seed=int(seed)):
                 self._of = event.model, event.model_version, event.model_digest, seed
@@ -127,7 +127,7 @@ def _signature(key: bytes, content: bytes) -> bytes:
 
 
 def _digest(request: GenerationRequest, call: Call) -> str:
-    """Of what was asked, and by whom."""
+    """A digest of what was asked, and by whom."""
     return hashlib.sha256(f"{call.caller}\0{request.model_dump_json()}".encode()).hexdigest()[:32]
 
 

@@ -1,4 +1,4 @@
-"""Ends work whose caller has left, or for which the server's shutdown leaves no time: nobody else would tell it."""
+"""Ends work whose caller has left, or for which the server's shutdown leaves no time."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -17,7 +17,7 @@ async def unless_caller_leaves(receive: Receive, shutdown: Shutdown, work: Corou
 
     Raises Cancelled when the caller has left, ShuttingDown when the server stops before the work is done.
     """
-    # A timeout that has no time of its own ends the work from within this task: one more for each open stream is dear.
+    # It never fires by itself: we expire it from outside, which saves a task for each open stream.
     limit = asyncio.timeout(None)
     leaving = asyncio.ensure_future(_end_with_departure(receive, limit))
     try:
@@ -32,7 +32,7 @@ async def unless_caller_leaves(receive: Receive, shutdown: Shutdown, work: Corou
         raise ShuttingDown("The server shut down before the answer was complete.") from None
     finally:
         shutdown.discard(limit)
-        leaving.cancel()  # its end is not waited for: the answer would be
+        leaving.cancel()  # not awaited: the answer would wait for it
         leaving.add_done_callback(_forget)
 
 
@@ -43,6 +43,6 @@ async def _end_with_departure(receive: Receive, limit: asyncio.Timeout) -> None:
 
 
 def _forget(leaving: asyncio.Future[None]) -> None:
-    """Whatever it ended with: else asyncio would warn that nobody has asked."""
+    """Takes its exception, if any: otherwise asyncio would warn that nobody did."""
     if not leaving.cancelled():
         leaving.exception()

@@ -1,4 +1,4 @@
-"""Generations without most of FastAPI, which declares and documents them, and says what is wrong with their headers.
+"""Answers POST /generate and its like past FastAPI's router. FastAPI still documents them, and words their errors.
 
 Its router, exit stacks, dependencies and answers take as long as all else that the gateway does for a short answer, and
 its frames would stay for as long as a stream is open.
@@ -22,7 +22,7 @@ Endpoint: TypeAlias = Callable[[Any, Call, Request], Awaitable[ASGIApp]]
 
 
 class DirectRoute(JsonRoute):
-    """A POST's endpoint takes its body, call and request, and returns the answer; others are FastAPI's."""
+    """A POST's endpoint takes its body, call and request, and returns the answer. Other methods are left to FastAPI."""
 
 
 class _Direct(NamedTuple):
@@ -33,7 +33,7 @@ class _Direct(NamedTuple):
 class DirectRoutes:
     """Pure ASGI, next to FastAPI's own part. Valid requests of the DirectRoutes among `routes` are answered here.
 
-    Where there is no body, or a header is not valid, FastAPI has the words for it.
+    Other requests are passed on: FastAPI words what is wrong with a body or a header.
     """
 
     def __init__(self, app: ASGIApp, routes: Iterable[BaseRoute]) -> None:
@@ -50,7 +50,7 @@ class DirectRoutes:
             await self._app(scope, receive, send)
             return
         answer = await self._answer(direct, JsonRequest(scope, receive))
-        await answer(scope, receive, send)  # which may last: nothing is held any more
+        await answer(scope, receive, send)  # sends it, which may last: nothing is held any more
 
     async def _answer(self, direct: _Direct, request: JsonRequest) -> ASGIApp:
         content = await request.body()
@@ -63,7 +63,7 @@ class DirectRoutes:
             request.scope["state"][READ_JSON] = read  # reading it once more would take as long again
             return self._refusal(content)
         try:
-            body = direct.body.validate_python(read, from_attributes=True)  # as FastAPI, whose words it has then
+            body = direct.body.validate_python(read, from_attributes=True)  # as FastAPI does it, and in its words
         except ValidationError as error:
             raise invalid_request(error.errors(include_url=False, include_input=False)) from None
         return await direct.endpoint(body, call, request)
@@ -83,5 +83,5 @@ class DirectRoutes:
 
 
 def _body_of(route: DirectRoute) -> Any:
-    """Its type, where it takes one."""
+    """The type of the route's body, if it takes one."""
     return route.body_field and route.body_field.field_info.annotation

@@ -20,7 +20,7 @@ PROBLEM_ANSWERS: dict[int | str, dict[str, Any]] = {
         "content": {PROBLEM_JSON: {"schema": {"$ref": f"{_SCHEMAS}Problem"}}},
     }
 }
-# As OpenAPI 3.2 has it, and FastAPI for its own event streams: each event is an object, whose data is a text.
+# OpenAPI 3.2's form, also FastAPI's for its own event streams: each event is an object, whose data is a text.
 _EVENT = {
     "type": "object",
     "properties": {
@@ -46,9 +46,9 @@ class DocumentedApi(FastAPI):
         self.router.route_class = JsonRoute
 
     def build_middleware_stack(self) -> ASGIApp:
-        """From our outermost middleware on: RequestEnvelope makes an answer of every failure.
+        """Begins with our outermost middleware: RequestEnvelope makes an answer of every failure.
 
-        What FastAPI and Starlette put around it does that once more: frames that stay for as long as a stream is open,
+        FastAPI's and Starlette's around it would do that once more: frames that stay for as long as a stream is open,
         and a call for each of its events.
         """
         stack: Any = super().build_middleware_stack()
@@ -58,7 +58,7 @@ class DocumentedApi(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
-            _complete(super().openapi())  # which it keeps
+            _complete(super().openapi())  # FastAPI keeps this document
         return super().openapi()
 
 

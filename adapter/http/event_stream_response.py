@@ -36,7 +36,7 @@ class Encoding(Protocol[_Event]):
     """How events become bytes: whole server-sent events, so that a comment may stand after each piece."""
 
     def is_start(self, event: _Event) -> bool:
-        """Whether it says nothing yet, so that the status may wait for what follows."""
+        """Whether the event has no text yet, so that the status may wait for what follows."""
 
     def encode(self, events: list[_Event]) -> bytes: ...
 
@@ -57,8 +57,8 @@ class NativeEncoding:
 class EventStreamResponse(Response, Generic[_Event]):
     """Sends nothing before the first text, so that until then a failure is a true status.
 
-    After that a failure is the one terminal `error` event, and after each `heartbeat` seconds without an event goes out
-    a comment, so that nobody on the way takes the connection for dead. `arrivals` is closed as soon as the caller
+    After that a failure is the one terminal `error` event. A comment goes out after each `heartbeat` seconds without an
+    event, so that nobody on the way takes the connection for dead. `arrivals` is closed as soon as the caller
     leaves, and at the call's deadline if the caller does not read. Each of its lists is sent at once, as a write costs
     more than all else that is done for an event.
     """
@@ -73,7 +73,7 @@ class EventStreamResponse(Response, Generic[_Event]):
         encoding: Encoding[_Event],
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """headers: beside those of every stream."""
+        """headers: besides those of every stream."""
         super().__init__()
         self._arrivals = arrivals
         self._call = call
@@ -100,7 +100,7 @@ class EventStreamResponse(Response, Generic[_Event]):
         except Cancelled:
             if not self._is_committed:
                 raise
-            # else there is nobody to tell: the answer is cut
+            # otherwise nobody can be told: the answer is cut
 
     async def _send_arrivals(self, send: Send) -> None:
         held_back = b""
@@ -127,7 +127,7 @@ class EventStreamResponse(Response, Generic[_Event]):
         await send({"type": "http.response.body", "body": piece, "more_body": not is_last})
 
     def _beat_later(self, send: Send) -> None:
-        """With a timer, and a task only while a beat is sent: one for each open stream would cost memory."""
+        """Sets a timer. There is a task only while a beat is sent: one for each open stream would cost memory."""
         remaining = max(0, self._sent_at + self._heartbeat - time.monotonic())
         self._next_beat = asyncio.get_running_loop().call_later(remaining, self._beat_if_silent, send)
 
@@ -157,7 +157,7 @@ class EventStreamResponse(Response, Generic[_Event]):
 
 
 def _is_callers(error: Exception) -> bool:
-    """Whether the caller has left."""
+    """Whether the error says that the caller has left."""
     return isinstance(error, Cancelled) and not isinstance(error, StreamStopped)
 
 

@@ -1,4 +1,4 @@
-"""Who calls, by which scheme and by which name, where a proxy stands in front: headers say it that anybody can send.
+"""The caller's address, scheme and host behind a proxy: they come in headers that anybody can send.
 
 So they count from the addresses in TORCHBRIDGE_TRUSTED_PROXIES alone.
 """

@@ -1,4 +1,4 @@
-"""What is counted of HTTP, for Prometheus: also what never becomes a generation."""
+"""HTTP's counts for Prometheus, also of what never becomes a generation."""
 
 from collections.abc import Iterable
 
@@ -36,7 +36,7 @@ class HttpMetrics:
         return self._templates.of(route_path(scope))
 
     def add_refusal(self, status: int) -> None:
-        """Of what never became a request: bytes that are not HTTP, or a connection for which there was no room."""
+        """Counts what never became a request: bytes that are not HTTP, or a connection for which there was no room."""
         self._requests.labels(UNKNOWN, UNKNOWN, status).inc()
 
     def add_upgrade(self) -> None:

@@ -59,7 +59,7 @@ class JsonRequest(Request):
 
 
 async def read_json(body: bytes) -> Any:
-    """However large it is, and however many there are: others have their turn after each slice that is counted."""
+    """Reads a body of any size. Other tasks have their turn after each slice that is counted."""
     body = body.removeprefix(BOM_UTF8)
     outline = JsonOutline()
     if len(body) <= _SLICE:
@@ -70,7 +70,7 @@ async def read_json(body: bytes) -> Any:
             outline.add(body[start : start + _SLICE])
             await asyncio.sleep(0)
         read = _read(body)
-    await asyncio.sleep(0)  # what the route makes of it takes as long again
+    await asyncio.sleep(0)  # validation takes as long again
     return read
 
 

@@ -1,4 +1,4 @@
-"""What a JSON body has outside of its strings, counted before anything is made of it.
+"""Counts what a JSON body has outside of its strings, before anything is made of it.
 
 A reader makes Python's objects under the interpreter's lock, in one go, and no thread helps: the event loop waits. So
 a body is bounded before it is read, by counts that can be taken slice by slice.
@@ -20,7 +20,7 @@ _NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
 
 
 class JsonOutline:
-    """Of a body in slices. After the first fault of what is not JSON it may miscount: there a reader stops."""
+    """The counts of a body that comes in slices. After the first fault they may be wrong: there a reader stops."""
 
     def __init__(self) -> None:
         self._is_in_string = False
@@ -35,7 +35,7 @@ class JsonOutline:
         self._count(outside)
 
     def _outside_of_strings(self, piece: bytes) -> bytes:
-        """Each string is one quote there, and blanks are gone."""
+        """The piece with one quote for each string, and without blanks."""
         piece = (self._rest + piece).replace(b"\\\\", b"").replace(b'\\"', b"")
         self._rest = b"\\" if piece.endswith(b"\\") else b""
         num_quotes = piece.count(b'"')

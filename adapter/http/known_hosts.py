@@ -1,7 +1,7 @@
-"""Which names a gateway without keys answers to: a page whose own name was made to mean this machine has no other.
+"""The names that a gateway without keys answers to, against DNS rebinding.
 
-That is DNS rebinding: the browser takes such a gateway for the page's own server, so no rule of origins protects it.
-With keys there is no need: the page has none.
+There a page's own name is made to mean this machine. The browser takes the gateway for the page's own server, so no
+rule of origins protects it. With keys there is no need: the page has none.
 """
 
 import ipaddress

@@ -1,4 +1,4 @@
-"""Which models there are. Read only: no route reaches what registers or deletes one."""
+"""Lists the models. Read only: no route reaches what registers or deletes one."""
 
 from fastapi import APIRouter
 

@@ -1,4 +1,4 @@
-"""What whoever runs the gateway asks: does it live, can it answer, what has it done?"""
+"""Routes for the gateway's operator: does it live, can it answer, what has it done?"""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def operator_routes(generator: TextGenerator, readiness: Readiness, shutdown: Sh
         try:
             await readiness.check()
         except TorchbridgeError as error:
-            # Who asks has no key, and so may not know the models' names.
+            # The caller has no key, and so may not know the models' names.
             raise type(error)("The default model cannot answer.", cause=error.with_cause) from error
         return Health()
 

@@ -17,7 +17,7 @@ CONTENT_TYPE = "application/problem+json"
 
 _FIRST_SERVER_ERROR = 500
 
-# What Starlette raises by itself.
+# Statuses that Starlette raises by itself.
 _ERROR_BY_STATUS: dict[int, tuple[type[TorchbridgeError], str]] = {
     404: (NotFound, "There is nothing at this address. See /docs for what there is."),
     405: (MethodNotAllowed, "This address does not take this method. See /docs for the one that it takes."),
@@ -35,7 +35,7 @@ def problem_response(error: TorchbridgeError, scope: Scope) -> Response:
     headers = {} if problem.retry_after is None else {"retry-after": str(problem.retry_after)}
     if is_openai(scope):
         problem = OpenAIProblem.from_problem(problem)
-        headers["x-should-retry"] = str(problem.retryable).lower()  # else every 5xx is retried, a deadline too
+        headers["x-should-retry"] = str(problem.retryable).lower()  # otherwise clients retry every 5xx, a deadline too
     return Response(problem.model_dump_json(), problem.status, headers, CONTENT_TYPE)
 
 
@@ -46,7 +46,7 @@ def install_problem_responses(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def on_framework_error(request: Request, error: HTTPException) -> Response:
-        if isinstance(error.__cause__, TorchbridgeError):  # FastAPI makes a 400 of what is raised while it reads a body
+        if isinstance(error.__cause__, TorchbridgeError):  # FastAPI makes a 400 of errors while it reads a body
             return problem_response(error.__cause__, request.scope)
         headers = dict(error.headers or {})
         if "Allow" in headers:

@@ -1,4 +1,4 @@
-"""What every request and answer has, whatever its route: an id, limits, safe headers, one log line."""
+"""The parts that every request and answer has, whatever its route: an id, limits, safe headers, one log line."""
 
 import asyncio
 import logging
@@ -28,7 +28,7 @@ _MAX_HEADERS = 100
 _MAX_HEADERS_BYTES = 16 * 2**10
 _MAX_ADDRESS_BYTES = _MAX_HEADER_BYTES = 8 * 2**10
 _MAX_LOGGED = 200  # characters of an address
-# In a request's state: what HttpProtocol has answered in the application's place.
+# In a request's state: the status that HttpProtocol has answered in the application's place.
 REFUSED_STATUS = "refused_status"
 _CUT = 500  # what uvicorn answers where the application was cancelled before its answer began
 
@@ -57,7 +57,7 @@ class RequestEnvelope:
 
         Pages of `cors_origins` can read every answer.
         `root_path` may stand before every path, or may have been taken away.
-        `count` hears of each request, with the status that it got, and `begin_trace` of its arrival (monotonic).
+        `count` is called for each request with its status, and `begin_trace` at its arrival (monotonic).
         """
         self._app = app
         self._count = count
@@ -176,6 +176,6 @@ def _headers(message: Message, request_id: str, *, is_last: bool) -> list[tuple[
     if all(name != b"cache-control" for name, _ in message["headers"]):
         headers.append((b"cache-control", b"no-store"))
     if is_last:
-        # Else uvicorn reads what is left of the body, of any length, for as long as it comes.
+        # Otherwise uvicorn reads what is left of the body, of any length, for as long as it comes.
         headers.append((b"connection", b"close"))
     return headers

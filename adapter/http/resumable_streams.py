@@ -1,4 +1,4 @@
-"""Streams that their callers may come back to: what is kept of one is read, or another one goes on in its place."""
+"""Streams that their callers may come back to: one that is kept is read on, or another goes on in its place."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ class ResumableStreams:
         return arrivals, encoding
 
     async def stop(self, call: Call) -> None:
-        """For good: the stream of `Last-Event-ID` ends here, and does not go on here. Raises InvalidRequest."""
+        """Ends the stream of `Last-Event-ID` for good at this gateway. Raises InvalidRequest."""
         await self._kept.stop(StreamName(call.caller, self._cursors.stop(call)))
 
     def _generated(self, request: GenerationRequest, call: Call, begun: Begun | None) -> Arrivals:

@@ -1,4 +1,4 @@
-"""Which route an address means, with or without the prefix that a proxy may put in front or take away."""
+"""The route of an address, with or without the prefix that a proxy may put in front or take away."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ class RootPathTaken(ValueError):
 
 
 def route_path(scope: Scope) -> str:
-    """As the router reads it, by its own function: any other reading could open an address that needs a key."""
+    """The path as the router reads it, by its own function: any other could open an address that needs a key."""
     return get_route_path(scope)
 
 

@@ -1,4 +1,4 @@
-"""The addresses that there are, as their routes say them: what callers send must never be a label of a metric."""
+"""The addresses as their routes write them: a caller's own text must never be a label of a metric."""
 
 import re
 from collections.abc import Iterable

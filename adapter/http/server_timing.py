@@ -9,9 +9,9 @@ _MILLISECONDS = 1_000
 
 
 def server_timing(timeline: Timeline, received_at: float) -> str:
-    """Of what is over by now. `received_at` is time.monotonic(), as in the timeline; the header has milliseconds.
+    """The phases that are over. `received_at` is time.monotonic(), as in the timeline; the header has milliseconds.
 
-    What a call did several times, as attempts, is added up.
+    Several phases of one name, such as attempts, are added up.
     """
     seconds: dict[str, float] = {}
     for name, begin, end in _ended(timeline):

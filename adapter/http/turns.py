@@ -1,4 +1,4 @@
-"""How much of what callers do is looked at in one turn of the event loop, so that others' streams have theirs.
+"""Limits how much of callers' input is handled in one turn of the event loop, so that others' streams have theirs.
 
 asyncio handles all that has come on all connections before any task or timer goes on, and whatever requests begin or
 end with it do so together, in the next turn: of some hundred connections each stream would wait for the others.
@@ -14,7 +14,7 @@ _SECONDS = 0.001
 
 
 class Turns:
-    """Acts, in the order in which they come: a few in each turn, of which the first have theirs at once."""
+    """Calls acts in the order in which they come: a few in each turn of the loop, the first ones at once."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
@@ -23,7 +23,7 @@ class Turns:
         self._is_next_planned = False
 
     def take(self, act: Callable[[], None]) -> bool:
-        """Whether `act` was called; else it will be."""
+        """Calls `act` now or in a later turn. Returns whether it was now."""
         if not self._is_next_planned:
             self._plan_next()
         if self._waiting or not self._has_time():

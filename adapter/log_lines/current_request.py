@@ -1,4 +1,4 @@
-"""Which request the code that runs right now works for: what is logged meanwhile is about it."""
+"""The request that the running code works for: lines that are logged meanwhile are about it."""
 
 import re
 from contextvars import ContextVar
@@ -20,6 +20,6 @@ current_request: ContextVar[RequestIds | None] = ContextVar("current_request", d
 
 
 def trace_id_of(traceparent: str | None) -> str | None:
-    """The caller's, whether or not anything is recorded here."""
+    """The trace id of the caller, whether or not anything is recorded here."""
     parent = _TRACEPARENT.fullmatch(traceparent or "")
     return parent and parent[1]

@@ -1,4 +1,4 @@
-"""Where the gateway's lines go: to the standard error, and to a file of bounded size."""
+"""Writes the gateway's lines to the standard error, and to a file of bounded size."""
 
 import io
 import logging
@@ -56,9 +56,9 @@ class RotatingFile(io.RawIOBase):
 
 @contextmanager
 def log_lines(log_format: LogFormat, path: Path) -> Iterator[None]:
-    """Shows on the standard error what is logged: by the gateway a line for each request, and for each failure why.
+    """Shows log lines on the standard error: the gateway has one for each request, and for each failure why.
 
-    All of it is kept at `path`, as JSON. Nobody who logs waits for the disk.
+    It keeps all lines at `path`, as JSON. Nobody who logs waits for the disk.
     """
     shown = logging.StreamHandler()
     shown.setFormatter(_formatter(log_format))
@@ -77,7 +77,7 @@ def log_lines(log_format: LogFormat, path: Path) -> Iterator[None]:
         for handler in (shown, kept):
             everything.removeHandler(handler)
         background.end()
-        if not background.is_writing():  # of a disk that hangs
+        if not background.is_writing():  # unless the disk hangs
             file.close()
 
 

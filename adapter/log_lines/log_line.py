@@ -34,7 +34,7 @@ class LogLine(BaseModel):
     trace_id: str | None = None
     span_id: str | None = None
     exception: str | None = None
-    # Of the line of a request that has ended.
+    # In the line of a request that has ended.
     caller: str | None = None
     address: str | None = None
     method: str | None = None

@@ -21,7 +21,7 @@ logs_commands = typer.Typer()
 
 
 class Level(StrEnum):
-    """From the least on."""
+    """In ascending order."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -73,5 +73,5 @@ def _text(line: LogLine) -> str:
 
 
 def _printable(text: str) -> str:
-    """What callers or models have put into a line must not steer the terminal."""
+    """Text of callers or models in a line must not steer the terminal."""
     return "".join(each if each.isprintable() or each == "\t" else f"\\x{ord(each):02x}" for each in text)

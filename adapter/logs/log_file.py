@@ -1,4 +1,4 @@
-"""One log file that grows while it is read, and whose name others may have by now."""
+"""One log file that grows, and may be renamed, while it is read."""
 
 import os
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ class LogFile:
         self._last: LogLine | None = None
 
     def lines(self) -> Iterator[LogLine]:
-        """What has come since the last time, up to the last whole line; of a file that was moved all, then the next."""
+        """The new lines, up to the last whole one. A renamed file is read to its end, then its successor."""
         while file := self._opened():
             while text := self._next(file):
                 self._last = self._parse(text.decode(errors="replace").rstrip("\r\n"), self._last)
@@ -53,5 +53,5 @@ class LogFile:
     def _is_moved(self, file: BinaryIO) -> bool:
         try:
             return not os.path.samestat(self._path.stat(), os.fstat(file.fileno()))
-        except FileNotFoundError:  # right now: another one will have the name
+        except FileNotFoundError:  # it was renamed right now: another file will have the name
             return False

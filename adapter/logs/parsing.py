@@ -1,4 +1,4 @@
-"""What the files of a run directory hold, line by line, as LogLines: each kind of file has its own form."""
+"""Parses the log files of a run directory into LogLines: each kind of file has its own form."""
 
 import re
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from adapter.log_lines.log_line import Level, LogLine, Source
 
-# A line, and the one before it in the file: what has no time of its own goes on with that one.
+# Takes a line and the LogLine before it, which a line without a time goes on with.
 Parse: TypeAlias = Callable[[str, LogLine | None], LogLine]
 
 # As log4j2.xml has it: with a comma, and with the offset from UTC.
@@ -50,7 +50,7 @@ def parse_worker(text: str, before: LogLine | None) -> LogLine:
 
 
 def printed(text: str, until: datetime) -> LogLine:
-    """What TorchServe prints has no times: no line of it is later than the last change of the file."""
+    """TorchServe prints no times: no line is later than the last change of the file."""
     return LogLine(time=until, level="info", source="output", message=text)
 
 

@@ -46,15 +46,15 @@ class RunLogs:
         return not any(self._logs)
 
     def lines(self) -> Iterator[LogLine]:
-        """All that there are now."""
+        """All lines that there are now."""
         return heapq.merge(*map(_chained, self._logs), key=_time)
 
     def new_lines(self) -> list[LogLine]:
-        """What has come since."""
+        """The lines that have come since."""
         return sorted((line for file in self._growing for line in file.lines()), key=_time)
 
     def _family(self, path: Path, parse: Parse | None) -> list[LogFile]:
-        """The file, with those before it that have been full."""
+        """The file, and the full ones before it."""
         older = [each for each in _oldest_first(path.parent, path.name.removesuffix(".log")) if each != path]
         growing = LogFile(path, parse or _parse_output(path))
         self._growing.append(growing)

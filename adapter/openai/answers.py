@@ -30,7 +30,7 @@ class Kind:
 
 
 def _message(response: GenerationResponse) -> Json:
-    """Without calls as if there were no tools: strict clients take an empty list for an odd call."""
+    """The message of a choice. Without calls it has no list of them: strict clients take an empty one for a call."""
     message: Json = {"role": "assistant", "content": response.text, "refusal": None}
     if not response.tool_calls:
         return {"message": message}
@@ -77,7 +77,7 @@ def completion(kind: Kind, responses: Sequence[GenerationResponse], num_choices:
 class Chunks:
     """The Encoding of one stream for OpenAI's clients.
 
-    index: of the choice that it is. id: of the whole answer, where it is one of several.
+    index: of this choice. id: of the whole answer, if this is one of several.
     """
 
     def __init__(self, kind: Kind, *, include_usage: bool, index: int = 0, id: str | None = None) -> None:  # noqa: A002

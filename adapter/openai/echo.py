@@ -9,14 +9,14 @@ from adapter.schema import ChatGenerationRequest, GenerationRequest, GenerationR
 def with_echo(
     body: OpenAIRequest, requests: Sequence[GenerationRequest], responses: Sequence[GenerationResponse]
 ) -> list[GenerationResponse]:
-    """responses: of the requests that were made of `body`; as they are, unless it asks for its prompts, too."""
+    """responses: to the requests that were made of `body`; unchanged, unless it asks for its prompts, too."""
     if not (isinstance(body, CompletionRequest) and body.echo):
         return list(responses)
     return list(map(_echoed, requests, responses))
 
 
 def _echoed(request: GenerationRequest, response: GenerationResponse) -> GenerationResponse:
-    """With the prompt before its text and, where they are asked for, the prompt's logprobs before its own."""
+    """The response with the prompt before its text and, if asked for, the prompt's logprobs before its own."""
     told = response.prompt_logprobs or ()
     prompt = request.prompt
     if isinstance(request, ChatGenerationRequest) and request.prompt_ids is not None:

@@ -1,4 +1,4 @@
-"""JSON as the data of one server-sent event, as every stream of others' protocols has it."""
+"""JSON as the data of one server-sent event, for streams of others' protocols."""
 
 import json
 from collections.abc import Mapping

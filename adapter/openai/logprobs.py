@@ -32,7 +32,7 @@ def of_completion(told: Sequence[TokenLogprob | PromptLogprob], offset: int) -> 
 
 
 def _likeliest(told: TokenLogprob | PromptLogprob) -> Json | None:
-    """The token that was taken is among them, too, however unlikely it was. None of a prompt's first token."""
+    """The likeliest tokens, and the one that was taken, however unlikely. None for a prompt's first token."""
     if told.logprob is None:
         return None
     return {top.token: top.logprob for top in told.top} | {told.token: told.logprob}

@@ -13,7 +13,7 @@ Role = Literal["system", "developer", "user", "assistant", "tool"]
 
 
 def text_in_parts(*types: str) -> BeforeValidator:
-    """The text of a content that comes in parts of `types`. What an assistant refused with is its text, too."""
+    """The text of a content in parts of `types`. An assistant's refusal is its text, too."""
 
     def one_text(value: object) -> object:
         if not isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What OpenAI's clients call: /v1, translated to and from our own requests and answers."""
+"""/v1, which OpenAI's clients call: translated to and from our own requests and answers."""
 
 from dataclasses import replace
 from typing import Any

@@ -81,7 +81,7 @@ class StreamOptions(Lenient):
 
 
 class SampledRequest(Unsupported):
-    """What all of /v1 has: who answers, how tokens are drawn, and where the answer ends."""
+    """The parameters of all of /v1: who answers, how tokens are drawn, and where the answer ends."""
 
     model: str | None = None
     temperature: float | None = None
@@ -115,7 +115,7 @@ class CompletionRequest(OpenAIRequest, UnsupportedInCompletions):
     prompt: Annotated[list[str | TokenIds], Field(min_length=1, max_length=_MAX_PROMPTS), BeforeValidator(_prompts)]
     echo: bool = False
     max_tokens: TokenLimit = 16
-    # How many of the likeliest tokens; with 0 those alone that were taken.
+    # How many of the likeliest tokens; with 0 only those that were taken.
     logprobs: Annotated[int | None, BeforeValidator(_none_if_false)] = None
 
 

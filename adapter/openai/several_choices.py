@@ -6,7 +6,7 @@ from adapter.schema import DoneEvent, GenerationResponse, Problem
 
 
 class ChunksOfSeveral:
-    """The Encoding of it. count: of all choices; num_choices: of each prompt; id: of the call."""
+    """The Encoding of such a stream. count: of all choices; num_choices: of each prompt; id: of the call."""
 
     def __init__(self, kind: Kind, *, include_usage: bool, count: int, num_choices: int, id: str) -> None:  # noqa: A002
         self._choices = [Chunks(kind, include_usage=include_usage, index=index, id=id) for index in range(count)]

@@ -38,7 +38,7 @@ ToolChoice = Literal["none", "auto", "required"] | ChosenTool
 
 
 def tool_fields(tools: Sequence[OfferedTool], choice: ToolChoice, *, is_parallel: bool) -> Json:
-    """Of a chat of ours. Raises InvalidRequest where a tool has to be called that is not there."""
+    """The fields of our own chat request. Raises InvalidRequest if a tool has to be called that is not there."""
     match choice:
         case ChosenTool(function=NamedFunction(name=name)):
             chosen = [tool for tool in tools if tool.function.name == name]

@@ -22,7 +22,7 @@ from adapter.schema import (
 from adapter.tools import ToolCall
 from adapter.validation.invalid_fields import invalid_request, refused_field
 
-_MOST_LOGPROBS = 128  # of a place in all choices of a prompt: 20 kB, and an answer has thousands of places
+_MOST_LOGPROBS = 128  # for one token, in all choices of a prompt: 20 kB, and an answer has thousands of tokens
 VERSION_SEPARATOR = "@"  # no name has one
 
 _NO_TEXT = " "  # the field is not empty; token ids stand in its place
@@ -37,7 +37,7 @@ _Request = TypeVar("_Request", bound=GenerationRequest)
 
 
 def from_completion(request: CompletionRequest, most: int = MAX_BATCH_REQUESTS) -> list[GenerationRequest]:
-    """Of each prompt in turn, all its choices; most: answers in a call."""
+    """All choices of each prompt in turn. most: the most answers in a call."""
     _check_number(len(request.prompt) * request.n, most)
     return [choice for prompt in request.prompt for choice in _choices(request, _from_prompt(request, prompt))]
 
@@ -61,7 +61,7 @@ def _from_prompt(request: CompletionRequest, prompt: str | list[int]) -> Generat
 
 
 def from_chat(request: ChatCompletionRequest, most: int = MAX_BATCH_REQUESTS) -> list[GenerationRequest]:
-    """All its choices; most: answers in a call."""
+    """All choices of a chat. most: the most answers in a call."""
     _check_number(request.n, most)
     return _choices(request, _from_messages(request))
 
@@ -93,7 +93,7 @@ def _continues(request: ChatCompletionRequest) -> bool:
 
 
 def conversation(messages: list[Message], *, continues: bool = False) -> dict[str, Any]:
-    """Of a chat of ours. continues: whether its answer goes on with the text of the last message."""
+    """The fields of our own chat request. continues: whether its answer goes on with the text of the last message."""
     return {
         "prompt": plain_chat(messages, continues=continues),
         "messages": [_message(message) for message in messages],
@@ -125,7 +125,7 @@ def _check_number(number: int, most: int) -> None:
 
 
 def _choices(request: OpenAIRequest, one: GenerationRequest) -> list[GenerationRequest]:
-    """As many as are asked for, each with a seed of its own where one was given."""
+    """The request once for each choice, each with a seed of its own if one was given."""
     if request.best_of not in (None, request.n):
         raise refused_field("best_of", "it is n, or left out: this server gives all answers that it makes")
     if request.n > 1 and one.logprobs is not None and request.n * (one.logprobs + 1) > _MOST_LOGPROBS:
@@ -137,7 +137,7 @@ def _choices(request: OpenAIRequest, one: GenerationRequest) -> list[GenerationR
 
 
 def _message(message: Message) -> ChatMessage:
-    """With what was sent alone: of a version that was packed before there were tools it has to stay a message."""
+    """The message with only what was sent: a version that was packed before there were tools must take it, too."""
     used: dict[str, Any] = {}
     if message.role == "assistant" and message.tool_calls:
         used["tool_calls"] = [
@@ -154,7 +154,7 @@ def _role(message: Message) -> str:
 
 
 def valid(kind: type[_Request], request: SampledRequest, names: dict[str, str], **fields: Any) -> _Request:
-    """A request of ours; whatever is wrong with a field is said of OpenAI's `names` for it.
+    """Our own request; whatever is wrong with a field is said of OpenAI's `names` for it.
 
     "tools.*" in them is the member of a tool that has the tool's own.
     """
@@ -167,7 +167,7 @@ def valid(kind: type[_Request], request: SampledRequest, names: dict[str, str], 
 
 
 def _sampling(request: SampledRequest) -> dict[str, Any]:
-    """What was sent: where nothing was, the model's authors have the say (adapter/generation/model_defaults.py)."""
+    """The parameters that were sent. The model's authors decide on others (adapter/generation/model_defaults.py)."""
     sent = request.model_dump(include=_SAME_NAMES, exclude_unset=True)
     if request.min_tokens:
         sent["min_length"] = request.min_tokens
@@ -177,7 +177,7 @@ def _sampling(request: SampledRequest) -> dict[str, Any]:
 
 
 def output_field(output: Output | None) -> dict[str, Any]:
-    """Of a request of ours, where there is anything to say in it."""
+    """The field `output` of our own request, if there is anything to say in it."""
     return {} if output is None else {"output": output}
 
 

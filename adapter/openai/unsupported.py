@@ -1,4 +1,4 @@
-"""What others' documents offer and this server does not have, parameter by parameter.
+"""Parameters that others' documents offer and this server does not have, each with what becomes of it.
 
 A parameter that would change the answer is refused, unless its value asks for nothing of it: many clients send each one
 that they know, with the value that switches it off (SillyTavern's textgen-settings.js sends dozens). The sources are

@@ -1,6 +1,6 @@
-"""Standard output and error that nobody has to read: who writes to them never waits.
+"""Standard output and error that never block who writes to them, even if nobody reads.
 
-A pipe or a terminal whose reader has stopped (Ctrl-S, a pager, a stalled log shipper) blocks who writes to it. For a
+A pipe or a terminal whose reader has stopped (Ctrl-S, a pager, a stalled log shipper) blocks its writers. For a
 server that would be its event loop, and then its stop.
 """
 
@@ -15,13 +15,13 @@ from contextlib import AbstractContextManager
 from typing import BinaryIO, TextIO
 
 _MAX_WAITING_CHARACTERS = 2**20
-_LAST_WORDS_SECONDS = 2.0  # for what still waits at the end, if somebody reads
+_LAST_WORDS_SECONDS = 2.0  # for the text that is left at the end, if somebody reads
 
 
 class BackgroundStream(io.TextIOBase):
-    """A text stream whose thread writes to `stream`. What does not fit into its buffer is dropped, counted and said.
+    """A text stream whose thread writes to `stream`. Text that does not fit into its buffer is dropped and counted.
 
-    For all threads. `num_waiting` counts characters, `num_dropped` the lines of which nothing is said yet. The thread
+    For all threads. `num_waiting` counts characters, `num_dropped` the lost lines that are not reported yet. The thread
     is a daemon and writes below `stream`'s own buffer: a thread that waits in there holds the buffer's lock, and the
     interpreter aborts at its end if it cannot have that (CPython's bufferedio.c, _enter_buffered_busy).
     """
@@ -52,9 +52,9 @@ class BackgroundStream(io.TextIOBase):
 
     def write(self, text: str) -> int:
         if not isinstance(text, str):
-            raise TypeError("This is a stream of text.")  # how click tells it from one of bytes
+            raise TypeError("This is a stream of text.")  # click knows a stream of text by this
         with self._changed:
-            # After a first drop all is dropped until the buffer is taken: the notice then stands where the gap is.
+            # After a first drop all is dropped until the buffer is taken, so that the notice stands where the gap is.
             if self.num_dropped or self.num_waiting + len(text) > self._max_waiting:
                 self.num_dropped += max(1, text.count("\n"))
             else:
@@ -75,11 +75,11 @@ class BackgroundStream(io.TextIOBase):
 
     def _write_what_comes(self) -> None:
         while (text := self._take()) is not None:
-            with contextlib.suppress(OSError):  # of a reader that is gone, a full disk: nobody could be told
+            with contextlib.suppress(OSError):  # the reader is gone, or the disk is full: nobody could be told
                 self._write_all(text.encode(self.encoding, "backslashreplace"))
 
     def _take(self) -> str | None:
-        """All that waits, once there is any; None at the end."""
+        """Waits for text, and returns all that there is; None at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._is_ended)
             if not self._waiting:
@@ -92,7 +92,7 @@ class BackgroundStream(io.TextIOBase):
         unwritten = memoryview(data)
         while unwritten:
             num_written = self._raw.write(unwritten)
-            if num_written is None:  # whoever shares this pipe has made it non-blocking
+            if num_written is None:  # another process with this pipe has made it non-blocking
                 select.select([], [self._raw], [])
             else:
                 unwritten = unwritten[num_written:]
@@ -100,7 +100,7 @@ class BackgroundStream(io.TextIOBase):
 
 @contextlib.contextmanager
 def background_output() -> Iterator[None]:
-    """Within it no thread waits for a reader of `sys.stdout` or `sys.stderr`, nor does the end of it for ever."""
+    """In its block no thread waits for a reader of `sys.stdout` or `sys.stderr`. Its end waits for a moment at most."""
     with (
         _in_background(sys.stdout, contextlib.redirect_stdout),
         _in_background(sys.stderr, contextlib.redirect_stderr),
@@ -112,7 +112,7 @@ def background_output() -> Iterator[None]:
 def _in_background(
     stream: TextIO | None, redirect: Callable[[BackgroundStream], AbstractContextManager[object]]
 ) -> Iterator[None]:
-    """`stream` is None where who started us has closed it (`>&-`): nothing is written there then."""
+    """`stream` is None if the process that started us has closed it (`>&-`): then nothing is written."""
     if stream is None:
         yield
         return
@@ -126,11 +126,11 @@ def _in_background(
 
 
 def say(text: str, end: str = "\n") -> None:
-    """The command line's voice on the standard output. That its reader is gone is no failure of the command."""
+    """Prints a line for the user. If its reader is gone the command has not failed."""
     try:
         print(text, end=end, flush=True)  # noqa: T201
     except BrokenPipeError:
-        # What was not written stays in the buffer: the interpreter would try again at its end, and fail.
+        # Text that was not written stays in the buffer: the interpreter would try again at its end, and fail.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)

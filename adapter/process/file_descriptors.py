@@ -7,7 +7,7 @@ import resource
 import time
 from typing import Any
 
-# For all that is not a caller's: listeners, logs, Redis, archives that are looked into, and what libraries open.
+# Kept for listeners, logs, Redis, archives that are looked into, and what libraries open.
 _RESERVED = 64
 _NONE_LEFT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}  # as asyncio's _accept_connection has them
 _SECONDS_BETWEEN_LINES = 60
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 def raise_descriptor_limit() -> int:
-    """To what the system lets this process have; returns what it may have now."""
+    """Raises it as far as the system lets this process; returns the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -26,7 +26,7 @@ class Stopped(SystemExit):
 
 @dataclass
 class StopSignals:
-    """`is_urgent`: another signal came after the first one, and whoever waits for something is to wait no longer."""
+    """`is_urgent`: another signal came after the first one, so that nothing is to be waited for any longer."""
 
     is_urgent: bool = False
 
@@ -58,7 +58,7 @@ def stop_signals() -> Iterator[StopSignals]:
 
 @contextlib.contextmanager
 def postponed_stop() -> Iterator[None]:
-    """A signal that comes in the block does its work after it: what is half done in there nobody could put right."""
+    """Puts a signal off to the end of the block: nobody could put right what it would leave half done."""
     if threading.current_thread() is not threading.main_thread():  # where no signal is handled
         yield
         return

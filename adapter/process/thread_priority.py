@@ -1,6 +1,6 @@
 """The gateway's thread gives way to a worker on the same machine.
 
-What it takes from a core costs the worker twice as much: the other threads of a step wait for the one that stands.
+Time that it takes from a core costs the worker twice: the other threads of a step wait for the one that stands.
 """
 
 import contextlib
@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 
-NICER_BY = 5  # of 19, setpriority(2): a third of the time of whom it competes with, and enough for both
+NICER_BY = 5  # of 19, setpriority(2): a third of the time of its competitor, and enough for both
 
 
 def give_way() -> None:

@@ -1,4 +1,4 @@
-"""How the gateway is served: by uvicorn, without what it does for others than us."""
+"""Serves the gateway by uvicorn, without what uvicorn does for others than us."""
 
 import asyncio
 import gc
@@ -25,7 +25,7 @@ from adapter.process.file_descriptors import LoopFailures, most_connections, rai
 from adapter.serving.tls import Tls
 from adapter.settings import Settings
 
-_LAST_WORDS_SECONDS = 5  # for telling those whose answers have not ended within the grace
+_LAST_WORDS_SECONDS = 5  # to tell callers whose answers have not ended within the grace
 _SECONDS_BETWEEN_LOOKS = 0.1
 
 # The kernel's own bound is lower where it must be. Of a full queue it makes SYN cookies, and then it resets connections
@@ -55,7 +55,7 @@ def server_config(
         # asyncio accepts as many at once before the first of them is looked at. They come on top of the limit, too.
         backlog=min(_ACCEPTED_PER_TURN, max(1, max_connections // 4)),
         ws="none",
-        proxy_headers=False,  # ForwardedHeaders reads them: here whoever calls from this machine would be believed
+        proxy_headers=False,  # ForwardedHeaders reads them: uvicorn would believe every caller on this machine
         server_header=False,
         access_log=False,  # RequestEnvelope's lines have the request ids
         log_config=None,  # its warnings go where all lines go
@@ -65,7 +65,7 @@ def server_config(
 
 
 class GatewayServer(uvicorn.Server):
-    """Ends in three steps, so that a balancer in front loses no request, and `hurry` makes of them one.
+    """Ends in three steps, so that a balancer in front loses no request, and `hurry` makes them one.
 
     For `shutdown_delay` seconds it still serves, but says at /readyz that it is not ready, and with each answer that
     the connection ends. Then nothing listens any more, kept connections end last (HttpProtocol), and what runs has
@@ -112,19 +112,19 @@ class GatewayServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         asyncio.get_running_loop().set_exception_handler(LoopFailures())
-        # What is there stays. Looked through with each full collection it would hold the loop for a tenth of a second.
+        # Objects of now stay. Looking through them in each full collection would hold the loop for a tenth of a second.
         gc.collect()
         gc.freeze()
         listeners = sockets or []
         for listener in listeners:
-            listener.listen(BACKLOG)  # who comes from now on, as `started` is seen, is kept
+            listener.listen(BACKLOG)  # connections are kept from now on, where `started` is seen
         await super().startup([])
         for listener in listeners:
             self.servers.append(await self._accept_at(listener))
             listener.listen(BACKLOG)  # the kernel may keep more than asyncio accepts at once
 
     async def _accept_at(self, listener: socket.socket) -> asyncio.Server:
-        """As uvicorn, which would give all sockets TLS, or none: the command line's own is a file of this machine."""
+        """Like uvicorn's own, which would give TLS to all sockets or none: the control socket is a file here."""
         tls = None if self._tls is None or listener.family == socket.AF_UNIX else self._tls.context
         return await asyncio.get_running_loop().create_server(
             lambda: self.config.http_protocol_class(  # type: ignore[call-arg]
@@ -147,7 +147,7 @@ class GatewayServer(uvicorn.Server):
             await super().shutdown(sockets)
         finally:
             hurrying.cancel()
-            gc.unfreeze()  # whoever goes on in this process has its garbage found again
+            gc.unfreeze()  # if this process goes on, its garbage is found again
 
     def _is_delay_over(self) -> bool:
         if not self._end.has_begun:

@@ -41,7 +41,7 @@ def gateway_thread(
 
 
 def wait_for_end(server: GatewayServer, thread: threading.Thread, signals: StopSignals) -> None:
-    """Not for ever: what hangs in the gateway must not keep TorchServe, and all that it holds, from its end."""
+    """Waits, but not for ever: a gateway that hangs must not keep TorchServe from its end."""
     is_hurried = False
     latest = time.monotonic() + server.longest_end
     while thread.is_alive() and time.monotonic() < latest:

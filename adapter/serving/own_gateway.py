@@ -15,7 +15,7 @@ _SECONDS_BETWEEN_LOOKS = 0.5
 def check_readiness(url: str, certificate: Path | None = None) -> None:
     """Raises requests.RequestException. `certificate` is the gateway's own, where it has one.
 
-    More than once: /readyz does not wait for a token of a slow model as long as a request does.
+    Asks more than once: /readyz does not wait for a token of a slow model as long as a request does.
     """
     deadline = time.monotonic() + _READY_TIMEOUT
     with requests.Session() as session:
@@ -32,7 +32,7 @@ def check_readiness(url: str, certificate: Path | None = None) -> None:
 
 
 class _ByItsCertificate(HTTPAdapter):
-    """Takes the very certificate that is verified against, by whatever address: others call the gateway by its name."""
+    """Trusts the gateway's own certificate at whatever address: others call the gateway by its name."""
 
     def init_poolmanager(self, *arguments: Any, **settings: Any) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

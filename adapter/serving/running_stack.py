@@ -64,7 +64,7 @@ class RunningStack:
             raise StartFailed(f"There was no whole sample answer: {error}") from error
 
     def _whole_answer(self, registry: ModelRegistry, most_tries: int = _MOST_SAMPLES) -> Iterator[str]:
-        """Of the next worker, where one dies: by now callers are answered, and no death of one ends that."""
+        """A whole answer, of the next worker if one dies: callers are answered by now, and go on to be."""
         try:
             yield from sample_answer(self._settings, self._torchserve.keys, registry)
         except WorkerDied:
@@ -80,7 +80,7 @@ class RunningStack:
             self._start_again(self._wait_for_end())
 
     def _wait_for_end(self) -> str:
-        """Of TorchServe, and what is to be said of it. One that stands still is killed, so that it ends too.
+        """Waits for the end of TorchServe, and says why it ended. One that stands still is killed, so that it ends too.
 
         It must be found out before the calls that it has are given up for its silence: they can be made again.
         """

@@ -45,7 +45,7 @@ class Tls:
         return cls(certificate, key)
 
     def _choose(self, connection: Any, _name: str | None, _context: ssl.SSLContext) -> None:
-        """Not by loading into the context that is served: half a pair could be left there."""
+        """Gives the connection a context of its own: loading into the one that is served could leave half a pair."""
         now = time.monotonic()
         if now - self._looked_at >= _SECONDS_BETWEEN_LOOKS:
             self._looked_at = now

@@ -56,7 +56,7 @@ def top(
 
 
 def views(look: Callable[[], list[Row]], interval: float, console: Console) -> Iterator[RenderableType]:
-    """Also while the gateway or TorchServe is started again, which is when one looks."""
+    """The views one after the other, also while the gateway or TorchServe restarts, which is when one looks."""
     while True:
         time.sleep(interval)
         try:

@@ -1,4 +1,4 @@
-"""What the gateway has counted since it began, by version, read from its metrics."""
+"""The gateway's counts since it began, by version, read from its metrics."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping

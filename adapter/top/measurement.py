@@ -19,7 +19,7 @@ WINDOW_SECONDS = 10  # over which rates are taken: answers come whole, and some 
 
 
 class Row(BaseModel):
-    """Of one version. rates: None at the first look."""
+    """The row of one version. rates: None at the first look."""
 
     status: VersionStatus
     rates: Rates | None
@@ -66,7 +66,7 @@ class Measurement:
         )
 
     def _memory(self, models: set[str]) -> dict[Version, int]:
-        """Of the workers of each version. TorchServe is asked once for each model."""
+        """Bytes of the workers of each version. TorchServe is asked once for each model."""
         memory: defaultdict[Version, int] = defaultdict(int)
         for model in models:
             for version, description in describe_versions(self._server.management, model).items():

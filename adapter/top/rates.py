@@ -1,4 +1,4 @@
-"""What two looks at a gateway's counters tell of the time between them."""
+"""Rates between two looks at a gateway's counters."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -40,7 +40,7 @@ def _since(before: Counts | None, after: Counts) -> Counts:
 
 
 def _has_lost_some(before: Counts, after: Counts) -> bool:
-    """Of a gateway that has only gone on, each counter has at least what it had."""
+    """Whether a counter has fallen, which says that the gateway was started anew."""
     sums = ("answers", "failures", "generated_tokens", "prompt_tokens")
     return any(getattr(after, name) < getattr(before, name) for name in sums) or any(
         after.first_tokens.get(bound, 0) < count for bound, count in before.first_tokens.items()
@@ -58,7 +58,7 @@ def _rates(counts: Counts, seconds: float) -> Rates:
 
 
 def _quantile(counts: Counts, share: float) -> float | None:
-    """As Prometheus' histogram_quantile: evenly spread within a bucket, and the last bound for what is beyond it."""
+    """As in Prometheus' histogram_quantile: evenly spread within a bucket; beyond the last bound, that bound."""
     buckets = sorted(counts.first_tokens.items())
     if not buckets or not buckets[-1][1]:
         return None

@@ -48,7 +48,7 @@ def view(rows: Sequence[Row], seconds: int, width: int | None = None) -> Group:
 
 
 def without_answer(error: Exception) -> Text:
-    """In the place of the table, where there is nothing to be shown just now."""
+    """Takes the place of the table while there is nothing to be shown."""
     return Text(f"{error.with_cause if isinstance(error, TorchbridgeError) else error}\nAsking again until Ctrl-C.")
 
 

@@ -1,4 +1,4 @@
-"""What Pydantic says of a request, for its sender: which fields are wrong and how, never what was in them."""
+"""Pydantic's errors, for the sender of a request: which fields are wrong and how, never what was in them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ _MAX_FIELD_ERRORS = 20
 _MAX_FIELDS_IN_DETAIL = 3
 _MAX_FIELD_CHARACTERS = 100
 
-# By the type of Pydantic's error: where its own words are of Python, or do not say what to do.
+# By the type of Pydantic's error: if its own words are of Python, or do not say what to do.
 _WORDS = {
     "extra_forbidden": "there is no such field",
     "tuple_type": "must be a list",
@@ -22,7 +22,7 @@ _WORDS = {
     "model_type": "must be a JSON object",
     "dict_type": "must be a JSON object",
 }
-# What the limit of tokens is called elsewhere.
+# Other names of the limit of tokens.
 _MEANT = {"max_tokens": "max_length", "max_new_tokens": "max_length"}
 
 
@@ -50,6 +50,6 @@ def _message(detail: Any) -> str:
 
 
 def _path(location: Sequence[str | int]) -> str:
-    # Of an unknown field it is the caller's own text, which must neither fill a log line nor break it.
+    # An unknown field's name is the caller's own text, which must neither fill a log line nor break it.
     path = ".".join(str(part) for part in location if part not in TAGS)[:_MAX_FIELD_CHARACTERS]
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in path)

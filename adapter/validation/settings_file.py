@@ -24,7 +24,7 @@ class SettingsError(ValueError):
 
 
 def read_settings(file: Path | None, **chosen: Any) -> Settings:
-    """What is `chosen` comes before the environment, that before `file`, and that before the defaults.
+    """`chosen` overrides the environment, which overrides `file`, which overrides the defaults.
 
     Raises SettingsError, or OSError where it cannot be read.
     """

@@ -1,4 +1,4 @@
-"""What is wrong with a file that a person wrote, in Pydantic's words: each value by its place."""
+"""Says what is wrong with a file that a person wrote, in Pydantic's words: each value by its place."""
 
 from pydantic import ValidationError
 

@@ -1,4 +1,4 @@
-"""Our answers as response objects. What is as it is in each of them is said too: OpenAI's types leave nothing out."""
+"""Our answers as response objects. Members that never change are sent, too: OpenAI's types leave nothing out."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -37,7 +37,7 @@ def whole(
 def begun(
     request: ResponseRequest, of: StartEvent | GenerationResponse, defaults: SamplingDefaults, created_at: float
 ) -> Json:
-    """One that has no output yet."""
+    """A response that has no output yet."""
     temperature = defaults.temperature if request.temperature is None else request.temperature
     top_p = defaults.top_p if request.top_p is None else request.top_p
     return {
@@ -79,7 +79,7 @@ def begun(
 
 
 def ended(fixed: Json, output: Sequence[Json], response: GenerationResponse) -> Json:
-    """fixed: as it had begun."""
+    """fixed: the members with which it had begun."""
     status = status_of(response)
     return fixed | {
         "status": status,
@@ -123,7 +123,7 @@ def logprobs(told: Sequence[TokenLogprob]) -> list[Json]:
 
 
 def function_call(call: ToolCall, status: str) -> Json:
-    """call_id: by which its output is known; the other id is of the item."""
+    """call_id: by which its output is known; the other id is the item's."""
     return {
         "id": f"fc_{call.id}",
         "type": "function_call",
@@ -135,7 +135,7 @@ def function_call(call: ToolCall, status: str) -> Json:
 
 
 def _of_text(told: Iterable[TokenLogprob], text: str) -> list[TokenLogprob]:
-    """Those of the text before the calls."""
+    """The logprobs of the text before the calls."""
     taken: list[TokenLogprob] = []
     missing = len(text.encode())
     for each in told:

@@ -41,7 +41,7 @@ class ResponseEvents:
         return b"".join(self._numbered(name, rest) for event in events for name, rest in self._told(event))
 
     def encode_failure(self, problem: Problem) -> bytes:
-        """First the response as it failed, for who waits for its end; by `error` clients raise their own error."""
+        """First the failed response, for callers who wait for its end; by `error` clients raise their own error."""
         output = self._output + ([self._growing.item(INCOMPLETE)] if self._growing else [])
         response = answers.failed(self._fixed, output, problem)
         error = OpenAIProblem.from_problem(problem).error.model_dump(mode="json")

@@ -18,7 +18,7 @@ class GrowingItem(ABC):
 
     @abstractmethod
     def item(self, status: str) -> Json:
-        """As it is by now; without any content where it is in progress, as OpenAI has it."""
+        """The item so far; without any content while it is in progress, as OpenAI has it."""
 
     def open(self) -> Events:
         yield "response.output_item.added", {"output_index": self._index, "item": self.item(IN_PROGRESS)}

@@ -30,14 +30,14 @@ class FunctionCallOutputItem(Lenient):
 
 
 class ReasoningItem(Lenient):
-    """What another model thought: none of ours is told."""
+    """The thoughts of another model, which ours are not given."""
 
 
 _KINDS = (_MESSAGE, "function_call", "function_call_output", "reasoning")
 
 
 def _kind(item: Any) -> str:
-    """A message may go without its type."""
+    """The kind of an item: a message may come without its type."""
     return str(item.get("type", _MESSAGE if "role" in item else "")) if isinstance(item, dict) else ""
 
 
@@ -74,7 +74,7 @@ def one_message(value: object) -> object:
 
 
 def as_messages(items: Sequence[InputItem]) -> list[Message]:
-    """Those of a chat: there an assistant's text and the calls that follow it are one message."""
+    """The messages of a chat, in which an assistant's text and the calls that follow it are one message."""
     messages: list[Message] = []
     for item in items:
         match item:

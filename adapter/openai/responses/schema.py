@@ -47,7 +47,7 @@ class TextOptions(Lenient):
 
 
 class ResponseRequest(SampledRequest, UnsupportedInResponses):
-    model: Annotated[str, Field(min_length=1)]  # as OpenAI and Open Responses have it, other than in the rest of /v1
+    model: Annotated[str, Field(min_length=1)]  # required by OpenAI and Open Responses, other than in the rest of /v1
     input: Annotated[
         list[InputItem], Field(min_length=1, max_length=MAX_MESSAGES, fail_fast=True), BeforeValidator(one_message)
     ]
@@ -60,7 +60,7 @@ class ResponseRequest(SampledRequest, UnsupportedInResponses):
     include: list[str] = Field(default_factory=list)  # all but LOGPROBS is of tools and items that are refused
     top_logprobs: int = 0
 
-    # The answer says them again, and that is all.
+    # These are only repeated in the answer.
     metadata: Metadata = Field(default_factory=dict)
     max_tool_calls: int | None = None  # of tools that run on the server
     prompt_cache_key: str | None = None

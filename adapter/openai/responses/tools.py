@@ -29,7 +29,7 @@ class ChosenFunction(Lenient):
 
 
 class AllowedTools(Lenient):
-    """Of the tools these alone."""
+    """These tools alone may be called."""
 
     type: Literal["allowed_tools"]
     mode: Literal["auto", "required"]
@@ -40,7 +40,7 @@ ToolChoice = Literal["none", "auto", "required"] | Annotated[ChosenFunction | Al
 
 
 def chosen_tools(tools: Sequence[FunctionTool], choice: ToolChoice, *, is_parallel: bool) -> Json:
-    """Of a chat of ours. Raises InvalidRequest where a tool is chosen that is not there."""
+    """The fields of our own chat request. Raises InvalidRequest if a tool is chosen that is not there."""
     match choice:
         case ChosenFunction(name=name):
             chosen = ChosenTool(type="function", function=NamedFunction(name=name))

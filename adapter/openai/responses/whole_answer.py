@@ -14,7 +14,7 @@ from adapter.torchserve.model_registry import ModelRegistry
 async def whole_response(
     generator: TextGenerator, registry: ModelRegistry, body: ResponseRequest, request: GenerationRequest, call: Call
 ) -> Json:
-    """request: that was made of `body`."""
+    """request: the one made of `body`."""
     created_at = time.time()
     response = await generator.complete(request, call)
     defaults = registry.sampling_defaults(response.model, response.model_version)

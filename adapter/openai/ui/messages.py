@@ -14,12 +14,12 @@ from adapter.openai.lenient import Lenient
 from adapter.openai.messages import Call, CalledFunction, Message
 
 _TOOL_PREFIX = "tool-"
-# What a page shows and no model is told: what another model thought, where it looked, and the page's own data.
+# Parts that a page shows and no model is told: another model's thoughts and sources, and the page's own data.
 _SHOWN_ALONE = ("reasoning", "source-url", "source-document", "step-start", "data-")
 
 
 class Part(Lenient):
-    """One of a message. Those of a tool have a type that begins with "tool-", or are "dynamic-tool" with a name."""
+    """A part of a message. Those of a tool have a type that begins with "tool-", or are "dynamic-tool" with a name."""
 
     type: str
     text: str = ""
@@ -63,7 +63,7 @@ class UiMessage(Lenient):
 
 
 def as_messages(messages: Sequence[UiMessage]) -> list[Message]:
-    """Those of a chat, in which each step of an assistant is a message of its own, and each result of a tool."""
+    """The messages of a chat: each step of an assistant is a message of its own, and each result of a tool."""
     return [each for message in messages for each in _as_messages(message)]
 
 

@@ -83,7 +83,7 @@ def ui_routes(generator: TextGenerator, kept: KeptStreams, shutdown: Shutdown, s
 
 
 def _name(call: Call, chat_id: str) -> StreamName:
-    """Of the chat's last answer. The user is the one of the header: who comes back has no body to name one."""
+    """The name of the chat's last answer. The header names the user: who comes back has no body for it."""
     return StreamName(call.caller, f"{_CHAT}{call.user or ''}\0{chat_id}")
 
 

@@ -17,7 +17,7 @@ _FINISH_REASONS = {"length": "length", "tool_calls": "tool-calls"}
 
 
 class UiMessageChunks:
-    """The Encoding of it.
+    """The Encoding of such a stream.
 
     message_id: of the assistant's message that the answer goes on with, after the results of its tools.
     """
@@ -35,7 +35,7 @@ class UiMessageChunks:
         return encoded + DONE if isinstance(events[-1], DoneEvent) else encoded
 
     def encode_failure(self, problem: Problem) -> bytes:
-        """A page has the words of an error alone."""
+        """A page gets the words of an error alone."""
         return event_data({"type": "error", "errorText": problem.detail}) + DONE
 
     def _chunks(self, event: StreamEvent) -> Iterator[Json]:
