@@ -20,9 +20,9 @@ from adapter.http.connection import Connection
 from adapter.http.connection_limit import ConnectionLimit
 from adapter.http.held_flow import HeldFlow
 from adapter.http.http_metrics import HttpMetrics
+from adapter.http.loop_budget import LoopBudget
 from adapter.http.request_envelope import REFUSED_STATUS
 from adapter.http.shutdown import Shutdown
-from adapter.http.turns import Turns
 
 _log = logging.getLogger(__name__)
 # Its warnings are of what anybody sends; they have no id, and advise to install packages. HttpMetrics counts it.
@@ -35,7 +35,7 @@ _LAST_WAIT = 1  # seconds: for a request that is on its way in a kept connection
 
 class HttpProtocol(H11Protocol):
     # Python keeps up to 30 attributes of an object small, and uvicorn has 25.
-    __slots__ = ("_end_timer", "_head_timer", "_limit", "_metrics", "_shutdown", "_turns")
+    __slots__ = ("_end_timer", "_head_timer", "_limit", "_loop_budget", "_metrics", "_shutdown")
 
     head_timeout: ClassVar[float] = 10  # seconds, from the connection or the first byte of a further request
     conn: Connection
@@ -47,7 +47,7 @@ class HttpProtocol(H11Protocol):
         limit: ConnectionLimit,
         shutdown: Shutdown,
         metrics: HttpMetrics,
-        turns: Turns,
+        loop_budget: LoopBudget,
         **settings: Any,
     ) -> None:
         super().__init__(*args, **settings)
@@ -58,7 +58,7 @@ class HttpProtocol(H11Protocol):
         self._limit = limit
         self._shutdown = shutdown
         self._metrics = metrics
-        self._turns = turns
+        self._loop_budget = loop_budget
 
     @property
     def address(self) -> str:
@@ -87,7 +87,7 @@ class HttpProtocol(H11Protocol):
 
     def _take_turn(self, act: Callable[..., None], *args: Any) -> bool:
         """What else happens to this connection, its deadlines too, has its turn behind what has come before."""
-        return self._turns.take(partial(self._act, act, *args))
+        return self._loop_budget.take(partial(self._act, act, *args))
 
     def _act(self, act: Callable[..., None], *args: Any) -> None:
         try:

@@ -18,9 +18,9 @@ from adapter.control.rollout_route import RolloutDoor
 from adapter.gateway import create_app
 from adapter.http.connection_limit import ConnectionLimit
 from adapter.http.http_metrics import HttpMetrics
+from adapter.http.loop_budget import LoopBudget
 from adapter.http.protocol import HttpProtocol
 from adapter.http.shutdown import Shutdown
-from adapter.http.turns import Turns
 from adapter.process.file_descriptors import LoopFailures, most_connections, raise_descriptor_limit
 from adapter.serving.tls import Tls
 from adapter.settings import Settings
@@ -47,7 +47,7 @@ def server_config(
         limit=ConnectionLimit(max_connections),
         shutdown=shutdown or Shutdown(),
         metrics=metrics or HttpMetrics(CollectorRegistry()),
-        turns=Turns(),
+        loop_budget=LoopBudget(),
     )
     return uvicorn.Config(
         app,

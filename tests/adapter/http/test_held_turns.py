@@ -15,9 +15,9 @@ from uvicorn.server import ServerState
 
 from adapter.http.connection_limit import ConnectionLimit
 from adapter.http.http_metrics import HttpMetrics
+from adapter.http.loop_budget import LoopBudget
 from adapter.http.protocol import HttpProtocol
 from adapter.http.shutdown import Shutdown
-from adapter.http.turns import Turns
 from adapter.serving.gateway_server import server_config
 from tests.waiting import PATIENCE
 
@@ -26,7 +26,7 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: gateway\r\nTransfer-Encoding: chunked\r\n\r
 TWO_LENGTHS = CHUNKED.replace(b"\r\n\r\n", b"\r\nContent-Length: 2\r\n\r\n")
 
 
-class HeldTurns(Turns):
+class HeldBudget(LoopBudget):
     """Nothing has its turn while they are held."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class HeldTurns(Turns):
 class Caller(NamedTuple):
     socket: socket.socket
     protocol: HttpProtocol
-    turns: HeldTurns
+    budget: HeldBudget
     limit: ConnectionLimit
 
     async def send(self, content: bytes) -> None:
@@ -75,9 +75,9 @@ async def caller(request: pytest.FixtureRequest) -> AsyncIterator[Caller]:
     """Who has sent what the test asks for before the connection is accepted; with its turns held, where it does."""
     config = server_config(application)
     config.load()
-    turns, limit = HeldTurns(), ConnectionLimit(1)
+    budget, limit = HeldBudget(), ConnectionLimit(1)
     first = getattr(request, "param", b"")
-    turns.is_held = bool(first)
+    budget.is_held = bool(first)
     protocol = HttpProtocol(
         config=config,
         server_state=ServerState(),
@@ -85,13 +85,13 @@ async def caller(request: pytest.FixtureRequest) -> AsyncIterator[Caller]:
         limit=limit,
         shutdown=Shutdown(),
         metrics=HttpMetrics(CollectorRegistry()),
-        turns=turns,
+        loop_budget=budget,
     )
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as theirs:
         theirs.sendall(first)
         theirs.setblocking(False)
         await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, listener.accept()[0])
-        yield Caller(theirs, protocol, turns, limit)
+        yield Caller(theirs, protocol, budget, limit)
         protocol.transport.abort()
         await until(lambda: protocol not in protocol.connections)
 
@@ -99,11 +99,11 @@ async def caller(request: pytest.FixtureRequest) -> AsyncIterator[Caller]:
 async def test_a_kept_connection_does_not_end_while_a_request_waits_for_its_turn(caller: Caller) -> None:
     await caller.send(REQUEST)
     assert (await caller.read()).startswith(b"HTTP/1.1 200")
-    caller.turns.is_held = True
+    caller.budget.is_held = True
     await caller.send(REQUEST)
-    await until(lambda: bool(caller.turns.held))
+    await until(lambda: bool(caller.budget.held))
     caller.protocol.timeout_keep_alive_handler()
-    caller.turns.go_on()
+    caller.budget.go_on()
     assert (await caller.read()).startswith(b"HTTP/1.1 200")
 
 
@@ -115,8 +115,8 @@ def without_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("without_patience")
 @pytest.mark.parametrize("caller", [REQUEST], indirect=True)
 async def test_a_head_that_waits_for_its_turn_is_in_time(caller: Caller) -> None:
-    await until(lambda: len(caller.turns.held) > 1)  # the head, and then the deadline
-    caller.turns.go_on()
+    await until(lambda: len(caller.budget.held) > 1)  # the head, and then the deadline
+    caller.budget.go_on()
     assert (await caller.read()).startswith(b"HTTP/1.1 200")
 
 
@@ -127,10 +127,10 @@ async def test_what_comes_after_the_last_answer_is_read(caller: Caller, before: 
     else:
         caller.protocol.send_400_response("")
     assert (await caller.read()).startswith(b"HTTP/1.1 400")
-    caller.turns.is_held = True
+    caller.budget.is_held = True
     await caller.send(b"more")
-    await until(lambda: bool(caller.turns.held))
-    caller.turns.go_on()
+    await until(lambda: bool(caller.budget.held))
+    caller.budget.go_on()
     await until(caller.protocol.transport.is_reading)  # else what is unread would reset the connection
 
 
@@ -150,10 +150,10 @@ async def test_an_error_in_a_turn_ends_the_connection(
         handle()
 
     monkeypatch.setattr(caller.protocol, "handle_events", fail)
-    caller.turns.is_held = True
+    caller.budget.is_held = True
     await caller.send(CHUNKED)
-    await until(lambda: bool(caller.turns.held))
-    caller.turns.go_on()
+    await until(lambda: bool(caller.budget.held))
+    caller.budget.go_on()
     with contextlib.suppress(ConnectionResetError):
         assert await caller.read() == b""
     assert [type(each["exception"]) for each in told] == [LookupError]
@@ -168,8 +168,8 @@ async def test_a_head_is_refused_without_a_body(caller: Caller) -> None:
 
 async def test_who_has_left_makes_room_at_once(caller: Caller) -> None:
     caller.limit.works(caller.protocol)  # which does not give way
-    caller.turns.is_held = True
+    caller.budget.is_held = True
     caller.socket.close()
-    await until(lambda: bool(caller.turns.held))
+    await until(lambda: bool(caller.budget.held))
     assert caller.limit.admit(caller.protocol)
-    caller.turns.go_on()
+    caller.budget.go_on()

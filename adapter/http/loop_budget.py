@@ -13,7 +13,7 @@ _ACTS = 8  # each may begin or end a request, and then it takes some 0.3 ms of t
 _SECONDS = 0.001
 
 
-class Turns:
+class LoopBudget:
     """Calls acts in the order in which they come: a few in each turn of the loop, the first ones at once."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from adapter.http.connection import Connection
-from adapter.http.turns import Turns
+from adapter.http.loop_budget import LoopBudget
 from tests.fakes import serving
 from tests.waiting import PATIENCE
 
@@ -67,10 +67,10 @@ def test_requests_that_come_at_once_begin_a_few_in_each_turn() -> None:
 
 
 async def test_acts_are_done_in_the_order_in_which_they_came() -> None:
-    turns, done, are_all_done = Turns(), [], asyncio.Event()
+    budget, done, are_all_done = LoopBudget(), [], asyncio.Event()
     for number in range(100):
-        turns.take(lambda number=number: done.append(number))
-    turns.take(are_all_done.set)
+        budget.take(lambda number=number: done.append(number))
+    budget.take(are_all_done.set)
     turns_until = 0
     while not are_all_done.is_set():
         turns_until += 1
@@ -81,10 +81,10 @@ async def test_acts_are_done_in_the_order_in_which_they_came() -> None:
 
 async def test_an_act_that_takes_long_is_the_only_one_of_its_turn() -> None:
     times = iter(range(100))
-    turns, done = Turns(lambda: next(times)), []
-    assert turns.take(lambda: done.append(0))
-    assert not turns.take(lambda: done.append(1))
-    assert not turns.take(lambda: done.append(2))
+    budget, done = LoopBudget(lambda: next(times)), []
+    assert budget.take(lambda: done.append(0))
+    assert not budget.take(lambda: done.append(1))
+    assert not budget.take(lambda: done.append(2))
     seen = []
     for _ in range(3):
         await asyncio.sleep(0)
@@ -95,10 +95,10 @@ async def test_an_act_that_takes_long_is_the_only_one_of_its_turn() -> None:
 async def test_an_act_that_raises_stops_no_other() -> None:
     told: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
-    turns, is_done = Turns(iter(range(100)).__next__), asyncio.Event()
-    turns.take(lambda: None)
-    turns.take([].pop)
-    turns.take(is_done.set)
+    budget, is_done = LoopBudget(iter(range(100)).__next__), asyncio.Event()
+    budget.take(lambda: None)
+    budget.take([].pop)
+    budget.take(is_done.set)
     await asyncio.wait_for(is_done.wait(), PATIENCE)
     assert isinstance(told[0]["exception"], IndexError)
 
