@@ -10,7 +10,7 @@ from adapter.errors import Conflict, NotFound
 from adapter.generation.canary_rule import Counts, Rule, Tally
 from adapter.generation.outcomes import Outcomes
 from adapter.generation.pairs import Pairs, Side
-from adapter.generation.turn import Turn
+from adapter.generation.timed_attempt import TimedAttempt
 from adapter.schema import GenerationRequest
 from adapter.sent import Sent
 
@@ -56,8 +56,8 @@ class Canary:
 
     def __post_init__(self) -> None:
         if self.rule.max_slowdown is not None:
-            self.first_token = Pairs(self.rule.max_slowdown, lambda turn: turn.first_token)
-            self.per_token = Pairs(self.rule.max_slowdown, lambda turn: turn.per_token)
+            self.first_token = Pairs(self.rule.max_slowdown, lambda attempt: attempt.first_token)
+            self.per_token = Pairs(self.rule.max_slowdown, lambda attempt: attempt.per_token)
 
     @property
     def definition(self) -> Definition:
@@ -75,25 +75,25 @@ class Canary:
         """
         return (self._lot_of(user) if self.is_sticky and user else lot) < self.share
 
-    def turn(self, side: Side, request: GenerationRequest) -> Turn:
+    def attempt(self, side: Side, request: GenerationRequest) -> TimedAttempt:
         """Times an attempt on one side, paired with one on the other side whose prompt is about as long.
 
         At random both sides get the same requests; the users that are on one side for good may ask for longer ones.
         """
         size = len(request.prompt).bit_length()
-        return Turn(request.max_length, partial(self._begin, side=side, size=size))
+        return TimedAttempt(request.max_length, partial(self._begin, side=side, size=size))
 
-    def shadow_turn(self, request: GenerationRequest, control: Turn) -> Turn:
+    def shadow_attempt(self, request: GenerationRequest, control: TimedAttempt) -> TimedAttempt:
         """Times the same request once more: no pair is truer."""
-        return Turn(request.max_length, partial(self._compare, control=control))
+        return TimedAttempt(request.max_length, partial(self._compare, control=control))
 
-    def _begin(self, turn: Turn, side: Side, size: int) -> None:
+    def _begin(self, attempt: TimedAttempt, side: Side, size: int) -> None:
         for pairs in self._pairs:
-            pairs.begin(turn, side, size)
+            pairs.begin(attempt, side, size)
 
-    def _compare(self, turn: Turn, control: Turn) -> None:
+    def _compare(self, attempt: TimedAttempt, control: TimedAttempt) -> None:
         for pairs in self._pairs:
-            pairs.compare(turn, control)
+            pairs.compare(attempt, control)
 
     @property
     def _pairs(self) -> list[Pairs]:

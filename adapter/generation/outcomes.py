@@ -10,7 +10,7 @@ from adapter.call import Arrivals
 from adapter.errors import TorchbridgeError, UpstreamProtocol
 from adapter.generation.canary_rule import Tally
 from adapter.generation.deadlines import OutOfTime
-from adapter.generation.turn import Turn
+from adapter.generation.timed_attempt import TimedAttempt
 from adapter.schema import DoneEvent, ErrorCode, GenerationResponse
 
 End: TypeAlias = GenerationResponse | BaseException
@@ -53,16 +53,16 @@ class Outcomes:
         self._first_token: deque[float] = deque(maxlen=_MEASURED_ANSWERS)
         self._per_token: deque[float] = deque(maxlen=_MEASURED_ANSWERS)
 
-    def add(self, end: End, turn: Turn) -> bool:
+    def add(self, end: End, attempt: TimedAttempt) -> bool:
         """Counts the end of an attempt. Returns whether it is the version's doing, and so a trial of it."""
-        if not turn.has_begun:
+        if not attempt.has_begun:
             return False
         if isinstance(end, BaseException):
-            return self._add_failure(end, turn)
+            return self._add_failure(end, attempt)
         self.num_answers += 1
-        self._first_token.append(turn.first_token.seconds)
-        if turn.per_token.is_whole:
-            self._per_token.append(turn.per_token.seconds)
+        self._first_token.append(attempt.first_token.seconds)
+        if attempt.per_token.is_whole:
+            self._per_token.append(attempt.per_token.seconds)
         return True
 
     def add_unready(self) -> None:
@@ -82,16 +82,16 @@ class Outcomes:
     def time_per_token(self) -> Spread | None:
         return _spread(self._per_token)
 
-    def _add_failure(self, error: BaseException, turn: Turn) -> bool:
-        is_fault = code_of(error) in _FAULTS if turn.has_failed else _had_its_time(error, turn)
+    def _add_failure(self, error: BaseException, attempt: TimedAttempt) -> bool:
+        is_fault = code_of(error) in _FAULTS if attempt.has_failed else _had_its_time(error, attempt)
         self.failures.update({code_of(error)} if is_fault else ())
-        self.num_cut += not is_fault and not turn.has_failed
+        self.num_cut += not is_fault and not attempt.has_failed
         return is_fault
 
 
-def _had_its_time(error: BaseException, turn: Turn) -> bool:
+def _had_its_time(error: BaseException, attempt: TimedAttempt) -> bool:
     """Whether the operator's limit has passed, and most of that time was the version's, not our queue's."""
-    return isinstance(error, OutOfTime) and not error.is_callers and turn.waited > error.limit / 2
+    return isinstance(error, OutOfTime) and not error.is_callers and attempt.waited > error.limit / 2
 
 
 async def counted(arrivals: Arrivals, count: Callable[[End], None]) -> Arrivals:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from adapter.generation.canary_rule import Tally
-from adapter.generation.turn import Duration, Turn
+from adapter.generation.timed_attempt import Duration, TimedAttempt
 
 Side: TypeAlias = Literal["canary", "control"]
 
@@ -17,11 +17,11 @@ class Pairs:
     times, and no error rate would hold. Which requests make a pair never depends on how long they take.
     """
 
-    def __init__(self, max_slowdown: float, time_of: Callable[[Turn], Duration]) -> None:
+    def __init__(self, max_slowdown: float, time_of: Callable[[TimedAttempt], Duration]) -> None:
         self._max_slowdown = max_slowdown
         self._time_of = time_of
-        self._open: tuple[Turn, Turn] | None = None
-        self._waiting: dict[tuple[Side, int], Turn] = {}
+        self._open: tuple[TimedAttempt, TimedAttempt] | None = None
+        self._waiting: dict[tuple[Side, int], TimedAttempt] = {}
         self.num_slower = 0
         self.num_not_slower = 0
 
@@ -31,20 +31,20 @@ class Pairs:
         self.settle()
         return Tally(self.num_slower + self.num_not_slower, self.num_slower)
 
-    def begin(self, turn: Turn, side: Side, size: int) -> None:
-        """Pairs `turn`, which begins now, with the latest one on the other side whose `size` is the same."""
+    def begin(self, attempt: TimedAttempt, side: Side, size: int) -> None:
+        """Pairs `attempt`, which begins now, with the latest one on the other side whose `size` is the same."""
         self.settle()
         if self._open:
             return
         other = self._waiting.get(("control" if side == "canary" else "canary", size))
         if other is None:
-            self._waiting[side, size] = turn
+            self._waiting[side, size] = attempt
         elif side == "canary":
-            self.compare(turn, other)
+            self.compare(attempt, other)
         else:
-            self.compare(other, turn)
+            self.compare(other, attempt)
 
-    def compare(self, canary: Turn, control: Turn) -> None:
+    def compare(self, canary: TimedAttempt, control: TimedAttempt) -> None:
         self.settle()
         if not self._open:
             self._open = canary, control
@@ -55,7 +55,7 @@ class Pairs:
         if self._open is None:
             return
         is_slower = self._is_slower(*map(self._time_of, self._open))
-        if is_slower is None and not all(turn.is_over for turn in self._open):
+        if is_slower is None and not all(attempt.is_over for attempt in self._open):
             return
         self.num_slower += is_slower is True
         self.num_not_slower += is_slower is False

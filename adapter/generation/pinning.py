@@ -6,8 +6,8 @@ from adapter.call import Call
 from adapter.errors import ModelNotFound, ModelNotReady, TorchbridgeError, VersionNotFound
 from adapter.generation.canary import Canaries, Canary
 from adapter.generation.outcomes import End, Outcomes
+from adapter.generation.timed_attempt import TimedAttempt
 from adapter.generation.traffic import Traffic
-from adapter.generation.turn import Turn
 from adapter.schema import GenerationRequest
 from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.served_models import PinnedVersion
@@ -29,13 +29,13 @@ class Pin:
         self._outcomes: Outcomes | None = None
         self._shadowed_by: Canary | None = None
         self._has_shadow = False
-        self.turn: Turn | None = None  # of an attempt that a canary counts
+        self.attempt: TimedAttempt | None = None  # this one, if a canary counts it
         self.pinned: PinnedVersion | None = None
 
     async def resolve(self) -> PinnedVersion:
         """The version of the next attempt. Raises what ModelRegistry.resolve raises."""
         is_first, self._has_tried = not self._has_tried, True
-        self._outcomes = self._shadowed_by = self.turn = None
+        self._outcomes = self._shadowed_by = self.attempt = None
         if self._stays and self.pinned is not None:
             self.pinned = await self._passed(self.pinned.model, self.pinned.version)
             return self.pinned
@@ -47,7 +47,7 @@ class Pin:
         if is_chosen and not canary.is_shadow:
             self.pinned = await self._resolve_canary(canary, is_first=is_first)
             return self.pinned
-        self._outcomes, self.turn = canary.control, canary.turn("control", self._request)
+        self._outcomes, self.attempt = canary.control, canary.attempt("control", self._request)
         self._shadowed_by = canary if is_chosen else None
         return pinned
 
@@ -65,7 +65,7 @@ class Pin:
 
     def count(self, end: End) -> bool:
         """Counts the end of an attempt. Returns whether it is a trial of its version."""
-        return self._outcomes is not None and self.turn is not None and self._outcomes.add(end, self.turn)
+        return self._outcomes is not None and self.attempt is not None and self._outcomes.add(end, self.attempt)
 
     def take_shadow(self) -> Canary | None:
         """The canary that is to answer this request once more; once only, however often it is tried."""
@@ -100,7 +100,7 @@ class Pin:
                 canary.canary.add_unready()
                 canary.num_fallbacks += 1
             return await self._passed(self._request.model, None)
-        self._outcomes, self.turn = canary.canary, canary.turn("canary", self._request)
+        self._outcomes, self.attempt = canary.canary, canary.attempt("canary", self._request)
         return pinned
 
     async def _passed(self, model: str | None, version: str | None) -> PinnedVersion:

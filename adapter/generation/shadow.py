@@ -16,14 +16,14 @@ from adapter.generation.canary import Canary
 from adapter.generation.deadlines import within_deadlines
 from adapter.generation.outcomes import End, counted
 from adapter.generation.response_cache import is_deterministic
+from adapter.generation.timed_attempt import TimedAttempt
 from adapter.generation.traffic import Traffic
-from adapter.generation.turn import Turn
 from adapter.schema import DoneEvent, GenerationRequest, GenerationResponse
 from adapter.timeline import Timeline
 from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.served_models import PinnedVersion
 
-Run: TypeAlias = Callable[[PinnedVersion, GenerationRequest, Call, Turn], Arrivals]
+Run: TypeAlias = Callable[[PinnedVersion, GenerationRequest, Call, TimedAttempt], Arrivals]
 
 _LEAST_LIMIT = 30.0  # seconds
 
@@ -54,28 +54,32 @@ class Shadows:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def start(self, canary: Canary, request: GenerationRequest, call: Call, end: End, turn: Turn) -> None:
-        """`end` is how the caller's own attempt ended, `turn` its time with the default version."""
+    def start(self, canary: Canary, request: GenerationRequest, call: Call, end: End, attempt: TimedAttempt) -> None:
+        """`end` is how the caller's own attempt ended, `attempt` its time with the default version."""
         if self._is_closed:
             return
-        own = canary.shadow_turn(request, turn)
+        own = canary.shadow_attempt(request, attempt)
         task = asyncio.create_task(self._answer_later(canary, request, call, end, own))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _answer_later(self, canary: Canary, request: GenerationRequest, call: Call, end: End, turn: Turn) -> None:
+    async def _answer_later(
+        self, canary: Canary, request: GenerationRequest, call: Call, end: End, attempt: TimedAttempt
+    ) -> None:
         """Waits for a random time first, as answers that ran side by side may end together.
 
         Their shadows would slow each other down, and be slower than what they are compared with.
         """
         took = time.monotonic() - call.received_at
         await asyncio.sleep(random.uniform(0, took))  # noqa: S311 - no secret
-        await self._answer(canary, request, _copy(call, took), end, turn)
+        await self._answer(canary, request, _copy(call, took), end, attempt)
 
-    async def _answer(self, canary: Canary, request: GenerationRequest, call: Call, end: End, turn: Turn) -> None:
-        arrivals = within_deadlines(self._run_counted(canary, request, call, turn), call)
+    async def _answer(
+        self, canary: Canary, request: GenerationRequest, call: Call, end: End, attempt: TimedAttempt
+    ) -> None:
+        arrivals = within_deadlines(self._run_counted(canary, request, call, attempt), call)
         try:
-            async with aclosing(counted(arrivals, partial(_count, canary, turn))) as events:
+            async with aclosing(counted(arrivals, partial(_count, canary, attempt))) as events:
                 async for arrived in events:
                     if isinstance(arrived[-1], DoneEvent) and isinstance(end, GenerationResponse):
                         _compare(canary, request, arrived[-1].response, end)
@@ -84,12 +88,14 @@ class Shadows:
         except Exception:  # noqa: BLE001 - no caller is to hear of it
             _log.exception("%s failed", call.request_id)
 
-    async def _run_counted(self, canary: Canary, request: GenerationRequest, call: Call, turn: Turn) -> Arrivals:
+    async def _run_counted(
+        self, canary: Canary, request: GenerationRequest, call: Call, attempt: TimedAttempt
+    ) -> Arrivals:
         pinned = await self._registry.resolve(canary.model, canary.version)
         if self._traffic.is_held(pinned):
             raise Overloaded("The version is held.")
         with self._traffic.live(pinned):
-            async with aclosing(self._run(pinned, request, call, turn)) as arrivals:
+            async with aclosing(self._run(pinned, request, call, attempt)) as arrivals:
                 async for events in arrivals:
                     yield events
 
@@ -114,10 +120,10 @@ def _copy(call: Call, took: float) -> Call:
     )
 
 
-def _count(canary: Canary, turn: Turn, end: End) -> None:
-    if isinstance(end, ModelNotReady) and not turn.has_begun:
+def _count(canary: Canary, attempt: TimedAttempt, end: End) -> None:
+    if isinstance(end, ModelNotReady) and not attempt.has_begun:
         canary.canary.add_unready()
-    canary.canary.add(end, turn)
+    canary.canary.add(end, attempt)
     canary.num_dropped += isinstance(end, Overloaded)
 
 

@@ -23,8 +23,8 @@ from adapter.generation.response_cache import ResponseCache
 from adapter.generation.retries import MAY_PASS, Retries
 from adapter.generation.retry_budget import RetryBudget
 from adapter.generation.shadow import Shadows
+from adapter.generation.timed_attempt import TimedAttempt
 from adapter.generation.traffic import Traffic
-from adapter.generation.turn import Turn
 from adapter.schema import CONTRACT_VERSION, MAX_SEED, DoneEvent, GenerationRequest, GenerationResponse, StreamEvent
 from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.model_registry import ModelRegistry
@@ -142,8 +142,8 @@ class TextGenerator:
         """Up to and with the last event, or an exception."""
 
         def count(end: End) -> None:
-            if pin.count(end) and pin.turn and (canary := pin.take_shadow()):
-                self.shadows.start(canary, request, call, end, pin.turn)
+            if pin.count(end) and pin.attempt and (canary := pin.take_shadow()):
+                self.shadows.start(canary, request, call, end, pin.attempt)
 
         return counted(within_deadlines(self._run_pinned(request, call, pin), call), count)
 
@@ -152,7 +152,7 @@ class TextGenerator:
         while True:
             try:
                 with self._traffic.live(pinned):
-                    async with aclosing(self._run_or_reuse(pinned, request, call, pin.turn)) as arrivals:
+                    async with aclosing(self._run_or_reuse(pinned, request, call, pin.attempt)) as arrivals:
                         async for events in arrivals:
                             yield events
             except (ModelNotFound, VersionNotFound):
@@ -164,22 +164,24 @@ class TextGenerator:
                 return
 
     def _run_or_reuse(
-        self, pinned: PinnedVersion, request: GenerationRequest, call: Call, turn: Turn | None
+        self, pinned: PinnedVersion, request: GenerationRequest, call: Call, attempt: TimedAttempt | None
     ) -> Arrivals:
         request = with_model_defaults(request, call, pinned)
         if call.answer_ids:  # no other request shares the beginning of its answer
-            return self._run(pinned, request, call, turn)
-        return self._cache.stream(pinned, request, call, partial(self._run, pinned, request, call, turn))
+            return self._run(pinned, request, call, attempt)
+        return self._cache.stream(pinned, request, call, partial(self._run, pinned, request, call, attempt))
 
-    def _run_shadow(self, pinned: PinnedVersion, request: GenerationRequest, call: Call, turn: Turn) -> Arrivals:
-        return self._run(pinned, with_model_defaults(request, call, pinned), call, turn, may_wait=False)
+    def _run_shadow(
+        self, pinned: PinnedVersion, request: GenerationRequest, call: Call, attempt: TimedAttempt
+    ) -> Arrivals:
+        return self._run(pinned, with_model_defaults(request, call, pinned), call, attempt, may_wait=False)
 
     async def _run(
         self,
         pinned: PinnedVersion,
         request: GenerationRequest,
         call: Call,
-        turn: Turn | None,
+        attempt: TimedAttempt | None,
         *,
         may_wait: bool = True,
     ) -> Arrivals:
@@ -201,7 +203,7 @@ class TextGenerator:
             ),
             call.timeline.attempt(),
             # Nothing else holds this copy of the request: it need not last as long as the answer.
-            aclosing(_taken(self._inference.stream(_of_version(request, model, version), call), turn)) as arrivals,
+            aclosing(_taken(self._inference.stream(_of_version(request, model, version), call), attempt)) as arrivals,
         ):
             try:
                 async for events in arrivals:
@@ -213,8 +215,8 @@ class TextGenerator:
                 raise
 
 
-def _taken(arrivals: Arrivals, turn: Turn | None) -> Arrivals:
-    return turn.take(arrivals) if turn else arrivals
+def _taken(arrivals: Arrivals, attempt: TimedAttempt | None) -> Arrivals:
+    return attempt.take(arrivals) if attempt else arrivals
 
 
 def _of_version(request: GenerationRequest, model: str, version: str) -> GenerationRequest:

@@ -13,7 +13,7 @@ import pytest
 
 from adapter.generation.canary_rule import Decision, Rule, Tally, interval
 from adapter.generation.pairs import Pairs, Side
-from adapter.generation.turn import Duration
+from adapter.generation.timed_attempt import Duration
 
 RULE = Rule()
 NUM_RUNS = 200
@@ -110,7 +110,7 @@ class Worker:
 
 
 class Attempt:
-    """A Turn on the simulation's clock."""
+    """A TimedAttempt on the simulation's clock."""
 
     now = 0.0
 

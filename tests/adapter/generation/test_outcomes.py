@@ -23,9 +23,9 @@ from adapter.errors import (
 )
 from adapter.generation.deadlines import OutOfTime
 from adapter.generation.outcomes import End, Outcomes, counted
-from adapter.generation.turn import Duration
+from adapter.generation.timed_attempt import Duration
 from adapter.schema import GenerationResponse
-from tests.adapter.generation.fake_turn import FakeTurn
+from tests.adapter.generation.fake_attempt import FakeAttempt
 from tests.adapter.generation.held_generations import ANSWER, HeldGenerations, text_of
 
 RESPONSE: GenerationResponse = ANSWER[-1][-1].response
@@ -43,27 +43,27 @@ OF_OTHERS = (
 @pytest.mark.parametrize("error", OF_THE_VERSION)
 def test_what_the_version_did_is_a_trial(error: type[TorchbridgeError]) -> None:
     outcomes = Outcomes()
-    assert outcomes.add(error("no"), FakeTurn(has_failed=True))
+    assert outcomes.add(error("no"), FakeAttempt(has_failed=True))
     assert (outcomes.failures, outcomes.num_cut) == ({error.code: 1}, 0)
 
 
 @pytest.mark.parametrize("error", OF_OTHERS)
 def test_what_comes_from_its_side_and_is_not_its_own_is_none(error: type[TorchbridgeError]) -> None:
     outcomes = Outcomes()
-    assert not outcomes.add(error("no"), FakeTurn(has_failed=True))
+    assert not outcomes.add(error("no"), FakeAttempt(has_failed=True))
     assert (outcomes.failures, outcomes.num_cut) == ({}, 0)
 
 
 def test_a_bug_of_ours_that_its_answer_brings_out_is_a_failure() -> None:
     outcomes = Outcomes()
-    assert outcomes.add(LookupError("a bug"), FakeTurn(has_failed=True))
+    assert outcomes.add(LookupError("a bug"), FakeAttempt(has_failed=True))
     assert outcomes.failures == {"internal": 1}
 
 
 @pytest.mark.parametrize("error", [*OF_THE_VERSION, *OF_OTHERS, LookupError])
 def test_before_the_version_has_the_request_nothing_is_its_own(error: type[Exception]) -> None:
     outcomes = Outcomes()
-    assert not outcomes.add(error("no"), FakeTurn(has_begun=False))
+    assert not outcomes.add(error("no"), FakeAttempt(has_begun=False))
     assert (outcomes.failures, outcomes.num_cut) == ({}, 0)
 
 
@@ -76,20 +76,20 @@ ENDS_FROM_OUTSIDE = (
 @pytest.mark.parametrize("end", ENDS_FROM_OUTSIDE, ids=repr)
 def test_what_others_cut_short_is_counted_apart(end: BaseException) -> None:
     outcomes = Outcomes()
-    assert not outcomes.add(end, FakeTurn(waited=9.0))
+    assert not outcomes.add(end, FakeAttempt(waited=9.0))
     assert (outcomes.num_cut, outcomes.failures) == (1, {})
 
 
 @pytest.mark.parametrize(("waited", "num_failures"), [(5.1, 1), (5.0, 0)], ids=["most of it", "less"])
 def test_the_operators_limit_is_a_failure_of_a_version_that_had_most_of_it(waited: float, num_failures: int) -> None:
     outcomes = Outcomes()
-    assert outcomes.add(OutOfTime("no", 10.0, is_callers=False), FakeTurn(waited=waited)) == bool(num_failures)
+    assert outcomes.add(OutOfTime("no", 10.0, is_callers=False), FakeAttempt(waited=waited)) == bool(num_failures)
     assert (outcomes.failures.total(), outcomes.num_cut) == (num_failures, 1 - num_failures)
 
 
 def test_what_another_request_ran_for_is_no_trial() -> None:
     outcomes = Outcomes()
-    assert not outcomes.add(RESPONSE, FakeTurn(has_begun=False))
+    assert not outcomes.add(RESPONSE, FakeAttempt(has_begun=False))
     assert (outcomes.num_answers, outcomes.time_to_first_token) == (0, None)
 
 
@@ -100,21 +100,21 @@ def whole(seconds: float) -> Duration:
 def test_times_are_those_of_the_version() -> None:
     outcomes = Outcomes()
     for number in range(1, 101):
-        outcomes.add(RESPONSE, FakeTurn(whole(number / 10), whole(float(number))))
+        outcomes.add(RESPONSE, FakeAttempt(whole(number / 10), whole(float(number))))
     assert outcomes.time_to_first_token == (5.0, 9.5)
     assert outcomes.time_per_token == (50.0, 95.0)
 
 
 def test_one_answer_is_a_spread_of_its_own_and_may_have_no_time_per_token() -> None:
     outcomes = Outcomes()
-    outcomes.add(RESPONSE, FakeTurn(whole(2.0), Duration(0.0, is_whole=False)))
+    outcomes.add(RESPONSE, FakeAttempt(whole(2.0), Duration(0.0, is_whole=False)))
     assert (outcomes.time_to_first_token, outcomes.time_per_token) == ((2.0, 2.0), None)
 
 
 def test_only_the_last_thousand_times_are_kept() -> None:
     outcomes = Outcomes()
     for seconds in [9.0] * 1_000 + [1.0] * 1_000:
-        outcomes.add(RESPONSE, FakeTurn(whole(seconds)))
+        outcomes.add(RESPONSE, FakeAttempt(whole(seconds)))
     assert (outcomes.num_answers, outcomes.time_to_first_token) == (2_000, (1.0, 1.0))
 
 

@@ -3,31 +3,31 @@
 import pytest
 
 from adapter.generation.pairs import Pairs, Side
-from adapter.generation.turn import Duration
-from tests.adapter.generation.fake_turn import FakeTurn
+from adapter.generation.timed_attempt import Duration
+from tests.adapter.generation.fake_attempt import FakeAttempt
 
 SLOWDOWN = 2.0
 
 
 def new_pairs() -> Pairs:
-    return Pairs(SLOWDOWN, lambda turn: turn.first_token)
+    return Pairs(SLOWDOWN, lambda attempt: attempt.first_token)
 
 
-def took(seconds: float) -> FakeTurn:
-    return FakeTurn(Duration(seconds, is_whole=True))
+def took(seconds: float) -> FakeAttempt:
+    return FakeAttempt(Duration(seconds, is_whole=True))
 
 
-def cut_after(seconds: float) -> FakeTurn:
-    return FakeTurn(Duration(seconds, is_whole=False))
+def cut_after(seconds: float) -> FakeAttempt:
+    return FakeAttempt(Duration(seconds, is_whole=False))
 
 
-def running_for(seconds: float) -> FakeTurn:
-    return FakeTurn(Duration(seconds, is_whole=False), is_over=False)
+def running_for(seconds: float) -> FakeAttempt:
+    return FakeAttempt(Duration(seconds, is_whole=False), is_over=False)
 
 
-def begin(pairs: Pairs, *attempts: tuple[Side, FakeTurn], size: int = 1) -> tuple[int, int]:
-    for side, turn in attempts:
-        pairs.begin(turn, side, size)
+def begin(pairs: Pairs, *attempts: tuple[Side, FakeAttempt], size: int = 1) -> tuple[int, int]:
+    for side, attempt in attempts:
+        pairs.begin(attempt, side, size)
     return counts(pairs)
 
 
@@ -55,7 +55,7 @@ def counts(pairs: Pairs) -> tuple[int, int]:
     ],
 )
 def test_a_pair_says_whether_the_canary_is_slower_than_it_may_be_or_nothing(
-    canary: FakeTurn, control: FakeTurn, told: tuple[int, int]
+    canary: FakeAttempt, control: FakeAttempt, told: tuple[int, int]
 ) -> None:
     assert begin(new_pairs(), ("canary", canary), ("control", control)) == told
     assert begin(new_pairs(), ("control", control), ("canary", canary)) == told

@@ -13,7 +13,7 @@ from adapter.gateway import create_app
 from adapter.generation import shadow
 from adapter.generation.response_cache import ResponseCache
 from adapter.generation.response_store import MemoryStore
-from adapter.generation.turn import Turn
+from adapter.generation.timed_attempt import TimedAttempt
 from adapter.schema import ChatGenerationRequest, ChatMessage, GenerationRequest
 from adapter.settings import Settings
 from adapter.torchserve.model_registry import ModelRegistry
@@ -47,9 +47,9 @@ async def test_it_is_asked_the_same_under_an_id_of_its_own(two: TwoVersions) -> 
     seen: list[Call] = []
     run = two.generator.shadows._run
 
-    def watched(pinned: object, request: GenerationRequest, call: Call, turn: Turn) -> object:
+    def watched(pinned: object, request: GenerationRequest, call: Call, attempt: TimedAttempt) -> object:
         seen.append(call)
-        return run(pinned, request, call, turn)
+        return run(pinned, request, call, attempt)
 
     two.generator.shadows._run = watched
     two.begin(is_shadow=True)

@@ -14,13 +14,13 @@ class Duration(NamedTuple):
     is_whole: bool  # otherwise it takes that long at least
 
 
-class Turn:
+class TimedAttempt:
     """Begins when the request is handed to the version's worker, after our queue, a hold and the cache.
 
     Only the waits for what comes next count: a caller that is slow to read makes no version slower.
     """
 
-    def __init__(self, max_tokens: int, on_begin: "Callable[[Turn], None]") -> None:
+    def __init__(self, max_tokens: int, on_begin: "Callable[[TimedAttempt], None]") -> None:
         self._max_tokens = max_tokens
         self._on_begin = on_begin
         self.has_begun = False

@@ -1,14 +1,14 @@
-"""Stands for a Turn whose times a test says."""
+"""Stands for a TimedAttempt whose times a test says."""
 
 from dataclasses import dataclass
 
-from adapter.generation.turn import Duration
+from adapter.generation.timed_attempt import Duration
 
 _SOME = Duration(1.0, is_whole=True)
 
 
 @dataclass(eq=False)
-class FakeTurn:
+class FakeAttempt:
     first_token: Duration = _SOME
     per_token: Duration = _SOME
     has_begun: bool = True
