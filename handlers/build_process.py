@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from handlers.passing_failures import may_pass
+from handlers.transient_failures import is_transient
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def _failure(status: int, last: str) -> BuildFailed:
     reason = f"the build was ended by signal {-status}" if status < 0 else last
     return BuildFailed(
         reason[-_LONGEST_REASON:],
-        is_lasting=status == 1 and not may_pass(reason),
+        is_lasting=status == 1 and not is_transient(reason),
         is_killed=_KILLED.search(reason) is not None,
     )
 

@@ -15,9 +15,9 @@ from handlers.decode_step import StepKind, compile_decode_step, tensors_of
 from handlers.graph_digest import graph_digest
 from handlers.kept_steps import mark_used
 from handlers.model_loading import LoadedModel
-from handlers.passing_failures import may_pass
 from handlers.settings import HandlerSettings
 from handlers.slot_cache import SlotCache, UnsupportedModelError, Window, num_cache_layers
+from handlers.transient_failures import is_transient
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def compile_decode_steps(model: PreTrainedModel, slots: int, context_length: int
     try:
         compile_decode_step(model, cache.states, directory, StepKind.PIECE)
     except _OF_THE_GRAPH as error:
-        if may_pass(str(error)):
+        if is_transient(str(error)):
             raise
         reason = str(error)[:_LONGEST_REASON]
         logger.warning("torchbridge: pieces of prompts are not compiled: %s", reason or type(error).__name__)

@@ -41,14 +41,14 @@ class Attempts:
 
     def delay_after(self, failure: TorchbridgeError) -> float | None:
         """Seconds until the next attempt; None if the failure is the answer."""
-        if not self._may_pass(failure):
+        if not self._is_transient(failure):
             return None
         # With jitter: requests that failed together must not come back together.
         delay = self._delay * random.uniform(1, 1.5)  # noqa: S311 - no secret
         self._delay = min(_LONGEST_DELAY, self._delay * _GROWTH)
         return delay
 
-    def _may_pass(self, failure: TorchbridgeError) -> bool:
+    def _is_transient(self, failure: TorchbridgeError) -> bool:
         code = failure.code
         if failure.is_final:
             # A worker and then its TorchServe may have died for other reasons: a batch can wait and see.

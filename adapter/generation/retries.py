@@ -6,7 +6,7 @@ from adapter.generation.answer_so_far import AnswerSoFar
 from adapter.generation.retry_budget import RetryBudget
 from adapter.schema import StartEvent, StreamEvent
 
-MAY_PASS = (WorkerDied, WorkerSilent, UpstreamUnavailable, ModelNotReady)
+TRANSIENT = (WorkerDied, WorkerSilent, UpstreamUnavailable, ModelNotReady)
 
 # A request that was running when two workers died may be what kills them, and everybody else's answers with them.
 _MOST_DEATHS, _MOST_SILENCES = 2, 2

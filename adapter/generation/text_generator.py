@@ -20,7 +20,7 @@ from adapter.generation.outcomes import End, code_of, counted
 from adapter.generation.pinning import Pin
 from adapter.generation.rate_limit import RateLimiter
 from adapter.generation.response_cache import ResponseCache
-from adapter.generation.retries import MAY_PASS, Retries
+from adapter.generation.retries import TRANSIENT, Retries
 from adapter.generation.retry_budget import RetryBudget
 from adapter.generation.shadow import Shadows
 from adapter.generation.timed_attempt import TimedAttempt
@@ -85,7 +85,7 @@ class TextGenerator:
                             if due := retries.due(events):
                                 yield due
                                 due.clear()  # the next may be long in coming
-                except MAY_PASS as failure:
+                except TRANSIENT as failure:
                     await self._pause(retries.delay_after(failure), failure, retries.call, pin)
         # Outside of all `with` blocks: a caller who is slow, or leaves, must hold no slot.
         yield last

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from handlers import build_process, passing_failures
+from handlers import build_process, transient_failures
 from handlers.build_process import BuildFailed, build
 from tests.waiting import wait_until
 
@@ -29,7 +29,7 @@ def unpacked(directory: Path, compiler: str) -> Path:
     """An archive whose code compiles as `compiler` says."""
     (directory / "handlers").mkdir()
     (directory / "handlers" / "__init__.py").touch()
-    for module in (build_process, passing_failures):
+    for module in (build_process, transient_failures):
         shutil.copy(str(module.__file__), directory / "handlers")
     (directory / "handlers" / "compile_model.py").write_text(compiler)
     return directory

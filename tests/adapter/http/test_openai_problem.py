@@ -39,7 +39,7 @@ async def test_whatever_fails_below_v1_has_openais_error(
 async def test_no_failure_is_tried_again_in_vain(
     client: httpx.AsyncClient, inference: FakeInference, code: ErrorCode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapter.generation.text_generator.MAY_PASS", ())
+    monkeypatch.setattr("adapter.generation.text_generator.TRANSIENT", ())
     inference.script = [ERROR_BY_CODE[code]("why")]
     answer = await client.post(PATH, json=BODY)
     assert answer.headers["x-should-retry"] == str(ERROR_CATALOGUE[code].retryable).lower()

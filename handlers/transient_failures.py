@@ -1,4 +1,4 @@
-"""Which failures to compile may pass, told by what is said of them: a compiler's own are known by their words alone."""
+"""Tells transient failures of a compilation from lasting ones by their words: of a compiler's nothing else is known."""
 
 import os
 from errno import EDQUOT, ENOMEM, ENOSPC
@@ -10,6 +10,6 @@ _WORDS = (
 )
 
 
-def may_pass(reason: str) -> bool:
-    """Of no memory, no disk, or a signal: another time, or on another day, it may be made."""
+def is_transient(reason: str) -> bool:
+    """Whether the reason is memory, a disk or a signal: another time the steps may be made."""
     return any(words in reason for words in _WORDS)
