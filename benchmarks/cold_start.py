@@ -20,7 +20,7 @@ from adapter.archives.model_check import check_model
 from adapter.torchserve.archive_probe import served_alone
 from adapter.torchserve.server_process import TorchServeProcess
 from adapter.torchserve.worker_log import WorkerLog
-from adapter.versions.readiness import wait_until_ready
+from adapter.versions.version_waits import wait_for_workers
 from benchmarks.plots import Bars
 from benchmarks.project import PROJECT
 from benchmarks.random_models import CACHE, random_model
@@ -110,7 +110,7 @@ def register(server: TorchServeProcess, archive: Path) -> dict[str, float]:
     log = WorkerLog(server.directory.worker_log, NAME, VERSION)
     begin = time.perf_counter()
     server.management.register(archive.name)
-    wait_until_ready(server.management, NAME, VERSION, log, timeout=600)
+    wait_for_workers(server.management, NAME, VERSION, log, timeout=600)
     seconds = time.perf_counter() - begin
     server.management.unregister(NAME, VERSION)
     return {"seconds": seconds}

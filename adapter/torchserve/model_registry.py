@@ -96,8 +96,8 @@ class ModelRegistry:
         """The model and version that a request means, with at least one worker that is ready, or is expected back.
 
         What is sent to a worker that TorchServe starts again waits in its queue; what cannot be sent, as TorchServe is
-        started again, in `wait_until_ready`. Raises ModelNotFound, VersionNotFound, ModelNotReady, UpstreamUnavailable,
-        or InvalidRequest where a model has to be named.
+        started again, waits in `wait_for_comeback`. Raises ModelNotFound, VersionNotFound, ModelNotReady,
+        UpstreamUnavailable, or InvalidRequest if a model has to be named.
         """
         models = await self._current_or_latest()
         with suppress(TorchbridgeError):
@@ -127,7 +127,7 @@ class ModelRegistry:
             raise ModelNotFound(f"The default model is not served: name another one. {_WHERE_TO_LOOK}")
         return _find_model(models, name or self.default_model or _only_name(models))
 
-    async def wait_until_ready(self, model: str, version: str) -> PinnedVersion:
+    async def wait_for_comeback(self, model: str, version: str) -> PinnedVersion:
         """As `resolve_anew`, but waits for what is expected back."""
         while True:
             try:

@@ -29,11 +29,11 @@ from adapter.versions.changes import (
 from adapter.versions.errors import ChangeRefused, DrainTimeout
 from adapter.versions.journal import Operation, Step
 from adapter.versions.lifecycle import take_away
-from adapter.versions.readiness import wait_until_compiled, wait_until_ready
 from adapter.versions.required_key import required_key
 from adapter.versions.running_server import RunningServer
 from adapter.versions.settling import under_way
 from adapter.versions.verified_copies import expect_verified
+from adapter.versions.version_waits import wait_for_compilation, wait_for_workers
 
 _LOG_BYTES = 2**20  # of a version's start, and of the journal
 
@@ -148,10 +148,10 @@ def _bring_up(
         _register(server, archive, record)
     step(Step.LOAD)
     report(f"loading {model} {version}")
-    wait_until_ready(server.management, model, version, log, timeout=options.load_timeout, limit="--load-timeout")
+    wait_for_workers(server.management, model, version, log, timeout=options.load_timeout, limit="--load-timeout")
     if options.waits_for_compilation:
         compilations = server.files.compilations
-        wait_until_compiled(compilations, model, version, timeout=options.load_timeout, report=report)
+        wait_for_compilation(compilations, model, version, timeout=options.load_timeout, report=report)
     step(Step.WARM_UP)
     report("warming up")
     run_until_stopped(lambda: _ask(server, lambda inference: warm_up(inference, model, version)))

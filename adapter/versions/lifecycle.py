@@ -5,10 +5,10 @@ from adapter.torchserve.loading import describe_version
 from adapter.versions.changes import Report, expect_ready, hold_until_empty, record_default, remove, switch
 from adapter.versions.errors import ChangeRefused
 from adapter.versions.journal import Operation, Step
-from adapter.versions.readiness import wait_until_ready
 from adapter.versions.running_server import RunningServer
 from adapter.versions.server_state import ModelState, VersionState
 from adapter.versions.settling import under_way
+from adapter.versions.version_waits import wait_for_workers
 
 
 def promote(server: RunningServer, model: str, version: str) -> None:
@@ -100,7 +100,7 @@ def _scale(server: RunningServer, operation: Operation, workers: int, timeout: f
             hold_until_empty(server, model, version, timeout)
         server.management.scale(model, version, workers)
         report(f"{'loading' if workers else 'unloading'} {version}")
-        wait_until_ready(server.management, model, version, log, timeout=timeout, limit="--timeout", workers=workers)
+        wait_for_workers(server.management, model, version, log, timeout=timeout, limit="--timeout", workers=workers)
     finally:
         if is_fewer:
             server.gateway.traffic()

@@ -9,11 +9,11 @@ from adapter.versions.changes import unregister
 from adapter.versions.errors import VersionError
 from adapter.versions.journal import Journal
 from adapter.versions.model_store import ModelStore
-from adapter.versions.readiness import wait_until_ready
 from adapter.versions.required_key import require_key
 from adapter.versions.running_server import RunningServer, ServerFiles
 from adapter.versions.server_state import ModelState, ServerState, VersionState
 from adapter.versions.verified_copies import expect_verified, install_verified
+from adapter.versions.version_waits import wait_for_workers
 
 
 def recorded_state(files: ServerFiles) -> ServerState | None:
@@ -82,7 +82,7 @@ def _restore(
             expect_verified(server.store.path(deployed.archive), deployed.sha256)
             report(f"loading {model} {version}")
             server.management.register(deployed.archive)
-            wait_until_ready(server.management, model, version, log, timeout=timeout)
+            wait_for_workers(server.management, model, version, log, timeout=timeout)
         except VersionError as error:
             report(f"{model} {version} is left out: {error}")
             unregister(server, model, version)
@@ -90,4 +90,4 @@ def _restore(
         description = describe_version(server.management, model, version)
     if description is not None and description.min_workers != deployed.workers:
         server.management.scale(model, version, deployed.workers)
-        wait_until_ready(server.management, model, version, log, timeout=timeout, workers=deployed.workers)
+        wait_for_workers(server.management, model, version, log, timeout=timeout, workers=deployed.workers)

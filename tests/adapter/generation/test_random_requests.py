@@ -232,7 +232,7 @@ async def test_whatever_happens_to_them_requests_leave_nothing_behind() -> None:
     traffic, canaries = Traffic(), Canaries()
     async with FakeTorchServe(Fates().play) as torchserve:
         settings = Settings(torchserve_url=torchserve.url, silence_timeout=0.1)
-        inference = InferenceClient(settings, FakeKeys(torchserve), registry.resolve_anew, registry.wait_until_ready)
+        inference = InferenceClient(settings, FakeKeys(torchserve), registry.resolve_anew, registry.wait_for_comeback)
         generator = CountingGenerator(
             registry,
             inference,

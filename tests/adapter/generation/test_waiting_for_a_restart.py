@@ -57,7 +57,7 @@ async def generator(
     registry = generator._registry
     keys = FakeKeys(torchserve)
     async with InferenceClient(
-        restarted.settings, keys, registry.resolve_anew, registry.wait_until_ready
+        restarted.settings, keys, registry.resolve_anew, registry.wait_for_comeback
     ) as generator._inference:
         yield generator
 

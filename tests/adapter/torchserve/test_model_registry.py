@@ -213,7 +213,7 @@ async def test_a_torchserve_that_is_gone_for_as_long_as_a_restart_may_take_is_wa
     with pytest.raises(UpstreamUnavailable):
         await registry.resolve()
     with pytest.raises(UpstreamUnavailable):
-        await registry.wait_until_ready("story", "2.0")
+        await registry.wait_for_comeback("story", "2.0")
 
 
 async def test_what_there_was_is_no_longer_listed_where_torchserve_has_not_answered_for_long(
@@ -231,7 +231,7 @@ async def test_whoever_waits_gets_the_workers_of_a_torchserve_that_was_started_a
 ) -> None:
     await registry.resolve()
     management.failure = UpstreamUnavailable("down")
-    waiting = asyncio.create_task(registry.wait_until_ready("story", "1.0"))
+    waiting = asyncio.create_task(registry.wait_for_comeback("story", "1.0"))
     num_listings = management.num_listings
     await wait_for(lambda: management.num_listings > num_listings + 1)
     versions = management.served["story"]
@@ -246,10 +246,10 @@ async def test_whoever_waits_gets_the_workers_of_a_torchserve_that_was_started_a
 
 async def test_nobody_waits_for_what_was_never_ready(registry: ModelRegistry, management: FakeManagement) -> None:
     with pytest.raises(ModelNotReady):
-        await registry.wait_until_ready("story", "3.0")
+        await registry.wait_for_comeback("story", "3.0")
     management.failure = UpstreamUnavailable("down")
     with pytest.raises(UpstreamUnavailable):
-        await registry.wait_until_ready("story", "3.0")
+        await registry.wait_for_comeback("story", "3.0")
 
 
 async def test_a_management_api_that_fails_is_asked_once_for_each_request(

@@ -6,7 +6,7 @@ from adapter.compilation import Compilation, CompilationState
 from adapter.torchserve.loading import describe_version, describe_versions
 from adapter.torchserve.worker_log import WorkerLog
 from adapter.versions.errors import LoadFailed
-from adapter.versions.readiness import wait_until_compiled, wait_until_ready
+from adapter.versions.version_waits import wait_for_compilation, wait_for_workers
 from tests.adapter.versions.fake_server import Clock, FakeServer
 
 DEATH = "2026-11-22T13:47:34,840 [INFO ] W-9000-tiny_2.0-stdout - Stopped Scanner - W-9000-tiny_2.0-stdout\n"
@@ -22,7 +22,7 @@ def log(server: FakeServer) -> WorkerLog:
 
 
 def wait(server: FakeServer, log: WorkerLog, *, timeout: float = 60, workers: int | None = None) -> None:
-    wait_until_ready(server.management, "tiny", "2.0", log, timeout=timeout, workers=workers)
+    wait_for_workers(server.management, "tiny", "2.0", log, timeout=timeout, workers=workers)
 
 
 def set_workers(server: FakeServer, *are_ready: bool, wanted: int) -> None:
@@ -132,7 +132,7 @@ def test_it_waits_until_the_worker_has_compiled_or_says_that_it_will_not(
     clock.after(10, lambda: Compilation(state=CompilationState.COMPILING).write(directory, "tiny", "2.0"))
     clock.after(30, lambda: last.write(directory, "tiny", "2.0"))
 
-    wait_until_compiled(directory, "tiny", "2.0", timeout=60, report=lines.append)
+    wait_for_compilation(directory, "tiny", "2.0", timeout=60, report=lines.append)
 
     assert clock.now >= began + 30
     assert lines == ["waiting", "compiling", *said]
@@ -143,7 +143,7 @@ def test_it_does_not_wait_for_a_build_for_ever(server: FakeServer) -> None:
     Compilation(state=CompilationState.COMPILING).write(server.files.compilations, "tiny", "2.0")
 
     lines = list[str]()
-    wait_until_compiled(server.files.compilations, "tiny", "2.0", timeout=60, report=lines.append)
+    wait_for_compilation(server.files.compilations, "tiny", "2.0", timeout=60, report=lines.append)
 
     assert lines[-1].startswith("Still compiling after 60 s (--load-timeout).")
     assert lines[-1].endswith("It is deployed without, and takes them later.")
@@ -153,6 +153,6 @@ def test_it_does_not_wait_for_a_build_for_ever(server: FakeServer) -> None:
 def test_the_worker_of_an_older_archive_is_not_waited_for(server: FakeServer) -> None:
     lines = list[str]()
 
-    wait_until_compiled(server.files.compilations, "tiny", "2.0", timeout=60, report=lines.append)
+    wait_for_compilation(server.files.compilations, "tiny", "2.0", timeout=60, report=lines.append)
 
     assert lines == ["its worker does not compile: the archive is an older one"]

@@ -4,14 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from adapter.compilation import Compilation, CompilationState
-from adapter.torchserve.loading import LOAD_TIMEOUT_SETTING, NotReady, find_unready
-from adapter.torchserve.loading import wait_until_ready as wait
+from adapter.torchserve.loading import LOAD_TIMEOUT_SETTING, NotReady, find_unready, wait_until_ready
 from adapter.torchserve.management_client import ManagementClient
 from adapter.torchserve.worker_log import WorkerLog
 from adapter.versions.errors import LoadFailed
 
 
-def wait_until_ready(
+def wait_for_workers(
     management: ManagementClient,
     model: str,
     version: str,
@@ -27,12 +26,14 @@ def wait_until_ready(
     after `timeout` seconds, which `limit` has set.
     """
     try:
-        wait(lambda: find_unready(management, model, version, log, workers), timeout=timeout, see=log.path, limit=limit)
+        wait_until_ready(
+            lambda: find_unready(management, model, version, log, workers), timeout=timeout, see=log.path, limit=limit
+        )
     except NotReady as error:
         raise LoadFailed(str(error)) from error
 
 
-def wait_until_compiled(
+def wait_for_compilation(
     compilations: Path, model: str, version: str, *, timeout: float, report: Callable[[str], None]
 ) -> None:
     """Returns when the worker of this version, which is ready, takes compiled steps, or says that it will not.
@@ -46,7 +47,7 @@ def wait_until_compiled(
 
     limit = "--load-timeout"
     try:
-        wait(find_uncompiled, timeout=timeout, see=compilations.parent / "logs", limit=limit, report=report)
+        wait_until_ready(find_uncompiled, timeout=timeout, see=compilations.parent / "logs", limit=limit, report=report)
     except NotReady as error:
         report(f"{error} It is deployed without, and takes them later.")
         return
