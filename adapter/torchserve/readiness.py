@@ -31,16 +31,16 @@ class Readiness:
     def __init__(self, registry: ModelRegistry, inference: InferenceClient) -> None:
         self._registry = registry
         self._inference = inference
-        self._probes: dict[PinnedVersion, _Probe] = {}
+        self._checks: dict[PinnedVersion, _LivenessCheck] = {}
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        probes = [probe.task for probe in self._probes.values()]
-        for task in probes:
+        checks = [check.task for check in self._checks.values()]
+        for task in checks:
             task.cancel()
-        await asyncio.gather(*probes, return_exceptions=True)
+        await asyncio.gather(*checks, return_exceptions=True)
 
     async def check(self) -> None:
         """Raises what ModelRegistry.resolve_any raises, or ModelNotReady, all within seconds."""
@@ -53,24 +53,24 @@ class Readiness:
         await self._hear_of(pinned, asked_at - _FRESH)
 
     async def _hear_of(self, pinned: PinnedVersion, since: float) -> None:
-        probe = None
+        check = None
         while self._inference.heard_at(pinned.model, pinned.version) < since:
-            probe = probe or self._probe(pinned)
-            if probe.task.done():
-                if failure := probe.task.result():
+            check = check or self._begun_check(pinned)
+            if check.task.done():
+                if failure := check.task.result():
                     raise ModelNotReady("The model's worker does not answer.", cause=failure.with_cause)
                 return
-            if time.monotonic() - probe.began_at > _LONGEST_SILENCE:
+            if time.monotonic() - check.began_at > _LONGEST_SILENCE:
                 raise ModelNotReady("The model's worker is silent.")
-            await asyncio.wait({probe.task}, timeout=_SECONDS_BETWEEN_LOOKS)
+            await asyncio.wait({check.task}, timeout=_SECONDS_BETWEEN_LOOKS)
 
-    def _probe(self, pinned: PinnedVersion) -> "_Probe":
+    def _begun_check(self, pinned: PinnedVersion) -> "_LivenessCheck":
         """The check that is under way: a silent worker must not get one more at each look."""
-        probe = self._probes.get(pinned)
-        if probe is None:
-            probe = self._probes[pinned] = _Probe(asyncio.create_task(self._ask(pinned)), time.monotonic())
-            probe.task.add_done_callback(lambda _: self._probes.pop(pinned))
-        return probe
+        check = self._checks.get(pinned)
+        if check is None:
+            check = self._checks[pinned] = _LivenessCheck(asyncio.create_task(self._ask(pinned)), time.monotonic())
+            check.task.add_done_callback(lambda _: self._checks.pop(pinned))
+        return check
 
     async def _ask(self, pinned: PinnedVersion) -> TorchbridgeError | None:
         """The failure, if there was no answer."""
@@ -87,6 +87,6 @@ class Readiness:
         return None
 
 
-class _Probe(NamedTuple):
+class _LivenessCheck(NamedTuple):
     task: asyncio.Task[TorchbridgeError | None]
     began_at: float  # time.monotonic()
