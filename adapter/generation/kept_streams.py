@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 from adapter.call import Arrivals
 from adapter.errors import ShuttingDown, StreamStopped
 from adapter.event_stream import encode_event
-from adapter.generation.shared_run import SharedRun
+from adapter.generation.broadcast import Broadcast
 from adapter.schema import DeltaEvent, DoneEvent, GenerationResponse, StreamEvent
 
 _MAX_BYTES = 64 * 2**20  # of all streams that nobody reads
@@ -27,7 +27,7 @@ class _Kept:
 
     name: StreamName
     first: int
-    run: SharedRun
+    run: Broadcast
     num_bytes: int = 0
     num_readers: int = 0
     is_told: bool = False
@@ -98,7 +98,7 @@ class KeptStreams:
                     self._weigh(kept, events)
                     yield events
 
-        kept = _Kept(name, first, SharedRun(weighed(), _keep_no_answer, outlives_readers=True))
+        kept = _Kept(name, first, Broadcast(weighed(), _keep_no_answer, outlives_readers=True))
         return kept
 
     async def _read(self, kept: _Kept, num_deltas: int | None) -> Arrivals:
@@ -145,7 +145,7 @@ class KeptStreams:
     def _give_up(self, kept: _Kept) -> None:
         self._end(kept).cancel(ShuttingDown("Nobody has come back to the stream in time."))
 
-    def _end(self, kept: _Kept) -> SharedRun:
+    def _end(self, kept: _Kept) -> Broadcast:
         """Forgets the stream. The caller stops its run."""
         if self._streams.get(kept.name) is kept:
             del self._streams[kept.name]

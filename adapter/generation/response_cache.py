@@ -9,9 +9,9 @@ from cachetools import LRUCache
 from pydantic import ValidationError
 
 from adapter.call import Arrivals, Call
+from adapter.generation.broadcast import Broadcast
 from adapter.generation.response_store import ResponseStore
 from adapter.generation.reused_answer import StoredAnswer, readdressed
-from adapter.generation.shared_run import SharedRun
 from adapter.schema import GenerationRequest, GenerationResponse, StartEvent
 from adapter.torchserve.served_models import PinnedVersion
 
@@ -34,7 +34,7 @@ class ResponseCache:
     def __init__(self, store: ResponseStore | None = None) -> None:
         self._store = store
         self._archives: LRUCache[PinnedVersion, str] = LRUCache(_REMEMBERED_DIGESTS)
-        self._runs: dict[_Question, SharedRun] = {}
+        self._runs: dict[_Question, Broadcast] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,11 +69,11 @@ class ResponseCache:
             yield stored.events(call)
             return
         # From here to the first read nothing waits: no two start the same run, and nobody joins one that was left.
-        shared = self._runs.get(question)
-        if shared is not None and shared.can_be_joined:
+        broadcast = self._runs.get(question)
+        if broadcast is not None and broadcast.can_be_joined:
             look_up.note = "collapsed"
             call.cache.status = "fwd=miss; collapsed"
-            arrivals = readdressed(shared.read(), call)
+            arrivals = readdressed(broadcast.read(), call)
         else:
             look_up.note = "miss"
             call.cache.status = "fwd=miss"
@@ -95,16 +95,16 @@ class ResponseCache:
         is_right = of == (question.pinned.model, question.pinned.version, archive)
         return stored if is_right and stored.age <= store.max_age else None
 
-    def _start(self, store: ResponseStore, question: _Question, arrivals: Arrivals) -> SharedRun:
+    def _start(self, store: ResponseStore, question: _Question, arrivals: Arrivals) -> Broadcast:
         async def keep(response: GenerationResponse) -> None:
             await store.put(_key(question, response.model_digest), StoredAnswer.of(response))
 
-        shared = self._runs[question] = SharedRun(self._learn(question.pinned, arrivals), keep)
-        shared.task.add_done_callback(lambda _: self._forget(question, shared))
-        return shared
+        broadcast = self._runs[question] = Broadcast(self._learn(question.pinned, arrivals), keep)
+        broadcast.task.add_done_callback(lambda _: self._forget(question, broadcast))
+        return broadcast
 
-    def _forget(self, question: _Question, shared: SharedRun) -> None:
-        if self._runs.get(question) is shared:
+    def _forget(self, question: _Question, broadcast: Broadcast) -> None:
+        if self._runs.get(question) is broadcast:
             del self._runs[question]
 
     async def _learn(self, pinned: PinnedVersion, arrivals: Arrivals) -> Arrivals:

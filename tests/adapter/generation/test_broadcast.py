@@ -4,7 +4,7 @@ from contextlib import aclosing
 import pytest
 
 from adapter.errors import Overloaded, ShuttingDown, TorchbridgeError
-from adapter.generation.shared_run import SharedRun
+from adapter.generation.broadcast import Broadcast
 from adapter.schema import GenerationResponse
 from tests.adapter.generation.held_generations import ANSWER, TEXT, HeldGenerations, settle, text_of
 
@@ -29,7 +29,7 @@ def shelf() -> Shelf:
 
 async def test_many_readers_of_one_run_get_the_same_events(shelf: Shelf) -> None:
     source = HeldGenerations()
-    run = SharedRun(source.run(), shelf.keep)
+    run = Broadcast(source.run(), shelf.keep)
     readers = [asyncio.create_task(text_of(run.read())) for _ in range(50)]
     for step in ANSWER:
         await settle()
@@ -39,12 +39,12 @@ async def test_many_readers_of_one_run_get_the_same_events(shelf: Shelf) -> None
 
 
 async def test_a_reader_gets_together_what_came_together(shelf: Shelf) -> None:
-    run = SharedRun(HeldGenerations(*ANSWER).run(), shelf.keep)
+    run = Broadcast(HeldGenerations(*ANSWER).run(), shelf.keep)
     assert [events async for events in run.read()] == ANSWER
 
 
 async def test_a_reader_that_is_slower_than_the_run_misses_nothing(shelf: Shelf) -> None:
-    run = SharedRun(HeldGenerations(*ANSWER).run(), shelf.keep)
+    run = Broadcast(HeldGenerations(*ANSWER).run(), shelf.keep)
     async with aclosing(run.read()) as arrivals:
         first = await anext(arrivals)
         await run.task
@@ -52,7 +52,7 @@ async def test_a_reader_that_is_slower_than_the_run_misses_nothing(shelf: Shelf)
 
 
 async def test_a_reader_may_join_when_the_answer_is_complete(shelf: Shelf) -> None:
-    run = SharedRun(HeldGenerations(*ANSWER).run(), shelf.keep)
+    run = Broadcast(HeldGenerations(*ANSWER).run(), shelf.keep)
     async with aclosing(run.read()) as early:
         await anext(early)
         await run.task
@@ -61,7 +61,7 @@ async def test_a_reader_may_join_when_the_answer_is_complete(shelf: Shelf) -> No
 
 async def test_half_of_the_readers_may_leave(shelf: Shelf) -> None:
     source = HeldGenerations(START, FIRST)
-    run = SharedRun(source.run(), shelf.keep)
+    run = Broadcast(source.run(), shelf.keep)
     readers = [asyncio.create_task(text_of(run.read())) for _ in range(50)]
     await settle()
     for reader in readers[::2]:
@@ -73,7 +73,7 @@ async def test_half_of_the_readers_may_leave(shelf: Shelf) -> None:
 
 async def test_the_last_reader_that_leaves_closes_the_run(shelf: Shelf) -> None:
     source = HeldGenerations(START, FIRST)
-    run = SharedRun(source.run(), shelf.keep)
+    run = Broadcast(source.run(), shelf.keep)
     async with aclosing(run.read()) as first, aclosing(run.read()) as second:
         await anext(first)
         await anext(second)
@@ -86,7 +86,7 @@ async def test_the_last_reader_that_leaves_closes_the_run(shelf: Shelf) -> None:
 
 async def test_a_whole_answer_is_kept_although_its_reader_is_gone(shelf: Shelf) -> None:
     shelf.is_free.clear()
-    run = SharedRun(HeldGenerations(*ANSWER).run(), shelf.keep)
+    run = Broadcast(HeldGenerations(*ANSWER).run(), shelf.keep)
     assert await text_of(run.read()) == TEXT
     shelf.is_free.set()
     await run.task
@@ -96,13 +96,13 @@ async def test_a_whole_answer_is_kept_although_its_reader_is_gone(shelf: Shelf) 
 async def test_an_answer_without_an_end_is_not_kept(shelf: Shelf) -> None:
     source = HeldGenerations(START, FIRST, Overloaded("full"))
     with pytest.raises(Overloaded):
-        await text_of(SharedRun(source.run(), shelf.keep).read())
+        await text_of(Broadcast(source.run(), shelf.keep).read())
     assert not shelf.kept
 
 
 async def test_a_failure_reaches_each_reader_after_what_came_before_it(shelf: Shelf) -> None:
     source = HeldGenerations(START, FIRST)
-    run = SharedRun(source.run(), shelf.keep)
+    run = Broadcast(source.run(), shelf.keep)
     arrived: list[list[object]] = [[] for _ in range(10)]
 
     async def read(into: list[object]) -> None:
@@ -124,7 +124,7 @@ async def test_a_failure_reaches_each_reader_after_what_came_before_it(shelf: Sh
 
 async def test_a_run_that_is_stopped_says_so_to_its_readers(shelf: Shelf) -> None:
     source = HeldGenerations(START)
-    run = SharedRun(source.run(), shelf.keep)
+    run = Broadcast(source.run(), shelf.keep)
     reader = asyncio.create_task(text_of(run.read()))
     await settle()
     await run.stop()
@@ -135,7 +135,7 @@ async def test_a_run_that_is_stopped_says_so_to_its_readers(shelf: Shelf) -> Non
 
 async def test_to_stop_waits_for_what_is_being_kept(shelf: Shelf) -> None:
     shelf.is_free.clear()
-    run = SharedRun(HeldGenerations(*ANSWER).run(), shelf.keep)
+    run = Broadcast(HeldGenerations(*ANSWER).run(), shelf.keep)
     await text_of(run.read())
     stopping = asyncio.create_task(run.stop())
     await settle()

@@ -11,7 +11,7 @@ from adapter.errors import ShuttingDown, TorchbridgeError
 from adapter.schema import DoneEvent, GenerationResponse, StreamEvent
 
 
-class SharedRun:
+class Broadcast:
     """Runs in a task of its own, until it ends or the last reader leaves; `keep` then gets a whole answer.
 
     Events stay as long as the run has readers; the answer's own limit bounds them. A run that `outlives_readers` ends
