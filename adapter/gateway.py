@@ -11,7 +11,7 @@ from fastapi.routing import iter_route_contexts
 
 from adapter.batches.configured import batch_api
 from adapter.control.app import control_app
-from adapter.control.rollout_route import RolloutDoor, rollout_route
+from adapter.control.rollout_route import RolloutEndpoint, rollout_route
 from adapter.generation.admission import Admission
 from adapter.generation.canary import Canaries
 from adapter.generation.canary_metrics import CanaryMetrics
@@ -129,12 +129,12 @@ def create_app(
     app.state.shutdown = shutdown
     app.state.control = control_app(registry, traffic, admission, canaries, shared_counts)
     app.state.control.include_router(operator_routes(generator, readiness, shutdown))
-    app.state.rollout_door = RolloutDoor()
+    app.state.rollout_endpoint = RolloutEndpoint()
     install_problem_responses(app)
     install_docs(app)
     rollout_keys = ApiKeys.configured(settings.rollout_keys, settings.rollout_keys_file, setting="ROLLOUT_KEYS")
     routers = (
-        *((rollout_route(app.state.rollout_door),) if rollout_keys else ()),
+        *((rollout_route(app.state.rollout_endpoint),) if rollout_keys else ()),
         generation_routes(generator, kept, shutdown, settings),
         model_routes(registry),
         openai_routes(generator, registry, shutdown, settings),

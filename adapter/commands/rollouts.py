@@ -17,14 +17,14 @@ from adapter.command_line.options import Json, examples
 from adapter.durable.secret_file import NotSecret, check_secrecy
 from adapter.installation import INSTALLATION
 from adapter.process.background_output import background_output, say
-from adapter.rollout.carrying_out import Messenger
+from adapter.rollout.carrying_out import OrderSender
 from adapter.rollout.errors import RolloutRefused
 from adapter.rollout.host import Host
 from adapter.rollout.journal import Rollout, RolloutJournal
-from adapter.rollout.rollout import Conductor
+from adapter.rollout.rollout import RolloutController
 from adapter.rollout.words import in_words
 from adapter.versions.desired_state import DesiredState
-from adapter.versions.order_desk import check_archive
+from adapter.versions.rollout_orders import check_archive
 
 KEY_VARIABLE = "TORCHBRIDGE_ROLLOUT_KEY"
 _ALL = 100  # percent
@@ -70,24 +70,24 @@ def begin(
     """
     desired = _desired(models)
     names = _host_names(hosts)
-    with _conductor(key_file, timeout, journal) as conductor:
-        conductor.roll_out(names, desired, _number_at_once(at_once, len(names)))
+    with _controller(key_file, timeout, journal) as controller:
+        controller.roll_out(names, desired, _number_at_once(at_once, len(names)))
         say("All hosts serve it. torchbridge rollout abort goes back, rollout finish takes away what it has replaced.")
 
 
 @rollout_commands.command(epilog=examples("torchbridge rollout abort --key-file rollout-keys"))
 def abort(*, key_file: KeyFile = None, timeout: Timeout = 3_600, journal: JournalOption = _JOURNAL) -> None:
     """Have every host that the last rollout has changed serve what it served before."""
-    with _conductor(key_file, timeout, journal) as conductor:
-        conductor.abort()
+    with _controller(key_file, timeout, journal) as controller:
+        controller.abort()
         say("All hosts serve what they served before.")
 
 
 @rollout_commands.command(epilog=examples("torchbridge rollout finish --key-file rollout-keys"))
 def finish(*, key_file: KeyFile = None, timeout: Timeout = 3_600, journal: JournalOption = _JOURNAL) -> None:
     """Take away on every host what the file of the last rollout does not name. After it there is no abort."""
-    with _conductor(key_file, timeout, journal) as conductor:
-        conductor.finish()
+    with _controller(key_file, timeout, journal) as controller:
+        controller.finish()
         say("All hosts serve what the file names, and nothing else.")
 
 
@@ -105,11 +105,11 @@ def status(*, json_: Json = False, journal: JournalOption = _JOURNAL) -> None:
 
 
 @contextmanager
-def _conductor(key_file: Path | None, timeout: float, journal: Path) -> Iterator[Conductor]:
+def _controller(key_file: Path | None, timeout: float, journal: Path) -> Iterator[RolloutController]:
     key = _key(key_file)
     kept = RolloutJournal(journal)
     with background_output(), kept.locked():
-        yield Conductor(kept, Messenger(say, timeout), lambda name: Host(name, key), say)
+        yield RolloutController(kept, OrderSender(say, timeout), lambda name: Host(name, key), say)
 
 
 def _desired(models: Path) -> DesiredState:

@@ -76,7 +76,7 @@ def control_app(
     return app
 
 
-class TwoDoors:
+class TwoSockets:
     """`public` for what comes over TCP, `control` for what comes through a Unix socket."""
 
     def __init__(self, public: ASGIApp, control: ASGIApp) -> None:

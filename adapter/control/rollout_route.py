@@ -13,7 +13,7 @@ from adapter.http.authentication import ROLLOUT_PATH
 from adapter.http.json_body import JsonRoute
 
 
-class OrderTaker(Protocol):
+class OrderReceiver(Protocol):
     """Carries orders out, one after the other. Each call may block: TorchServe is asked."""
 
     def take(self, order: RolloutOrder) -> HostReport: ...
@@ -22,28 +22,28 @@ class OrderTaker(Protocol):
 
 
 @dataclass
-class RolloutDoor:
+class RolloutEndpoint:
     """Joins the gateway to the server around it, which changes versions; a gateway alone has none."""
 
-    taker: OrderTaker | None = None
+    receiver: OrderReceiver | None = None
 
-    def found(self) -> OrderTaker:
-        if self.taker is None:
+    def found(self) -> OrderReceiver:
+        if self.receiver is None:
             raise NotFound("No server is around this gateway that could change what it serves.")
-        return self.taker
+        return self.receiver
 
 
-def rollout_route(door: RolloutDoor) -> APIRouter:
+def rollout_route(endpoint: RolloutEndpoint) -> APIRouter:
     router = APIRouter(route_class=JsonRoute)
 
     @router.get(ROLLOUT_PATH, include_in_schema=False)
     async def report() -> HostReport:
-        return await _in_thread(door.found().report)
+        return await _in_thread(endpoint.found().report)
 
     @router.put(ROLLOUT_PATH, include_in_schema=False)
     async def take(order: RolloutOrder) -> HostReport:
-        taker = door.found()
-        return await _in_thread(lambda: taker.take(order))
+        receiver = endpoint.found()
+        return await _in_thread(lambda: receiver.take(order))
 
     return router
 

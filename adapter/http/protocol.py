@@ -172,7 +172,7 @@ class HttpProtocol(H11Protocol):
             self._note_progress()
 
     def _is_public(self) -> bool:
-        # A Unix socket has no port (uvicorn, get_local_addr): the operator's door stays open.
+        # A Unix socket has no port (uvicorn, get_local_addr): the control socket stays open.
         return self.server is not None and self.server[1] is not None
 
     def _note_progress(self) -> None:

@@ -15,7 +15,7 @@ PATIENCE = 120.0  # seconds, for a host that does not answer, and for one that i
 
 
 @dataclass(frozen=True)
-class Messenger:
+class OrderSender:
     """`timeout`: seconds for a host to carry out an order, however long it was busy before."""
 
     report: Callable[[str], None]

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from adapter.control.rollout_messages import HostReport, RolloutOrder
 from adapter.rollout.agreement import check_agreement, check_served, has_digests, order_of, served_before, with_digests
-from adapter.rollout.carrying_out import Messenger
+from adapter.rollout.carrying_out import OrderSender
 from adapter.rollout.errors import RolloutError, RolloutRefused
 from adapter.rollout.host import Host, HostAway
 from adapter.rollout.journal import Begun, Rollout, RolloutJournal, Stage, Step
@@ -23,11 +23,11 @@ _GO_ON = "The same command goes on, torchbridge rollout abort goes back on all h
 
 
 @dataclass
-class Conductor:
+class RolloutController:
     """Hold the journal's lock. Each method raises RolloutError, or RolloutRefused where nothing was begun."""
 
     journal: RolloutJournal
-    messenger: Messenger
+    sender: OrderSender
     host: HostNamed
     report: Callable[[str], None]
 
@@ -131,11 +131,11 @@ class Conductor:
         return rollout, found
 
     def _send(self, name: str, order: RolloutOrder, _: DesiredState) -> dict[str, HostReport]:
-        self.messenger.send(self.host(name), order)
+        self.sender.send(self.host(name), order)
         return {}
 
     def _wait(self, name: str, order: RolloutOrder, desired: DesiredState) -> dict[str, HostReport]:
-        report = self.messenger.wait_until_served(self.host(name), order, desired)
+        report = self.sender.wait_until_served(self.host(name), order, desired)
         self.report(f"{name} is done")
         return {name: report}
 

@@ -13,8 +13,8 @@ import uvicorn
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from adapter.control.app import TwoDoors
-from adapter.control.rollout_route import RolloutDoor
+from adapter.control.app import TwoSockets
+from adapter.control.rollout_route import RolloutEndpoint
 from adapter.gateway import create_app
 from adapter.http.connection_limit import ConnectionLimit
 from adapter.http.http_metrics import HttpMetrics
@@ -75,17 +75,17 @@ class GatewayServer(uvicorn.Server):
     def __init__(self, settings: Settings, app: FastAPI | None = None) -> None:
         """`app`: of create_app, in place of the one that the settings describe."""
         app = app or create_app(settings, host_names=(settings.host, *settings.allowed_hosts))
-        self.rollout_door: RolloutDoor = app.state.rollout_door
+        self.rollout_endpoint: RolloutEndpoint = app.state.rollout_endpoint
         self._end: Shutdown = app.state.shutdown
         self._delay, self._grace = settings.shutdown_delay, settings.shutdown_grace
         self._listens_until = 0.0  # time.monotonic()
         self._is_hurried = False
         self._tls = Tls.configured(settings.tls_certificate, settings.tls_key)
-        doors = TwoDoors(app, app.state.control)
+        app_of_sockets = TwoSockets(app, app.state.control)
         max_connections = min(settings.max_connections, most_connections(raise_descriptor_limit()))
         super().__init__(
             server_config(
-                doors,
+                app_of_sockets,
                 max_connections=max_connections,
                 shutdown=self._end,
                 metrics=app.state.http_metrics,

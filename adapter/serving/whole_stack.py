@@ -31,8 +31,8 @@ from adapter.versions.canary_keeper import canary_keeper
 from adapter.versions.desired_state import DesiredState, installed_state
 from adapter.versions.errors import ChangeRefused
 from adapter.versions.followed_file import FollowedFile
-from adapter.versions.keeping import keeping_state
 from adapter.versions.pulled_archives import local_archive
+from adapter.versions.reconciling import reconciling
 from adapter.versions.restoration import (
     alone,
     begin_anew,
@@ -116,7 +116,7 @@ def running_stack(
             canary_keeper(run_directory, find_server),
         ):
             restore_others(find_server, report)
-            with keeping_state(files, find_server, followed) as server.rollout_door.taker:
+            with reconciling(files, find_server, followed) as server.rollout_endpoint.receiver:
                 yield RunningStack(
                     url_of(listener, settings),
                     settings,

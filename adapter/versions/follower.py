@@ -6,8 +6,8 @@ import time
 from adapter.versions.errors import ServerBusy
 from adapter.versions.follow_record import FollowRecord
 from adapter.versions.followed_file import FollowedFile
+from adapter.versions.reconcile_loop import Converge, reason_of
 from adapter.versions.running_server import ServerFiles
-from adapter.versions.state_keeper import Converge, reason_of
 
 _FIRST_RETRY, _LAST_RETRY = 30.0, 960.0  # seconds after a failure, twice as long each time
 

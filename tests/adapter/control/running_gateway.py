@@ -1,4 +1,4 @@
-"""A gateway that uvicorn serves from a thread, with both of its doors."""
+"""A gateway that uvicorn serves from a thread, with both of its sockets."""
 
 import threading
 import time
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import uvicorn
 
-from adapter.control.app import TwoDoors, listen
+from adapter.control.app import TwoSockets, listen
 from adapter.control.messages import control_socket
 from adapter.gateway import create_app
 from adapter.serving.gateway_server import server_config
@@ -25,7 +25,7 @@ def running_gateway(
     """Its address; its control socket is in `directory`."""
     app = create_app(settings or Settings(), inference=inference, registry=ModelRegistry(management, None))
     with bind("127.0.0.1", 0, "the gateway", "") as tcp, listen(control_socket(directory)) as control:
-        server = uvicorn.Server(server_config(TwoDoors(app, app.state.control), timeout_graceful_shutdown=1))
+        server = uvicorn.Server(server_config(TwoSockets(app, app.state.control), timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [tcp, control]})
         thread.start()
         while not server.started:

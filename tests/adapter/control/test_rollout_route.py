@@ -50,7 +50,7 @@ def gateway(desk: Desk | None, **settings: object) -> Iterator[str]:
     app = create_app(
         Settings.model_validate(settings), inference=FakeInference(), registry=ModelRegistry(FakeManagement(), None)
     )
-    app.state.rollout_door.taker = desk
+    app.state.rollout_endpoint.receiver = desk
     with serving(app) as url:
         yield url
 

@@ -1,4 +1,4 @@
-"""A gateway with a canary in it, asked at both of its doors."""
+"""A gateway with a canary in it, asked at both of its sockets."""
 
 from contextlib import AbstractAsyncContextManager
 
@@ -24,7 +24,7 @@ ASKED = {
 
 
 class Gateway:
-    """Both of its doors."""
+    """Both of its sockets."""
 
     def __init__(self, inference: ScriptedVersions, management: FakeManagement, **settings: object) -> None:
         app = create_app(Settings(**settings), inference=inference, registry=ModelRegistry(management, None))

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from adapter.rollout import carrying_out
-from adapter.rollout.carrying_out import Messenger
+from adapter.rollout.carrying_out import OrderSender
 from adapter.rollout.journal import RolloutJournal
-from adapter.rollout.rollout import Conductor
+from adapter.rollout.rollout import RolloutController
 from adapter.versions.desired_state import DesiredState
 from tests.adapter.rollout.fake_hosts import FakeHost, HostClock
 from tests.adapter.versions.fake_server import Lines, let_versions_answer_as_recorded, make_archive
@@ -49,11 +49,11 @@ def lines() -> Lines:
 
 
 @pytest.fixture
-def conductor(tmp_path: Path, hosts: dict[str, FakeHost], lines: Lines) -> Callable[[], Conductor]:
+def controller(tmp_path: Path, hosts: dict[str, FakeHost], lines: Lines) -> Callable[[], RolloutController]:
     """Of a new command each time: what it knows is in the journal."""
 
-    def make() -> Conductor:
+    def make() -> RolloutController:
         journal = RolloutJournal(tmp_path / "rollout.jsonl")
-        return Conductor(journal, Messenger(lines, timeout=3_600), hosts.__getitem__, lines)  # type: ignore[arg-type]
+        return RolloutController(journal, OrderSender(lines, timeout=3_600), hosts.__getitem__, lines)  # type: ignore[arg-type]
 
     return make

@@ -1,4 +1,4 @@
-"""Hosts in memory: the desk and the keeper of a real server, over one whose TorchServe is a dictionary."""
+"""Hosts in memory: the orders and the loop of a real server, over one whose TorchServe is a dictionary."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,8 +8,8 @@ from adapter.control.rollout_messages import HostReport, RolloutOrder
 from adapter.errors import TorchbridgeError
 from adapter.rollout.errors import RolloutError
 from adapter.rollout.host import HostAway
-from adapter.versions.order_desk import OrderDesk
-from adapter.versions.state_keeper import StateKeeper
+from adapter.versions.reconcile_loop import ReconcileLoop
+from adapter.versions.rollout_orders import RolloutOrders
 from tests.adapter.versions.fake_server import Clock, FakeServer
 
 
@@ -44,20 +44,20 @@ class FakeHost:
 
     def restart(self) -> None:
         """What it was told is forgotten; what it serves is not."""
-        self.desk = OrderDesk(lambda: self.server)
-        self._keeper = StateKeeper(lambda: self.server, self.desk)
+        self.rollout_orders = RolloutOrders(lambda: self.server)
+        self._loop = ReconcileLoop(lambda: self.server, self.rollout_orders)
 
     def report(self) -> HostReport:
         if self.is_away:
             raise HostAway(f"{self.name} does not answer.")
-        return self.desk.report()
+        return self.rollout_orders.report()
 
     def order(self, order: RolloutOrder) -> HostReport:
         if self.is_away:
             raise HostAway(f"{self.name} does not answer.")
         self.orders.append(order)
         try:
-            return self.desk.take(order)
+            return self.rollout_orders.take(order)
         except TorchbridgeError as error:
             raise RolloutError(f"{self.name}: {error.detail}") from error
 
@@ -72,4 +72,4 @@ class FakeHost:
 
     def _look(self) -> None:
         if not self.is_away:
-            self._keeper.look()
+            self._loop.look()

@@ -8,7 +8,7 @@ import pytest
 
 from adapter.durable.json_lines import JournalLine, append_line
 from adapter.rollout import journal as rollout_journal
-from adapter.rollout.rollout import Conductor
+from adapter.rollout.rollout import RolloutController
 from adapter.versions.desired_state import DesiredState
 from tests.adapter.rollout.conftest import TWO
 from tests.adapter.rollout.fake_hosts import FakeHost
@@ -41,42 +41,42 @@ def killed_at(number: int) -> Iterator[None]:
 
 @pytest.mark.parametrize("number", range(1, NUM_LINES + 1))
 def test_the_same_command_goes_on(
-    conductor: Callable[[], Conductor], hosts: Hosts, desired: DesiredState, number: int
+    controller: Callable[[], RolloutController], hosts: Hosts, desired: DesiredState, number: int
 ) -> None:
     with killed_at(number):
-        conductor().roll_out(TWO, desired, 1)
+        controller().roll_out(TWO, desired, 1)
     assert {default for default, _ in served(hosts)} <= {"1.0", "2.0"}
-    conductor().roll_out(TWO, desired, 1)
+    controller().roll_out(TWO, desired, 1)
     assert served(hosts)[:2] == [AFTER] * 2
 
 
 @pytest.mark.parametrize("number", range(2, NUM_LINES + 1))
 def test_an_abort_goes_back(
-    conductor: Callable[[], Conductor], hosts: Hosts, desired: DesiredState, number: int
+    controller: Callable[[], RolloutController], hosts: Hosts, desired: DesiredState, number: int
 ) -> None:
     with killed_at(number):
-        conductor().roll_out(TWO, desired, 1)
-    conductor().abort()
+        controller().roll_out(TWO, desired, 1)
+    controller().abort()
     assert served(hosts)[:2] == [BEFORE] * 2
 
 
 @pytest.mark.parametrize("number", range(1, NUM_LINES + 1))
 def test_an_abort_that_is_killed_goes_on(
-    conductor: Callable[[], Conductor], hosts: Hosts, desired: DesiredState, number: int
+    controller: Callable[[], RolloutController], hosts: Hosts, desired: DesiredState, number: int
 ) -> None:
-    conductor().roll_out(TWO, desired, 2)
+    controller().roll_out(TWO, desired, 2)
     with killed_at(number):
-        conductor().abort()
-    conductor().abort()
+        controller().abort()
+    controller().abort()
     assert served(hosts)[:2] == [BEFORE] * 2
 
 
 def test_a_line_that_was_half_written_was_never_begun(
-    conductor: Callable[[], Conductor], hosts: Hosts, desired: DesiredState, tmp_path: Path
+    controller: Callable[[], RolloutController], hosts: Hosts, desired: DesiredState, tmp_path: Path
 ) -> None:
     with killed_at(5):
-        conductor().roll_out(TWO, desired, 1)
+        controller().roll_out(TWO, desired, 1)
     journal = tmp_path / "rollout.jsonl"
     journal.write_bytes(journal.read_bytes()[:-20])
-    conductor().roll_out(TWO, desired, 1)
+    controller().roll_out(TWO, desired, 1)
     assert served(hosts)[:2] == [AFTER] * 2

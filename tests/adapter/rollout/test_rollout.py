@@ -1,4 +1,4 @@
-"""A rollout over hosts in memory, each with the desk and the keeper of a real server."""
+"""A rollout over hosts in memory, each with the orders and the loop of a real server."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +9,7 @@ from adapter.errors import GenerationFailed
 from adapter.rollout import agreement
 from adapter.rollout.errors import RolloutError, RolloutRefused
 from adapter.rollout.journal import Rollout, Stage
-from adapter.rollout.rollout import Conductor
+from adapter.rollout.rollout import RolloutController
 from adapter.versions import deployment
 from adapter.versions.desired_state import DesiredState
 from tests.adapter.rollout.conftest import NAMES
@@ -17,7 +17,7 @@ from tests.adapter.rollout.fake_hosts import FakeHost, HostClock
 from tests.adapter.versions.fake_server import Lines, make_archive
 
 Hosts = dict[str, FakeHost]
-MakeConductor = Callable[[], Conductor]
+MakeController = Callable[[], RolloutController]
 
 BEFORE, AFTER, ALONE = ("1.0", ["1.0"]), ("2.0", ["1.0", "2.0"]), ("2.0", ["2.0"])
 
@@ -26,8 +26,8 @@ def served(hosts: Hosts) -> list[tuple[str, list[str]]]:
     return [host.served() for host in hosts.values()]
 
 
-def roll_out(conductor: Conductor, desired: DesiredState, *, at_once: int = 1) -> Rollout:
-    return conductor.roll_out(NAMES, desired, at_once)
+def roll_out(controller: RolloutController, desired: DesiredState, *, at_once: int = 1) -> Rollout:
+    return controller.roll_out(NAMES, desired, at_once)
 
 
 @pytest.fixture
@@ -45,66 +45,66 @@ def working_together(hosts: Hosts, clock: HostClock) -> list[int]:
 
 @pytest.mark.parametrize("at_once", [1, 3])
 def test_every_host_gets_the_new_version_and_keeps_the_old_one(
-    conductor: MakeConductor, hosts: Hosts, desired: DesiredState, working_together: list[int], at_once: int
+    controller: MakeController, hosts: Hosts, desired: DesiredState, working_together: list[int], at_once: int
 ) -> None:
-    rollout = roll_out(conductor(), desired, at_once=at_once)
+    rollout = roll_out(controller(), desired, at_once=at_once)
     assert rollout.stage is Stage.DONE
     assert served(hosts) == [AFTER] * 4
     assert max(working_together) == at_once
 
 
 def test_it_is_aborted_by_one_command_on_every_host(
-    conductor: MakeConductor, hosts: Hosts, desired: DesiredState
+    controller: MakeController, hosts: Hosts, desired: DesiredState
 ) -> None:
-    roll_out(conductor(), desired)
-    assert conductor().abort().stage is Stage.ABORTED
+    roll_out(controller(), desired)
+    assert controller().abort().stage is Stage.ABORTED
     assert served(hosts) == [BEFORE] * 4
     with pytest.raises(RolloutRefused, match="is aborted"):
-        conductor().abort()
+        controller().abort()
 
 
 def test_it_is_finished_and_then_cannot_be_aborted(
-    conductor: MakeConductor, hosts: Hosts, desired: DesiredState
+    controller: MakeController, hosts: Hosts, desired: DesiredState
 ) -> None:
     with pytest.raises(RolloutRefused, match="There was no rollout"):
-        conductor().finish()
-    roll_out(conductor(), desired)
-    assert conductor().finish().stage is Stage.FINISHED
+        controller().finish()
+    roll_out(controller(), desired)
+    assert controller().finish().stage is Stage.FINISHED
     assert served(hosts) == [ALONE] * 4
     with pytest.raises(RolloutRefused, match="is finished"):
-        conductor().abort()
+        controller().abort()
 
 
 def test_a_host_with_a_third_version_is_refused_before_anything(
-    conductor: MakeConductor, hosts: Hosts, desired: DesiredState
+    controller: MakeController, hosts: Hosts, desired: DesiredState
 ) -> None:
     hosts["c"].server.serve("0.9")
     with pytest.raises(RolloutRefused, match=r"do not serve the same version of tiny: a: 1\.0 .*c: 0\.9"):
-        roll_out(conductor(), desired)
+        roll_out(controller(), desired)
     assert not any(host.orders for host in hosts.values())
 
 
 def test_a_host_with_another_content_of_the_old_version_is_refused(
-    conductor: MakeConductor, hosts: Hosts, desired: DesiredState
+    controller: MakeController, hosts: Hosts, desired: DesiredState
 ) -> None:
     server = hosts["c"].server
     [(name, model)] = server.state.models.items()
     version = model.versions["1.0"].model_copy(update={"digest": "0" * 64})
     server.save(server.state.with_model(name, model.with_version("1.0", version)))
     with pytest.raises(RolloutRefused, match="do not serve the same version"):
-        roll_out(conductor(), desired)
+        roll_out(controller(), desired)
 
 
 def test_hosts_that_have_the_new_version_already_are_taken_along(
-    conductor: MakeConductor, hosts: Hosts, desired: DesiredState
+    controller: MakeController, hosts: Hosts, desired: DesiredState
 ) -> None:
     hosts["b"].server.serve("2.0")
-    roll_out(conductor(), desired)
+    roll_out(controller(), desired)
     assert served(hosts) == [AFTER] * 4
 
 
 def test_another_content_at_the_same_path_never_becomes_a_default(
-    conductor: MakeConductor, hosts: Hosts, desired: DesiredState, clock: HostClock, monkeypatch: pytest.MonkeyPatch
+    controller: MakeController, hosts: Hosts, desired: DesiredState, clock: HostClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the path is each host's own the first one, which is alone for that, says what it is."""
     monkeypatch.setattr(agreement, "_digest_here", lambda _: None)
@@ -116,12 +116,12 @@ def test_another_content_at_the_same_path_never_becomes_a_default(
 
     clock.keepers.insert(0, exchange)
     with pytest.raises(RolloutError, match=r"b: .* has another content"):
-        roll_out(conductor(), desired, at_once=4)
+        roll_out(controller(), desired, at_once=4)
     assert served(hosts) == [AFTER, BEFORE, BEFORE, BEFORE]
 
 
 def test_a_host_that_fails_stops_it_and_the_same_command_goes_on(
-    conductor: MakeConductor, hosts: Hosts, desired: DesiredState, monkeypatch: pytest.MonkeyPatch
+    controller: MakeController, hosts: Hosts, desired: DesiredState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = deployment._ask
 
@@ -133,32 +133,32 @@ def test_a_host_that_fails_stops_it_and_the_same_command_goes_on(
     with monkeypatch.context() as patched:
         patched.setattr(deployment, "_ask", fail_on_b)
         with pytest.raises(RolloutError, match=r"b: It does not answer as it was recorded.*undone"):
-            roll_out(conductor(), desired)
+            roll_out(controller(), desired)
     assert served(hosts) == [AFTER, BEFORE, BEFORE, BEFORE]
-    roll_out(conductor(), desired)
+    roll_out(controller(), desired)
     assert served(hosts) == [AFTER] * 4
 
 
 def test_what_was_begun_is_gone_on_with_or_aborted_before_another_one(
-    conductor: MakeConductor, hosts: Hosts, desired: DesiredState
+    controller: MakeController, hosts: Hosts, desired: DesiredState
 ) -> None:
     hosts["b"].is_away = True
     other = desired.model_copy(update={"default_model": "tiny"})
     with pytest.raises(RolloutRefused, match="b does not answer"):
-        roll_out(conductor(), desired)
+        roll_out(controller(), desired)
     hosts["b"].is_away, hosts["b"].is_unready = False, True
     with pytest.raises(RolloutError, match="b is not ready"):
-        roll_out(conductor(), desired)
+        roll_out(controller(), desired)
     with pytest.raises(RolloutRefused, match="Another rollout is not at its end"):
-        roll_out(conductor(), other)
+        roll_out(controller(), other)
     hosts["b"].is_unready = False
-    conductor().abort()
-    roll_out(conductor(), other)
+    controller().abort()
+    roll_out(controller(), other)
     assert served(hosts) == [AFTER] * 4
 
 
 def test_a_host_that_was_started_again_is_told_again(
-    conductor: MakeConductor, hosts: Hosts, desired: DesiredState, clock: HostClock
+    controller: MakeController, hosts: Hosts, desired: DesiredState, clock: HostClock
 ) -> None:
     starts: list[None] = []
 
@@ -168,13 +168,13 @@ def test_a_host_that_was_started_again_is_told_again(
             hosts["c"].restart()
 
     clock.keepers.insert(0, restart_once)
-    roll_out(conductor(), desired)
+    roll_out(controller(), desired)
     assert len(hosts["c"].orders) == 2
     assert served(hosts) == [AFTER] * 4
 
 
 def test_a_host_that_is_away_is_waited_for(
-    conductor: MakeConductor, hosts: Hosts, desired: DesiredState, clock: HostClock
+    controller: MakeController, hosts: Hosts, desired: DesiredState, clock: HostClock
 ) -> None:
     def leave() -> None:
         if hosts["a"].orders and not hosts["d"].is_away and not hosts["d"].orders:
@@ -182,25 +182,25 @@ def test_a_host_that_is_away_is_waited_for(
             clock.after(60, lambda: setattr(hosts["d"], "is_away", False))
 
     clock.keepers.insert(0, leave)
-    roll_out(conductor(), desired, at_once=4)
+    roll_out(controller(), desired, at_once=4)
     assert served(hosts) == [AFTER] * 4
 
 
 def test_an_abort_goes_back_where_it_can_and_says_where_not(
-    conductor: MakeConductor, hosts: Hosts, desired: DesiredState
+    controller: MakeController, hosts: Hosts, desired: DesiredState
 ) -> None:
-    roll_out(conductor(), desired)
+    roll_out(controller(), desired)
     hosts["b"].is_away = True
     with pytest.raises(RolloutError, match="b does not answer"):
-        conductor().abort()
+        controller().abort()
     hosts["b"].is_away = False
     assert served(hosts) == [BEFORE, AFTER, BEFORE, BEFORE]
-    conductor().abort()
+    controller().abort()
     assert served(hosts) == [BEFORE] * 4
 
 
-def test_progress_is_said(conductor: MakeConductor, desired: DesiredState, lines: Lines) -> None:
-    roll_out(conductor(), desired)
+def test_progress_is_said(controller: MakeController, desired: DesiredState, lines: Lines) -> None:
+    roll_out(controller(), desired)
     assert [line for line in lines if not line.startswith(" ")][:4] == [
         "a (0 of 4 are done)",
         "a is done",
@@ -210,10 +210,10 @@ def test_progress_is_said(conductor: MakeConductor, desired: DesiredState, lines
 
 
 def test_one_that_is_done_is_not_begun_again_and_can_still_be_aborted(
-    conductor: MakeConductor, hosts: Hosts, desired: DesiredState
+    controller: MakeController, hosts: Hosts, desired: DesiredState
 ) -> None:
-    roll_out(conductor(), desired)
-    assert roll_out(conductor(), desired).stage is Stage.DONE
+    roll_out(controller(), desired)
+    assert roll_out(controller(), desired).stage is Stage.DONE
     assert [len(host.orders) for host in hosts.values()] == [1] * 4
-    conductor().abort()
+    controller().abort()
     assert served(hosts) == [BEFORE] * 4

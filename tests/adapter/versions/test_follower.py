@@ -9,7 +9,7 @@ from adapter.versions.errors import ChangeRefused
 from adapter.versions.follow_record import FollowRecord
 from adapter.versions.followed_file import FollowedFile
 from adapter.versions.follower import Follower
-from adapter.versions.state_keeper import StateKeeper
+from adapter.versions.reconcile_loop import ReconcileLoop
 from tests.adapter.versions.fake_server import Clock, FakeServer, let_versions_answer_as_recorded, make_archive
 
 
@@ -31,13 +31,13 @@ def both(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def keeper(server: FakeServer, file: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> StateKeeper:
+def loop(server: FakeServer, file: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> ReconcileLoop:
     let_versions_answer_as_recorded(monkeypatch)
     monkeypatch.setattr(follower, "time", clock)
     server.serve("1.0")
     followed = FollowedFile(file)
     followed.read()
-    return StateKeeper(lambda: server, Follower(followed, server.files))
+    return ReconcileLoop(lambda: server, Follower(followed, server.files))
 
 
 def reason(server: FakeServer) -> str | None:
@@ -46,30 +46,30 @@ def reason(server: FakeServer) -> str | None:
     return record.reason
 
 
-def look(keeper: StateKeeper, times: int = 3) -> None:
+def look(loop: ReconcileLoop, times: int = 3) -> None:
     for _ in range(times):
-        keeper.look()
+        loop.look()
 
 
-def test_a_file_that_stays_changes_nothing(keeper: StateKeeper, server: FakeServer) -> None:
-    look(keeper)
+def test_a_file_that_stays_changes_nothing(loop: ReconcileLoop, server: FakeServer) -> None:
+    look(loop)
     assert (server.management.changes, reason(server)) == ([], None)
 
 
 def test_one_that_is_renamed_into_its_place_is_served(
-    keeper: StateKeeper, server: FakeServer, file: Path, both: str
+    loop: ReconcileLoop, server: FakeServer, file: Path, both: str
 ) -> None:
     new = file.with_suffix(".new")
     new.write_text(both)
     new.replace(file)
-    look(keeper)
+    look(loop)
     assert (server.management.defaults["tiny"], server.registered(), reason(server)) == ("2.0", ["1.0", "2.0"], None)
 
 
 def test_a_link_that_is_changed_as_for_a_config_map_is_served(
-    server: FakeServer, tmp_path: Path, both: str, keeper: StateKeeper, file: Path
+    server: FakeServer, tmp_path: Path, both: str, loop: ReconcileLoop, file: Path
 ) -> None:
-    del keeper  # whose file is no link
+    del loop  # whose file is no link
     for name, content in (("first", file.read_text()), ("second", both)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "models.yaml").write_text(content)
@@ -78,25 +78,25 @@ def test_a_link_that_is_changed_as_for_a_config_map_is_served(
     linked.symlink_to("..data/models.yaml")
     followed = FollowedFile(linked)
     followed.read()
-    keeper = StateKeeper(lambda: server, Follower(followed, server.files))
+    loop = ReconcileLoop(lambda: server, Follower(followed, server.files))
     (tmp_path / "..new").symlink_to("second")
     (tmp_path / "..new").replace(data)
-    look(keeper)
+    look(loop)
     assert server.management.defaults["tiny"] == "2.0"
 
 
 def test_what_is_still_being_written_does_not_count(
-    keeper: StateKeeper, server: FakeServer, file: Path, both: str
+    loop: ReconcileLoop, server: FakeServer, file: Path, both: str
 ) -> None:
     """Each of these beginnings is valid, or nearly, and each would take something away."""
     server.serve("2.0")
     file.write_text(both)
-    look(keeper)
+    look(loop)
     for length in range(1, len(both), 7):
         file.write_text(both[:length])
-        look(keeper, 1)
+        look(loop, 1)
     file.write_text(both)
-    look(keeper)
+    look(loop)
     assert (server.management.changes, server.registered(), reason(server)) == ([], ["1.0", "2.0"], None)
 
 
@@ -111,32 +111,32 @@ def test_what_is_still_being_written_does_not_count(
     ids=["empty", "not YAML", "not valid", "an archive that is not there"],
 )
 def test_what_cannot_be_served_keeps_what_is(
-    keeper: StateKeeper, server: FakeServer, file: Path, both: str, *, content: str, said: str
+    loop: ReconcileLoop, server: FakeServer, file: Path, both: str, *, content: str, said: str
 ) -> None:
     file.write_text(content)
-    look(keeper)
+    look(loop)
     assert (server.management.changes, server.registered()) == ([], ["1.0"])
     assert said in (reason(server) or "")
     file.write_text(both)
-    look(keeper)
+    look(loop)
     assert (server.management.defaults["tiny"], reason(server)) == ("2.0", None)
 
 
 def test_a_file_that_is_gone_keeps_what_is_and_is_said_once(
-    keeper: StateKeeper, server: FakeServer, file: Path, caplog: pytest.LogCaptureFixture
+    loop: ReconcileLoop, server: FakeServer, file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     content = file.read_text()
     file.unlink()
-    look(keeper)
+    look(loop)
     assert reason(server) == "it cannot be read (No such file or directory)."
     assert len([line for line in caplog.messages if "cannot be read" in line]) == 1
     file.write_text(content)
-    look(keeper)
+    look(loop)
     assert (server.management.changes, reason(server)) == ([], None)
 
 
 def test_what_failed_is_tried_again_but_not_at_each_look(
-    keeper: StateKeeper, server: FakeServer, file: Path, both: str, clock: Clock
+    loop: ReconcileLoop, server: FakeServer, file: Path, both: str, clock: Clock
 ) -> None:
     tries: list[None] = []
 
@@ -147,21 +147,21 @@ def test_what_failed_is_tried_again_but_not_at_each_look(
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(deployment, "_ask", fail)
         file.write_text(both)
-        look(keeper, 10)
+        look(loop, 10)
         assert len(tries) == 1
         clock.sleep(30)
-        look(keeper, 10)
+        look(loop, 10)
         assert len(tries) == 2
     assert "The registry is away." in (reason(server) or "")
     clock.sleep(60)
-    look(keeper)
+    look(loop)
     assert (server.management.defaults["tiny"], reason(server)) == ("2.0", None)
 
 
-def test_it_waits_for_a_command(keeper: StateKeeper, server: FakeServer, file: Path, both: str) -> None:
+def test_it_waits_for_a_command(loop: ReconcileLoop, server: FakeServer, file: Path, both: str) -> None:
     file.write_text(both)
     with server.locked("deploy"):
-        look(keeper)
+        look(loop)
     assert server.management.changes == []
-    look(keeper)
+    look(loop)
     assert server.management.defaults["tiny"] == "2.0"

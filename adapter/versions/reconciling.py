@@ -5,18 +5,18 @@ from contextlib import contextmanager
 
 from adapter.versions.followed_file import FollowedFile
 from adapter.versions.follower import Follower
-from adapter.versions.order_desk import OrderDesk
+from adapter.versions.reconcile_loop import DesiredStateSource, ReconcileLoop
+from adapter.versions.rollout_orders import RolloutOrders
 from adapter.versions.running_server import RunningServer, ServerFiles
-from adapter.versions.state_keeper import Source, StateKeeper
 
 
 @contextmanager
-def keeping_state(
+def reconciling(
     files: ServerFiles, find_server: Callable[[], RunningServer], followed: FollowedFile | None
-) -> Iterator[OrderDesk]:
+) -> Iterator[RolloutOrders]:
     """If there is a file to follow, orders are refused."""
     files.followed.unlink(missing_ok=True)  # the record of the run before
-    desk = OrderDesk(find_server, followed.path if followed else None)
-    source: Source = Follower(followed, files) if followed else desk
-    with StateKeeper(find_server, source):
-        yield desk
+    orders = RolloutOrders(find_server, followed.path if followed else None)
+    source: DesiredStateSource = Follower(followed, files) if followed else orders
+    with ReconcileLoop(find_server, source):
+        yield orders

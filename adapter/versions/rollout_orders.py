@@ -12,11 +12,11 @@ from adapter.control.rollout_messages import HostReport, OrderReport, RolloutOrd
 from adapter.errors import Conflict, InvalidRequest, UpstreamUnavailable
 from adapter.versions.desired_state import DesiredState
 from adapter.versions.errors import ServerBusy, VersionError
+from adapter.versions.reconcile_loop import Converge, FindServer, reason_of
 from adapter.versions.running_server import RunningServer
-from adapter.versions.state_keeper import Converge, FindServer, reason_of
 
 
-class OrderDesk:
+class RolloutOrders:
     """One order at a time. `file`: what the server follows, if it does; then it takes no orders."""
 
     def __init__(self, find_server: FindServer, file: Path | None = None) -> None:

@@ -23,7 +23,7 @@ class Converge(Protocol):
     def __call__(self, desired: DesiredState, what: str, report: Report, *, keeps_others: bool = False) -> None: ...
 
 
-class Source(Protocol):
+class DesiredStateSource(Protocol):
     """A source of what is to be served. Its `look` changes the server if there is anything new, and raises nothing."""
 
     def look(self, converge: Converge) -> None: ...
@@ -35,10 +35,10 @@ FindServer: TypeAlias = Callable[[], RunningServer]
 class _ServerEnds(VersionError): ...
 
 
-class StateKeeper:
+class ReconcileLoop:
     """Runs a thread inside of `with`. `find_server` gives the server that is changed, as a command would find it."""
 
-    def __init__(self, find_server: FindServer, source: Source) -> None:
+    def __init__(self, find_server: FindServer, source: DesiredStateSource) -> None:
         self._find_server = find_server
         self._source = source
         self._has_ended = threading.Event()
