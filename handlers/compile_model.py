@@ -14,7 +14,7 @@ from torch._inductor.runtime.cache_dir_utils import temporary_cache_dir
 
 from handlers.archive_integrity import check_unpacked_files
 from handlers.command_process import one_line_for
-from handlers.compiled_steps import CompiledSteps, compile_decode_steps, directory_of_steps, leave_out_pieces
+from handlers.compiled_steps import CompiledSteps, compile_all_steps, directory_of_steps, leave_out_pieces
 from handlers.kept_steps import keep
 from handlers.model_loading import LoadedModel
 from handlers.self_check import check_engine, check_engine_beyond_original
@@ -46,7 +46,7 @@ def compile_model(directory: Path, compiled_steps: Path, scratch: Path | None = 
         written.mkdir()
         slots = settings.slots + settings.prefix_slots
         with temporary_cache_dir(str(Path(temporary) / "cache")):  # hundreds of megabytes, which die with it
-            compile_decode_steps(loaded.model, slots, loaded.context_length, written)
+            compile_all_steps(loaded.model, slots, loaded.context_length, written)
         _check_written(written, loaded, settings)
         keep(written, target)
     return target

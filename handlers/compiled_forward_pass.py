@@ -9,11 +9,11 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from handlers.compiled_steps import CompiledSteps, allocate
-from handlers.decode_step import MOST_TOKENS
 from handlers.forward_pass import PackedForwardPass, Piece, SeparateForwardPasses
 from handlers.packed_attention import use_packed_attention
 from handlers.runs import Run
 from handlers.slot_cache import SlotCache
+from handlers.step_graph import MOST_TOKENS
 
 # A share of the model's width: for so many tokens, compiled code saves as much as one more pass costs. A pass reads all
 # weights. Both grow with the layers, and these with the square of the width. In SmolLM2-135M in bfloat16 two passes

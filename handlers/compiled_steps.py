@@ -11,12 +11,12 @@ from transformers import PreTrainedModel
 
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from handlers.compiled_library import CompiledLibrary
-from handlers.decode_step import StepKind, compile_decode_step, tensors_of
 from handlers.graph_digest import graph_digest
 from handlers.kept_steps import mark_used
 from handlers.model_loading import LoadedModel
 from handlers.settings import HandlerSettings
 from handlers.slot_cache import SlotCache, UnsupportedModelError, Window, num_cache_layers
+from handlers.step_graph import StepKind, compile_step, tensors_of
 from handlers.transient_failures import is_transient
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class CompiledSteps:
         return steps
 
     def __call__(self, tokens: Tensor, positions: Tensor, mask: Tensor, states: list[Tensor]) -> Tensor:
-        """As DecodeStep, for one row or several with a token each, or for one row with several tokens."""
+        """As StepGraph, for one row or several with a token each, or for one row with several tokens."""
         rows, count = tokens.shape
         if count > 1:
             return self._piece([tokens, positions, mask, *states, *self._weights_of_piece])
@@ -82,8 +82,8 @@ def find_compiled_steps(loaded: LoadedModel, settings: HandlerSettings) -> Compi
         return None
 
 
-def compile_decode_steps(model: PreTrainedModel, slots: int, context_length: int, directory: Path) -> None:
-    """Writes the libraries for a cache of this shape; `directory` is there. For the model, see compile_decode_step.
+def compile_all_steps(model: PreTrainedModel, slots: int, context_length: int, directory: Path) -> None:
+    """Writes the libraries for a cache of this shape; `directory` is there. For the model, see compile_step.
 
     Pieces of prompts go without one where it cannot be made, unless for a reason that may pass. Raises
     UnsupportedModelError where a decode step cannot be one graph, or the cache is too small.
@@ -92,10 +92,10 @@ def compile_decode_steps(model: PreTrainedModel, slots: int, context_length: int
         raise UnsupportedModelError(f"a compiled step takes {_LEAST_SLOTS} slots and prefix_slots, not {slots}")
     cache = SlotCache(num_cache_layers(model.config, context_length), slots, context_length)
     allocate(model, cache)
-    compile_decode_step(model, cache.states, directory, StepKind.ONE_ROW)
-    compile_decode_step(model, cache.states, directory, StepKind.MORE_ROWS)
+    compile_step(model, cache.states, directory, StepKind.ONE_ROW)
+    compile_step(model, cache.states, directory, StepKind.MORE_ROWS)
     try:
-        compile_decode_step(model, cache.states, directory, StepKind.PIECE)
+        compile_step(model, cache.states, directory, StepKind.PIECE)
     except _OF_THE_GRAPH as error:
         if is_transient(str(error)):
             raise

@@ -12,9 +12,9 @@ import transformers
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from handlers.cpp_compiler import compiler
-from handlers.decode_step import StepKind, tensors_of
 from handlers.model_loading import LoadedModel
 from handlers.settings import HandlerSettings
+from handlers.step_graph import StepKind, tensors_of
 
 # Keys of a configuration that name things, are about training, or are for generate(). No forward pass reads them.
 _NOT_OF_THE_GRAPH = frozenset(
@@ -39,7 +39,7 @@ _CODE = (
     "compiled_forward_pass.py",
     "compiled_steps.py",
     "computing_type.py",
-    "decode_step.py",
+    "step_graph.py",
     "fixed_positions.py",
     "int8_linear.py",
     "linear_layers.py",

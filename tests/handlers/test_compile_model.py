@@ -17,10 +17,10 @@ from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from adapter.schema import DoneEvent
 from handlers import compile_model
 from handlers.compiled_steps import CompiledSteps, directory_of_steps
-from handlers.decode_step import StepKind
 from handlers.self_check import ForwardPassError, check_engine
 from handlers.settings import HandlerSettings
 from handlers.slot_cache import UnsupportedModelError
+from handlers.step_graph import StepKind
 from handlers.worker_engine import has_compiled_steps, load_packed_model, worker_engine
 from tests.handlers.fake_frontend import FakeFrontend, write_record
 
@@ -99,7 +99,7 @@ def compiled_steps(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compile_model, "_check", lambda *_: None)
         if "TORCHBRIDGE_TEST_EVERY_MODEL_TYPE" not in os.environ:
-            patch.setattr(compile_model, "compile_decode_steps", lambda *arguments: write_failing_steps(arguments[-1]))
+            patch.setattr(compile_model, "compile_all_steps", lambda *arguments: write_failing_steps(arguments[-1]))
         compile_model.compile_model(archive, directory)
     return directory
 
@@ -132,7 +132,7 @@ def test_steps_that_fail_are_not_installed(
         check_engine(worker_engine(loaded, settings, CompiledSteps(made, loaded.model)), loaded.model)
     monkeypatch.setattr(
         compile_model,
-        "compile_decode_steps",
+        "compile_all_steps",
         lambda *arguments: shutil.copytree(made, arguments[-1], dirs_exist_ok=True),
     )
 
@@ -156,7 +156,7 @@ def test_steps_that_cannot_be_loaded_are_made_anew(
         builds.append(Path(str(arguments[-1])))
         shutil.copytree(made, builds[-1], dirs_exist_ok=True)
 
-    monkeypatch.setattr(compile_model, "compile_decode_steps", build)
+    monkeypatch.setattr(compile_model, "compile_all_steps", build)
 
     assert compile_model.compile_model(archive, tmp_path) == left
     assert compile_model.compile_model(archive, tmp_path) == left
@@ -183,7 +183,7 @@ def test_pieces_that_fail_are_left_out_and_the_rest_is_installed(
         if steps.has_pieces:
             raise UnsupportedModelError("they differ")
 
-    monkeypatch.setattr(compile_model, "compile_decode_steps", build)
+    monkeypatch.setattr(compile_model, "compile_all_steps", build)
     monkeypatch.setattr(compile_model, "_check", check)
 
     installed = compile_model.compile_model(archive, tmp_path)
@@ -202,7 +202,7 @@ def test_what_the_compiler_keeps_goes_with_the_scratch_directory(
         caches.append(Path(cache_dir()))
         raise RuntimeError("no compiler")
 
-    monkeypatch.setattr(compile_model, "compile_decode_steps", fail)
+    monkeypatch.setattr(compile_model, "compile_all_steps", fail)
     (tmp_path / "scratch").mkdir()
     with pytest.raises(RuntimeError, match="no compiler"):
         compile_model.compile_model(archive, tmp_path / "steps", tmp_path / "scratch")

@@ -17,8 +17,7 @@ from transformers import PreTrainedModel
 from handlers import packed_attention
 from handlers.compiled_forward_pass import CompiledForwardPass
 from handlers.compiled_library import CompiledLibrary
-from handlers.compiled_steps import CompiledSteps, allocate, compile_decode_steps, leave_out_pieces
-from handlers.decode_step import StepKind, compile_decode_step
+from handlers.compiled_steps import CompiledSteps, allocate, compile_all_steps, leave_out_pieces
 from handlers.engine import Engine, Step
 from handlers.fixed_positions import fix_positions
 from handlers.linear_layers import pack_linear_layers
@@ -28,6 +27,7 @@ from handlers.sampling import SamplingParameters
 from handlers.self_check import check_engine
 from handlers.settings import HandlerSettings
 from handlers.slot_cache import SlotCache, UnsupportedModelError, num_cache_layers
+from handlers.step_graph import StepKind, compile_step
 from handlers.worker_engine import checked_engine, take_compiled_steps
 from tests.handlers import longrope, windowed_models
 from tests.handlers.character_tokenizer import character_tokenizer
@@ -63,7 +63,7 @@ def packed(model: PreTrainedModel) -> PreTrainedModel:
 @pytest.fixture(scope="module")
 def libraries(model: PreTrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("steps")
-    compile_decode_steps(model, SLOTS + PREFIX_SLOTS, CONTEXT_LENGTH, directory)
+    compile_all_steps(model, SLOTS + PREFIX_SLOTS, CONTEXT_LENGTH, directory)
     return directory
 
 
@@ -258,7 +258,7 @@ def test_a_model_whose_pieces_cannot_be_one_graph_has_compiled_decode_steps(
 
     monkeypatch.setattr(packed_attention, "_attend_piece", fail)
     monkeypatch.setattr(torch._inductor, "aot_compile", touch)
-    compile_decode_steps(llama, SLOTS, CONTEXT_LENGTH, tmp_path)
+    compile_all_steps(llama, SLOTS, CONTEXT_LENGTH, tmp_path)
 
     assert {file.name for file in tmp_path.iterdir()} == {"one_row.so", "more_rows.so"}
     assert "its tokens are counted in Python" in caplog.text
@@ -273,7 +273,7 @@ def compile_with_pieces_failing(
             raise error
 
     monkeypatch.setattr(torch._inductor, "aot_compile", fail_at_pieces)
-    compile_decode_steps(model, SLOTS, CONTEXT_LENGTH, directory)
+    compile_all_steps(model, SLOTS, CONTEXT_LENGTH, directory)
 
 
 def test_pieces_that_the_compiler_refuses_leave_compiled_decode_steps(
@@ -309,7 +309,7 @@ def test_compiled_pieces_leave_sliding_windows(tmp_path: Path) -> None:
     length = windowed_models.CONTEXT_LENGTH
     cache = SlotCache(num_cache_layers(model.config, length), SLOTS, length)
     allocate(model, cache)
-    compile_decode_step(model, cache.states, tmp_path, StepKind.PIECE)
+    compile_step(model, cache.states, tmp_path, StepKind.PIECE)
     steps = UncompiledSteps(model, length, CompiledLibrary(tmp_path / StepKind.PIECE.value))
     engine = Engine(model, (), slots=SLOTS, context_length=length, prefill_tokens=7, compiled_steps=steps)
     check_engine(engine, model)
@@ -344,7 +344,7 @@ def test_beyond_an_original_context_an_answer_depends_on_nobody_else(
     config.num_hidden_layers = 1
     model = random_model(config)
     fix_positions(model, longrope.CONTEXT_LENGTH)
-    compile_decode_steps(model, SLOTS, longrope.CONTEXT_LENGTH, tmp_path)
+    compile_all_steps(model, SLOTS, longrope.CONTEXT_LENGTH, tmp_path)
     engine = Engine(
         model, (), slots=SLOTS, context_length=longrope.CONTEXT_LENGTH, compiled_steps=CompiledSteps(tmp_path, model)
     )
@@ -387,12 +387,12 @@ def test_other_threads_run_while_a_step_computes(steps: CompiledSteps) -> None:
 
 def test_a_model_with_an_attention_of_its_own_has_no_compiled_step(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedModelError, match="no compiled step"):
-        compile_decode_steps(make_model("gptj"), SLOTS, CONTEXT_LENGTH, tmp_path)
+        compile_all_steps(make_model("gptj"), SLOTS, CONTEXT_LENGTH, tmp_path)
 
 
 def test_a_cache_of_two_rows_has_no_compiled_step(llama: PreTrainedModel, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedModelError, match="takes 3 slots and prefix_slots, not 2"):
-        compile_decode_steps(llama, 2, CONTEXT_LENGTH, tmp_path)
+        compile_all_steps(llama, 2, CONTEXT_LENGTH, tmp_path)
 
 
 def test_a_file_that_is_no_library_is_refused(llama: PreTrainedModel, tmp_path: Path) -> None:
@@ -526,4 +526,4 @@ def test_model_whose_layers_share_keys_and_values_is_refused(tmp_path: Path) -> 
     model = windowed_models.make_model("gemma3n")
 
     with pytest.raises(UnsupportedModelError, match="the keys and values of others: no compiled step"):
-        compile_decode_steps(model, SLOTS, windowed_models.CONTEXT_LENGTH, tmp_path)
+        compile_all_steps(model, SLOTS, windowed_models.CONTEXT_LENGTH, tmp_path)

@@ -9,13 +9,13 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from handlers.compiled_library import CompiledLibrary
-from handlers.compiled_steps import CompiledSteps, compile_decode_steps
-from handlers.decode_step import StepKind, tensors_of
+from handlers.compiled_steps import CompiledSteps, compile_all_steps
 from handlers.engine import Engine
 from handlers.linear_layers import pack_linear_layers
 from handlers.sampling import SamplingParameters
 from handlers.self_check import check_engine
 from handlers.slot_cache import UnsupportedModelError
+from handlers.step_graph import StepKind, tensors_of
 from tests.handlers.conftest import CONTEXT_LENGTH, make_model
 from tests.handlers.engine_answers import add, counted, generate, run
 
@@ -53,7 +53,7 @@ def int8() -> PreTrainedModel:
 @pytest.fixture(scope="module")
 def libraries(int8: PreTrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("steps")
-    compile_decode_steps(int8, SLOTS + PREFIX_SLOTS, CONTEXT_LENGTH, directory)
+    compile_all_steps(int8, SLOTS + PREFIX_SLOTS, CONTEXT_LENGTH, directory)
     return directory
 
 

@@ -17,7 +17,6 @@ from transformers import (
     TrOCRConfig,
 )
 
-from handlers.decode_step import StepKind, compile_decode_step
 from handlers.engine import Engine
 from handlers.fixed_positions import fix_positions
 from handlers.forward_pass import PackedForwardPass, PassesAlone
@@ -27,6 +26,7 @@ from handlers.sampling import SamplingParameters
 from handlers.self_check import TIGHT_TOLERANCE, check_engine, check_engine_beyond_windows
 from handlers.settings import HandlerSettings
 from handlers.slot_cache import UnsupportedModelError
+from handlers.step_graph import StepKind, compile_step
 from handlers.worker_engine import checked_engine, worker_engine
 from tests.handlers.character_tokenizer import character_tokenizer
 from tests.handlers.conftest import CONTEXT_LENGTH, VOCABULARY, random_model
@@ -155,7 +155,7 @@ def test_it_has_no_compiled_step() -> None:
     states = [torch.empty(4, 4, CONTEXT_LENGTH, 16)] * 4
 
     with pytest.raises(UnsupportedModelError, match="gpt_neo models have attention of their own: no compiled step"):
-        compile_decode_step(loaded.model, states, Path(), StepKind.ONE_ROW)
+        compile_step(loaded.model, states, Path(), StepKind.ONE_ROW)
 
 
 def test_a_model_that_keeps_no_such_cache_is_refused(caplog: pytest.LogCaptureFixture) -> None:

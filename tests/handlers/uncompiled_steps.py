@@ -5,7 +5,7 @@ from transformers import PreTrainedModel
 
 from handlers.attention_masks import AttentionMasks
 from handlers.compiled_library import CompiledLibrary
-from handlers.decode_step import DecodeStep, StepKind, tensors_of
+from handlers.step_graph import StepGraph, StepKind, tensors_of
 
 
 class UncompiledSteps:
@@ -18,7 +18,7 @@ class UncompiledSteps:
 
     def __init__(self, model: PreTrainedModel, context_length: int, piece: CompiledLibrary | None = None) -> None:
         masks = AttentionMasks.of(model.config, context_length)
-        self._steps = {kind: DecodeStep(model, masks, kind) for kind in (StepKind.MORE_ROWS, StepKind.PIECE)}
+        self._steps = {kind: StepGraph(model, masks, kind) for kind in (StepKind.MORE_ROWS, StepKind.PIECE)}
         self._weights = {kind: list(tensors_of(model, kind).values()) for kind in self._steps}
         self._piece = piece
         self.calls: list[tuple[int, int]] = []

@@ -70,7 +70,7 @@ def _modules_of_one_token_or_all(model: PreTrainedModel) -> frozenset[nn.Module]
     return frozenset(model.modules()) - (frozenset() if base is model else frozenset(base.modules()))
 
 
-class DecodeStep(nn.Module):
+class StepGraph(nn.Module):
     """The next logits, [rows, vocabulary], of the cache's rows 0, 1, …, whose new tokens it puts into the cache.
 
     states: keys and values of each layer in turn, [slots, key_value_heads, capacity, head_dim]; changed in place.
@@ -106,7 +106,7 @@ class DecodeStep(nn.Module):
         return cast(Tensor, self._call(named, kwargs=arguments).logits[:, -1])
 
 
-def compile_decode_step(model: PreTrainedModel, states: list[Tensor], directory: Path, kind: StepKind) -> None:
+def compile_step(model: PreTrainedModel, states: list[Tensor], directory: Path, kind: StepKind) -> None:
     """Writes the shared library of such a step, by the name of its kind.
 
     model: on the CPU, as a worker has it. states: of the cache that the step will be used with.
@@ -154,7 +154,7 @@ def _exported(
     fixed = tuple([None] * len(each) for each in arguments[3:])
     with torch.no_grad():
         program = torch.export.export(
-            DecodeStep(model, masks, kind),
+            StepGraph(model, masks, kind),
             arguments,
             dynamic_shapes=(of_tokens, of_tokens, any_rows | {2: any_tokens, 3: any_length}, *fixed),
             strict=False,

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from handlers import decode_step
+from handlers import step_graph
 from handlers.attention_masks import AttentionMasks
 from handlers.compiled_steps import allocate
-from handlers.decode_step import StepKind, compile_decode_step, tensors_of
 from handlers.fixed_positions import fix_positions
 from handlers.linear_layers import pack_linear_layers
 from handlers.slot_cache import SlotCache, UnsupportedModelError, num_cache_layers
+from handlers.step_graph import StepKind, compile_step, tensors_of
 from tests.handlers.small_models import small_model
 
 CONTEXT_LENGTH, SLOTS = 64, 4
@@ -71,7 +71,7 @@ def test_the_graph_of_one_model_computes_pieces_of_another_one_of_its_shape(
     plain = small_model(model_type)
     other = packed(with_other_weights(plain), int8=int8)
     model = packed(plain, int8=int8)
-    compile_decode_step(model, states_of(model), tmp_path, StepKind.PIECE)
+    compile_step(model, states_of(model), tmp_path, StepKind.PIECE)
     tokens, positions = torch.arange(5, 25)[None], torch.arange(20)[None]
     mask = AttentionMasks.of(other.config, CONTEXT_LENGTH).looking_from(positions, positions[0], other.dtype)
     weights = list(tensors_of(other, StepKind.PIECE).values())
@@ -91,8 +91,8 @@ def test_a_graph_that_would_hold_weights_is_refused(
     """As of a layer that sees one token where others see all, and that nobody knows of."""
     model = packed(small_model("bert"), int8=False)
     states = states_of(model)
-    monkeypatch.setattr(decode_step, "_modules_of_one_token_or_all", lambda _: frozenset())
+    monkeypatch.setattr(step_graph, "_modules_of_one_token_or_all", lambda _: frozenset())
 
     with pytest.raises(UnsupportedModelError, match=r"bert models would hold weights \[64, 64\]"):
-        compile_decode_step(model, states, tmp_path, StepKind.PIECE)
+        compile_step(model, states, tmp_path, StepKind.PIECE)
     assert compiler.graph is None
