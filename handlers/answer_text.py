@@ -102,8 +102,8 @@ class TextGeneration(Generation):
         if not self.is_ended:
             self._num_tokens += 1
             self._pending_ids.append(token_id)
-        if mark := self._mark_of_calls(token_id) or self._stop_strings.mark_of(token_id):
-            piece += self._detokenizer.flush() + mark
+        if placeholder := self._placeholder_of_calls(token_id) or self._stop_strings.placeholder_of(token_id):
+            piece += self._detokenizer.flush() + placeholder
         self._add(piece)
 
     def _add(self, piece: str) -> None:
@@ -129,10 +129,10 @@ class TextGeneration(Generation):
             self._text.append(piece)
             self._pending += piece
 
-    def _mark_of_calls(self, token_id: int) -> str:
+    def _placeholder_of_calls(self, token_id: int) -> str:
         """What stands for a special token that calls are written with."""
         name = self._decoder.special_tokens.get(token_id)
-        return self._calls.mark_of(name) if name and self._calls is not None else ""
+        return self._calls.placeholder_of(name) if name and self._calls is not None else ""
 
     def _end_by(self, reason: FinishReason) -> None:
         has_called = self._calls is not None and bool(self._calls.calls)

@@ -22,7 +22,7 @@ from handlers.compiled_steps import CompiledSteps, directory_of_steps, find_comp
 from handlers.cpp_compiler import compiler
 from handlers.engine import Engine
 from handlers.forward_pass import PackedForwardPass
-from handlers.kept_steps import mark_used
+from handlers.kept_steps import note_use
 from handlers.model_loading import LoadedModel
 from handlers.past_builds import PastBuilds, name_of_build
 from handlers.run_ahead import RunAhead
@@ -93,7 +93,7 @@ class BackgroundCompilation:
             logger.exception("torchbridge: the compiled steps are left out")
             self._report(CompilationState.NOT_COMPILED, repr(error))
         else:
-            mark_used(self._libraries)  # others may have been used since they were loaded
+            note_use(self._libraries)  # others may have been used since they were loaded
             self._report(CompilationState.COMPILED, None)
 
     def _steps(self) -> CompiledSteps:

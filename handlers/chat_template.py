@@ -15,9 +15,9 @@ from transformers import PreTrainedTokenizerBase
 
 from handlers.bounded_template import BoundedTemplate
 from handlers.callers_text import Alphabet, TooManyCharactersError, is_callers
-from handlers.marks import Mark, Marks, PlainTextError
 from handlers.prompt_encoding import PromptEncodingError, encoding_of
 from handlers.prompt_limit import NO_LIMIT, PromptLimit
+from handlers.template_marks import PlainTextError, TemplateMark, TemplateMarks
 
 _MAX_REASON_CHARACTERS = 200
 # Words of the API, of which templates make marks: "<|" + role + "|>". Any other role is a caller's text.
@@ -58,7 +58,7 @@ class ChatTemplate:
         if not any(_QUESTION in text for text in self._sample_texts()):
             self._contents_as_parts = True
             self._contents_as_parts = any(_QUESTION in text for text in self._sample_texts())
-        self._marks = Marks(tokenizer, "\0".join([self._template.literals, *self._sample_texts()]))
+        self._marks = TemplateMarks(tokenizer, "\0".join([self._template.literals, *self._sample_texts()]))
         self.shows_tools = any(_TOOL in text for text in self._sample_texts([_sample_tool()]))
 
     def encode(
@@ -152,7 +152,7 @@ class ChatTemplate:
         hidden = [_hidden(message, alphabet) for message in messages]
         return self.render(hidden, alphabet.hide(tools), continues=continues)
 
-    def _own_marks(self, hidden: str, revealed: str, text: str, encoding: Encoding) -> list[Mark] | None:
+    def _own_marks(self, hidden: str, revealed: str, text: str, encoding: Encoding) -> list[TemplateMark] | None:
         """The marks that the template itself wrote into `text`; None if its `encoding` has no others."""
         if revealed != text:
             # The template took another way, because of something that it asked of a text. If it writes the same marks
@@ -165,7 +165,7 @@ class ChatTemplate:
             return self._without_callers(hidden)
         return None
 
-    def _without_callers(self, hidden: str) -> list[Mark]:
+    def _without_callers(self, hidden: str) -> list[TemplateMark]:
         found = self._marks.find(self._encode(hidden))
         return [mark for mark in found if not is_callers(hidden[mark.begin : mark.end])]
 
@@ -192,7 +192,7 @@ def _hidden(message: Mapping[str, Any], alphabet: Alphabet) -> dict[str, Any]:
     return {key: alphabet.hide(value) for key, value in message.items()} | role
 
 
-def _ids(marks: Sequence[Mark]) -> list[int]:
+def _ids(marks: Sequence[TemplateMark]) -> list[int]:
     return [mark.token_id for mark in marks]
 
 

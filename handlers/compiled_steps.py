@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from handlers.compiled_library import CompiledLibrary
 from handlers.graph_digest import graph_digest
-from handlers.kept_steps import mark_used
+from handlers.kept_steps import note_use
 from handlers.model_loading import LoadedModel
 from handlers.settings import HandlerSettings
 from handlers.slot_cache import SlotCache, UnsupportedModelError, Window, num_cache_layers
@@ -74,7 +74,7 @@ def find_compiled_steps(loaded: LoadedModel, settings: HandlerSettings) -> Compi
     directory = directory_of_steps(Path(compiled_steps), loaded, settings)
     if not directory.exists():
         return None
-    mark_used(directory)
+    note_use(directory)
     try:
         return CompiledSteps(directory, loaded.model)
     except OSError as error:

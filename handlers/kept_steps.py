@@ -8,7 +8,7 @@ from pathlib import Path
 MOST_KEPT = 16  # directories, of up to fifteen megabytes each
 
 
-def mark_used(directory: Path) -> None:
+def note_use(directory: Path) -> None:
     """Sets its time of change, which is all that is looked at. Not everybody who may read it may set it."""
     with suppress(OSError):
         os.utime(directory)
@@ -22,7 +22,7 @@ def keep(written: Path, target: Path) -> None:
     for file in written.iterdir():
         _wait_for_disk(file)
     _wait_for_disk(written)  # so that none of their names is missing, either
-    mark_used(written)
+    note_use(written)
     try:
         written.replace(target)
     except OSError:

@@ -5,9 +5,9 @@ from transformers import PreTrainedTokenizerBase
 from adapter.schema import WorkerRequest
 from handlers.chat_template import ChatTemplate, ChatTemplateError
 from handlers.chat_turns import for_template
-from handlers.marks import Marks, PlainTextError
 from handlers.prompt_encoding import encode_prompt, encoding_of
 from handlers.prompt_limit import NO_LIMIT, PromptLimit
+from handlers.template_marks import PlainTextError, TemplateMarks
 from handlers.tool_formats import GENERIC, format_of
 
 _USERS_TURN = "\nUser:"  # in a conversation as plain text (adapter/openai/translation.py, plain_chat)
@@ -24,7 +24,7 @@ class RequestEncoder:
         self.tokenizer = tokenizer
         self._special_tokens_in_messages = special_tokens_in_messages
         self._chat_template = ChatTemplate(tokenizer) if tokenizer.chat_template else None
-        self._marks = Marks(tokenizer)
+        self._marks = TemplateMarks(tokenizer)
         shows_tools = self._chat_template is not None and self._chat_template.shows_tools
         # How the model writes its calls.
         self.tool_format = format_of(tokenizer.get_chat_template()) if shows_tools else GENERIC

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 _NO_TOKENS: Mapping[int, str] = MappingProxyType({})
-_FIRST_MARK = 0xD800  # of the 2,048 code points that no text holds (surrogates)
+_FIRST_PLACEHOLDER = 0xD800  # of the 2,048 code points that no text holds (surrogates)
 
 
 class StopStrings:
     """Holds back what may turn out to be the beginning of a stop string.
 
     A stop string may be a special token, as "<|im_end|>", or hold some, although no piece shows them: the text is
-    searched with a mark in the place of each, which is never given. A special token only matches as a whole, so "end"
+    searched with a placeholder for each, which is never given. A special token only matches as a whole, so "end"
     does not match "<|im_end|>". A stop string also matches where the model spells its special tokens in ordinary ones.
     """
 
@@ -20,17 +20,19 @@ class StopStrings:
         """`special_tokens`: by their ids."""
         pattern = _pattern([token for token in special_tokens.values() if any(token in stop for stop in stop_strings)])
         named = dict.fromkeys(token for stop in stop_strings for token in pattern.findall(stop))
-        mark_of = {token: chr(_FIRST_MARK + number) for number, token in enumerate(named)}
-        self._marks = {token_id: mark_of[token] for token_id, token in special_tokens.items() if token in mark_of}
-        self._unmarked = str.maketrans(dict.fromkeys(self._marks.values()))
-        marked = (pattern.sub(lambda token: mark_of[token[0]], stop) for stop in stop_strings)
-        self._stop_strings = tuple(dict.fromkeys([*stop_strings, *marked]))
+        placeholder_of = {token: chr(_FIRST_PLACEHOLDER + number) for number, token in enumerate(named)}
+        self._placeholders = {
+            token_id: placeholder_of[token] for token_id, token in special_tokens.items() if token in placeholder_of
+        }
+        self._without_placeholders = str.maketrans(dict.fromkeys(self._placeholders.values()))
+        in_placeholders = (pattern.sub(lambda token: placeholder_of[token[0]], stop) for stop in stop_strings)
+        self._stop_strings = tuple(dict.fromkeys([*stop_strings, *in_placeholders]))
         self._held = ""
         self.is_found = False
 
-    def mark_of(self, token_id: int) -> str:
+    def placeholder_of(self, token_id: int) -> str:
         """What to push for this token: nothing, unless it is a special token that a stop string holds."""
-        return self._marks.get(token_id, "")
+        return self._placeholders.get(token_id, "")
 
     def push(self, piece: str) -> str:
         """What can be given now. Once a stop string is found this is the last of it, and `is_found` is set."""
@@ -49,7 +51,7 @@ class StopStrings:
         return self._shown(held)
 
     def _shown(self, text: str) -> str:
-        return text.translate(self._unmarked) if self._marks else text
+        return text.translate(self._without_placeholders) if self._placeholders else text
 
 
 def overlap(text: str, stop: str) -> int:

@@ -11,7 +11,7 @@ from handlers.stop_strings import overlap
 from handlers.tool_formats import ToolFormat
 
 _ID_CHARACTERS = string.ascii_letters + string.digits
-_FIRST_MARK = 0xDB00  # of code points that no text holds (surrogates), and StopStrings has others
+_FIRST_PLACEHOLDER = 0xDB00  # of code points that no text holds (surrogates), and StopStrings has others
 _ID_LENGTH = 9  # exactly, for the templates of Mistral
 
 
@@ -23,8 +23,8 @@ class Read(NamedTuple):
 class ToolCallReader:
     """Tells the calls of one answer from its text, which has this form, as its grammar sees to.
 
-    Special tokens that calls are written with stand in the text as marks (`mark_of`), so that their names, which a
-    model may spell in its words, are no more than that.
+    Special tokens that calls are written with stand in the text as placeholders (`placeholder_of`), so that their names
+    are no more than text where a model spells them.
     """
 
     def __init__(
@@ -38,8 +38,8 @@ class ToolCallReader:
     ) -> None:
         """names: of the tools. is_required: whether the answer is nothing but calls. chance: makes their ids."""
         held = [token for token in special_tokens if form.holds(token)]
-        self._marks = {token: chr(_FIRST_MARK + number) for number, token in enumerate(held)}
-        self._form, self._names, self._is_required = form.with_marks(self._marks), names, is_required
+        self._placeholders = {token: chr(_FIRST_PLACEHOLDER + number) for number, token in enumerate(held)}
+        self._form, self._names, self._is_required = form.with_placeholders(self._placeholders), names, is_required
         self._chance = chance or random.SystemRandom()
         self._calls: list[ToolCall] = []
         self._held = ""
@@ -47,9 +47,9 @@ class ToolCallReader:
         self._arguments = _JsonObject()
         self._opening = ""  # of the call whose name is read
 
-    def mark_of(self, special_token: str) -> str:
-        """The mark to push for it; empty, unless calls are written with it."""
-        return self._marks.get(special_token, "")
+    def placeholder_of(self, special_token: str) -> str:
+        """The placeholder to push for it; empty, unless calls are written with it."""
+        return self._placeholders.get(special_token, "")
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:

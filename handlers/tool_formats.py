@@ -34,12 +34,12 @@ class ToolFormat(NamedTuple):
         parts = (self.begin, self.call_begin, self.middle, self.call_end, self.separator or "", self.end)
         return any(text in part for part in parts)
 
-    def with_marks(self, marks: Mapping[str, str]) -> "ToolFormat":
+    def with_placeholders(self, placeholders: Mapping[str, str]) -> "ToolFormat":
         """With another text in the place of each of some."""
 
         def marked(text: str) -> str:
-            for name in sorted(marks, key=len, reverse=True):
-                text = text.replace(name, marks[name])
+            for name in sorted(placeholders, key=len, reverse=True):
+                text = text.replace(name, placeholders[name])
             return text
 
         return self._replace(

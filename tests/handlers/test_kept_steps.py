@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.kept_steps import MOST_KEPT, keep, mark_used
+from handlers.kept_steps import MOST_KEPT, keep, note_use
 
 
 def write(directory: Path, used_at: float | None = None) -> Path:
@@ -23,7 +23,7 @@ def full(tmp_path: Path) -> list[Path]:
 
 
 def test_the_least_recently_used_goes_when_a_new_one_comes(full: list[Path], tmp_path: Path) -> None:
-    mark_used(full[0])
+    note_use(full[0])
     target = tmp_path / "steps" / "new"
 
     keep(write(tmp_path / "written"), target)

@@ -86,7 +86,7 @@ def test_thousands_of_added_tokens_are_searched_for_together(monkeypatch: pytest
             calls.append(len(tokens))
             return self.tokenizer.add_tokens(tokens)
 
-    monkeypatch.setattr("handlers.marks.Tokenizer", Counting)
+    monkeypatch.setattr("handlers.template_marks.Tokenizer", Counting)
     template = ChatTemplate(tokenizer)
 
     assert len(calls) == 1

@@ -84,9 +84,9 @@ def test_marks_that_a_model_spells_in_its_text_begin_no_call() -> None:
 def test_a_special_token_that_is_spelled_in_words_is_a_text() -> None:
     form = next(form for form in TOOL_FORMATS if "[ARGS]" in form.signs)
     reader = ToolCallReader(form, NAMES, special_tokens=["[TOOL_CALLS]", "[ARGS]", "</s>"])
-    call, arguments = reader.mark_of("[TOOL_CALLS]"), reader.mark_of("[ARGS]")
+    call, arguments = reader.placeholder_of("[TOOL_CALLS]"), reader.placeholder_of("[ARGS]")
 
-    assert reader.mark_of("</s>") == ""
+    assert reader.placeholder_of("</s>") == ""
     assert reader.push("The mark [TOOL_CALLS] begins").text == "The mark [TOOL_CALLS] begins"
     assert [delta.name for delta in reader.push(f"{call}say{arguments}{{}}").deltas] == ["say", None]
 

@@ -14,7 +14,7 @@ _NONCHARACTER, _FIRST_PRIVATE = "\U0010ffff", 0xF0000
 _MOST_ATTEMPTS = 4
 
 
-class Mark(NamedTuple):
+class TemplateMark(NamedTuple):
     """A token in an encoded text, and the characters that it was made of."""
 
     token_id: int
@@ -26,7 +26,7 @@ class PlainTextError(ValueError):
     """The tokenizer makes a mark of a text, whatever is done against it."""
 
 
-class Marks:
+class TemplateMarks:
     """Every special token of a tokenizer, and every added one that `template` writes.
 
     Not white space, though: Gemma has tokens for several line feeds, which texts hold as templates do.
@@ -41,11 +41,11 @@ class Marks:
         }
         self._markless = _MarklessTokenizer(tokenizer, self.ids)
 
-    def find(self, encoding: Encoding) -> list[Mark]:
+    def find(self, encoding: Encoding) -> list[TemplateMark]:
         """Those that are made of characters, in order: not what the post-processor puts before a text."""
         return list(_tokens(encoding, self.ids))
 
-    def encode(self, text: str, marks: Sequence[Mark], *, add_special_tokens: bool = False) -> list[int]:
+    def encode(self, text: str, marks: Sequence[TemplateMark], *, add_special_tokens: bool = False) -> list[int]:
         """The ids of `text`, in which `marks` are all the marks that there are. Raises PlainTextError."""
         if _NONCHARACTER in text:
             raise PlainTextError("The text may hold names that tokens have here.")
@@ -79,7 +79,7 @@ class _MarklessTokenizer:
         # What the model itself makes of plain text, as Unigram does of a "</s>" in its vocabulary.
         self._made_ids = self._names.keys() - added.keys() - _unknown(tokenizer)
 
-    def encode(self, text: str, marks: Sequence[Mark], *, add_special_tokens: bool) -> list[int]:
+    def encode(self, text: str, marks: Sequence[TemplateMark], *, add_special_tokens: bool) -> list[int]:
         named = self._name(text, marks)
         for _ in range(_MOST_ATTEMPTS):
             encoding = self._backend.encode(named, add_special_tokens=add_special_tokens)
@@ -92,7 +92,7 @@ class _MarklessTokenizer:
             raise PlainTextError("The tokenizer makes special tokens of these texts.")
         return [self._true_ids.get(token_id, token_id) for token_id in encoding.ids if token_id != self._seam_id]
 
-    def _name(self, text: str, marks: Sequence[Mark]) -> str:
+    def _name(self, text: str, marks: Sequence[TemplateMark]) -> str:
         """`text` with names in the places of `marks`."""
         pieces, end = [], 0
         for mark in marks:
@@ -127,10 +127,10 @@ def _unknown(tokenizer: PreTrainedTokenizerBase) -> set[int]:
     return set() if token_id is None else {token_id}
 
 
-def _tokens(encoding: Encoding, ids: Collection[int]) -> Iterator[Mark]:
+def _tokens(encoding: Encoding, ids: Collection[int]) -> Iterator[TemplateMark]:
     for index, token_id in enumerate(encoding.ids):
         if token_id in ids and (characters := encoding.token_to_chars(index)) is not None:
-            yield Mark(token_id, *characters)
+            yield TemplateMark(token_id, *characters)
 
 
 def _insert(text: str, inserted: str, places: Sequence[int]) -> str:
