@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from handlers.compiled_steps import CompiledSteps, allocate
 from handlers.forward_pass import PackedForwardPass, Piece, SeparateForwardPasses
 from handlers.packed_attention import use_packed_attention
-from handlers.runs import Run
+from handlers.row_groups import RowGroup
 from handlers.slot_cache import SlotCache
 from handlers.step_graph import MOST_TOKENS
 
@@ -22,7 +22,7 @@ _TOKENS_PER_PASS = 1 / 12
 
 
 class CompiledForwardPass(PackedForwardPass):
-    """A compiled step for each piece and each run, where that is faster than the model's own pass for all of them.
+    """A compiled step for each piece and each group, where that is faster than the model's own pass for all of them.
 
     has_pieces: whether pieces of prompts are compiled, too.
     most_tokens: of a compiled step; a longer piece takes several.
@@ -38,27 +38,27 @@ class CompiledForwardPass(PackedForwardPass):
         self.tokens_per_pass: float = model.config.get_text_config().hidden_size * _TOKENS_PER_PASS
         self.most_tokens = MOST_TOKENS
 
-    def run_cost(self) -> float:
-        return SeparateForwardPasses.run_cost(self)
+    def group_cost(self) -> float:
+        return SeparateForwardPasses.group_cost(self)
 
-    def __call__(self, pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Tensor | None:
+    def __call__(self, pieces: Sequence[Piece], lengths: Tensor, groups: Sequence[RowGroup]) -> Tensor | None:
         if not pieces:
-            return SeparateForwardPasses.__call__(self, pieces, lengths, runs)
-        num_rows = runs[-1].stop if runs else 0
-        others = list(_runs_without(runs, {piece.row for piece in pieces}))
+            return SeparateForwardPasses.__call__(self, pieces, lengths, groups)
+        num_rows = groups[-1].stop if groups else 0
+        others = list(_groups_without(groups, {piece.row for piece in pieces}))
         if not self._are_worth_it(pieces, others):
-            return PackedForwardPass.__call__(self, pieces, lengths, runs)
+            return PackedForwardPass.__call__(self, pieces, lengths, groups)
         # A row whose prompt ends with its piece runs: the prompt's last token is computed with the piece.
         logits = {piece.row: self._after(piece._replace(end=piece.end + (piece.row < num_rows))) for piece in pieces}
-        logits |= {run.start: self._next_logits(run, lengths) for run in others}
+        logits |= {group.start: self._next_logits(group, lengths) for group in others}
         in_order = [logits[row] for row in sorted(logits) if row < num_rows]
         return torch.cat(in_order) if len(in_order) > 1 else next(iter(in_order), None)
 
-    def _are_worth_it(self, pieces: Sequence[Piece], others: Sequence[Run]) -> bool:
+    def _are_worth_it(self, pieces: Sequence[Piece], others: Sequence[RowGroup]) -> bool:
         """A pass of the model itself is one for all tokens, but has more to do for each of them."""
         if not self.has_pieces:
             return False
-        tokens = sum(piece.end - piece.start for piece in pieces) + sum(run.stop - run.start for run in others)
+        tokens = sum(piece.end - piece.start for piece in pieces) + sum(group.stop - group.start for group in others)
         return tokens >= (len(pieces) + len(others) - 1) * self.tokens_per_pass
 
     def _after(self, piece: Piece) -> Tensor:
@@ -72,9 +72,9 @@ class CompiledForwardPass(PackedForwardPass):
         )
         return last
 
-    def _next_logits(self, run: Run, lengths: Tensor) -> Tensor:
-        rows = slice(run.start, run.stop)
-        return self._compute(rows, lengths[rows, None], run.length)
+    def _next_logits(self, group: RowGroup, lengths: Tensor) -> Tensor:
+        rows = slice(group.start, group.stop)
+        return self._compute(rows, lengths[rows, None], group.length)
 
     def _compute(self, rows: slice, positions: Tensor, length: int) -> Tensor:
         tokens = self._tokens[self._every_row[rows, None], positions]
@@ -83,12 +83,12 @@ class CompiledForwardPass(PackedForwardPass):
         return self._steps(tokens, positions, self._mask(positions, length), states)
 
 
-def _runs_without(runs: Sequence[Run], left_out: Collection[int]) -> Iterator[Run]:
-    """The runs without these rows: neighbours that were in one run are still in one."""
-    for run in runs:
-        start = run.start
-        for row in range(run.start, run.stop + 1):
-            if row == run.stop or row in left_out:
+def _groups_without(groups: Sequence[RowGroup], left_out: Collection[int]) -> Iterator[RowGroup]:
+    """The groups without these rows: neighbours that were in one group are still in one."""
+    for group in groups:
+        start = group.start
+        for row in range(group.start, group.stop + 1):
+            if row == group.stop or row in left_out:
                 if start < row:
-                    yield run._replace(start=start, stop=row)
+                    yield group._replace(start=start, stop=row)
                 start = row + 1

@@ -18,7 +18,7 @@ from handlers.engine_news import Step, end_reason
 from handlers.forward_pass import ForwardPass, Piece, SeparateForwardPasses, forward_pass
 from handlers.logit_changes import answer_logits
 from handlers.request_rows import RequestRows
-from handlers.runs import Run, cut_into_runs
+from handlers.row_groups import RowGroup, cut_into_groups
 from handlers.sampling import SamplingParameters, with_seed
 from handlers.sequenced import Sequenced
 from handlers.token_choice import TokenChoice
@@ -64,7 +64,7 @@ class Engine:
         self._waiting: deque[Sequenced] = deque()
         self._prefilling: Sequenced | None = None
         self._running: list[Sequenced] = []
-        self._runs: list[Run] = []
+        self._groups: list[RowGroup] = []
         self.num_computed = self.num_reused = 0
         self._rows_changed()
 
@@ -75,7 +75,7 @@ class Engine:
 
     def _use(self, own_pass: SeparateForwardPasses) -> None:
         self.forward_pass: ForwardPass = own_pass
-        self._run_cost = own_pass.run_cost
+        self._group_cost = own_pass.group_cost
 
     @property
     def num_running(self) -> int:
@@ -153,7 +153,7 @@ class Engine:
         pieces = self._next_pieces()
         if not pieces and not self._running:
             return None
-        logits = self.forward_pass(pieces, self._rows.lengths, self._runs)
+        logits = self.forward_pass(pieces, self._rows.lengths, self._groups)
         return None if logits is None else self._add_tokens(logits)
 
     def _next_pieces(self) -> list[Piece]:
@@ -200,7 +200,7 @@ class Engine:
     def _add_tokens(self, logits: Tensor) -> Step:
         live, held = len(self._running), self._rows
         lengths = held.lengths[:live]
-        self._runs = [run._replace(length=run.length + 1) for run in self._runs]
+        self._groups = [group._replace(length=group.length + 1) for group in self._groups]
         tokens, is_sound, complete, logprobs = self._choice(
             logits[:, : self.vocabulary], lengths, held.seen[:live], held.tokens
         )
@@ -246,4 +246,4 @@ class Engine:
         self._ids = tuple(request.id for request in self._running)
         self._choice = TokenChoice(self._running, self.vocabulary, self._rows.lengths.device)
         lengths = self._rows.lengths[: len(self._running)].tolist()
-        self._runs = cut_into_runs([length + 1 for length in lengths], self._run_cost())
+        self._groups = cut_into_groups([length + 1 for length in lengths], self._group_cost())

@@ -13,7 +13,7 @@ from handlers.int8_linear import Int8Linear
 from handlers.packed_attention import Segment, use_packed_attention
 from handlers.packed_linear import PackedLinear
 from handlers.passes_alone import is_computed_alone
-from handlers.runs import Run
+from handlers.row_groups import RowGroup
 from handlers.slot_cache import SlotCache, Window
 
 # Bytes of keys and values that could be read while one layer begins one more attention, by the kind of device.
@@ -37,16 +37,16 @@ class ForwardPass(Protocol):
 
     masks: AttentionMasks
 
-    def __call__(self, pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Tensor | None:
-        """Puts the pieces into the cache, and then, of each row of the runs, the token after those that are there.
+    def __call__(self, pieces: Sequence[Piece], lengths: Tensor, groups: Sequence[RowGroup]) -> Tensor | None:
+        """Puts the pieces into the cache, and then, of each row of the groups, the token after those that are there.
 
-        lengths: [rows of the cache], how many are there; runs: in ascending order, as long as that token needs.
-        Gives the logits of these tokens, [rows of the runs, vocabulary]; None where there is no run.
+        lengths: [rows of the cache], how many are there; groups: in ascending order, as long as that token needs.
+        Gives the logits of these tokens, [rows of the groups, vocabulary]; None where there is no group.
         """
 
 
 class SeparateForwardPasses:
-    """A pass for each piece and one for each run."""
+    """A pass for each piece and one for each group."""
 
     def __init__(self, model: PreTrainedModel, cache: SlotCache, tokens: Tensor) -> None:
         self._model, self._cache, self._tokens = model, cache, tokens
@@ -58,8 +58,8 @@ class SeparateForwardPasses:
         self._expansion_bytes = _READ_MEANWHILE * sum(_bytes_read_of(each, model.dtype) for each in expansions)
         self.masks = AttentionMasks.of(model.config, context_length)
 
-    def run_cost(self) -> float:
-        """The cost of a run for cut_into_runs: here it reads the weights again."""
+    def group_cost(self) -> float:
+        """The cost of a group for cut_into_groups: here it reads the weights again."""
         return self._positions_in(self._weight_bytes)
 
     def _positions_in(self, size: int) -> float:
@@ -70,19 +70,19 @@ class SeparateForwardPasses:
         position = self._cache.bytes_of_a_position
         return size / (position + self._expansion_bytes) if position else math.inf
 
-    def __call__(self, pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Tensor | None:
+    def __call__(self, pieces: Sequence[Piece], lengths: Tensor, groups: Sequence[RowGroup]) -> Tensor | None:
         for row, start, end in pieces:
             positions = self._every_position[None, start:end]
             # Without its head: nobody would read these logits.
             self._model.base_model(**self._arguments(slice(row, row + 1), positions, end))
-        logits = [self._next_logits(run, lengths) for run in runs]
+        logits = [self._next_logits(group, lengths) for group in groups]
         return torch.cat(logits) if len(logits) > 1 else next(iter(logits), None)
 
-    def _next_logits(self, run: Run, lengths: Tensor) -> Tensor:
-        rows = slice(run.start, run.stop)
+    def _next_logits(self, group: RowGroup, lengths: Tensor) -> Tensor:
+        rows = slice(group.start, group.stop)
         # A copy, since the lengths grow while the cache still knows where it wrote.
         positions = lengths[rows, None].clone()
-        return cast(Tensor, self._model(**self._arguments(rows, positions, run.length)).logits[:, -1])
+        return cast(Tensor, self._model(**self._arguments(rows, positions, group.length)).logits[:, -1])
 
     def _arguments(self, rows: slice, positions: Tensor, length: int) -> dict[str, object]:
         row_index = self._every_row[rows, None]
@@ -103,18 +103,18 @@ class SeparateForwardPasses:
 class PackedForwardPass(SeparateForwardPasses):
     """One pass for all, as one sequence: the pieces, then the running rows."""
 
-    def run_cost(self) -> float:
-        """The cost of a run: here it is one more attention in each layer."""
+    def group_cost(self) -> float:
+        """The cost of a group: here it is one more attention in each layer."""
         return self._positions_in(len(self._cache) * _BYTES_PER_ATTENTION[self._model.device.type])
 
-    def __call__(self, pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Tensor | None:
-        if len(pieces) + len(runs) == 1:
-            return super().__call__(pieces, lengths, runs)
+    def __call__(self, pieces: Sequence[Piece], lengths: Tensor, groups: Sequence[RowGroup]) -> Tensor | None:
+        if len(pieces) + len(groups) == 1:
+            return super().__call__(pieces, lengths, groups)
         rows = [self._every_row[row].expand(end - start) for row, start, end in pieces]
-        rows += [self._every_row[run.start : run.stop] for run in runs]
+        rows += [self._every_row[group.start : group.stop] for group in groups]
         positions = [self._every_position[start:end] for _, start, end in pieces]
-        positions += [lengths[run.start : run.stop] for run in runs]
-        segments = list(self._segments(pieces, lengths, runs))
+        positions += [lengths[group.start : group.stop] for group in groups]
+        segments = list(self._segments(pieces, lengths, groups))
         last_row = max(segment.rows.stop for segment in segments)
         window = Window(
             slice(0, last_row),
@@ -134,13 +134,13 @@ class PackedForwardPass(SeparateForwardPasses):
             "use_cache": True,
             "segments": segments,
         }
-        if not runs:
+        if not groups:
             self._model.base_model(**arguments)
             return None
-        num_new = sum(run.stop - run.start for run in runs)
+        num_new = sum(group.stop - group.start for group in groups)
         return cast(Tensor, self._model(**arguments, logits_to_keep=num_new).logits[0])
 
-    def _segments(self, pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Iterator[Segment]:
+    def _segments(self, pieces: Sequence[Piece], lengths: Tensor, groups: Sequence[RowGroup]) -> Iterator[Segment]:
         begin = 0
         for row, start, end in pieces:
             is_causal = not start and self.masks.sees_all_before(end)
@@ -148,21 +148,21 @@ class PackedForwardPass(SeparateForwardPasses):
             stop = begin + end - start
             yield Segment(slice(begin, stop), slice(row, row + 1), end, mask)
             begin = stop
-        for run in runs:
-            rows = slice(run.start, run.stop)
-            stop = begin + run.stop - run.start
-            yield Segment(slice(begin, stop), rows, run.length, self._mask(lengths[rows, None], run.length))
+        for group in groups:
+            rows = slice(group.start, group.stop)
+            stop = begin + group.stop - group.start
+            yield Segment(slice(begin, stop), rows, group.length, self._mask(lengths[rows, None], group.length))
             begin = stop
 
 
 class PassesAlone(SeparateForwardPasses):
     """A pass for each piece and each running row, with what generate() gives the model for one sequence alone."""
 
-    def __call__(self, pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Tensor | None:
+    def __call__(self, pieces: Sequence[Piece], lengths: Tensor, groups: Sequence[RowGroup]) -> Tensor | None:
         for piece in pieces:
             # Without its head, as above: of these models' large vocabularies a piece's logits would take gigabytes.
             self._model.base_model(**self._alone(piece))
-        rows = [row for run in runs for row in range(run.start, run.stop)]
+        rows = [row for group in groups for row in range(group.start, group.stop)]
         pieces_of_one = [Piece(row, int(lengths[row]), int(lengths[row]) + 1) for row in rows]
         logits = [cast(Tensor, self._model(**self._alone(piece)).logits[:, -1]) for piece in pieces_of_one]
         return torch.cat(logits) if logits else None

@@ -14,7 +14,7 @@ from handlers.engine import Engine
 from handlers.fixed_positions import original_context_length
 from handlers.forward_pass import ForwardPass, Piece
 from handlers.passes_alone import own_window
-from handlers.runs import Run
+from handlers.row_groups import RowGroup
 from handlers.sampling import SamplingParameters
 from handlers.slot_cache import UnsupportedModelError
 
@@ -211,8 +211,8 @@ class _Recording:
         self._forward_pass, self.masks = forward_pass, forward_pass.masks
         self.logits = torch.empty(0)
 
-    def __call__(self, pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Tensor | None:
-        logits = self._forward_pass(pieces, lengths, runs)
+    def __call__(self, pieces: Sequence[Piece], lengths: Tensor, groups: Sequence[RowGroup]) -> Tensor | None:
+        logits = self._forward_pass(pieces, lengths, groups)
         if logits is not None:
             self.logits = logits.float()
         return logits

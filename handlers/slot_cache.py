@@ -1,7 +1,7 @@
 """A key/value cache under transformers' unchanged model code: one slot for each live request, each at its own length.
 
 A decode step reads neighbouring rows of the buffers as a view, so live requests occupy rows 0, 1, 2 … without gaps. It
-reads each of them as far as the longest one of its run, and what it masks there has to be finite: zero times NaN is
+reads each of them as far as the longest one of its group, and what it masks there has to be finite: zero times NaN is
 NaN. So what is not held is zero, and what a request has left is cleared before another one is there.
 """
 

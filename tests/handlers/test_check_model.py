@@ -17,7 +17,7 @@ from handlers import attention_masks, computing_type, fixed_positions
 from handlers.check_model import check_model, main
 from handlers.forward_pass import PackedForwardPass, Piece, SeparateForwardPasses
 from handlers.int8_linear import Int8Linear
-from handlers.runs import Run
+from handlers.row_groups import RowGroup
 from handlers.settings import HandlerSettings
 from handlers.worker_engine import checked_engine, load_packed_model
 from tests.handlers.longrope import ORIGINAL, save_longrope
@@ -144,9 +144,9 @@ def test_an_engine_that_mixes_up_rows_is_refused(bfloat16: Path, monkeypatch: py
     own = PackedForwardPass.__call__
 
     def mixed_up(
-        passes: PackedForwardPass, pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]
+        passes: PackedForwardPass, pieces: Sequence[Piece], lengths: Tensor, groups: Sequence[RowGroup]
     ) -> Tensor | None:
-        logits = own(passes, pieces, lengths, runs)
+        logits = own(passes, pieces, lengths, groups)
         return logits if logits is None or len(logits) < 2 else logits.flip(0)
 
     monkeypatch.setattr(PackedForwardPass, "__call__", mixed_up)

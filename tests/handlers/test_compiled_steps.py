@@ -132,7 +132,7 @@ def test_an_answer_goes_on_to_the_end_of_the_context(engine: Engine, llama: PreT
 def test_rows_of_unlike_length_are_read_no_further_than_they_reach(
     engine: Engine, llama: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine._run_cost = lambda: 20.0
+    engine._group_cost = lambda: 20.0
     prompts = {"short": [3, 5], "long": list(range(90)), "shorter": [7], "also short": [9, 9, 9]}
     shapes: list[tuple[int, int]] = []
     own = CompiledSteps.__call__

@@ -24,7 +24,7 @@ def test_greedy_answers_are_those_of_generate_while_requests_come_and_go(
 ) -> None:
     chance = random.Random(1)
     engine = Engine(any_model, (), slots=6, context_length=CONTEXT_LENGTH, prefill_tokens=16, prefix_slots=2)
-    engine._run_cost = lambda: cost
+    engine._group_cost = lambda: cost
     beginning = [chance.randrange(199) for _ in range(40)]
     prompts = {
         str(number): chance.choice([beginning, []]) + [chance.randrange(199) for _ in range(chance.choice([1, 5, 60]))]
@@ -50,7 +50,7 @@ def test_greedy_answers_are_those_of_generate_while_requests_come_and_go(
 def test_seeds_and_penalties_give_the_same_however_rows_are_cut(llama: PreTrainedModel) -> None:
     def answers(cost: float) -> dict[str, list[int]]:
         engine = Engine(llama, (), slots=4, context_length=CONTEXT_LENGTH, prefill_tokens=16)
-        engine._run_cost = lambda: cost
+        engine._group_cost = lambda: cost
         for number, length in enumerate([3, 90, 20, 1]):
             parameters = SamplingParameters(temperature=0.8, top_p=0.9, repetition_penalty=1.0 + 0.2 * number, seed=7)
             engine.submit(

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 from handlers.engine import Engine
 from handlers.engine_news import Step
 from handlers.forward_pass import Piece
-from handlers.runs import Run
+from handlers.row_groups import RowGroup
 from handlers.sampling import SamplingParameters
 from tests.handlers.conftest import make_model
 from tests.handlers.engine_answers import counted, generate, run
@@ -119,8 +119,8 @@ def test_logits_that_give_no_distribution_end_their_request(
     engine = make_engine(llama)
     own_pass = engine.forward_pass
 
-    def spoiled(pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Tensor | None:
-        logits = own_pass(pieces, lengths, runs)
+    def spoiled(pieces: Sequence[Piece], lengths: Tensor, groups: Sequence[RowGroup]) -> Tensor | None:
+        logits = own_pass(pieces, lengths, groups)
         assert logits is not None
         if len(logits) == 3:
             spoil(logits[1])

@@ -45,7 +45,7 @@ def test_model_with_an_attention_of_its_own_takes_a_pass_for_each() -> None:
 def test_rows_of_unlike_length_share_one_pass_where_their_pieces_do(family: str, tokens_of_passes: list[int]) -> None:
     model = make_model(family)
     engine = Engine(model, (), slots=4, context_length=CONTEXT_LENGTH)
-    engine._run_cost = lambda: 10.0
+    engine._group_cost = lambda: 10.0
     for number, length in enumerate([3, 3, 60, 3]):
         engine.submit(str(number), [number] * length, 20, GREEDY)
     engine.step()

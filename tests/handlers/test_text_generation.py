@@ -12,7 +12,7 @@ from handlers.answer_text import TextGeneration
 from handlers.engine_news import Step
 from handlers.forward_pass import Piece
 from handlers.int8_linear import Int8Linear
-from handlers.runs import Run
+from handlers.row_groups import RowGroup
 from handlers.text_generation import FULL_WAIT_SECONDS, WAIT_SECONDS
 from tests.handlers.fake_frontend import FakeFrontend, response
 from tests.waiting import wait_until
@@ -132,8 +132,8 @@ def test_a_request_whose_numbers_are_not_finite_fails_alone(
     own_pass = engine.forward_pass
     bad_prompt = frontend.handler._tokenizer(PROMPTS[2])["input_ids"]
 
-    def spoiled(pieces: Sequence[Piece], lengths: Tensor, runs: Sequence[Run]) -> Tensor | None:
-        logits = own_pass(pieces, lengths, runs)
+    def spoiled(pieces: Sequence[Piece], lengths: Tensor, groups: Sequence[RowGroup]) -> Tensor | None:
+        logits = own_pass(pieces, lengths, groups)
         if logits is not None:
             prompts = engine._rows.tokens[: len(logits), : len(bad_prompt)]
             logits[(prompts == torch.tensor(bad_prompt)).all(1)] = torch.nan
