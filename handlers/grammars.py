@@ -22,7 +22,7 @@ from adapter.output import ChoiceOutput, JsonOutput, Output, RegexOutput
 from handlers.detokenization import TokenDecoder
 from handlers.token_constraint import bits
 from handlers.token_texts import token_texts
-from handlers.tool_grammar import Calls, arguments_rule, grammar_of_calls, json_rule
+from handlers.tool_grammar import CallableTools, arguments_rule, grammar_of_calls, json_rule
 
 _LONGEST_REASON = 300  # characters
 _MOST_KEPT = 16  # grammars, of which each has up to 50 MB
@@ -107,12 +107,12 @@ class Grammars:
         self._words = torch.empty(-(-vocabulary // 32), dtype=torch.int32)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
-    def constraint(self, wanted: Output | Calls, *, needs_tokens: bool = False) -> Grammar:
+    def constraint(self, wanted: Output | CallableTools, *, needs_tokens: bool = False) -> Grammar:
         """A new constraint. needs_tokens: whether the answer may not end at once. Raises GrammarError."""
         source = self._source(wanted)
         kept = self._kept.get(source)
         if kept is None:
-            if isinstance(wanted, Calls):
+            if isinstance(wanted, CallableTools):
                 self._check_each(wanted)
             kept = self._kept[source] = _Kept(self._tried(source))
             if len(self._kept) > _MOST_KEPT:
@@ -125,7 +125,7 @@ class Grammars:
             raise _refusal("no text but an empty one is valid by it, and the answer may not end at once")
         return grammar
 
-    def _source(self, wanted: Output | Calls) -> str:
+    def _source(self, wanted: Output | CallableTools) -> str:
         """The grammar as llguidance reads it. If a text lacks its first space by itself, it may begin with one."""
         opening = '" "? ' if self._drops_first_space else ""
         match wanted:
@@ -137,11 +137,11 @@ class Grammars:
             case ChoiceOutput():
                 choices = " | ".join(map(json.dumps, wanted.choice))
                 return f"{_START}{opening}({choices})"
-            case Calls():
+            case CallableTools():
                 rules = grammar_of_calls(wanted, _ARGUMENTS, self._special_tokens)
                 return f"{_START}{opening}answer\n{rules}"
 
-    def _check_each(self, calls: Calls) -> None:
+    def _check_each(self, calls: CallableTools) -> None:
         """Checks each tool alone, so that the error names the tool."""
         for tool in calls.tools:
             try:

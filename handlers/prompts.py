@@ -16,7 +16,7 @@ from handlers.request_encoder import RequestEncoder
 from handlers.token_constraint import TokenConstraint
 from handlers.token_span import TokenSpan
 from handlers.tool_formats import ToolFormat
-from handlers.tool_grammar import Calls
+from handlers.tool_grammar import CallableTools
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class Prompts:
                 constraint.take(token_id)
         return Prompt(ids, constraint, tool_format)
 
-    def _constraint(self, wanted: Output | Calls, *, needs_tokens: bool) -> Grammar:
+    def _constraint(self, wanted: Output | CallableTools, *, needs_tokens: bool) -> Grammar:
         try:
             if self._grammars is None:
                 self._grammars = Grammars(TokenDecoder(self._tokenizer), self._stop_token_ids, self._vocabulary)
@@ -137,8 +137,8 @@ class Prompts:
         return RefusedRequest(ErrorCode.PROMPT_TOO_LONG, detail, prompt_tokens=prompt_tokens)
 
 
-def _calls(request: WorkerRequest, form: ToolFormat) -> Calls:
-    return Calls(
+def _calls(request: WorkerRequest, form: ToolFormat) -> CallableTools:
+    return CallableTools(
         format=form,
         tools=request.tools,
         is_required=request.tool_choice == "required",

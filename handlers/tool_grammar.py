@@ -12,8 +12,8 @@ from handlers.tool_formats import ToolFormat
 _ANY_TEXT = r"/(.|\n)*/"
 
 
-class Calls(NamedTuple):
-    """What an answer may consist of.
+class CallableTools(NamedTuple):
+    """The tools that an answer may call, and the text that it may have without a call.
 
     is_required: it is nothing but calls. are_several: it may have more than one.
     output: what a text without calls has to be.
@@ -26,7 +26,7 @@ class Calls(NamedTuple):
     output: Output | None
 
 
-def grammar_of_calls(calls: Calls, options: Mapping[str, object], special_tokens: Mapping[str, int]) -> str:
+def grammar_of_calls(calls: CallableTools, options: Mapping[str, object], special_tokens: Mapping[str, int]) -> str:
     """Rules, the first of them `answer`. options: of its JSON schemas. special_tokens: the ids, by names."""
     form = calls.format
     literal = _Literals(special_tokens)

@@ -39,7 +39,7 @@ class CalledFunction(Lenient):
     arguments: str
 
 
-class Call(Lenient):
+class MessageToolCall(Lenient):
     id: str
     type: Literal["function"] = "function"
     function: CalledFunction
@@ -50,7 +50,7 @@ class Message(Lenient):
 
     role: Role
     content: Annotated[str, text_in_parts("text")]
-    tool_calls: list[Call] = Field(default_factory=list, max_length=MAX_TOOLS)
+    tool_calls: list[MessageToolCall] = Field(default_factory=list, max_length=MAX_TOOLS)
     tool_call_id: str | None = None
 
     function_call: Annotated[Any, only()] = None

@@ -10,7 +10,7 @@ from adapter.tools import Tool
 from handlers.detokenization import TokenDecoder
 from handlers.grammars import Grammar, GrammarError, Grammars
 from handlers.tool_formats import GENERIC, TOOL_FORMATS, ToolFormat
-from handlers.tool_grammar import Calls
+from handlers.tool_grammar import CallableTools
 from tests.handlers.chat_families import byte_level, chat_tokenizer
 
 CITY = {"properties": {"city": {"enum": ["Rome"]}}, "required": ["city"], "additionalProperties": False}
@@ -38,9 +38,9 @@ class Tokens:
         self._grammars = Grammars(TokenDecoder(self._tokenizer), [self._end], len(self._tokenizer))
 
     def grammar(self, form: ToolFormat, *, is_required: bool = False, are_several: bool = True) -> Grammar:
-        return self._grammars.constraint(Calls(form, TOOLS, is_required, are_several, None))
+        return self._grammars.constraint(CallableTools(form, TOOLS, is_required, are_several, None))
 
-    def of(self, calls: Calls) -> Grammar:
+    def of(self, calls: CallableTools) -> Grammar:
         return self._grammars.constraint(calls)
 
     def take(self, grammar: Grammar, text: str) -> bool:
@@ -100,7 +100,9 @@ def test_a_call_that_is_not_valid_cannot_be_written(tokens: Tokens, form: ToolFo
 def test_a_text_beside_tools_may_have_a_form_of_its_own(tokens: Tokens) -> None:
     def take(text: str) -> bool:
         output = JsonOutput(schema={"type": "boolean"})
-        return tokens.take(tokens.of(Calls(GENERIC, TOOLS, is_required=False, are_several=True, output=output)), text)
+        return tokens.take(
+            tokens.of(CallableTools(GENERIC, TOOLS, is_required=False, are_several=True, output=output)), text
+        )
 
     assert take("true")
     assert take(GENERIC.written([TIME]))
@@ -110,10 +112,10 @@ def test_a_text_beside_tools_may_have_a_form_of_its_own(tokens: Tokens) -> None:
 def test_a_tool_whose_parameters_cannot_be_kept_is_refused_by_its_keyword(tokens: Tokens) -> None:
     tool = Tool(name="odd", parameters={"properties": {"a": {"type": "array", "uniqueItems": True}}})
     with pytest.raises(GrammarError, match="uniqueItems"):
-        tokens.of(Calls(GENERIC, [tool], is_required=False, are_several=True, output=None))
+        tokens.of(CallableTools(GENERIC, [tool], is_required=False, are_several=True, output=None))
 
 
 def test_what_shows_only_within_the_arguments_of_a_tool_is_found_out_before_a_token(tokens: Tokens) -> None:
     many = Tool(name="many", parameters={"properties": {f"p{number}": {} for number in range(530)}})
     with pytest.raises(GrammarError, match="The tool 'many'"):
-        tokens.of(Calls(GENERIC, [TOOLS[0], many], is_required=True, are_several=True, output=None))
+        tokens.of(CallableTools(GENERIC, [TOOLS[0], many], is_required=True, are_several=True, output=None))

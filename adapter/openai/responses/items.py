@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Discriminator, Tag
 from pydantic_core import PydanticCustomError
 
 from adapter.openai.lenient import Lenient
-from adapter.openai.messages import Call, CalledFunction, Message, text_in_parts
+from adapter.openai.messages import CalledFunction, Message, MessageToolCall, text_in_parts
 
 _MESSAGE = "message"
 _REFERENCE = "item_reference"
@@ -88,7 +88,7 @@ def as_messages(items: Sequence[InputItem]) -> list[Message]:
 
 
 def _add_call(messages: list[Message], item: FunctionCallItem) -> None:
-    call = Call(id=item.call_id, function=CalledFunction(name=item.name, arguments=item.arguments))
+    call = MessageToolCall(id=item.call_id, function=CalledFunction(name=item.name, arguments=item.arguments))
     if messages and messages[-1].role == "assistant":
         last = messages.pop()
         messages.append(last.model_copy(update={"tool_calls": [*last.tool_calls, call]}))

@@ -11,7 +11,7 @@ from pydantic import Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from adapter.openai.lenient import Lenient
-from adapter.openai.messages import Call, CalledFunction, Message
+from adapter.openai.messages import CalledFunction, Message, MessageToolCall
 
 _TOOL_PREFIX = "tool-"
 # Parts that a page shows and no model is told: another model's thoughts and sources, and the page's own data.
@@ -91,6 +91,6 @@ def _steps(parts: Sequence[Part]) -> Iterator[list[Part]]:
     yield step
 
 
-def _call(part: Part) -> Call:
+def _call(part: Part) -> MessageToolCall:
     arguments: dict[str, Any] | Any = part.input
-    return Call(id=part.toolCallId, function=CalledFunction(name=part.tool, arguments=json.dumps(arguments)))
+    return MessageToolCall(id=part.toolCallId, function=CalledFunction(name=part.tool, arguments=json.dumps(arguments)))
