@@ -12,9 +12,9 @@ from benchmarks.workload import Request
 from handlers.compiled_steps import CompiledSteps
 from handlers.linear_layers import pack_linear_layers
 from handlers.model_loading import load_model
-from handlers.prompt_encoding import encode_prompt
 from handlers.sampling import SamplingParameters
 from handlers.settings import HandlerSettings
+from handlers.tokenization import encode_prompt
 from handlers.worker_engine import worker_engine
 
 

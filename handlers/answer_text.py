@@ -19,7 +19,7 @@ from handlers.detokenization import Detokenizer, TokenDecoder
 from handlers.generation import Generation
 from handlers.grammars import GrammarError
 from handlers.logprobs import Logprobs
-from handlers.prompts import Prompt
+from handlers.prompt_builder import Prompt
 from handlers.stop_strings import StopStrings
 from handlers.told_logprobs import told, untold
 from handlers.tool_calls import ToolCallReader

@@ -7,7 +7,7 @@ from contextlib import suppress
 from transformers import PreTrainedTokenizerBase
 
 from handlers.chat_template import CONVERSATIONS, ChatTemplate, ChatTemplateError
-from handlers.prompt_encoding import PromptEncodingError
+from handlers.tokenization import PromptEncodingError
 
 logger = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ from transformers import PreTrainedTokenizerBase
 
 from handlers.bounded_template import BoundedTemplate
 from handlers.callers_text import Alphabet, TooManyCharactersError, is_callers
-from handlers.prompt_encoding import PromptEncodingError, encoding_of
 from handlers.prompt_limit import NO_LIMIT, PromptLimit
 from handlers.template_marks import PlainTextError, TemplateMark, TemplateMarks
+from handlers.tokenization import PromptEncodingError, encoding_of
 
 _MAX_REASON_CHARACTERS = 200
 # Words of the API, of which templates make marks: "<|" + role + "|>". Any other role is a caller's text.

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 from adapter.probes import LEAST_LOG_PROBABILITY, PROBES_ENTRY, Probe, Probes
 from handlers.linear_layers import has_int8_weights
 from handlers.model_loading import LoadedModel
-from handlers.prompt_encoding import encode_prompt
+from handlers.tokenization import encode_prompt
 
 _TENTHS_OF_A_NAT = 10
 # Nats by which one token's log-probability may differ from the recorded one, which is float32's and rounded by 0.05.

@@ -14,8 +14,8 @@ from handlers.detokenization import Detokenizer, TokenDecoder
 from handlers.engine import Engine
 from handlers.model_loading import LoadedModel
 from handlers.probe_check import in_tenths, log_probabilities, next_log_probabilities
-from handlers.prompt_encoding import PromptEncodingError, encode_prompt
 from handlers.sampling import SamplingParameters
+from handlers.tokenization import PromptEncodingError, encode_prompt
 
 _PROMPTS = (
     "Once upon a time",

@@ -5,9 +5,9 @@ from transformers import PreTrainedTokenizerBase
 from adapter.schema import WorkerRequest
 from handlers.chat_template import ChatTemplate, ChatTemplateError
 from handlers.chat_turns import for_template
-from handlers.prompt_encoding import encode_prompt, encoding_of
 from handlers.prompt_limit import NO_LIMIT, PromptLimit
 from handlers.template_marks import PlainTextError, TemplateMarks
+from handlers.tokenization import encode_prompt, encoding_of
 from handlers.tool_formats import GENERIC, format_of
 
 _USERS_TURN = "\nUser:"  # in a conversation as plain text (adapter/openai/translation.py, plain_chat)

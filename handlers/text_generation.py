@@ -18,6 +18,7 @@ from handlers.archive_integrity import checked_beside
 from handlers.background_compilation import compile_in_background, reporter
 from handlers.compiled_steps import find_compiled_steps
 from handlers.detokenization import TokenDecoder
+from handlers.encoding_thread import EncodedPrompt, EncodingThread
 from handlers.engine_news import Failure, Step
 from handlers.figures_writer import write_figures
 from handlers.incoming_request import caller_id, read_request
@@ -25,9 +26,8 @@ from handlers.linear_layers import computed_in
 from handlers.live_generations import LiveGenerations
 from handlers.logprobs import Logprobs
 from handlers.probe_check import check_probes
-from handlers.prompt_encoder import EncodedPrompt, PromptEncoder
+from handlers.prompt_builder import Prompt, PromptBuilder
 from handlers.prompt_logprobs import prompt_logprobs
-from handlers.prompts import Prompt, Prompts
 from handlers.request_encoder import RequestEncoder, stop_strings
 from handlers.requested_sampling import sampling_parameters
 from handlers.run_ahead import RunAhead
@@ -106,13 +106,13 @@ class TextGenerationHandler:
         self._engine = checked_engine(loaded, settings, compiled_steps)
         check_probes(directory, loaded)
         encoder = RequestEncoder(loaded.tokenizer, special_tokens_in_messages=settings.special_tokens_in_messages)
-        self._prompts = Prompts(
+        self._prompt_builder = PromptBuilder(
             encoder, loaded.stop_token_ids, context_length=loaded.context_length, vocabulary=self._engine.vocabulary
         )
         longest = _HUNG * float(context.model_yaml_config.get("responseTimeout", DEFAULT_RESPONSE_TIMEOUT))
         self._run_ahead = RunAhead(self._engine, longest_step=longest, threads=threads)
         self._prompt_encoder, self._encoder_for_forms = (
-            PromptEncoder(self._prompts.encode, self._run_ahead.interrupt, longest=longest) for _ in range(2)
+            EncodingThread(self._prompt_builder.encode, self._run_ahead.interrupt, longest=longest) for _ in range(2)
         )
         logger.info(
             "torchbridge: %s %s is loaded: %s, %d slots, context of %d tokens, %d threads, %s",
@@ -169,7 +169,7 @@ class TextGenerationHandler:
     def _receive(self, request_id: str, row: dict[str, Any]) -> None:
         """Has the prompt encoded, unless it can be seen that this is no use."""
         request = read_request(row)
-        self._prompts.refuse_unseen(request)
+        self._prompt_builder.refuse_unseen(request)
         has_form = request.output is not None or bool(request.tools)
         encoder = self._encoder_for_forms if has_form else self._prompt_encoder
         encoder.submit(request_id, request)

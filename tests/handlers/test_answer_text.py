@@ -9,7 +9,7 @@ from adapter.event_stream import EventDecoder
 from adapter.schema import ChatMessage, DeltaEvent, DoneEvent, FinishReason, StartEvent, StreamEvent, WorkerRequest
 from handlers.answer_text import TextGeneration
 from handlers.detokenization import TokenDecoder
-from handlers.prompts import Prompt
+from handlers.prompt_builder import Prompt
 from tests.tokenizer_families import END, FAMILIES, TURN_BEGIN, TURN_END, make_tokenizer
 
 START = StartEvent(id="a", model="m", model_version="1.0", model_digest="1f", prompt_tokens=3)

@@ -20,7 +20,7 @@ from adapter.schema import (
 from handlers.answer_text import TextGeneration
 from handlers.detokenization import TokenDecoder
 from handlers.generation import Generation
-from handlers.prompts import Prompt
+from handlers.prompt_builder import Prompt
 
 START = StartEvent(id="a", model="tiny", model_version="1.0", model_digest="1f", prompt_tokens=3)
 

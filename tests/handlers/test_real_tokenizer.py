@@ -10,7 +10,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from handlers.chat_template import ChatTemplate
 from handlers.detokenization import Detokenizer, TokenDecoder
-from handlers.prompt_encoding import encode_prompt
+from handlers.tokenization import encode_prompt
 from tests.handlers.chat_families import by_transformers
 from tests.real_model.directory import REAL_MODEL, needs_real_model
 

@@ -8,8 +8,8 @@ from adapter.openai.schema import ChatCompletionRequest
 from adapter.openai.translation import from_chat
 from adapter.schema import WorkerRequest
 from handlers.chat_template import ChatTemplateError
-from handlers.prompt_encoding import encode_prompt
 from handlers.request_encoder import RequestEncoder, stop_strings
+from handlers.tokenization import encode_prompt
 
 TINY = Path(__file__).parents[2] / "models" / "tiny"
 PROMPT = WorkerRequest(id="1", prompt="Once<eos>")

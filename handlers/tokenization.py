@@ -1,4 +1,4 @@
-"""A prompt's text to token ids, as the model was trained to see it."""
+"""Turns the text of a prompt into token ids, as the model was trained to see it."""
 
 from itertools import takewhile
 

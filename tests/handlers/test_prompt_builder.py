@@ -6,7 +6,7 @@ from transformers import PreTrainedTokenizerFast
 from adapter.schema import ErrorCode, WorkerRequest
 from handlers.chat_template import ChatTemplate
 from handlers.incoming_request import RefusedRequest
-from handlers.prompts import Prompts
+from handlers.prompt_builder import PromptBuilder
 from handlers.request_encoder import RequestEncoder
 from tests.tokenizer_families import CHATML, make_tokenizer
 
@@ -18,13 +18,13 @@ def request(prompt: str, *contents: str) -> WorkerRequest:
     return WorkerRequest.model_validate({"id": "request-1", "prompt": prompt, "messages": messages})
 
 
-def prompts(tokenizer: PreTrainedTokenizerFast, vocabulary: int | None = None) -> Prompts:
-    return Prompts(
+def prompts(tokenizer: PreTrainedTokenizerFast, vocabulary: int | None = None) -> PromptBuilder:
+    return PromptBuilder(
         RequestEncoder(tokenizer), [0], context_length=CONTEXT_LENGTH, vocabulary=vocabulary or len(tokenizer)
     )
 
 
-def refusal_of(prompts: Prompts, request: WorkerRequest) -> RefusedRequest:
+def refusal_of(prompts: PromptBuilder, request: WorkerRequest) -> RefusedRequest:
     try:
         prompts.refuse_unseen(request)
         prompts.encode(request)

@@ -8,7 +8,7 @@ import pytest
 from tokenizers.pre_tokenizers import FixedLength
 
 from adapter.schema import WorkerRequest
-from handlers.prompt_encoder import PromptEncoder
+from handlers.encoding_thread import EncodingThread
 from tests.handlers.ended_worker import EndedWorker
 from tests.tokenizer_families import FAMILIES
 from tests.waiting import PATIENCE, wait_until
@@ -43,15 +43,15 @@ def ended() -> EndedWorker:
 
 
 @pytest.fixture
-def encoding(tokenizer: SlowTokenizer, ended: EndedWorker) -> Iterator[Callable[..., PromptEncoder]]:
-    made: list[PromptEncoder] = []
+def encoding(tokenizer: SlowTokenizer, ended: EndedWorker) -> Iterator[Callable[..., EncodingThread]]:
+    made: list[EncodingThread] = []
 
     def make(
         encode: Callable[[WorkerRequest], Sequence[int]] = tokenizer.encode,
         on_encoded: Callable[[], None] = lambda: None,
         longest: float = PATIENCE,
-    ) -> PromptEncoder:
-        made.append(PromptEncoder(encode, on_encoded, longest=longest, end_worker=ended))
+    ) -> EncodingThread:
+        made.append(EncodingThread(encode, on_encoded, longest=longest, end_worker=ended))
         return made[-1]
 
     yield make
@@ -60,7 +60,7 @@ def encoding(tokenizer: SlowTokenizer, ended: EndedWorker) -> Iterator[Callable[
         encoder.close()
 
 
-def take_all(encoder: PromptEncoder, number: int) -> dict[str, object]:
+def take_all(encoder: EncodingThread, number: int) -> dict[str, object]:
     taken: dict[str, object] = {}
 
     def is_all() -> bool:
@@ -71,7 +71,7 @@ def take_all(encoder: PromptEncoder, number: int) -> dict[str, object]:
     return taken
 
 
-def test_each_prompt_is_given_once_with_its_request(encoding: Callable[..., PromptEncoder]) -> None:
+def test_each_prompt_is_given_once_with_its_request(encoding: Callable[..., EncodingThread]) -> None:
     encoder = encoding()
     encoder.submit("a", request("a", "AB"))
     encoder.submit("b", request("b", "C"))
@@ -81,7 +81,7 @@ def test_each_prompt_is_given_once_with_its_request(encoding: Callable[..., Prom
 
 
 def test_the_shortest_of_those_that_wait_is_the_next(
-    encoding: Callable[..., PromptEncoder], tokenizer: SlowTokenizer
+    encoding: Callable[..., EncodingThread], tokenizer: SlowTokenizer
 ) -> None:
     encoder = encoding()
     encoder.submit("first", request("first", "slow"))
@@ -95,7 +95,7 @@ def test_the_shortest_of_those_that_wait_is_the_next(
 
 
 def test_nothing_is_done_and_nothing_kept_for_who_left_the_line(
-    encoding: Callable[..., PromptEncoder], tokenizer: SlowTokenizer
+    encoding: Callable[..., EncodingThread], tokenizer: SlowTokenizer
 ) -> None:
     encoder = encoding()
     encoder.submit("first", request("first", "slow"))
@@ -111,7 +111,7 @@ def test_nothing_is_done_and_nothing_kept_for_who_left_the_line(
 
 
 def test_prompt_whose_request_leaves_while_it_is_encoded_is_dropped(
-    encoding: Callable[..., PromptEncoder], tokenizer: SlowTokenizer
+    encoding: Callable[..., EncodingThread], tokenizer: SlowTokenizer
 ) -> None:
     encoder = encoding()
     encoder.submit("gone", request("gone", "slow"))
@@ -123,7 +123,7 @@ def test_prompt_whose_request_leaves_while_it_is_encoded_is_dropped(
     assert take_all(encoder, 1).keys() == {"next"}
 
 
-def test_prompt_that_nobody_has_taken_goes_with_its_request(encoding: Callable[..., PromptEncoder]) -> None:
+def test_prompt_that_nobody_has_taken_goes_with_its_request(encoding: Callable[..., EncodingThread]) -> None:
     is_encoded = threading.Event()
     encoder = encoding(on_encoded=is_encoded.set)
     encoder.submit("gone", request("gone", "x"))
@@ -146,7 +146,7 @@ def refuse(_request: WorkerRequest) -> Sequence[int]:
 
 @pytest.mark.parametrize(("failing", "kind"), [(panic, "PanicException"), (refuse, "ValueError")])
 def test_failure_is_of_its_own_request_and_the_next_one_is_encoded(
-    encoding: Callable[..., PromptEncoder],
+    encoding: Callable[..., EncodingThread],
     tokenizer: SlowTokenizer,
     ended: EndedWorker,
     failing: Callable[[WorkerRequest], Sequence[int]],
@@ -162,7 +162,7 @@ def test_failure_is_of_its_own_request_and_the_next_one_is_encoded(
     assert ended.reasons == []
 
 
-def test_thread_that_cannot_go_on_ends_the_worker(encoding: Callable[..., PromptEncoder], ended: EndedWorker) -> None:
+def test_thread_that_cannot_go_on_ends_the_worker(encoding: Callable[..., EncodingThread], ended: EndedWorker) -> None:
     def fail() -> None:
         raise RuntimeError("broken")
 
@@ -174,7 +174,7 @@ def test_thread_that_cannot_go_on_ends_the_worker(encoding: Callable[..., Prompt
 
 
 def test_prompt_whose_encoding_does_not_end_ends_the_worker(
-    encoding: Callable[..., PromptEncoder], tokenizer: SlowTokenizer, ended: EndedWorker
+    encoding: Callable[..., EncodingThread], tokenizer: SlowTokenizer, ended: EndedWorker
 ) -> None:
     encoder = encoding(longest=0.0)
     encoder.submit("a", request("a", "slow"))

@@ -7,7 +7,7 @@ from tokenizers.models import WordLevel
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from handlers.prompt_encoding import PromptEncodingError, encode_prompt
+from handlers.tokenization import PromptEncodingError, encode_prompt
 from tests.tokenizer_families import BEGIN, FAMILIES, TURN_END, make_tokenizer
 
 TINY = Path(__file__).parents[2] / "models" / "tiny"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from adapter.schema import WorkerRequest
-from handlers.prompts import Prompt
+from handlers.prompt_builder import Prompt
 from handlers.watchdog import EndWorker, Watchdog, end_worker
 
 logger = logging.getLogger(__name__)
@@ -16,14 +16,14 @@ Encode = Callable[[WorkerRequest], Prompt]
 
 @dataclass(frozen=True, slots=True)
 class EncodedPrompt:
-    """Of the request that TorchServe calls `request_id`."""
+    """The prompt of the request that TorchServe calls `request_id`."""
 
     request_id: str
     request: WorkerRequest
     prompt: Prompt | BaseException  # or why there is none
 
 
-class PromptEncoder:
+class EncodingThread:
     """A thread that encodes one prompt after the other, the shortest first: a long one holds up as few as can be.
 
     One at a time, since a prompt takes a hundred times its size while it is encoded. Those that wait take the memory of

@@ -1,4 +1,4 @@
-"""A request's prompt as the token ids that this model takes, or words why it cannot take it."""
+"""Makes of a request the prompt that this model takes, or says why it cannot take it."""
 
 import logging
 import threading
@@ -11,10 +11,10 @@ from handlers.chat_template import ChatTemplateError
 from handlers.detokenization import TokenDecoder
 from handlers.grammars import Grammar, GrammarError, Grammars
 from handlers.incoming_request import RefusedRequest
-from handlers.prompt_encoding import PromptEncodingError
 from handlers.request_encoder import RequestEncoder
 from handlers.token_constraint import TokenConstraint
 from handlers.token_span import TokenSpan
+from handlers.tokenization import PromptEncodingError
 from handlers.tool_formats import ToolFormat
 from handlers.tool_grammar import CallableTools
 
@@ -32,8 +32,8 @@ class Prompt(NamedTuple):
     tool_format: ToolFormat | None = None
 
 
-class Prompts:
-    """Of one model. Its methods raise RefusedRequest.
+class PromptBuilder:
+    """Makes the prompts of one model. Its methods raise RefusedRequest.
 
     Two threads may encode, one of them requests whose answers have a form, and the other all others: a grammar takes
     its time.
@@ -111,7 +111,7 @@ class Prompts:
         return ids
 
     def _check_answer(self, request: WorkerRequest, prompt_length: int) -> None:
-        """Of what an earlier worker has told of it. The gateway keeps it, and knows neither vocabulary nor context."""
+        """Checks the tokens of an earlier worker. The gateway keeps them, and knows neither vocabulary nor context."""
         answer = request.answer_ids
         is_known = all(0 <= token_id < self._vocabulary for token_id in answer)
         if not is_known or len(answer) >= request.max_length or prompt_length + len(answer) >= self._context_length:
