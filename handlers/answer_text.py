@@ -15,13 +15,13 @@ from adapter.schema import (
     TokenLogprob,
     WorkerRequest,
 )
+from handlers.contract_logprobs import token_logprob, unknown_logprob
 from handlers.detokenization import Detokenizer, TokenDecoder
 from handlers.generation import Generation
 from handlers.grammars import GrammarError
 from handlers.logprobs import Logprobs
 from handlers.prompt_builder import Prompt
 from handlers.stop_strings import StopStrings
-from handlers.told_logprobs import told, untold
 from handlers.tool_calls import ToolCallReader
 from handlers.tool_formats import ToolFormat
 
@@ -71,7 +71,7 @@ class TextGeneration(Generation):
         """Goes on behind these, which an earlier worker has told: nothing of them is given again."""
         for token_id in token_ids:
             if self._pending_logprobs is not None:
-                self._tell(untold(self._decoder, token_id))
+                self._tell(unknown_logprob(self._decoder, token_id))
             self._add_token(token_id, self._detokenizer.push(token_id))
         self._forget_pending()
 
@@ -81,7 +81,7 @@ class TextGeneration(Generation):
         logprobs: of the last of them.
         """
         if logprobs is not None and not self.is_ended and end_reason != "stop":
-            self._tell(told(self._decoder, token_ids[-1], logprobs))
+            self._tell(token_logprob(self._decoder, token_ids[-1], logprobs))
         for token_id in token_ids[:-1] if end_reason == "stop" else token_ids:
             self._add_token(token_id, self._detokenizer.push(token_id))
         if end_reason == "stop":
@@ -138,7 +138,7 @@ class TextGeneration(Generation):
         has_called = self._calls is not None and bool(self._calls.calls)
         self._finish("tool_calls" if has_called and reason in {"stop", "complete"} else reason)
 
-    def _tell_of_text_alone(self) -> None:
+    def _forget_tokens_behind_text(self) -> None:
         """Forgets the tokens behind the text. A stream may have told of some, while their text was held back."""
         num_bytes = len("".join(self._text).encode())
         before = accumulate((len(told.bytes) for told in self._logprobs), initial=0)
@@ -151,7 +151,7 @@ class TextGeneration(Generation):
     def _finish(self, reason: FinishReason) -> None:
         now = time.monotonic()
         if reason == "stop_sequence":
-            self._tell_of_text_alone()
+            self._forget_tokens_behind_text()
         logprobs = None if self._pending_logprobs is None else tuple(self._logprobs)
         self._end = DoneEvent(
             response=GenerationResponse(

@@ -6,7 +6,7 @@ from typing import Any
 
 from adapter.schema import ChatMessage, WorkerRequest
 from adapter.tools import Tool, ToolCall
-from handlers.told_tools import told_in_texts
+from handlers.tools_as_text import as_texts
 
 Json = Mapping[str, Any]
 
@@ -15,7 +15,7 @@ def for_template(request: WorkerRequest, *, shows_tools: bool) -> tuple[list[Jso
     """Messages and tools. shows_tools: whether the template tells the model of the latter."""
     messages = request.messages or ()
     if not shows_tools:
-        return [_message(message) for message in told_in_texts(messages, request.tools)], []
+        return [_message(message) for message in as_texts(messages, request.tools)], []
     return [_message(message) for message in messages], [_tool(tool) for tool in request.tools]
 
 

@@ -114,14 +114,14 @@ class Engine:
         same seed it goes on as it would have here. Raises ValueError for another number of tokens in all, and for one
         that the model does not have.
         """
-        known, num_told = [*prompt, *answer] if answer else prompt, len(answer)
+        known, num_known = [*prompt, *answer] if answer else prompt, len(answer)
         if not 1 <= len(known) < self.context_length:
             raise ValueError(f"a prompt has 1 to {self.context_length - 1} tokens, not {len(known)}")
         if min(known) < 0 or max(known) >= self.vocabulary:
             raise ValueError(f"the model has tokens 0 to {self.vocabulary - 1}, not {min(known)} to {max(known)}")
-        logits = answer_logits(parameters.changes, len(prompt), self._stop_token_ids, num_told)
+        logits = answer_logits(parameters.changes, len(prompt), self._stop_token_ids, num_known)
         parameters = with_seed(parameters)
-        self._waiting.append(Sequenced(request_id, known, max_new_tokens - num_told, parameters, constraint, logits))
+        self._waiting.append(Sequenced(request_id, known, max_new_tokens - num_known, parameters, constraint, logits))
 
     @torch.inference_mode()
     def cancel(self, request_id: str) -> None:

@@ -17,6 +17,7 @@ from handlers.answer_text import TextGeneration
 from handlers.archive_integrity import checked_beside
 from handlers.background_compilation import compile_in_background, reporter
 from handlers.compiled_steps import find_compiled_steps
+from handlers.contract_logprobs import logprobs_of_prompt
 from handlers.detokenization import TokenDecoder
 from handlers.encoding_thread import EncodedPrompt, EncodingThread
 from handlers.engine_news import Failure, Step
@@ -33,7 +34,6 @@ from handlers.requested_sampling import sampling_parameters
 from handlers.run_ahead import RunAhead
 from handlers.settings import HandlerSettings
 from handlers.step_threads import threads_for
-from handlers.told_logprobs import told_of_prompt
 from handlers.worker_calls import read_messages_at_once, silence_call_log
 from handlers.worker_engine import checked_engine, has_compiled_steps, load_packed_model
 
@@ -206,7 +206,7 @@ class TextGenerationHandler:
             return None
 
         def found(logprobs: list[Logprobs]) -> None:
-            generation.prompt_logprobs = told_of_prompt(self._token_decoder, prompt.ids, logprobs)
+            generation.prompt_logprobs = logprobs_of_prompt(self._token_decoder, prompt.ids, logprobs)
 
         return prompt_logprobs(self._model, prompt.ids, request.prompt_logprobs, self._engine.vocabulary, found)
 

@@ -58,7 +58,7 @@ class ToolFormat(NamedTuple):
         return self.begin + (self.separator or "").join(each) + self.end
 
 
-# Qwen 2.5 and 3, Hermes, SmolLM3; and of a model whose template says nothing of tools (told_tools.py).
+# Qwen 2.5 and 3, Hermes, SmolLM3; and of a model whose template says nothing of tools (tools_as_text.py).
 GENERIC = ToolFormat(
     signs=("<tool_call>",),
     trigger="<tool_call>",

@@ -23,14 +23,14 @@ class StreamName(NamedTuple):
 
 @dataclass(eq=False)
 class _Kept:
-    """first: index of its first delta. is_told: whether any of it was sent, so that somebody can come back."""
+    """first: index of its first delta. is_sent: whether any of it was sent, so that somebody can come back."""
 
     name: StreamName
     first: int
     run: Broadcast
     num_bytes: int = 0
     num_readers: int = 0
-    is_told: bool = False
+    is_sent: bool = False
     limit: asyncio.TimerHandle | None = None
 
 
@@ -108,7 +108,7 @@ class KeptStreams:
             async with aclosing(kept.run.read()) as arrivals:
                 async for events in arrivals:
                     if due := _behind(events, num_deltas):
-                        kept.is_told = True
+                        kept.is_sent = True
                         yield due
             is_whole = True
         finally:
@@ -122,7 +122,7 @@ class KeptStreams:
 
     async def _leave(self, kept: _Kept, *, is_whole: bool) -> None:
         """Notes that its last reader has left."""
-        is_kept = self._streams.get(kept.name) is kept and kept.is_told and not kept.run.has_failed
+        is_kept = self._streams.get(kept.name) is kept and kept.is_sent and not kept.run.has_failed
         if is_whole or not is_kept or self._is_ending():
             await self._end(kept).stop()
             return

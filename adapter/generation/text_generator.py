@@ -100,11 +100,11 @@ class TextGenerator:
 
     async def _pause(self, delay: float, failure: TorchbridgeError, call: Call, pin: Pin) -> None:
         """Waits before the attempt of this `call`."""
-        if num_told := len(call.answer_ids):
+        if num_sent := len(call.answer_ids):
             pin.stay()
-        behind = f", behind {num_told} tokens" if num_told else ""
+        behind = f", behind {num_sent} tokens" if num_sent else ""
         _log.warning("%s will be tried again in %.2f s%s: %s", call.request_id, delay, behind, failure.detail)
-        self.metrics.add_retry(goes_on=num_told > 0)
+        self.metrics.add_retry(goes_on=num_sent > 0)
         await asyncio.sleep(delay)
 
     @contextmanager

@@ -29,7 +29,7 @@ def answer(frontend: FakeFrontend, **body: Any) -> Client:
     return client
 
 
-def told(frontend: FakeFrontend, **body: Any) -> tuple[PromptLogprob, ...]:
+def token_logprob(frontend: FakeFrontend, **body: Any) -> tuple[PromptLogprob, ...]:
     return response(answer(frontend, prompt_logprobs=2, **body)).prompt_logprobs or ()
 
 
@@ -51,7 +51,7 @@ def test_they_are_those_of_one_pass_over_all(
 
 
 def test_each_token_of_the_prompt_is_told_of(frontend: FakeFrontend) -> None:
-    first, *rest = told(frontend)
+    first, *rest = token_logprob(frontend)
 
     assert first.logprob is None
     assert all(each.logprob is not None and each.logprob < 0 and len(each.top) == 2 for each in rest)
@@ -60,7 +60,7 @@ def test_each_token_of_the_prompt_is_told_of(frontend: FakeFrontend) -> None:
 
 
 def test_a_prompt_may_be_the_model_s_own_tokens(frontend: FakeFrontend) -> None:
-    by_text = told(frontend)
+    by_text = token_logprob(frontend)
     ids = [each.id for each in by_text]
 
     by_ids = response(answer(frontend, prompt=" ", prompt_ids=ids, prompt_logprobs=2))

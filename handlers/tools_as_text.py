@@ -1,4 +1,4 @@
-"""A chat with tools for a template that knows none: they are told of in the system's words, and used in texts."""
+"""A chat with tools for a template that knows none: the system message describes them, and texts use them."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,15 +17,15 @@ To call one, answer with its name and its arguments, as JSON:
 _SAMPLE_CALL = GENERIC.written([("the_name", '{"an_argument": "its value"}')])
 
 
-def told_in_texts(messages: Sequence[ChatMessage], tools: Sequence[Tool]) -> list[ChatMessage]:
+def as_texts(messages: Sequence[ChatMessage], tools: Sequence[Tool]) -> list[ChatMessage]:
     """The same conversation in the roles that every template knows."""
     texts = list(_with_results_together(_as_text(message) for message in messages))
     if not tools:
         return texts
-    told = _INSTRUCTION.format(tools="\n".join(_in_a_line(tool) for tool in tools), call=_SAMPLE_CALL)
+    description = _INSTRUCTION.format(tools="\n".join(_in_a_line(tool) for tool in tools), call=_SAMPLE_CALL)
     if texts and texts[0].role == "system":
-        return [ChatMessage(role="system", content=f"{texts[0].content}\n\n{told}"), *texts[1:]]
-    return [ChatMessage(role="system", content=told), *texts]
+        return [ChatMessage(role="system", content=f"{texts[0].content}\n\n{description}"), *texts[1:]]
+    return [ChatMessage(role="system", content=description), *texts]
 
 
 def _as_text(message: ChatMessage) -> ChatMessage:
@@ -38,7 +38,7 @@ def _as_text(message: ChatMessage) -> ChatMessage:
 
 
 def _with_results_together(messages: Iterable[ChatMessage]) -> Iterator[ChatMessage]:
-    """As one message of the user, who speaks once between two answers."""
+    """Joins results to one message of the user, who speaks once between two answers."""
     results: list[str] = []
     for message in messages:
         if message.role == "tool":

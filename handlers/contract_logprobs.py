@@ -1,4 +1,4 @@
-"""Logprobs of the engine as the contract tells them: with the text of each token."""
+"""Logprobs of the engine as the contract has them, with the text of each token."""
 
 from collections.abc import Sequence
 
@@ -7,21 +7,23 @@ from handlers.detokenization import TokenDecoder
 from handlers.logprobs import Logprobs
 
 
-def told(decoder: TokenDecoder, token_id: int, logprobs: Logprobs) -> TokenLogprob:
+def token_logprob(decoder: TokenDecoder, token_id: int, logprobs: Logprobs) -> TokenLogprob:
     pairs = zip(logprobs.top_ids, logprobs.top, strict=True)
     top = tuple(_one(decoder, each, logprob) for each, logprob in pairs)
     return TokenLogprob(**_one(decoder, token_id, logprobs.taken).model_dump(), top=top)
 
 
-def untold(decoder: TokenDecoder, token_id: int) -> TokenLogprob:
-    """In the place of what another worker has told of a token: its text is known, and no more."""
+def unknown_logprob(decoder: TokenDecoder, token_id: int) -> TokenLogprob:
+    """Stands for a token of another worker, of which the text is known and no more."""
     return TokenLogprob(**_text(decoder, token_id).model_dump(), logprob=0.0, top=())
 
 
-def told_of_prompt(decoder: TokenDecoder, ids: Sequence[int], found: Sequence[Logprobs]) -> tuple[PromptLogprob, ...]:
-    """found: of all tokens of the prompt but the first."""
+def logprobs_of_prompt(
+    decoder: TokenDecoder, ids: Sequence[int], found: Sequence[Logprobs]
+) -> tuple[PromptLogprob, ...]:
+    """The logprobs of a prompt. found: of all tokens of the prompt but the first."""
     first = PromptLogprob(**_text(decoder, ids[0]).model_dump(), logprob=None, top=())
-    rest = (told(decoder, token, logprobs) for token, logprobs in zip(ids[1:], found, strict=True))
+    rest = (token_logprob(decoder, token, logprobs) for token, logprobs in zip(ids[1:], found, strict=True))
     return (first, *(PromptLogprob(**dict(each)) for each in rest))
 
 
