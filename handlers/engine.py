@@ -15,12 +15,12 @@ from transformers import PreTrainedModel
 from handlers.compiled_forward_pass import CompiledForwardPass
 from handlers.compiled_steps import CompiledSteps
 from handlers.engine_news import Step, end_reason
+from handlers.engine_request import EngineRequest
 from handlers.forward_pass import ForwardPass, Piece, SeparateForwardPasses, forward_pass
 from handlers.logit_changes import answer_logits
 from handlers.request_rows import RequestRows
 from handlers.row_groups import RowGroup, cut_into_groups
 from handlers.sampling import SamplingParameters, with_seed
-from handlers.sequenced import Sequenced
 from handlers.token_choice import TokenChoice
 from handlers.token_constraint import TokenConstraint
 
@@ -61,9 +61,9 @@ class Engine:
             self._use(forward_pass(model, self._rows.cache, self._rows.tokens))
         else:
             self._use(CompiledForwardPass(model, self._rows.cache, self._rows.tokens, compiled_steps))
-        self._waiting: deque[Sequenced] = deque()
-        self._prefilling: Sequenced | None = None
-        self._running: list[Sequenced] = []
+        self._waiting: deque[EngineRequest] = deque()
+        self._prefilling: EngineRequest | None = None
+        self._running: list[EngineRequest] = []
         self._groups: list[RowGroup] = []
         self.num_computed = self.num_reused = 0
         self._rows_changed()
@@ -121,7 +121,9 @@ class Engine:
             raise ValueError(f"the model has tokens 0 to {self.vocabulary - 1}, not {min(known)} to {max(known)}")
         logits = answer_logits(parameters.changes, len(prompt), self._stop_token_ids, num_known)
         parameters = with_seed(parameters)
-        self._waiting.append(Sequenced(request_id, known, max_new_tokens - num_known, parameters, constraint, logits))
+        self._waiting.append(
+            EngineRequest(request_id, known, max_new_tokens - num_known, parameters, constraint, logits)
+        )
 
     @torch.inference_mode()
     def cancel(self, request_id: str) -> None:
@@ -163,7 +165,7 @@ class Engine:
         pieces = []
         while budget > 0 and (request := self._prefilling or self._admit(computed)) is not None:
             # The last prompt token is the request's first one as a running row: it gives the first new token.
-            start, last = request.prefilled, len(request.prompt) - 1
+            start, last = request.prefilled, len(request.known_tokens) - 1
             request.prefilled = min(start + budget, last)
             if request.prefilled > start:
                 pieces.append(Piece(len(self._running), start, request.prefilled))
@@ -176,7 +178,7 @@ class Engine:
             self._rows_changed()
         return pieces
 
-    def _admit(self, computed: int) -> Sequenced | None:
+    def _admit(self, computed: int) -> EngineRequest | None:
         """Gives the first waiting request the row after the running ones.
 
         Only the `computed` first ones of these have their prompts in the cache. One that begins like another of them
@@ -186,8 +188,8 @@ class Engine:
             return None
         request = self._waiting[0]
         row = len(self._running)
-        limit = min(len(request.prompt) - 1 + request.max_new_tokens, self.context_length - 1)
-        prompt = torch.tensor(request.prompt, device=self._rows.tokens.device)
+        limit = min(len(request.known_tokens) - 1 + request.max_new_tokens, self.context_length - 1)
+        prompt = torch.tensor(request.known_tokens, device=self._rows.tokens.device)
         source, known = self._rows.prefixes.find(prompt, row)
         if known and computed <= source < row:
             return None

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from handlers.engine_request import EngineRequest
 from handlers.logit_changes import RowLogits
 from handlers.logprobs import Logprobs, RowLogprobs
 from handlers.sampling import Sampler
-from handlers.sequenced import Sequenced
 from handlers.token_constraint import RowConstraints
 
 
@@ -31,9 +31,9 @@ class TokenChoice:
     penalises: whether one of them looks at what it has seen.
     """
 
-    def __init__(self, requests: Sequence[Sequenced], vocabulary: int, device: torch.device) -> None:
+    def __init__(self, requests: Sequence[EngineRequest], vocabulary: int, device: torch.device) -> None:
         self._sampler = Sampler([request.parameters for request in requests], device)
-        self._logits = RowLogits([request.logits for request in requests])
+        self._logits = RowLogits([request.answer_logits for request in requests])
         self._constraints = RowConstraints([request.constraint for request in requests], vocabulary, device)
         self._logprobs = RowLogprobs([request.parameters.logprobs for request in requests], device)
         self.penalises = self._sampler.penalises

@@ -9,16 +9,16 @@ from handlers.token_constraint import TokenConstraint
 
 
 @dataclass(slots=True)
-class Sequenced:
-    """A request on its way through the engine; `prefilled` prompt tokens are in the cache.
+class EngineRequest:
+    """A request on its way through the engine; `prefilled` of its known tokens are in the cache.
 
-    prompt: with what it had of its answer when it came, which max_new_tokens does not count.
+    known_tokens: the prompt, and what it had of its answer when it came, which max_new_tokens does not count.
     """
 
     id: str
-    prompt: Sequence[int]
+    known_tokens: Sequence[int]
     max_new_tokens: int
     parameters: SamplingParameters
     constraint: TokenConstraint | None = None
-    logits: AnswerLogits | None = None
+    answer_logits: AnswerLogits | None = None
     prefilled: int = 0
