@@ -22,13 +22,13 @@ from handlers.compiled_steps import CompiledSteps, directory_of_steps, find_comp
 from handlers.cpp_compiler import compiler
 from handlers.engine import Engine
 from handlers.forward_pass import PackedForwardPass
-from handlers.kept_steps import note_use
 from handlers.model_loading import LoadedModel
 from handlers.past_builds import PastBuilds, name_of_build
 from handlers.run_ahead import RunAhead
 from handlers.settings import HandlerSettings
 from handlers.slot_cache import UnsupportedModelError
 from handlers.spare_memory import why_no_build
+from handlers.steps_on_disk import note_use
 from handlers.worker_engine import has_compiled_steps, take_compiled_steps
 
 logger = logging.getLogger(__name__)

@@ -15,11 +15,11 @@ from torch._inductor.runtime.cache_dir_utils import temporary_cache_dir
 from handlers.archive_integrity import check_unpacked_files
 from handlers.command_process import one_line_for
 from handlers.compiled_steps import CompiledSteps, compile_all_steps, directory_of_steps, leave_out_pieces
-from handlers.kept_steps import keep
 from handlers.model_loading import LoadedModel
 from handlers.self_check import check_engine, check_engine_beyond_original
 from handlers.settings import HandlerSettings
 from handlers.slot_cache import UnsupportedModelError
+from handlers.steps_on_disk import keep
 from handlers.worker_engine import load_packed_model, worker_engine
 
 logger = logging.getLogger(__name__)

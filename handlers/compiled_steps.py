@@ -12,11 +12,11 @@ from transformers import PreTrainedModel
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from handlers.compiled_library import CompiledLibrary
 from handlers.graph_digest import graph_digest
-from handlers.kept_steps import note_use
 from handlers.model_loading import LoadedModel
 from handlers.settings import HandlerSettings
 from handlers.slot_cache import SlotCache, UnsupportedModelError, Window, num_cache_layers
 from handlers.step_graph import StepKind, compile_step, tensors_of
+from handlers.steps_on_disk import note_use
 from handlers.transient_failures import is_transient
 
 logger = logging.getLogger(__name__)

@@ -132,7 +132,7 @@ class Engine:
             self._stop_prefilling()
         self._waiting = deque(request for request in self._waiting if request.id != request_id)
         rows = [row for row, request in enumerate(self._running) if request.id == request_id]
-        self._rows.keep(rows)
+        self._rows.save_prefixes(rows)
         self._remove(rows)
 
     @torch.inference_mode()
@@ -221,7 +221,7 @@ class Engine:
         ended = {self._running[row].id: reason for row, reason in reasons.items()}
         named = {self._running[row].id: each for row, each in logprobs.items()}
         step = Step(self._ids, tokens.tolist(), ended, named)
-        held.keep([row for row, reason in reasons.items() if reason != "failed"])
+        held.save_prefixes([row for row, reason in reasons.items() if reason != "failed"])
         self._remove(ended_rows)
         return step
 

@@ -47,7 +47,7 @@ class RequestRows:
         for row in range(len(self.limits), len(self.tokens)):
             self.clear(row)
 
-    def keep(self, rows: list[int]) -> None:
+    def save_prefixes(self, rows: list[int]) -> None:
         """What these requests leave may serve others that begin with the same tokens.
 
         It is finite: their last tokens have looked at all of it, and had finite logits.

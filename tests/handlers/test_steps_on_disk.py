@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.kept_steps import MOST_KEPT, keep, note_use
+from handlers.steps_on_disk import MOST_KEPT, keep, note_use
 
 
 def write(directory: Path, used_at: float | None = None) -> Path:
