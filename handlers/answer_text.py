@@ -25,11 +25,11 @@ from handlers.stop_strings import StopStrings
 from handlers.tool_calls import ToolCallReader
 from handlers.tool_formats import ToolFormat
 
-# Seconds between two deltas of an answer at least, as each costs TorchServe and the gateway more than a small model's
-# step. For a reader no slower than a screen, and while many read, as much slower as keeps all of them together at 330 a
-# second, but never so slow that text no longer flows. For who waits for the whole: to show that it goes on.
+# The least seconds between two deltas of an answer, as each costs TorchServe and the gateway more than a small model's
+# step: for a stream; for one of many streams, which together have 330 deltas a second; for an answer that nobody reads
+# while it grows, to show that it goes on.
 _READ_INTERVAL, _MOST_READ_INTERVAL, _UNREAD_INTERVAL = 0.02, 0.1, 0.25
-_SHARE = 0.003  # of each answer that is read at once
+_SHARE = 0.003  # for each answer that is read at the same time
 
 
 class TextGeneration(Generation):
@@ -44,7 +44,7 @@ class TextGeneration(Generation):
         self._detokenizer = Detokenizer(decoder, () if is_own_text else prompt.ids)
         self._stop_strings = StopStrings(request.stop, decoder.special_tokens)
         self._constraint = prompt.constraint
-        self.prompt_logprobs: tuple[PromptLogprob, ...] | None = None  # whoever finds them puts them here
+        self.prompt_logprobs: tuple[PromptLogprob, ...] | None = None  # put here when they are found
         self._calls = None if prompt.tool_format is None else _call_reader(prompt, prompt.tool_format, request, decoder)
         self._text: list[str] = []
         self._decoder = decoder
@@ -68,7 +68,7 @@ class TextGeneration(Generation):
             self._interval = min(max(_READ_INTERVAL, count * _SHARE), _MOST_READ_INTERVAL)
 
     def replay(self, token_ids: Sequence[int]) -> None:
-        """Goes on behind these, which an earlier worker has told: nothing of them is given again."""
+        """Goes on behind tokens that an earlier worker has sent: nothing of them is sent again."""
         for token_id in token_ids:
             if self._pending_logprobs is not None:
                 self._tell(unknown_logprob(self._decoder, token_id))
@@ -114,7 +114,7 @@ class TextGeneration(Generation):
             self._end_by("stop_sequence")
 
     def _text_of(self, piece: str) -> str:
-        """What is no part of a call: stop strings are looked for in it alone."""
+        """The part of the text that is no call: stop strings are looked for in it alone."""
         if self._calls is None:
             return piece
         text, deltas = self._calls.push(piece)
@@ -130,7 +130,7 @@ class TextGeneration(Generation):
             self._pending += piece
 
     def _placeholder_of_calls(self, token_id: int) -> str:
-        """What stands for a special token that calls are written with."""
+        """Stands for a special token that calls are written with."""
         name = self._decoder.special_tokens.get(token_id)
         return self._calls.placeholder_of(name) if name and self._calls is not None else ""
 
@@ -139,7 +139,7 @@ class TextGeneration(Generation):
         self._finish("tool_calls" if has_called and reason in {"stop", "complete"} else reason)
 
     def _forget_tokens_behind_text(self) -> None:
-        """Forgets the tokens behind the text. A stream may have told of some, while their text was held back."""
+        """Forgets the tokens behind the text. A stream may have sent some of them, while their text was held back."""
         num_bytes = len("".join(self._text).encode())
         before = accumulate((len(told.bytes) for told in self._logprobs), initial=0)
         num_kept = sum(begin < num_bytes for begin in before)
@@ -174,7 +174,7 @@ class TextGeneration(Generation):
 
 
 def _call_reader(prompt: Prompt, form: ToolFormat, request: WorkerRequest, decoder: TokenDecoder) -> ToolCallReader:
-    # Whoever goes on with this answer gives its calls the same ids, and no other answer of a conversation has them.
+    # A worker that goes on with this answer gives its calls the same ids; no other answer of a conversation has them.
     same = None if request.seed is None else random.Random(f"{request.id} {request.seed} {len(prompt.ids)}")  # noqa: S311
     return ToolCallReader(
         form,

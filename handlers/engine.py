@@ -24,9 +24,9 @@ from handlers.sampling import SamplingParameters, with_seed
 from handlers.token_choice import TokenChoice
 from handlers.token_constraint import TokenConstraint
 
-# Tokens of a long piece that take as long as a piece of one: 2 at SmolLM2's width, in float32 and bfloat16, and 6 in a
-# model of 1 M parameters (two threads, AVX512).
-_CHEAPEST_PIECE = 4
+# Tokens: a piece of one takes as long as so many tokens of a long piece. 2 at SmolLM2's width, in float32 and bfloat16,
+# and 6 in a model of 1 M parameters (two threads, AVX512).
+_LEAST_PIECE_COST = 4
 
 
 class Engine:
@@ -69,7 +69,7 @@ class Engine:
         self._rows_changed()
 
     def use_compiled_steps(self, model: PreTrainedModel, compiled_steps: CompiledSteps) -> None:
-        """From the next step on, also for the requests that run: what is in the cache stays. As for __init__."""
+        """Uses them from the next step on, also for running requests: the cache stays. Arguments as of __init__."""
         self._use(CompiledForwardPass(model, self._rows.cache, self._rows.tokens, compiled_steps))
         self._rows_changed()
 
@@ -159,7 +159,7 @@ class Engine:
         return None if logits is None else self._add_tokens(logits)
 
     def _next_pieces(self) -> list[Piece]:
-        """Of prompts, what this step computes. Whose prompt ends with its piece runs from this step on."""
+        """The pieces of prompts in this step. A request whose prompt ends with its piece runs from this step on."""
         computed = len(self._running)
         budget = self._prefill_tokens if self._running else 4 * self._prefill_tokens
         pieces = []
@@ -170,7 +170,7 @@ class Engine:
             if request.prefilled > start:
                 pieces.append(Piece(len(self._running), start, request.prefilled))
                 self.num_computed += request.prefilled - start
-                budget -= max(request.prefilled - start, _CHEAPEST_PIECE)
+                budget -= max(request.prefilled - start, _LEAST_PIECE_COST)
             if request.prefilled == last:
                 self._prefilling = None
                 self._running.append(request)

@@ -1,4 +1,4 @@
-"""What an engine tells whoever collects from it: a step's tokens, or that it failed."""
+"""The results of an engine: a step's tokens, or that it failed."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field

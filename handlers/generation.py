@@ -82,7 +82,7 @@ class Generation:
 
     @property
     def _has_delta(self) -> bool:
-        """What tokens without a text of their own are told with is the text after them, or the end."""
+        """Whether there is text to send. Tokens without text are sent with the next text, or with the end."""
         return bool(self._pending or self._pending_calls) or (self.is_ended and bool(self._pending_logprobs))
 
     def _delta(self) -> WorkerDelta:
@@ -101,7 +101,7 @@ class Generation:
 
 
 class PendingGeneration(Generation):
-    """One whose prompt is being encoded: its `start` is not due before, since it says how many tokens these are."""
+    """A generation whose prompt is being encoded: its `start` is not due before, as it has their number."""
 
     @property
     def is_due(self) -> bool:

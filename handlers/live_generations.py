@@ -45,7 +45,7 @@ class LiveGenerations:
         return min((generation.patience(now) for generation in self._by_id.values()), default=math.inf)
 
     def keep_only(self, ids: Iterable[str], starts: Mapping[str, StartEvent]) -> None:
-        """Forgets all others. starts: of those of `ids` that are new, before anybody has counted their prompts."""
+        """Forgets all others. starts: for the new ones among `ids`, before anybody has counted their prompts."""
         pending = {request_id: PendingGeneration(start) for request_id, start in starts.items()}
         self._by_id = {request_id: pending.get(request_id) or self._by_id[request_id] for request_id in ids}
         num_read = sum(generation.is_read for generation in self._by_id.values())
@@ -56,12 +56,12 @@ class LiveGenerations:
         return self._by_id[request_id].start_with(prompt_tokens)
 
     def begin(self, request_id: str, generation: TextGeneration) -> None:
-        """In place of the one whose prompt was awaited."""
+        """Puts it in the place of the one whose prompt was awaited."""
         self._by_id[request_id] = generation
 
     @contextmanager
     def alone(self, request_id: str) -> Iterator[None]:
-        """Whatever is raised inside is this one request's own, and ends it alone."""
+        """Ends this request alone with whatever is raised inside."""
         try:
             yield
         except (KeyboardInterrupt, SystemExit):
@@ -104,7 +104,7 @@ class LiveGenerations:
 
 
 def _explain(error: BaseException) -> tuple[ErrorCode, str]:
-    """What the caller may know of it. What went wrong with us stays in the log."""
+    """The code and the words for the caller. What went wrong with us stays in the log."""
     match error:
         case RefusedRequest():
             return error.code, error.detail

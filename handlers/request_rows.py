@@ -1,4 +1,4 @@
-"""What the rows of an engine's buffers hold: of requests that run, and of ended ones that others may begin like."""
+"""The rows of an engine's buffers: of requests that run, and of ended ones that others may begin like."""
 
 import torch
 from torch import Tensor
@@ -30,7 +30,7 @@ class RequestRows:
         self.prefixes = PrefixRows(slots, prefix_slots, self.tokens, self.lengths)
 
     def begin(self, row: int, prompt: Tensor, limit: int, source: int, known: int) -> None:
-        """Of a request, whose first `known` tokens another row has in the cache. The last one of all never is there."""
+        """Fills the row of a request, whose first `known` tokens another row has in the cache, but never all."""
         if known:
             self.cache.copy(source, row, 0, known)
         self.tokens[row, : len(prompt)] = prompt
@@ -48,7 +48,7 @@ class RequestRows:
             self.clear(row)
 
     def save_prefixes(self, rows: list[int]) -> None:
-        """What these requests leave may serve others that begin with the same tokens.
+        """Keeps what these requests leave, for others that begin with the same tokens.
 
         It is finite: their last tokens have looked at all of it, and had finite logits.
         """
@@ -58,14 +58,14 @@ class RequestRows:
                 self._copy(row, target, start)
 
     def move(self, source: int, target: int) -> None:
-        """Of a request."""
+        """Moves the row of a request."""
         if source != target:
             self._copy(source, target)
             self.seen[target] = self.seen[source]
             self.limits[target] = self.limits[source]
 
     def _copy(self, source: int, target: int, start: int = 0) -> None:
-        """What a row holds; before `start` the target holds the same."""
+        """Copies what a row holds; before `start` the target holds the same."""
         length = int(self.lengths[source])
         self.cache.copy(source, target, start, length)
         if length < int(self.lengths[target]):

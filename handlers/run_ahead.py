@@ -61,7 +61,7 @@ class RunAhead:
         self._commands: deque[Callable[[], None]] = deque()  # for the engine's thread alone to carry out
         self._pieces: deque[Iterator[None]] = deque()  # of each work beside the steps
         self._news: list[Step | Failure] = []
-        self._is_urgent = False  # whether whoever collects should not wait
+        self._is_urgent = False  # whether `collect` should not wait
         self._live: set[str] = set()
         self._awaited: set[str] = set()  # those of them whose first token somebody waits for
         self._last_call = time.monotonic()
@@ -121,7 +121,7 @@ class RunAhead:
             self._touch()
 
     def collect(self, timeout: float, patience: float = 0.0) -> list[Step | Failure]:
-        """What has happened since the last call.
+        """Returns what has happened since the last call.
 
         Waits `patience` seconds for more of it to come together, unless some is urgent: an awaited first token, an end,
         a failure, or something of which only the caller knows (`interrupt`). Then waits for the first of it, until
@@ -139,9 +139,9 @@ class RunAhead:
         return news
 
     def between_steps(self, pieces: Iterator[None]) -> None:
-        """Has the engine's thread go through them: one after each step, and at once while there is no step to run.
+        """Has the engine's thread do this work: a piece after each step, and at once while there is no step to run.
 
-        One such work after the other. What it raises would end the engine's requests, so it had better raise nothing.
+        One such work follows the other. What it raises would end the engine's requests, so it had better raise nothing.
         """
         with self._changed:
             self._pieces.append(pieces)
@@ -170,7 +170,7 @@ class RunAhead:
             self._end_worker(f"the engine cannot go on: {error!r}", error)
 
     def _decode(self) -> None:
-        """Until closed. Raises what the engine does not survive."""
+        """Runs steps until closed. Raises what the engine does not survive."""
         num_failures = 0  # in a row
         while not self._is_closed:
             try:
@@ -235,7 +235,7 @@ class RunAhead:
             self._is_urgent |= isinstance(item, Failure) or bool(item.ended) or not self._awaited.isdisjoint(item.ids)
             if self._is_urgent:
                 self._awaited.difference_update(item.ids)
-            if self._is_urgent or len(self._news) == 1:  # else whoever waits waits for neither
+            if self._is_urgent or len(self._news) == 1:  # nobody waits for a second item that is not urgent
                 self._changed.notify_all()
 
 

@@ -62,9 +62,9 @@ def tensors_of(model: PreTrainedModel, kind: StepKind) -> dict[str, Tensor]:
 
 
 def _modules_of_one_token_or_all(model: PreTrainedModel) -> frozenset[nn.Module]:
-    """Of a piece: the head, and what stands before it (modeling_bert.py, BertLMPredictionHead).
+    """For a piece: the head, and what stands before it (modeling_bert.py, BertLMPredictionHead).
 
-    `logits_to_keep` leaves the last token there. Which modules these are a model does not say, only which ones are not.
+    `logits_to_keep` leaves the last token there. A model does not say which modules these are, only which ones are not.
     """
     base = model.base_model
     return frozenset(model.modules()) - (frozenset() if base is model else frozenset(base.modules()))
@@ -132,7 +132,7 @@ def compile_step(model: PreTrainedModel, states: list[Tensor], directory: Path, 
 def _exported(
     model: PreTrainedModel, states: list[Tensor], kind: StepKind
 ) -> tuple[ExportedProgram, tuple[Tensor | list[Tensor], ...]]:
-    """And arguments of a typical call, without values. Raises UnsupportedModelError where the graph holds weights."""
+    """The exported graph, and typical arguments without values. Raises UnsupportedModelError if it holds weights."""
     slots, _, capacity, _ = states[0].shape
     rows = min(_TYPICAL_ROWS, slots) if kind is StepKind.MORE_ROWS else 1
     tokens = min(_TYPICAL_TOKENS, capacity // 4) if kind is StepKind.PIECE else 1

@@ -1,4 +1,4 @@
-"""TorchServe's door to the engine: who asks, who left, and what is ready for whom.
+"""The handler that TorchServe calls: it starts requests, ends those whose callers left, and gives out their events.
 
 The module defines one class and no other: TorchServe takes it by its being the only one (ts/model_loader.py).
 """
@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 # every slot is taken none can come, and each call costs the engine's cores; but RunAhead must not take it for silence.
 WAIT_SECONDS, FULL_WAIT_SECONDS = 0.02, 0.1
 
-# Times `responseTimeout`, which is how long TorchServe waits for a call. A step of many prompt tokens of a large model
+# In `responseTimeout`s, each of which TorchServe waits for a call. A step of many prompt tokens of a large model
 # may take as long as that, and is not lost; a thread that hangs never comes back.
 _HUNG = 5
 DEFAULT_RESPONSE_TIMEOUT = 120  # seconds, TorchServe's own (ConfigManager.java)
@@ -136,7 +136,7 @@ class TextGenerationHandler:
         write_figures(self._run_ahead.counts.figures, self._model_name, self._model_version)
 
     def _advance(self, new: dict[str, dict[str, Any]]) -> None:
-        """Stops the work for who is gone, begins it for who is new, and hands out what the engine has made."""
+        """Ends requests that are gone, begins new ones, and hands out what the engine has made."""
         unended = self._generations.unended
         self._run_ahead.keep_only(unended)
         self._prompt_encoder.keep_only(unended)
@@ -201,7 +201,7 @@ class TextGenerationHandler:
     def _prompt_logprobs(
         self, request: WorkerRequest, prompt: Prompt, generation: TextGeneration
     ) -> Iterator[None] | None:
-        """The work that finds them, if they are asked for."""
+        """The work that finds a prompt's logprobs, if they are asked for."""
         if request.prompt_logprobs is None:
             return None
 
@@ -211,7 +211,7 @@ class TextGenerationHandler:
         return prompt_logprobs(self._model, prompt.ids, request.prompt_logprobs, self._engine.vocabulary, found)
 
     def _start_event(self, caller_id: str) -> StartEvent:
-        """Nobody has counted the tokens of the prompt yet."""
+        """The start of an answer, before anybody has counted the tokens of its prompt."""
         return StartEvent(
             id=caller_id,
             model=self._model_name,

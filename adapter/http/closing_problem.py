@@ -9,7 +9,7 @@ from adapter.http.problem_responses import CONTENT_TYPE
 
 
 def closing_problem(error: TorchbridgeError, request_id: str, *, is_head_only: bool) -> Iterator[h11.Event]:
-    """is_head_only: of the answer to a HEAD, which has no body."""
+    """The events of the answer. is_head_only: whether it answers a HEAD, and so has no body."""
     problem = error.to_problem(request_id)
     body = problem.model_dump_json().encode()
     headers = {

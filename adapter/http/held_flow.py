@@ -4,13 +4,13 @@ import asyncio
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
-# Of all connections to whose callers more can be written: an event of its own costs each open stream 0.8 kB.
+# For all connections to whose callers more can be written: an event of its own costs each open stream 0.8 kB.
 _WRITABLE = asyncio.Event()
 _WRITABLE.set()
 
 
 class HeldFlow(FlowControl):
-    """uvicorn's, which reads on whenever the application asks for more of a body; but not while this is held."""
+    """uvicorn's flow, which reads on whenever the application asks for more of a body; but not while this is held."""
 
     _is_held = False
 

@@ -78,7 +78,7 @@ class HttpProtocol(H11Protocol):
             no_room = Overloaded("The gateway has no room for another connection.")
             self._metrics.add_refusal(no_room.status)
             self._answer(no_room, uuid.uuid4().hex)
-            self.transport.close()  # now: there is none for one that ends slowly, either
+            self.transport.close()  # at once: no connection is left for a slow end, either
 
     def data_received(self, data: bytes) -> None:
         if not self._take_turn(self._read, data):
@@ -86,7 +86,7 @@ class HttpProtocol(H11Protocol):
             self.flow.hold()
 
     def _take_turn(self, act: Callable[..., None], *args: Any) -> bool:
-        """What else happens to this connection, its deadlines too, has its turn behind what has come before."""
+        """Has `act` wait for its turn: all that happens to this connection, its deadlines too, comes in order."""
         return self._loop_budget.take(partial(self._act, act, *args))
 
     def _act(self, act: Callable[..., None], *args: Any) -> None:
@@ -118,7 +118,7 @@ class HttpProtocol(H11Protocol):
             self.loop.call_soon(self._take_turn, self._read_body)  # the application has its turn before
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._limit.closed(self)  # now: who comes at the same time has its place
+        self._limit.closed(self)  # at once: a caller who comes at the same time has its place
         if self._is_public():
             self._metrics.remove_connection()
         self._take_turn(self._leave, exc)
@@ -131,7 +131,7 @@ class HttpProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """What uvicorn calls once nothing listens any more.
+        """Is called by uvicorn once nothing listens any more.
 
         It would close each idle connection, and each other one after an answer that did not say so: a request that the
         caller has just written there would be lost. Here the connection stays for a moment, and then the caller gets an
@@ -157,11 +157,11 @@ class HttpProtocol(H11Protocol):
             self._answer(ShuttingDown("The server is shutting down."), uuid.uuid4().hex)
 
     def send_400_response(self, msg: str) -> None:
-        """What uvicorn calls for all that h11 does not take."""
+        """Is called by uvicorn for all that h11 does not take."""
         self._refuse(self.conn.refusal or MalformedHttp("The request is not valid HTTP/1.1.", cause=msg))
 
     def _unsupported_upgrade_warning(self) -> None:
-        """What uvicorn calls for a request to go on in another protocol."""
+        """Is called by uvicorn for a request to go on in another protocol."""
         self._metrics.add_upgrade()
 
     def _read_body(self) -> None:

@@ -1,4 +1,4 @@
-"""What a caller may ask for, and what the gateway hands to the worker of it."""
+"""The requests that a caller may make, and what the gateway hands to the worker of them."""
 
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ from adapter.received import Received
 from adapter.schema.stop_strings import MAX_STOP_CHARACTERS, StopStrings
 from adapter.tools import ToolCall, Tools
 
-# Of what WorkerRequest takes (adapter/worker_contract.py): an archive packed today is served by every later gateway.
+# The version of WorkerRequest (adapter/worker_contract.py): every later gateway serves an archive packed today.
 CONTRACT_VERSION = 5
 
 MAX_PROMPT_CHARACTERS = 1_000_000

@@ -40,7 +40,7 @@ class ErrorCode(StrEnum):
 
 
 class ErrorKind(NamedTuple):
-    """What is true of every problem of one code."""
+    """The facts that all problems of one code share."""
 
     status: int
     title: str

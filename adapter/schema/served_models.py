@@ -1,4 +1,4 @@
-"""What a gateway says of itself: which models it serves, and that it is there."""
+"""The answers of a gateway about itself: which models it serves, and that it is there."""
 
 from typing import Literal
 

@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 MAX_STOP_STRINGS = 64
 MAX_STOP_STRING_CHARACTERS = 1_000
-# Of all of them: every piece of an answer is compared with each character of each (handlers/stop_strings.py).
+# In all of them together: every piece of an answer is compared with each character (handlers/stop_strings.py).
 MAX_STOP_CHARACTERS = 4_000
 
 StopString = Annotated[str, StringConstraints(min_length=1, max_length=MAX_STOP_STRING_CHARACTERS)]

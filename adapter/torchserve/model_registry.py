@@ -1,4 +1,4 @@
-"""What TorchServe serves right now, and which of it a request means. Read only."""
+"""The models that TorchServe serves right now, and which of them a request means. Read only."""
 
 import asyncio
 from contextlib import suppress
@@ -23,7 +23,7 @@ from adapter.torchserve.served_models import Models, PinnedVersion, ServedModel,
 _REFRESH_AFTER = 0.5
 _WAIT_FROM, _PATIENCE = 1.0, 0.25
 _USABLE_FOR = 10.0  # without hearing from TorchServe's management API
-_LONGEST_LOOK = 2.0  # after which those who know what there was do not wait for an answer any more
+_LONGEST_LOOK = 2.0  # after which requests that know what there was do not wait for an answer any more
 
 _SECONDS_BETWEEN_LOOKS = 0.25
 
@@ -42,13 +42,13 @@ class ModelRegistry:
     ) -> None:
         """Without `model_store` its archives are taken for what this installation packs.
 
-        What was ready and is started again is waited for, for `restart_timeout` seconds.
+        A worker that was ready and is started again is waited for, for `restart_timeout` seconds.
         """
         self._management = management
         self._model_store = model_store
-        self.default_model = default_model  # that a request means which names none; it may change at any time
+        self.default_model = default_model  # of requests that name none; it may change at any time
         self._models = Refreshing(self._load, _REFRESH_AFTER)
-        self._seen_ready: dict[VersionKey, PinnedVersion] = {}  # as each was last
+        self._seen_ready: dict[VersionKey, PinnedVersion] = {}  # each as it was last
         self._comebacks = Comebacks(restart_timeout)
 
     @property
@@ -57,7 +57,7 @@ class ModelRegistry:
         return self._models.latest is not None and not self._models.is_failing
 
     def latest(self) -> tuple[ServedModel, ...]:
-        """As TorchServe described them last, however long ago; a newer description is asked for meanwhile."""
+        """The models as TorchServe described them last, however long ago; it asks for a newer one meanwhile."""
         self._models.refresh()
         return tuple((self._models.latest or {}).values())
 
@@ -65,7 +65,7 @@ class ModelRegistry:
         return tuple(served.model for served in (await self._current()).values())
 
     async def models_anew(self) -> tuple[Model, ...]:
-        """As TorchServe describes them after this call, and as every later request will find them."""
+        """The models as TorchServe describes them after this call, and as every later request will find them."""
         return tuple(served.model for served in (await self._models.get_newer()).values())
 
     async def defaults(self) -> tuple[PinnedVersion, ...]:
@@ -87,7 +87,7 @@ class ModelRegistry:
         return described.name, described.default_version
 
     def sampling_defaults(self, model: str, version: str) -> SamplingDefaults:
-        """Of a version that has just answered, by what was heard last; where it is gone by now, those of none."""
+        """The defaults of a version that has just answered, as heard last; if it is gone by now, those of none."""
         served = (self._models.latest or {}).get(model)
         pinned = served.pinned.get(version) if served else None
         return pinned.archive.sampling_defaults if pinned else SamplingDefaults()
@@ -106,11 +106,11 @@ class ModelRegistry:
         return self._resolve(await self._models.get(_WAIT_FROM), model, version, expected_will_do=True)
 
     async def resolve_anew(self, model: str | None = None, version: str | None = None) -> PinnedVersion:
-        """As `resolve`, by a description that is asked for after this call, and only if a worker is ready now."""
+        """Resolves by a description that is asked for after this call, and only if a worker is ready now."""
         return self._resolve(await self._models.get_newer(), model, version)
 
     async def resolve_any(self) -> PinnedVersion:
-        """As `resolve_anew`, of the default model, or where that is not served of any one that can answer.
+        """Resolves anew the default model, or if that is not served any one that can answer.
 
         Raises ModelNotReady where none can.
         """
@@ -128,7 +128,7 @@ class ModelRegistry:
         return _find_model(models, name or self.default_model or _only_name(models))
 
     async def wait_for_comeback(self, model: str, version: str) -> PinnedVersion:
-        """As `resolve_anew`, but waits for what is expected back."""
+        """Resolves anew, but waits for workers that are expected back."""
         while True:
             try:
                 return await self.resolve_anew(model, version)
@@ -138,7 +138,7 @@ class ModelRegistry:
             await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
 
     async def _current_or_latest(self) -> Models:
-        """What there is, or what there was before TorchServe went, as long as that is expected back."""
+        """The models, or those from before TorchServe went, as long as it is expected back."""
         latest = self._models.latest
         if latest is None:
             return await self._current()

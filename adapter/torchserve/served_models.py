@@ -33,7 +33,7 @@ Models = dict[str, ServedModel]
 
 
 def served_models(management: ManagementClient, model_store: Path | None) -> Models:
-    """Without `model_store` its archives are taken for what this installation packs."""
+    """The models that TorchServe serves. Without `model_store` their archives count as this installation's."""
     models = {}
     for name in management.model_names():
         try:
