@@ -1,5 +1,6 @@
 """The server's own archives: nobody else's hand is on them between their verification and their registration."""
 
+import filecmp
 import os
 import shutil
 from pathlib import Path
@@ -40,7 +41,9 @@ class ModelStore:
         return staged
 
     def install(self, staged: Path) -> None:
-        self._remove_signatures(staged.name)  # of another content
+        """What lies there by its name goes, and so do its signatures, unless they are of the same content."""
+        if not self._has_signatures_of(staged):
+            self._remove_signatures(staged.name)
         for path in (*signature_paths(staged), staged):
             if path.exists():
                 path.replace(self.directory / path.name)
@@ -53,6 +56,12 @@ class ModelStore:
 
     def clear_staging(self) -> None:
         shutil.rmtree(self.directory / _STAGING, ignore_errors=True)
+
+    def _has_signatures_of(self, staged: Path) -> bool:
+        """By what they lie beside: an archive of many gigabytes is read for it only where there are some."""
+        installed = self.path(staged.name)
+        are_there = any(signature.exists() for signature in signature_paths(installed))
+        return are_there and installed.exists() and filecmp.cmp(installed, staged, shallow=False)
 
     def _remove_signatures(self, archive: str) -> None:
         for path in signature_paths(self.path(archive)):

@@ -67,6 +67,28 @@ def test_an_archive_without_a_signature_does_not_get_that_of_the_one_before(stor
     assert held(store) == {NAME: b"another"}
 
 
+def test_the_same_archive_without_its_signature_keeps_the_one_that_lies_there(store: ModelStore, source: Path) -> None:
+    store.install(store.stage(source, NAME))
+    signature_path(source).unlink()
+    store.install(store.stage(source, NAME))
+    assert held(store) == {NAME: b"archive", SIGNATURE: b"signature"}
+
+
+def test_the_same_archive_with_another_signature_gets_that_one(store: ModelStore, source: Path) -> None:
+    store.install(store.stage(source, NAME))
+    signature_path(source).write_bytes(b"another")
+    store.install(store.stage(source, NAME))
+    assert held(store) == {NAME: b"archive", SIGNATURE: b"another"}
+
+
+def test_a_signature_whose_archive_is_gone_is_not_left_to_the_next_one(store: ModelStore, source: Path) -> None:
+    store.install(store.stage(source, NAME))
+    store.path(NAME).unlink()
+    signature_path(source).unlink()
+    store.install(store.stage(source, NAME))
+    assert held(store) == {NAME: b"archive"}
+
+
 def test_what_is_removed_takes_its_signature_along_and_may_be_removed_again(store: ModelStore, source: Path) -> None:
     store.install(store.stage(source, NAME))
     store.install(store.stage(source, "tiny-2.0.mar"))
