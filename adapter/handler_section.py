@@ -36,6 +36,10 @@ class HandlerSection(BaseModel):
         default=True,
         description="Whether steps are compiled while the worker serves; those that are there are used anyway.",
     )
+    plain: bool = Field(
+        default=False,
+        description="Whether the model runs as it is, each request by itself: slow, to compare the fast ways with.",
+    )
     special_tokens_in_messages: bool = Field(
         default=False, description="Whether callers may write a chat template's own tokens in their messages."
     )
@@ -44,6 +48,12 @@ class HandlerSection(BaseModel):
     def _int8_is_not_of_float16(self) -> Self:
         if self.quantization is not None and self.dtype == "float16":
             raise ValueError(f"quantization: {self.quantization} computes in bfloat16 or float32, not in {self.dtype}")
+        return self
+
+    @model_validator(mode="after")
+    def _int8_is_not_plain(self) -> Self:
+        if self.quantization is not None and self.plain:
+            raise ValueError(f"quantization: {self.quantization} is one of the fast ways, which plain leaves out")
         return self
 
     @model_validator(mode="before")

@@ -151,7 +151,7 @@ def compile_in_background(
         report(CompilationState.COMPILED, None)
     elif is_left_out:
         report(CompilationState.NOT_COMPILED, "what was compiled fails the worker's check: its log says more")
-    elif reason := _why_not_this_model(loaded, engine) or _why_not_here(is_wanted=settings.compile):
+    elif reason := _why_not_wanted(settings) or _why_not_this_model(loaded, engine) or _why_not_here():
         report(CompilationState.NOT_COMPILED, reason)
     else:
         compiled_steps = Path(os.environ[COMPILED_STEPS_VARIABLE]).resolve()
@@ -167,6 +167,13 @@ def compile_in_background(
         ).start()
 
 
+def _why_not_wanted(settings: HandlerSettings) -> str | None:
+    if settings.plain or not settings.compile:
+        said = "plain: true" if settings.plain else "compile: false"
+        return f"switched off: {said} in the model's configuration"
+    return None
+
+
 def _why_not_this_model(loaded: LoadedModel, engine: Engine) -> str | None:
     if loaded.model.device.type != "cpu":
         return "compiled steps are for the CPU alone"
@@ -175,10 +182,7 @@ def _why_not_this_model(loaded: LoadedModel, engine: Engine) -> str | None:
     return None
 
 
-def _why_not_here(*, is_wanted: bool) -> str | None:
-    """`is_wanted`: by the model's configuration."""
-    if not is_wanted:
-        return "switched off: compile: false in the model's configuration"
+def _why_not_here() -> str | None:
     if os.environ.get(COMPILE_VARIABLE) != "true" or COMPILED_STEPS_VARIABLE not in os.environ:
         return f"switched off: --no-compile, or {COMPILE_VARIABLE}"
     if shutil.which(compiler()) is None:

@@ -34,6 +34,8 @@ def compile_model(directory: Path, compiled_steps: Path, scratch: Path | None = 
     """
     check_unpacked_files(directory)
     settings = HandlerSettings.read(directory / "model-config.yaml")
+    if settings.plain:
+        raise UnsupportedModelError("a model that is to be plain (in its model-config.yaml) has no compiled steps")
     loaded = load_packed_model(directory / "model", settings)
     target = directory_of_steps(compiled_steps, loaded, settings)
     if target.exists():

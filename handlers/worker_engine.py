@@ -26,13 +26,17 @@ logger = logging.getLogger(__name__)
 
 
 def load_packed_model(directory: Path, settings: HandlerSettings, gpu: int | None = None) -> LoadedModel:
-    """On this GPU, or on the CPU with its linear layers packed. Raises as load_model does."""
-    if gpu is not None:
-        if settings.quantization is not None:
-            raise UnsupportedModelError(f"quantization: {settings.quantization} is for the CPU, not for a GPU")
-        return load_model(directory, settings, f"cuda:{gpu}")
-    loaded = load_model(directory, settings)
-    pack_linear_layers(loaded.model, int8=settings.quantization == "int8")
+    """On this GPU, or on the CPU with its linear layers packed; where it is to be plain, as it is.
+
+    Raises as load_model does.
+    """
+    if gpu is not None and settings.quantization is not None:
+        raise UnsupportedModelError(f"quantization: {settings.quantization} is for the CPU, not for a GPU")
+    loaded = load_model(directory, settings, "cpu" if gpu is None else f"cuda:{gpu}")
+    if settings.plain:
+        compute_alone(loaded.model)
+    elif gpu is None:
+        pack_linear_layers(loaded.model, int8=settings.quantization == "int8")
     return loaded
 
 
@@ -129,7 +133,8 @@ def _checked(
 
 def worker_engine(loaded: LoadedModel, settings: HandlerSettings, compiled_steps: CompiledSteps | None) -> Engine:
     """An engine that has not been checked."""
-    rows = rows_of_cache(loaded.model, loaded.context_length, CacheRows(settings.slots, settings.prefix_slots))
+    wanted = CacheRows(settings.slots, 0 if settings.plain else settings.prefix_slots)
+    rows = rows_of_cache(loaded.model, loaded.context_length, wanted)
     return Engine(
         loaded.model,
         loaded.stop_token_ids,

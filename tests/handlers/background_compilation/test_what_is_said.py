@@ -44,6 +44,7 @@ def test_a_worker_that_cannot_tell_status_serves_on(tmp_path: Path, monkeypatch:
         pytest.param({}, {COMPILE_VARIABLE: "false"}, "switched off: --no-compile", id="by serve"),
         pytest.param({}, {}, "switched off: --no-compile", id="nobody has said so"),
         pytest.param({"compile": False}, {COMPILE_VARIABLE: "true"}, "switched off: compile: false", id="by the model"),
+        pytest.param({"plain": True}, {COMPILE_VARIABLE: "true"}, "switched off: plain: true", id="a plain model"),
         pytest.param(
             {},
             {COMPILE_VARIABLE: "true", "CXX": "no-such-g++"},
