@@ -17,7 +17,7 @@ unexport PYTHONPATH
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install format lint typecheck check-typescript test test-fast test-python test-node test-end-to-end test-containers test-deploy \
-        generate check-generated check model-types real-model package-ci release-check publish-npm docs wheel image archive serve \
+        generate check-generated check model-types real-model package-ci release-check release-files publish-npm publish-files docs wheel image archive serve \
         serve-chat lock soak faults bench gpu-wheels clean
 
 help: ## List the commands
@@ -143,6 +143,16 @@ publish-npm: release-check
 	@grep -q "^    $$($(BIN)/python -c 'from adapter.schema import CONTRACT_VERSION as v; print(v)'): " \
 		tests/contract/test_contract_versions.py || { echo 'RELEASED of the tests lacks the contract'; exit 1; }
 	@$(NPM) ts-client run release
+
+release-files: .venv/.installed ## Build the files of a release into dist: the wheels, and the small model's archive with its papers
+	@$(MAKE) wheel
+	@$(MAKE) package-ci OUTPUT=dist
+
+# In the workflow of the release alone, behind release-files: sigstore's certificate says that it is this one.
+publish-files: .venv/.installed
+	@grep -q '^## \[$(RELEASE:v%=%)\]' CHANGELOG.md || { echo 'CHANGELOG.md says nothing of $(RELEASE:v%=%)'; exit 1; }
+	$(BIN)/python -m sigstore sign dist/torchbridge*.whl dist/tiny-1.0.mar
+	gh release create '$(RELEASE)' --verify-tag --generate-notes dist/torchbridge*.whl* dist/tiny-1.0.mar*
 
 package-ci: export MODEL ?= models/tiny
 package-ci: export NAME ?= tiny

