@@ -55,8 +55,10 @@ COMMANDS: dict[str, dict[str, dict[str, str]]] = {
             "retire": "Wait until VERSION's requests have ended, and delete it.",
             "scale": "Unload a VERSION (0 workers), or load it again (1).",
             "default-model": "Choose the default model.",
-            "apply": "Bring the server to the state in models.yaml.",
             "recover": "End the change of an interrupted command.",
+        },
+        "adapter.commands.apply:apply_commands": {
+            "apply": "Bring the server to the state in models.yaml.",
         },
         "adapter.commands.canaries:canary_commands": {
             "canary": "Try a deployed VERSION with a share of the requests.",
@@ -68,6 +70,8 @@ COMMANDS: dict[str, dict[str, dict[str, str]]] = {
     "Look at a server": {
         "adapter.commands.status:status_commands": {
             "status": "Show each version: its role, workers and requests.",
+        },
+        "adapter.commands.store:store_commands": {
             "list": "Show the archives in the server's store.",
         },
         "adapter.top.command:top_commands": {

@@ -11,7 +11,8 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from adapter.schema import MAX_BATCH_REQUESTS, Name
+from adapter.names import Name
+from adapter.schema import MAX_BATCH_REQUESTS
 from adapter.setting_values import HostName, Origin, PageOrigin, Proxy, RedisUrl, RootPath, split_at_commas
 
 LOAD_TIMEOUT, RESTART_TIMEOUT = 900.0, 120.0  # seconds

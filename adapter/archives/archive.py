@@ -29,8 +29,9 @@ from adapter.archives.torchserve_manifest import MODEL_CONFIG_ENTRY, torchserve_
 from adapter.archives.verification import VerificationError, verify_archive
 from adapter.archives.zip_writer import Source, record_of, size_of, write_zip
 from adapter.installation import CODE
+from adapter.names import NAME_PATTERN
 from adapter.probes import PROBES_ENTRY, Probes
-from adapter.schema import CONTRACT_VERSION, NAME_PATTERN
+from adapter.schema import CONTRACT_VERSION
 
 DEFAULT_MODEL_CONFIG = CODE / "handlers" / "model-config.yaml"
 

@@ -20,6 +20,10 @@ def no_progress(_what: str, _total: int) -> AbstractContextManager[Callable[[int
     return nullcontext(lambda _: None)
 
 
+def progress(*, quiet: bool) -> Reporter:
+    return no_progress if quiet else progress_bar
+
+
 @contextmanager
 def progress_bar(what: str, total: int) -> Iterator[Callable[[int], object]]:
     """A bar on the standard error, if the work is long. Without a terminal it is a line at each tenth."""
@@ -30,8 +34,8 @@ def progress_bar(what: str, total: int) -> Iterator[Callable[[int], object]]:
         yield _Tenths(what, total).advance
     else:
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console, transient=True) as progress:
-            yield partial(progress.advance, progress.add_task(what, total=total))
+        with Progress(*columns, console=console, transient=True) as shown:
+            yield partial(shown.advance, shown.add_task(what, total=total))
 
 
 class _Tenths:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
-from adapter.schema import Name
+from adapter.names import Name
 
 MANIFEST_ENTRY = "MAR-INF/MANIFEST.json"
 RECORD_ENTRY = "MAR-INF/RECORD.json"

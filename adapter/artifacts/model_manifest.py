@@ -10,7 +10,7 @@ from pydantic import Field
 from adapter.archives.record import ArchiveRecord, ModelFacts, archive_file_name, canonical_json
 from adapter.artifacts.errors import ArtifactError
 from adapter.artifacts.manifest import TITLE, Descriptor, Digest, Manifest, Part
-from adapter.schema import Name
+from adapter.names import Name
 
 ARTIFACT_TYPE = "application/vnd.cncf.model.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.cncf.model.config.v1+json"

@@ -26,6 +26,7 @@ Model = Annotated[
 ]
 Version = Annotated[str, typer.Argument(metavar="VERSION", autocompletion=deployed_versions)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs; docs/command-line.md has the fields.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say only how it ends, and not how far it is.")]
 TorchServeConfig = Annotated[Path, typer.Option(help="The file of TorchServe's ports and limits.")]
 Archive = Annotated[Path, typer.Argument(metavar="FILE.mar")]
 

@@ -1,4 +1,4 @@
-"""What a command is doing: on a terminal a spinner and the seconds so far, elsewhere plain lines."""
+"""What a command is doing: on a terminal a spinner and the seconds so far, elsewhere plain lines, or nothing at all."""
 
 import threading
 import time
@@ -41,12 +41,24 @@ class Stages:
         self._report = lambda stage: say(f"{stage} ...")
 
 
+def reporter(*, quiet: bool) -> Callable[[str], None]:
+    """Says each stage in a line, on the standard output."""
+    return _say_nothing if quiet else say
+
+
 @contextmanager
-def working(what: str) -> Iterator[Callable[[str], None]]:
+def working(what: str, *, quiet: bool = False) -> Iterator[Callable[[str], None]]:
     """Shows on the standard error that `what` goes on, or what is reported later."""
+    if quiet:
+        yield _say_nothing
+        return
     console = Console(stderr=True, highlight=False)
     with _spinner(console, what) if console.is_terminal else _plain_lines(what) as report:
         yield report
+
+
+def _say_nothing(_stage: str) -> None:
+    pass
 
 
 @contextmanager

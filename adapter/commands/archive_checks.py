@@ -11,7 +11,7 @@ from adapter.archives.archive_reader import ArchiveError, read_bill_of_materials
 from adapter.archives.inspection import as_json, as_tables
 from adapter.archives.scan import scan_archive
 from adapter.archives.verification import verify_archive
-from adapter.command_line.options import Archive, Json, examples, key_file
+from adapter.command_line.options import Archive, Json, Quiet, examples, key_file
 from adapter.command_line.stages import working
 from adapter.command_line.whole_table import print_whole
 from adapter.probes import Probe
@@ -59,12 +59,12 @@ class VerifiedReport(BaseModel):
 @archive_check_commands.command(
     epilog=examples("torchbridge verify tiny-1.0.mar", "torchbridge verify tiny-1.0.mar --key release.pub")
 )
-def verify(archive: Archive, *, key: Key = None, json_: Json = False) -> None:
+def verify(archive: Archive, *, key: Key = None, json_: Json = False, quiet: Quiet = False) -> None:
     """Refuse an archive that may not be served.
 
     It must be whole and have only files that an archive may have. If a key is given, it must be signed with it.
     """
-    with working(f"verifying {archive}"):
+    with working(f"verifying {archive}", quiet=quiet):
         verified = verify_archive(archive, key)
     record = verified.record
     shown = VerifiedReport(
@@ -91,7 +91,7 @@ class ProbedReport(BaseModel):
 
 
 @archive_check_commands.command(epilog=examples("torchbridge probe tiny-1.0.mar"))
-def probe(archive: Archive, *, key: Key = None, json_: Json = False) -> None:
+def probe(archive: Archive, *, key: Key = None, json_: Json = False, quiet: Quiet = False) -> None:
     """Serve an archive by itself, and compare its answers.
 
     It is verified, then served in a TorchServe of its own. Its answers must be those that `pack` recorded.
@@ -101,9 +101,10 @@ def probe(archive: Archive, *, key: Key = None, json_: Json = False) -> None:
     if probes is None or not probes.probes:
         raise ArchiveError(f"{archive} holds no probes to compare with: torchbridge pack records them.")
     with ExitStack() as until_all_are_asked:
-        with working(f"serving {archive}") as report:
+        with working(f"serving {archive}", quiet=quiet) as report:
             process = until_all_are_asked.enter_context(served_alone(archive, report))
-        run_until_stopped(lambda: probe_archive(archive, process, probes, (lambda _: None) if json_ else _print_probe))
+        each = (lambda _: None) if json_ or quiet else _print_probe
+        run_until_stopped(lambda: probe_archive(archive, process, probes, each))
     shown = ProbedReport(archive=archive, model=record.name, version=record.version, prompts=len(probes.probes))
     say(shown.model_dump_json(indent=2) if json_ else shown.in_words())
 

@@ -1,6 +1,7 @@
 """The commands of `torchbridge` that make archives, and keys for them."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,12 +13,12 @@ from adapter.archives.archive_reader import read_record
 from adapter.archives.model_check import check_model
 from adapter.archives.model_directory import model_directory
 from adapter.archives.model_source import package_url
-from adapter.archives.progress import progress_bar
+from adapter.archives.progress import progress
 from adapter.archives.provenance import attest as attest_archive
 from adapter.archives.signature import sign_file
 from adapter.archives.signing_keys import create_key_pair, load_private_key, public_pem
 from adapter.archives.step_compilation import compile_steps
-from adapter.command_line.options import Archive, examples, key_file
+from adapter.command_line.options import Archive, Quiet, examples, key_file
 from adapter.command_line.stages import working
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from adapter.installation import COMPILED_STEPS, INSTALLATION
@@ -47,6 +48,7 @@ def pack(
     ] = INSTALLATION.archives,
     config: Annotated[Path, typer.Option(help="Workers, slots, queue and timeouts.")] = DEFAULT_MODEL_CONFIG,
     sign: Annotated[Path | None, key_file("A private key: also write FILE.mar.sig.", "KEY")] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Check that a worker can serve MODEL, and write its archive.
 
@@ -61,8 +63,8 @@ def pack(
             output,
             config,
             source=package_url(model, directory),
-            check=_check_model,
-            progress=progress_bar,
+            check=partial(_check_model, quiet=quiet),
+            progress=progress(quiet=quiet),
         )
     signature = sign_file(archive, key) if key else None  # before a word: nobody may be there to read it
     say(f"{archive}\n{read_record(archive).digest}")
@@ -83,12 +85,13 @@ def compile(  # noqa: A001 - the word for it
             help="The directory where workers look for compiled steps.",
         ),
     ] = COMPILED_STEPS,
+    quiet: Quiet = False,
 ) -> None:
     """Compile the steps of an archive, for faster answers.
 
     They are compiled for this processor. This needs a C++ compiler.
     """
-    with working(f"compiling {archive}"):
+    with working(f"compiling {archive}", quiet=quiet):
         directory = compile_steps(archive, output)
     say(str(directory))
 
@@ -122,8 +125,8 @@ def public_key(key: Annotated[Path, typer.Argument(metavar="KEY", help="A privat
     say(public_pem(load_private_key(key).public_key()).decode().rstrip())
 
 
-def _check_model(directory: Path, config: Path) -> Probes:
-    with working(f"checking {directory}"):
+def _check_model(directory: Path, config: Path, *, quiet: bool) -> Probes:
+    with working(f"checking {directory}", quiet=quiet):
         return check_model(directory, config, _warn)
 
 

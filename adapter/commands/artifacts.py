@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from adapter.archives.progress import progress_bar
+from adapter.archives.progress import progress
 from adapter.artifacts.pull import pull as pull_archive
 from adapter.artifacts.pull import resolve
 from adapter.artifacts.push import push as push_archive
 from adapter.artifacts.reference import ArtifactReference
 from adapter.artifacts.registry import Repository
-from adapter.command_line.options import Archive, examples, key_file
+from adapter.command_line.options import Archive, Quiet, examples, key_file
 from adapter.installation import INSTALLATION
 from adapter.process.background_output import say
 
@@ -22,12 +22,14 @@ artifact_commands = typer.Typer()
 def push(
     archive: Archive,
     reference: Annotated[str, typer.Argument(metavar="oci://HOST/REPOSITORY:TAG")],
+    *,
+    quiet: Quiet = False,
 ) -> None:
     """Put an archive into a registry.
 
     Its signatures and its provenance go with it. The password is that of docker login.
     """
-    say(str(push_archive(archive, ArtifactReference.parse(reference), progress_bar)))
+    say(str(push_archive(archive, ArtifactReference.parse(reference), progress(quiet=quiet))))
 
 
 @artifact_commands.command(
@@ -43,6 +45,7 @@ def pull(
         Path | None,
         key_file("Pull only an archive that is signed with this public key, or by these identities.", "PUB"),
     ] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Download an archive from a registry.
 
@@ -50,5 +53,5 @@ def pull(
     """
     with Repository(ArtifactReference.parse(reference)) as repository:
         remote = resolve(repository, key)
-        archive = pull_archive(repository, remote, output, progress_bar)
+        archive = pull_archive(repository, remote, output, progress(quiet=quiet))
     say(f"{archive}\n{remote.reference}")

@@ -9,7 +9,8 @@ from pydantic import TypeAdapter
 
 from adapter.command_line.default_command import BeginUnlessSaid
 from adapter.command_line.finite_numbers import finite
-from adapter.command_line.options import RUN_DIRECTORY, Json, Model, RunDirectoryOption, Version, examples
+from adapter.command_line.options import RUN_DIRECTORY, Json, Model, Quiet, RunDirectoryOption, Version, examples
+from adapter.command_line.stages import reporter
 from adapter.commands.versions import changing_server
 from adapter.control.client import ControlClient
 from adapter.control.messages import CanaryRequest, control_socket
@@ -21,7 +22,7 @@ from adapter.versions.canary_status import CanaryStatus, canary_status, status_i
 from adapter.versions.canary_words import what_it_takes
 from adapter.versions.changes import expect_ready
 from adapter.versions.errors import ChangeRefused
-from adapter.versions.running_server import ServerFiles
+from adapter.versions.server_files import ServerFiles
 
 EXIT_WORSE, EXIT_UNDECIDED = 3, 4  # docs/command-line.md
 
@@ -79,6 +80,7 @@ def begin(
         bool, typer.Option(help="Promote what is no worse; else that is for who reads GET /canary/verdict.")
     ] = True,
     model: Model = None,
+    quiet: Quiet = False,
     run_directory: RunDirectoryOption = RUN_DIRECTORY,
 ) -> None:
     """Give a deployed VERSION a share of the requests, and promote it once it is sure to be hardly worse.
@@ -107,7 +109,7 @@ def begin(
             say(what_it_takes(server.gateway.begin_canary(asked)))
             say("The server watches it: torchbridge canary status shows how far it is, canary abort ends it.")
             return
-        verdict = run_canary(server.gateway, asked, timeout=timeout, report=say)
+        verdict = run_canary(server.gateway, asked, timeout=timeout, report=reporter(quiet=quiet))
         is_carried_out = promote and not shadow
         if verdict is Verdict.PROMOTE and is_carried_out:
             lifecycle.promote(server, name, version)

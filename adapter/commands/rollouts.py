@@ -13,7 +13,8 @@ from pydantic import TypeAdapter
 
 from adapter.command_line.default_command import BeginUnlessSaid
 from adapter.command_line.finite_numbers import finite
-from adapter.command_line.options import Json, examples
+from adapter.command_line.options import Json, Quiet, examples
+from adapter.command_line.stages import reporter
 from adapter.durable.secret_file import NotSecret, check_secrecy
 from adapter.installation import INSTALLATION
 from adapter.process.background_output import background_output, say
@@ -63,6 +64,7 @@ def begin(
     key_file: KeyFile = None,
     timeout: Timeout = 3_600,
     journal: JournalOption = _JOURNAL,
+    quiet: Quiet = False,
 ) -> None:
     """Deploy what models.yaml names to every host, and make its defaults the default there. Nothing is taken away.
 
@@ -70,23 +72,27 @@ def begin(
     """
     desired = _desired(models)
     names = _host_names(hosts)
-    with _controller(key_file, timeout, journal) as controller:
+    with _controller(key_file, timeout, journal, quiet=quiet) as controller:
         controller.roll_out(names, desired, _number_at_once(at_once, len(names)))
         say("All hosts serve it. torchbridge rollout abort goes back, rollout finish takes away what it has replaced.")
 
 
 @rollout_commands.command(epilog=examples("torchbridge rollout abort --key-file rollout-keys"))
-def abort(*, key_file: KeyFile = None, timeout: Timeout = 3_600, journal: JournalOption = _JOURNAL) -> None:
+def abort(
+    *, key_file: KeyFile = None, timeout: Timeout = 3_600, journal: JournalOption = _JOURNAL, quiet: Quiet = False
+) -> None:
     """Have every host that the last rollout has changed serve what it served before."""
-    with _controller(key_file, timeout, journal) as controller:
+    with _controller(key_file, timeout, journal, quiet=quiet) as controller:
         controller.abort()
         say("All hosts serve what they served before.")
 
 
 @rollout_commands.command(epilog=examples("torchbridge rollout finish --key-file rollout-keys"))
-def finish(*, key_file: KeyFile = None, timeout: Timeout = 3_600, journal: JournalOption = _JOURNAL) -> None:
+def finish(
+    *, key_file: KeyFile = None, timeout: Timeout = 3_600, journal: JournalOption = _JOURNAL, quiet: Quiet = False
+) -> None:
     """Take away on every host what the file of the last rollout does not name. After it there is no abort."""
-    with _controller(key_file, timeout, journal) as controller:
+    with _controller(key_file, timeout, journal, quiet=quiet) as controller:
         controller.finish()
         say("All hosts serve what the file names, and nothing else.")
 
@@ -105,11 +111,11 @@ def status(*, json_: Json = False, journal: JournalOption = _JOURNAL) -> None:
 
 
 @contextmanager
-def _controller(key_file: Path | None, timeout: float, journal: Path) -> Iterator[RolloutController]:
-    key = _key(key_file)
+def _controller(key_file: Path | None, timeout: float, journal: Path, *, quiet: bool) -> Iterator[RolloutController]:
+    key, report = _key(key_file), reporter(quiet=quiet)
     kept = RolloutJournal(journal)
     with background_output(), kept.locked():
-        yield RolloutController(kept, OrderSender(say, timeout), lambda name: Host(name, key), say)
+        yield RolloutController(kept, OrderSender(report, timeout), lambda name: Host(name, key), report)
 
 
 def _desired(models: Path) -> DesiredState:

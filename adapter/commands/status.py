@@ -1,4 +1,4 @@
-"""The commands of `torchbridge` that show what a server has and does."""
+"""The command `torchbridge status`."""
 
 import time
 from contextlib import suppress
@@ -14,7 +14,8 @@ from adapter.command_line.whole_table import print_whole
 from adapter.process.background_output import say
 from adapter.process.stop_signals import Stopped
 from adapter.versions.follow_record import FollowRecord
-from adapter.versions.running_server import RunningServer, ServerFiles
+from adapter.versions.observed_server import ObservedServer
+from adapter.versions.server_files import ServerFiles
 from adapter.versions.status import (
     VersionStatus,
     as_table,
@@ -23,10 +24,8 @@ from adapter.versions.status import (
     open_changes_in_words,
     server_status,
 )
-from adapter.versions.stored_archives import StoredArchive, stored_archives
-from adapter.versions.stored_archives import as_table as stored_archives_table
 
-STATUSES, STORED_ARCHIVES = TypeAdapter(list[VersionStatus]), TypeAdapter(list[StoredArchive])
+STATUSES = TypeAdapter(list[VersionStatus])
 
 status_commands = typer.Typer()
 
@@ -53,7 +52,7 @@ def status(
 
     Also its age, its digest, whether its steps are compiled, and the change of an interrupted command.
     """
-    server = RunningServer(run_directory)
+    server = ObservedServer(run_directory)
     with suppress(*([Stopped] if watch else [])):  # Ctrl-C is how one leaves it, and no failure
         while True:
             statuses = server_status(server)
@@ -78,16 +77,3 @@ def _show(statuses: list[VersionStatus], files: ServerFiles, *, as_json: bool) -
         say(f"\n{line}")
     if followed := FollowRecord.read(files.followed):
         say(f"\n{followed.in_words()}")
-
-
-@status_commands.command("list", epilog=examples("torchbridge list"))
-def list_archives(*, json_: Json = False, run_directory: RunDirectoryOption = RUN_DIRECTORY) -> None:
-    """Show the archives in the server's store.
-
-    This works also while the server does not run.
-    """
-    archives = stored_archives(ServerFiles(run_directory.resolve()))
-    if json_:
-        say(STORED_ARCHIVES.dump_json(archives, indent=2).decode())
-    else:
-        print_whole(stored_archives_table(archives))

@@ -1,4 +1,4 @@
-"""The commands of `torchbridge` that change which versions a running server serves."""
+"""The commands of `torchbridge` that change a version of a running server."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,25 +6,22 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import BaseModel, Field
 
+from adapter.archives.progress import progress
 from adapter.command_line.deployed_names import deployed_models, deployed_versions
 from adapter.command_line.finite_numbers import finite
-from adapter.command_line.options import RUN_DIRECTORY, Json, Model, RunDirectoryOption, Version, examples, key_file
+from adapter.command_line.options import RUN_DIRECTORY, Model, Quiet, RunDirectoryOption, Version, examples, key_file
+from adapter.command_line.stages import reporter
 from adapter.process.background_output import background_output, say
 from adapter.settings import LOAD_TIMEOUT
 from adapter.torchserve.loading import LOAD_TIMEOUT_SETTING
 from adapter.versions import lifecycle
-from adapter.versions.converging import converge
 from adapter.versions.deployment import DeploymentOptions
 from adapter.versions.deployment import deploy as deploy_archive
-from adapter.versions.desired_state import DesiredState, local_archives, verify_desired
-from adapter.versions.plan import plan as plan_actions
 from adapter.versions.pulled_archives import local_archive
 from adapter.versions.recovery import changing, recover
 from adapter.versions.required_key import required_key
 from adapter.versions.running_server import RunningServer
-from adapter.versions.settling import state_after
 
 Key = Annotated[
     Path | None,
@@ -64,6 +61,7 @@ def deploy(
     compile_: Annotated[
         bool, typer.Option("--compile", help="First wait until its steps are compiled, or cannot be.")
     ] = False,
+    quiet: Quiet = False,
     run_directory: RunDirectoryOption = RUN_DIRECTORY,
 ) -> None:
     """Serve an archive as a new version.
@@ -73,11 +71,12 @@ def deploy(
     """
     options = DeploymentOptions(key, promote, keep, load_timeout, drain_timeout, waits_for_compilation=compile_)
     files = RunningServer(run_directory).files  # before the long way of an archive from a registry
+    report = reporter(quiet=quiet)
     with (
-        local_archive(archive, files, required_key(files, key), say) as file,
+        local_archive(archive, files, required_key(files, key), report, progress(quiet=quiet)) as file,
         changing_server(run_directory, f"deploy {file.name}") as server,
     ):
-        record = deploy_archive(server, file, options, say)
+        record = deploy_archive(server, file, options, report)
         say(f"{record.name} {record.version} {'is the default' if promote else 'is deployed beside the default'}")
 
 
@@ -161,6 +160,7 @@ def scale(
     timeout: Annotated[
         float, typer.Option(min=1, callback=finite, help="Longest wait, in seconds, for a drain and for a load each.")
     ] = 900,
+    quiet: Quiet = False,
     run_directory: RunDirectoryOption = RUN_DIRECTORY,
 ) -> None:
     """Unload a VERSION (0 workers), or load it again (1).
@@ -170,60 +170,8 @@ def scale(
     """
     with changing_server(run_directory, f"scale {version}") as server:
         name, _ = server.state.model(model)
-        lifecycle.scale(server, name, version, workers, timeout=timeout, report=say)
+        lifecycle.scale(server, name, version, workers, timeout=timeout, report=reporter(quiet=quiet))
         say(f"{name} {version} is {'loaded' if workers else 'unloaded'}")
-
-
-class Plan(BaseModel):
-    """What `apply --plan --json` shows."""
-
-    interrupted: str | None = Field(description="How the change of an interrupted command is ended first.")
-    actions: list[str] = Field(description="What is done then, in this order. Empty: there is nothing to do.")
-
-    def in_words(self) -> str:
-        first = [f"first, what was interrupted: {self.interrupted}"] if self.interrupted else []
-        return "\n".join(first + self.actions) or "nothing to do"
-
-
-@version_commands.command(
-    epilog=examples(
-        "torchbridge apply models.yaml --plan",
-        "torchbridge apply models.yaml --plan --json",
-        "torchbridge apply models.yaml",
-    )
-)
-def apply(
-    models: Annotated[Path, typer.Argument(metavar="models.yaml")],
-    *,
-    plan: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
-    json_: Json = False,
-    key: Key = None,
-    run_directory: RunDirectoryOption = RUN_DIRECTORY,
-) -> None:
-    """Bring the server to the state in models.yaml.
-
-    Deploys, scales, promotes and retires versions until they are as the file says. All archives that it names are
-    verified first.
-    """
-    if json_ and not plan:
-        raise typer.BadParameter("shows a plan: it takes --plan", param_hint="--json")
-    desired = DesiredState.read(models)
-    if plan:
-        planned = _planned(desired, RunningServer(run_directory), key)
-        say(planned.model_dump_json(indent=2) if json_ else planned.in_words())
-        return
-    server = RunningServer(run_directory)
-    with background_output():
-        if not converge(server, desired, f"apply {models.name}", say, key=key):
-            say("nothing to do")
-
-
-def _planned(desired: DesiredState, server: RunningServer, key: Path | None) -> Plan:
-    required = required_key(server.files, key)
-    with local_archives(desired, server.files, required, lambda _: None) as local:
-        verify_desired(local, required)
-        state, first = state_after(server)
-        return Plan(interrupted=first, actions=[action.description for action in plan_actions(state, local)])
 
 
 @version_commands.command("recover", epilog=examples("torchbridge recover"))

@@ -20,8 +20,9 @@ from adapter.generation.canary import Canaries
 from adapter.generation.shared_counts import SharedCounts
 from adapter.generation.traffic import Traffic
 from adapter.http.problem_responses import install_problem_responses
-from adapter.schema import Model, ModelVersion
+from adapter.schema import ModelVersion
 from adapter.torchserve.model_registry import ModelRegistry
+from adapter.torchserve.served_models import ServedModel
 
 
 def control_app(
@@ -31,32 +32,34 @@ def control_app(
     install_problem_responses(app)
     app.include_router(canary_routes(registry, canaries, shared_counts))
 
-    def describe(model: Model, version: ModelVersion) -> VersionTraffic:
-        seen = traffic.of(model.name, version.version)
-        waiting, running = admission.line(model.name, version.version)
+    def describe(served: ServedModel, version: ModelVersion) -> VersionTraffic:
+        model, described = served.model.name, served.described[version.version]
+        seen = traffic.of(model, version.version)
+        waiting, running = admission.line(model, version.version)
         return VersionTraffic(
             version=version.version,
             is_default=version.is_default,
+            workers=described.min_workers,
             ready_workers=version.ready_workers,
             live_requests=seen.num_live,
             oldest_live_seconds=seen.oldest,
             waiting_requests=waiting,
             running_requests=running,
             held_requests=seen.num_held,
+            queued_in_torchserve=described.job_queue_status.pending_requests,
         )
 
     @app.get("/traffic")
     async def report() -> TrafficReport:
-        models = await registry.models_anew()
         return TrafficReport(
             models=tuple(
                 ModelTraffic(
-                    name=model.name,
-                    default_version=model.default_version,
-                    versions=tuple(describe(model, version) for version in model.versions),
-                    canary=describe_canary(canary) if (canary := canaries.of(model.name)) else None,
+                    name=served.model.name,
+                    default_version=served.model.default_version,
+                    versions=tuple(describe(served, version) for version in served.model.versions),
+                    canary=describe_canary(canary) if (canary := canaries.of(served.model.name)) else None,
                 )
-                for model in models
+                for served in await registry.served_anew()
             ),
             default_model=registry.default_model,
         )

@@ -116,7 +116,7 @@ def describe_canary(canary: Canary, together: Together | None = None) -> CanaryR
 def _describe(outcomes: Outcomes) -> OutcomeReport:
     return OutcomeReport(
         answers=outcomes.num_answers,
-        failures=dict(outcomes.failures),
+        failures={str(code): number for code, number in outcomes.failures.items()},
         cut=outcomes.num_cut,
         time_to_first_token=_spread(outcomes.time_to_first_token),
         time_per_token=_spread(outcomes.time_per_token),

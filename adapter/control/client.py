@@ -16,8 +16,6 @@ from adapter.control.messages import (
     TrafficReport,
 )
 from adapter.control.unix_connection import UnixConnection
-from adapter.errors import UpstreamProtocol, from_problem
-from adapter.schema import Problem
 
 _TIMEOUT = 30  # seconds; TorchServe has to answer within it, too
 _FIRST_FAILURE = 400
@@ -85,12 +83,20 @@ class ControlClient:
             directory = self._path.parent
             raise GatewayNotRunning(f"No gateway runs in {directory}: torchbridge serve starts one.") from error
         if status >= _FIRST_FAILURE:
-            raise from_problem(self._parse(answer, Problem))
+            raise self._failure(answer)
         return answer
+
+    def _failure(self, answer: bytes) -> Exception:
+        from adapter.errors import from_problem  # noqa: PLC0415 - the whole contract, which no success has a use for
+        from adapter.schema import Problem  # noqa: PLC0415
+
+        return from_problem(self._parse(answer, Problem))
 
     def _parse(self, content: bytes, answer: type[_Answer]) -> _Answer:
         try:
             return answer.model_validate_json(content)
         except ValidationError as error:
+            from adapter.errors import UpstreamProtocol  # noqa: PLC0415 - as above
+
             cause = f"{content[:100]!r}"
             raise UpstreamProtocol("The gateway's answer is not one of its own.", cause=cause) from error

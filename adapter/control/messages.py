@@ -6,8 +6,8 @@ from pydantic import Field, PositiveInt
 
 from adapter.control.unix_connection import SOCKET_NAME
 from adapter.generation.canary_rule import Counts, Rule, Tally
+from adapter.names import Name
 from adapter.received import Received
-from adapter.schema import ErrorCode, Name
 from adapter.sent import Sent
 
 HOLD_SECONDS = 10.0  # unless it is renewed
@@ -21,12 +21,16 @@ def control_socket(run_directory: Path) -> Path:
 class VersionTraffic(Sent):
     version: str
     is_default: bool
+    workers: int | None = Field(
+        default=None, description="That TorchServe is to keep; None: the gateway is older than this field."
+    )
     ready_workers: int
     live_requests: int = Field(description="That mean this version, whether they wait, run or are read from the cache.")
     oldest_live_seconds: float | None = Field(description="Since the oldest of them came to mean this version.")
     waiting_requests: int = Field(description="For a slot.")
     running_requests: int = Field(description="In the worker.")
     held_requests: int = Field(description="That are not let through while the version is drained.")
+    queued_in_torchserve: int = Field(default=0, description="That TorchServe has not given to the worker yet.")
 
 
 class SpreadReport(Sent):
@@ -40,7 +44,7 @@ class OutcomeReport(Sent):
     """How attempts ended; those that the caller or a limit ended are no trial of the version."""
 
     answers: int
-    failures: dict[ErrorCode, int] = Field(description="Of the version's own.")
+    failures: dict[str, int] = Field(description="Of the version's own, by the code of the error.")
     cut: int = Field(description="By their callers, a deadline or the gateway's end, while the version had them.")
     time_to_first_token: SpreadReport | None = Field(description="Since the version's worker was given the request.")
     time_per_token: SpreadReport | None = Field(description="Of each token after the first.")

@@ -4,8 +4,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints
 
+from adapter.names import Name
 from adapter.received import Received
-from adapter.schema import Name
 from adapter.sent import Sent
 
 _MOST_CHARACTERS = 4_096  # of a path, or a reference

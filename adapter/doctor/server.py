@@ -17,7 +17,7 @@ from adapter.errors import TorchbridgeError
 from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError
 from adapter.versions.errors import VersionError
 from adapter.versions.journal import Journal
-from adapter.versions.running_server import ServerFiles
+from adapter.versions.server_files import ServerFiles
 from adapter.versions.server_state import ServerState
 from adapter.versions.verified_copies import expect_verified
 

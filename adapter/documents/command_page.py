@@ -9,11 +9,12 @@ from typer.main import get_command
 from adapter.archives.inspection import InspectedArchive
 from adapter.cli import app
 from adapter.command_line.json_fields import json_fields
+from adapter.commands.apply import Plan
 from adapter.commands.archive_checks import ProbedReport, ScannedReport, VerifiedReport
 from adapter.commands.canaries import STATUSES as CANARY_STATUSES
 from adapter.commands.rollouts import STATUS as ROLLOUT_STATUS
-from adapter.commands.status import STATUSES, STORED_ARCHIVES
-from adapter.commands.versions import Plan
+from adapter.commands.status import STATUSES
+from adapter.commands.store import STORED_ARCHIVES
 from adapter.doctor.examination import Examination
 from adapter.documents.marked_part import MarkedPart
 from adapter.installation import CODE

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from adapter.errors import ModelNotFound, PromptTooLong, TorchbridgeError
+from adapter.names import NAME_PATTERN
 from adapter.openai.messages import Message
 from adapter.openai.schema import ChatCompletionRequest, CompletionRequest, OpenAIRequest, SampledRequest
 from adapter.openai.tools import tool_fields
@@ -14,7 +15,6 @@ from adapter.schema import (
     MAX_BATCH_REQUESTS,
     MAX_PROMPT_CHARACTERS,
     MAX_SEED,
-    NAME_PATTERN,
     ChatGenerationRequest,
     ChatMessage,
     GenerationRequest,

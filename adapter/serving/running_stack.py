@@ -18,7 +18,8 @@ from adapter.torchserve.sample_answer import SAMPLE_PROMPT, sample_answer
 from adapter.torchserve.server_process import StartFailed, TorchServeProcess
 from adapter.torchserve.silence_watch import SilenceWatch
 from adapter.versions.restoration import default_archives, restore_others
-from adapter.versions.running_server import RunningServer, ServerFiles
+from adapter.versions.running_server import RunningServer
+from adapter.versions.server_files import ServerFiles
 from adapter.versions.server_state import ServerState
 
 _SECONDS_BETWEEN_LOOKS = 0.5

@@ -41,7 +41,8 @@ from adapter.versions.restoration import (
     restore_others,
     verify_recorded,
 )
-from adapter.versions.running_server import RunningServer, ServerFiles
+from adapter.versions.running_server import RunningServer
+from adapter.versions.server_files import ServerFiles
 from adapter.versions.server_state import ServerState
 
 DEFAULT_MODEL = str(INSTALLATION.shipped / "models" / "tiny")

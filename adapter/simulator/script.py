@@ -15,7 +15,8 @@ from pydantic import (
     model_validator,
 )
 
-from adapter.schema import ErrorCode, GenerationRequest, Name
+from adapter.names import Name
+from adapter.schema import ErrorCode, GenerationRequest
 from adapter.strict_yaml import YamlError, read_yaml
 from adapter.tools import FunctionName
 from adapter.validation.wrong_values import wrong_values

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
 from adapter.errors import InvalidRequest, KeyRefused, ModelNotFound, UpstreamProtocol
-from adapter.schema import NAME_PATTERN
+from adapter.names import NAME_PATTERN
 from adapter.torchserve.failures import from_torchserve
 from adapter.torchserve.keys import KeyFile, send_with_key
 
@@ -157,7 +157,7 @@ class ManagementClient:
 
 
 def _path(*names: str) -> str:
-    # A name outside the rule could leave /models (a dot segment) or look like the token API (schema.NAME_PATTERN).
+    # A name outside the rule could leave /models (a dot segment) or look like the token API (names.NAME_PATTERN).
     for name in names:
         if not re.fullmatch(NAME_PATTERN, name):
             raise ModelNotFound("There is no model of this name.", cause=f"{name!r} cannot be a name")

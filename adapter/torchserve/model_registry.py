@@ -64,14 +64,15 @@ class ModelRegistry:
     async def models(self) -> tuple[Model, ...]:
         return tuple(served.model for served in (await self._current()).values())
 
-    async def models_anew(self) -> tuple[Model, ...]:
+    async def served_anew(self) -> tuple[ServedModel, ...]:
         """The models as TorchServe describes them after this call, and as every later request will find them."""
-        return tuple(served.model for served in (await self._models.get_newer()).values())
+        return tuple((await self._models.get_newer()).values())
 
     async def defaults(self) -> tuple[PinnedVersion, ...]:
         """The default version of each model, ready or not."""
         served = (await self._current()).values()
-        return tuple(pinned[model.default_version] for model, pinned, _ in served if model.default_version in pinned)
+        defaults = ((each.pinned, each.model.default_version) for each in served)
+        return tuple(pinned[version] for pinned, version in defaults if version in pinned)
 
     async def model(self, name: str) -> Model:
         models = await self._current()
@@ -159,7 +160,7 @@ class ModelRegistry:
     def _resolve(
         self, models: Models, name: str | None, version: str | None, *, expected_will_do: bool = False
     ) -> PinnedVersion:
-        model, pinned, _ = self._find_meant(models, name)
+        model, pinned, *_ = self._find_meant(models, name)
         version = version or model.default_version
         if version in pinned and pinned[version].workers:
             return pinned[version]

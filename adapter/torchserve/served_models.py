@@ -7,6 +7,7 @@ from adapter.archives.served_archive import ServedArchive, read_served_archive
 from adapter.errors import ModelNotFound
 from adapter.schema import Model, ModelVersion
 from adapter.torchserve.management_client import ManagementClient, ModelDescription
+from adapter.version_order import version_order
 
 
 class PinnedVersion(NamedTuple):
@@ -23,6 +24,7 @@ class ServedModel(NamedTuple):
     model: Model
     pinned: dict[str, PinnedVersion]  # by version
     restarting: frozenset[str]  # versions that have workers, of which none is ready
+    described: dict[str, ModelDescription]  # by version, as TorchServe does it
 
     @property
     def ready(self) -> tuple[PinnedVersion, ...]:
@@ -45,10 +47,10 @@ def served_models(management: ManagementClient, model_store: Path | None) -> Mod
 
 def _describe(management: ManagementClient, model_store: Path | None, name: str) -> ServedModel:
     default = management.default_version(name)
-    descriptions = management.describe(name)
-    pinned = {description.model_version: _pin(description, model_store) for description in descriptions}
+    described = {each.model_version: each for each in management.describe(name)}
+    pinned = {version: _pin(description, model_store) for version, description in described.items()}
     restarting = frozenset(
-        each.model_version for each in descriptions if each.workers and not pinned[each.model_version].workers
+        version for version, each in described.items() if each.workers and not pinned[version].workers
     )
     versions = tuple(
         ModelVersion(
@@ -57,9 +59,9 @@ def _describe(management: ManagementClient, model_store: Path | None, name: str)
             ready_workers=len(each.workers),
             sampling_defaults=each.archive.sampling_defaults,
         )
-        for version, each in sorted(pinned.items())
+        for version, each in sorted(pinned.items(), key=lambda item: version_order(item[0]))
     )
-    return ServedModel(Model(name=name, default_version=default, versions=versions), pinned, restarting)
+    return ServedModel(Model(name=name, default_version=default, versions=versions), pinned, restarting, described)
 
 
 def _pin(description: ModelDescription, model_store: Path | None) -> PinnedVersion:

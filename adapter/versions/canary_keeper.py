@@ -18,7 +18,8 @@ from adapter.versions.canary_record import CanaryRecord, CanaryRecords, Outcome
 from adapter.versions.canary_words import how_far_it_is
 from adapter.versions.errors import ServerBusy, VersionError
 from adapter.versions.recovery import changing
-from adapter.versions.running_server import RunningServer, ServerFiles
+from adapter.versions.running_server import RunningServer
+from adapter.versions.server_files import ServerFiles
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 _LONGEST_END = 60.0  # seconds, for a promotion that is under way

@@ -9,7 +9,7 @@ from adapter.control.client import ControlClient, GatewayNotRunning
 from adapter.control.messages import CanaryReport
 from adapter.versions.canary_record import CanaryRecord, CanaryRecords, Outcome
 from adapter.versions.canary_words import how_far_it_is, what_it_is
-from adapter.versions.running_server import ServerFiles
+from adapter.versions.server_files import ServerFiles
 
 
 class CanaryStatus(BaseModel):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from adapter.archives.progress import Reporter, progress_bar
 from adapter.versions.changes import Report
 from adapter.versions.deployment import DeploymentOptions
 from adapter.versions.desired_state import DesiredState, local_archives, verify_desired
@@ -17,6 +18,7 @@ def converge(
     what: str,
     report: Report,
     *,
+    progress: Reporter = progress_bar,
     key: Path | None = None,
     keeps_others: bool = False,
 ) -> int:
@@ -25,7 +27,7 @@ def converge(
     `what` is said to others while it has the server's lock. Raises ServerBusy, and what a deployment raises.
     """
     with (
-        local_archives(desired, server.files, required_key(server.files, key), report) as local,
+        local_archives(desired, server.files, required_key(server.files, key), report, progress) as local,
         changing(server, what, report),
     ):
         verify_desired(local, required_key(server.files, key))

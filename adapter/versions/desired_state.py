@@ -8,17 +8,18 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from adapter.archives.archive_reader import read_record
+from adapter.archives.progress import Reporter, progress_bar
 from adapter.archives.record import ArchiveRecord, Sha256
 from adapter.archives.verification import verify_archive
 from adapter.artifacts.reference import is_reference
-from adapter.schema import Name
+from adapter.names import Name
 from adapter.strict_yaml import MAX_BYTES, YamlError, load_yaml
 from adapter.validation.wrong_values import wrong_values
 from adapter.versions.changes import Report
 from adapter.versions.errors import ChangeRefused
 from adapter.versions.model_store import ModelStore
 from adapter.versions.pulled_archives import local_archive
-from adapter.versions.running_server import ServerFiles
+from adapter.versions.server_files import ServerFiles
 from adapter.versions.server_state import ModelState, ServerState, Workers
 from adapter.versions.verified_copies import install_verified
 
@@ -101,12 +102,12 @@ class DesiredState(_Desired):
 
 @contextmanager
 def local_archives(
-    desired: DesiredState, files: ServerFiles, key: Path | None, report: Report
+    desired: DesiredState, files: ServerFiles, key: Path | None, report: Report, progress: Reporter = progress_bar
 ) -> Iterator[DesiredState]:
     """The same state with local files only, for as long as the block lasts: `local_archive` gives each of them."""
     with ExitStack() as until_all_are_served:
         yield desired.with_archives(
-            lambda source: str(until_all_are_served.enter_context(local_archive(source, files, key, report)))
+            lambda source: str(until_all_are_served.enter_context(local_archive(source, files, key, report, progress)))
         )
 
 

@@ -7,7 +7,7 @@ from adapter.versions.errors import ServerBusy
 from adapter.versions.follow_record import FollowRecord
 from adapter.versions.followed_file import FollowedFile
 from adapter.versions.reconcile_loop import Converge, reason_of
-from adapter.versions.running_server import ServerFiles
+from adapter.versions.server_files import ServerFiles
 
 _FIRST_RETRY, _LAST_RETRY = 30.0, 960.0  # seconds after a failure, twice as long each time
 

@@ -2,6 +2,7 @@
 
 from adapter.process.stop_signals import postponed_stop
 from adapter.torchserve.loading import describe_version
+from adapter.version_order import version_order
 from adapter.versions.changes import Report, expect_ready, hold_until_empty, record_default, remove, switch
 from adapter.versions.errors import ChangeRefused
 from adapter.versions.journal import Operation, Step
@@ -121,5 +122,6 @@ def _change_default(server: RunningServer, operation: Operation) -> None:
 def deployed(model: str, state: ModelState, version: str) -> VersionState:
     """The record of a deployed version. Raises ChangeRefused if it is not deployed."""
     if version not in state.versions:
-        raise ChangeRefused(f"{model} has no version {version}. Deployed: {', '.join(sorted(state.versions))}.")
+        known = ", ".join(sorted(state.versions, key=version_order))
+        raise ChangeRefused(f"{model} has no version {version}. Deployed: {known}.")
     return state.versions[version]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from adapter.archives.progress import progress_bar
+from adapter.archives.progress import Reporter, progress_bar
 from adapter.archives.signature import SignatureError
 from adapter.archives.trusted_signer import load_trusted_signer
 from adapter.artifacts.manifest import file_digest
@@ -13,11 +13,13 @@ from adapter.artifacts.pull import RemoteArchive, pull, resolve
 from adapter.artifacts.reference import ArtifactReference, is_reference
 from adapter.artifacts.registry import Repository
 from adapter.versions.changes import Report
-from adapter.versions.running_server import ServerFiles
+from adapter.versions.server_files import ServerFiles
 
 
 @contextmanager
-def local_archive(source: str, files: ServerFiles, key: Path | None, report: Report) -> Iterator[Path]:
+def local_archive(
+    source: str, files: ServerFiles, key: Path | None, report: Report, progress: Reporter = progress_bar
+) -> Iterator[Path]:
     """The file that `source` names; for one in a registry the store's own copy, or one that goes with the block.
 
     What a broken connection leaves stays for the next call. Raises ArtifactError, with a `key` also where it is not
@@ -26,7 +28,7 @@ def local_archive(source: str, files: ServerFiles, key: Path | None, report: Rep
     if not is_reference(source):
         yield Path(source)
         return
-    remote, archive = _archive(ArtifactReference.parse(source), files, key, report)
+    remote, archive = _archive(ArtifactReference.parse(source), files, key, report, progress)
     try:
         yield archive
     finally:
@@ -34,7 +36,7 @@ def local_archive(source: str, files: ServerFiles, key: Path | None, report: Rep
 
 
 def _archive(
-    reference: ArtifactReference, files: ServerFiles, key: Path | None, report: Report
+    reference: ArtifactReference, files: ServerFiles, key: Path | None, report: Report, progress: Reporter
 ) -> tuple[RemoteArchive, Path]:
     with Repository(reference) as repository:
         remote = resolve(repository, key)
@@ -43,7 +45,7 @@ def _archive(
             report(f"{remote.reference} is in the store already")
             return remote, stored
         report(f"pulling {remote.reference}")
-        return remote, pull(repository, remote, _directory(files, remote), progress_bar)
+        return remote, pull(repository, remote, _directory(files, remote), progress)
 
 
 def _directory(files: ServerFiles, remote: RemoteArchive) -> Path:

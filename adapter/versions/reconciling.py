@@ -7,7 +7,8 @@ from adapter.versions.followed_file import FollowedFile
 from adapter.versions.follower import Follower
 from adapter.versions.reconcile_loop import DesiredStateSource, ReconcileLoop
 from adapter.versions.rollout_orders import RolloutOrders
-from adapter.versions.running_server import RunningServer, ServerFiles
+from adapter.versions.running_server import RunningServer
+from adapter.versions.server_files import ServerFiles
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from pathlib import Path
 from adapter.archives.trusted_signer import load_trusted_signer
 from adapter.durable.replacement import write_durably
 from adapter.versions.errors import ChangeRefused
-from adapter.versions.running_server import ServerFiles
+from adapter.versions.server_files import ServerFiles
 
 
 def require_key(files: ServerFiles, key: Path | None) -> None:

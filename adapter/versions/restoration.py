@@ -10,7 +10,8 @@ from adapter.versions.errors import VersionError
 from adapter.versions.journal import Journal
 from adapter.versions.model_store import ModelStore
 from adapter.versions.required_key import require_key
-from adapter.versions.running_server import RunningServer, ServerFiles
+from adapter.versions.running_server import RunningServer
+from adapter.versions.server_files import ServerFiles
 from adapter.versions.server_state import ModelState, ServerState, VersionState
 from adapter.versions.verified_copies import expect_verified, install_verified
 from adapter.versions.version_waits import wait_for_workers

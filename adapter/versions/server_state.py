@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from adapter.archives.record import Sha256
 from adapter.durable.record import DurableRecord
-from adapter.schema import Name
+from adapter.names import Name
 from adapter.versions.errors import ChangeRefused, VersionError
 
 # Of two workers of one version in continuous batching the idle one holds the lock that the other one needs for its

@@ -8,12 +8,9 @@ from rich.table import Table
 
 from adapter.compilation import Compilation, CompilationState
 from adapter.control.messages import ModelTraffic, PairsReport, TrafficReport, VersionTraffic
-from adapter.torchserve.loading import describe_versions
-from adapter.torchserve.management_client import ModelDescription
 from adapter.versions.journal import Operation, Unfinished
-from adapter.versions.running_server import RunningServer
+from adapter.versions.observed_server import ObservedServer
 from adapter.versions.server_state import ModelState
-from adapter.versions.settling import in_words, look
 
 _SHOWN_DIGITS = 12
 _NOW = "now"
@@ -52,7 +49,7 @@ class VersionStatus(BaseModel):
     open_change: OpenChange | None = None
 
 
-def server_status(server: RunningServer) -> list[VersionStatus]:
+def server_status(server: ObservedServer) -> list[VersionStatus]:
     """Includes a version of which nothing but an open change is left."""
     report: TrafficReport = server.gateway.traffic()
     state = server.state
@@ -62,12 +59,10 @@ def server_status(server: RunningServer) -> list[VersionStatus]:
             model,
             version,
             default_model,
-            descriptions.get(version.version),
             state.models.get(model.name),
             compilation=Compilation.read(server.files.compilations, model.name, version.version),
         )
         for model in report.models
-        for descriptions in [describe_versions(server.management, model.name)]
         for version in model.versions
     ]
     unfinished = server.journal.unfinished()
@@ -75,7 +70,7 @@ def server_status(server: RunningServer) -> list[VersionStatus]:
 
 
 def _with_open_change(
-    statuses: list[VersionStatus], server: RunningServer, unfinished: Unfinished
+    statuses: list[VersionStatus], server: ObservedServer, unfinished: Unfinished
 ) -> list[VersionStatus]:
     operation = unfinished.operation
     names = [(each.model, each.version) for each in statuses]
@@ -90,7 +85,7 @@ def _with_open_change(
     ]
 
 
-def _open_change(server: RunningServer, unfinished: Unfinished) -> OpenChange:
+def _open_change(server: ObservedServer, unfinished: Unfinished) -> OpenChange:
     is_under_way = server.files.is_held()
     operation = unfinished.operation
     return OpenChange(
@@ -98,8 +93,15 @@ def _open_change(server: RunningServer, unfinished: Unfinished) -> OpenChange:
         step=unfinished.step,
         since=unfinished.since,
         is_under_way=is_under_way,
-        ending=None if is_under_way else in_words(operation, look(server, unfinished)[1]),
+        ending=None if is_under_way else _ending(server, unfinished),
     )
+
+
+def _ending(server: ObservedServer, unfinished: Unfinished) -> str:
+    from adapter.versions.running_server import RunningServer  # noqa: PLC0415 - few changes are interrupted
+    from adapter.versions.settling import in_words, look  # noqa: PLC0415
+
+    return in_words(unfinished.operation, look(RunningServer.of(server), unfinished)[1])
 
 
 def _nothing_left_of(operation: Operation) -> VersionStatus:
@@ -128,7 +130,6 @@ def _status(
     model: ModelTraffic,
     traffic: VersionTraffic,
     default_model: str | None,
-    description: ModelDescription | None,
     state: ModelState | None,
     *,
     compilation: Compilation | None,
@@ -146,16 +147,16 @@ def _status(
         canary_percent=canary.percent if canary else None,
         canary_first_token=canary.first_token if canary else None,
         canary_per_token=canary.per_token if canary else None,
-        workers=description.min_workers if description else 0,
-        ready_workers=description.ready_workers if description else 0,
+        workers=traffic.ready_workers if traffic.workers is None else traffic.workers,
+        ready_workers=traffic.ready_workers,
         live_requests=traffic.live_requests,
         waiting_requests=traffic.waiting_requests + traffic.held_requests,
-        queued_in_torchserve=description.job_queue_status.pending_requests if description else 0,
+        queued_in_torchserve=traffic.queued_in_torchserve,
         archive=deployed.archive if deployed else None,
         digest=deployed.digest if deployed else None,
         deployed_at=deployed.deployed_at if deployed else None,
         # The last word of a worker that is not there any more, or not yet, is not true.
-        compilation=compilation if description and description.ready_workers else None,
+        compilation=compilation if traffic.ready_workers else None,
     )
 
 

@@ -5,7 +5,8 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from adapter.archives.archive_reader import ArchiveError, read_record
-from adapter.versions.running_server import ServerFiles
+from adapter.version_order import version_order
+from adapter.versions.server_files import ServerFiles
 from adapter.versions.server_state import ServerState
 
 _SHOWN_DIGITS = 12
@@ -24,7 +25,7 @@ class StoredArchive(BaseModel):
 def stored_archives(files: ServerFiles) -> list[StoredArchive]:
     state = ServerState.read(files.state) or ServerState()
     found = []
-    for path in sorted(files.store.glob("*.mar")):
+    for path in files.store.glob("*.mar"):
         try:
             record = read_record(path)
         except ArchiveError:
@@ -41,7 +42,7 @@ def stored_archives(files: ServerFiles) -> list[StoredArchive]:
                 is_default=model is not None and record.version == model.default,
             )
         )
-    return found
+    return sorted(found, key=lambda each: (each.model, version_order(each.version)))
 
 
 def as_table(archives: list[StoredArchive]) -> Table:

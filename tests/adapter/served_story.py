@@ -4,7 +4,7 @@ from pathlib import Path
 
 from adapter.archives.archive import build_archive
 from adapter.versions.restoration import alone
-from adapter.versions.running_server import ServerFiles
+from adapter.versions.server_files import ServerFiles
 from tests.adapter.archives.model_files import write_model
 
 

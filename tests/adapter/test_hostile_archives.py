@@ -14,7 +14,7 @@ from adapter.archives.verification import VerificationError
 from adapter.versions.deployment import DeploymentOptions, deploy
 from adapter.versions.desired_state import DesiredVersion, desired_record
 from adapter.versions.restoration import alone
-from adapter.versions.running_server import ServerFiles
+from adapter.versions.server_files import ServerFiles
 from adapter.versions.stored_archives import stored_archives
 from tests.adapter.hostile_archives import BOMB_BYTES, MALFORMED, MISTAKEN, RECORD, write_bomb, write_long_record
 from tests.adapter.versions.fake_server import Clock, FakeServer, Lines

@@ -24,6 +24,7 @@ LAYERS = (
         "sent",
         "setting_values",
         "strict_yaml",
+        "version_order",
     },
     {"output"},
     {"tools"},

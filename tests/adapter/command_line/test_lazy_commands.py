@@ -4,6 +4,7 @@ import inspect
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,12 +12,21 @@ from typer.main import get_command
 
 from adapter.cli import COMMANDS, app
 from adapter.documents.command_page import each_command
+from adapter.versions.server_files import ServerFiles
+from adapter.versions.server_state import ServerState
+from tests.adapter.control.running_gateway import running_gateway
+from tests.fakes import FakeInference, FakeManagement
 from tests.project import PROJECT
 
 LISTED: Any = get_command(app)
 LOADED = {name: command for _, name, command in each_command()}
 # What takes a second, or is of the gateway alone.
 HEAVY = {"adapter.schema", "fastapi", "jsonschema", "redis", "requests", "torch", "transformers", "ts"}
+# What only those need who ask TorchServe, read settings or open an archive.
+OF_OTHER_COMMANDS = HEAVY | {
+    *("asyncio", "charset_normalizer", "cryptography", "httpx", "huggingface_hub", "psutil", "pydantic_settings"),
+    *("adapter.archives.archive_reader", "adapter.errors", "adapter.settings", "yaml"),
+}
 
 
 @pytest.mark.parametrize("name", LISTED.commands)
@@ -56,24 +66,24 @@ def test_it_is_quick_because_it_imports_little(arguments: tuple[str, ...]) -> No
     assert imported_by(*arguments) & HEAVY == set()
 
 
-def test_status_imports_nothing_of_the_gateway() -> None:
-    assert (
-        imported_by("status", "--run-directory", "/nonexistent")
-        & {
-            "cryptography",
-            "fastapi",
-            "huggingface_hub",
-            "jsonschema",
-            "redis",
-            "torch",
-            "transformers",
-            "ts",
-        }
-        == set()
-    )
+def test_status_of_a_server_that_runs_imports_what_it_shows_and_no_more(tmp_path: Path) -> None:
+    for name in ("key_file.json", "config.properties"):
+        (tmp_path / name).touch()
+    ServerState().write(ServerFiles(tmp_path).state)
+
+    with running_gateway(tmp_path, FakeManagement(), FakeInference()):
+        said, imported = run_it("status", "--run-directory", str(tmp_path))
+
+    assert "1 of 1 ready" in said
+    assert imported & OF_OTHER_COMMANDS == set()
 
 
 def imported_by(*arguments: str) -> set[str]:
+    return run_it(*arguments)[1]
+
+
+def run_it(*arguments: str) -> tuple[str, set[str]]:
+    """What it says, and what it has imported by its end."""
     script = "\n".join(
         (
             "import sys",
@@ -84,7 +94,16 @@ def imported_by(*arguments: str) -> set[str]:
         )
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=False)
-    return set(done.stdout.splitlines()[-1].split())
+    said, _, imported = done.stdout.rstrip("\n").rpartition("\n")
+    return said, set(imported.split())
+
+
+def test_each_command_that_says_how_far_it_is_can_be_quiet() -> None:
+    quiet = {name for name, command in LOADED.items() if any("--quiet" in each.opts for each in command.params)}
+    assert quiet == {
+        *("apply", "canary begin", "compile", "deploy", "pack", "probe", "pull", "push", "scale", "verify"),
+        *("rollout abort", "rollout begin", "rollout finish"),
+    }
 
 
 @pytest.mark.parametrize("name", LOADED)

@@ -4,7 +4,7 @@ from io import StringIO
 import pytest
 
 from adapter.command_line import stages
-from adapter.command_line.stages import Stages, working
+from adapter.command_line.stages import Stages, reporter, working
 from tests.waiting import wait_until
 
 
@@ -33,6 +33,14 @@ def test_without_a_terminal_long_work_is_a_line_now_and_then(
 def test_without_a_terminal_short_work_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with working("checking x"):
         pass
+    assert capsys.readouterr() == ("", "")
+
+
+def test_what_is_to_be_quiet_says_nothing_however_long_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    with working("checking x", quiet=True) as report:
+        report("serving x")
+        assert not {"plain lines"} & {thread.name for thread in threading.enumerate()}
+    reporter(quiet=True)("loading x")
     assert capsys.readouterr() == ("", "")
 
 

@@ -9,7 +9,7 @@ import pytest
 from adapter import cli
 from adapter.control.client import ControlClient
 from adapter.versions.canary_keeper import CanaryKeeper
-from adapter.versions.running_server import ServerFiles
+from adapter.versions.server_files import ServerFiles
 from tests.adapter.versions.fake_canary import GatewayWithCanary, report
 from tests.adapter.versions.fake_server import Clock, FakeServer
 

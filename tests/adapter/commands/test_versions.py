@@ -31,8 +31,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     let_versions_answer_as_recorded(monkeypatch)
     server = FakeServer(tmp_path / "run", clock)
     server.serve("1.0", "2.0")
-    for module in ("versions", "status"):
-        monkeypatch.setattr(f"adapter.commands.{module}.RunningServer", lambda _: server)
+    for used in ("versions.RunningServer", "apply.RunningServer", "status.ObservedServer"):
+        monkeypatch.setattr(f"adapter.commands.{used}", lambda _: server)
     return server
 
 
@@ -80,6 +80,12 @@ def test_deploy_ends_with_the_new_default(server: FakeServer, tmp_path: Path, ru
     assert run("deploy", str(archive)) == 0
     assert said().splitlines()[-1] == "tiny 3.0 is the default"
     assert server.state.models["tiny"].default == "3.0"
+
+
+@pytest.mark.usefixtures("server")
+def test_a_deploy_that_is_to_be_quiet_says_how_it_ended_alone(tmp_path: Path, run: Run, said: Said) -> None:
+    assert run("deploy", str(make_archive(tmp_path / "release", "3.0")), "--quiet") == 0
+    assert said() == "tiny 3.0 is the default\n"
 
 
 def test_deploy_leaves_the_default_alone_where_it_is_told(
@@ -403,6 +409,16 @@ def models(tmp_path: Path) -> Path:
     path = tmp_path / "models.yaml"
     path.write_text(json.dumps({"models": {"tiny": {"default": "3.0", "versions": versions}}}))
     return path
+
+
+def test_an_apply_that_is_to_be_quiet_says_how_it_ended_alone(
+    server: FakeServer, models: Path, run: Run, said: Said
+) -> None:
+    assert run("apply", str(models), "-q") == 0
+    assert said() == f"the server is as {models} says\n"
+    assert server.recorded() == ["2.0", "3.0"]
+    assert run("apply", str(models), "-q") == 0
+    assert said() == "nothing to do\n"
 
 
 def test_a_plan_is_shown_and_changes_nothing(server: FakeServer, models: Path, run: Run, said: Said) -> None:

@@ -12,6 +12,7 @@ from adapter.control.app import listen
 from adapter.control.client import ControlClient, GatewayNotRunning
 from adapter.control.messages import control_socket
 from adapter.errors import ModelNotFound, ModelNotReady, TorchbridgeError, UpstreamUnavailable
+from adapter.simulator.management import description
 from tests.fakes import FakeManagement
 
 
@@ -21,6 +22,16 @@ def test_tells_what_runs_where(client: ControlClient) -> None:
     assert version is not None
     assert (version.is_default, version.ready_workers, version.live_requests) == (True, 1, 0)
     assert report.default_version("tiny") == "1.0"
+
+
+def test_tells_what_torchserve_has_of_a_version(
+    client: ControlClient, management: FakeManagement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restarting = description("tiny", "1.0", are_ready=[False], slots=4, wanted=1, num_waiting=7)
+    monkeypatch.setattr(management, "describe", lambda _: [restarting])
+    version = client.traffic().of("tiny", "1.0")
+    assert version is not None
+    assert (version.ready_workers, version.workers, version.queued_in_torchserve) == (0, 1, 7)
 
 
 def test_after_an_answer_no_request_is_given_to_the_default_version_of_before(

@@ -14,7 +14,7 @@ from adapter.control.messages import control_socket
 from adapter.doctor import server
 from adapter.doctor.finding import Scene
 from adapter.versions.journal import Journal, Operation, Step
-from adapter.versions.running_server import ServerFiles
+from adapter.versions.server_files import ServerFiles
 from adapter.versions.server_state import ModelState, ServerState, VersionState
 from tests.adapter.doctor.findings import found
 

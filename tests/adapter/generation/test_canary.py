@@ -181,7 +181,7 @@ async def test_a_retry_that_finds_no_worker_is_healed_by_the_default_and_counts_
 ) -> None:
     async def die() -> None:
         two.management.served["tiny"]["2.0"] = 0
-        await two.generator._registry.models_anew()
+        await two.generator._registry.served_anew()
         raise WorkerDied("died")
 
     tried = two.begin()

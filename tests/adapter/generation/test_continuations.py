@@ -211,7 +211,7 @@ async def test_an_answer_goes_on_at_the_version_that_began_it() -> None:
         served = versions.management.served["tiny"]
         versions.management.served["tiny"] = {"2.0": served["2.0"], "1.0": served["1.0"]}
         versions.inference.scripts["1.0"] = REST
-        await versions.generator._registry.models_anew()
+        await versions.generator._registry.served_anew()
 
     versions.inference.scripts["1.0"] = [*FIRST_PART[:-1], switch, WorkerDied("died")]
     events = await take(versions.generator)

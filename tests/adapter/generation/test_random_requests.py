@@ -252,7 +252,7 @@ async def test_whatever_happens_to_them_requests_leave_nothing_behind() -> None:
                 )
             await nothing_goes_on(torchserve)
             calm_down(torchserve, management, canaries)
-            await registry.models_anew()
+            await registry.served_anew()
             for version in ("1.0", "2.0"):
                 assert admission.line("tiny", version) == (0, 0)
                 assert traffic.of("tiny", version) == (0, None, 0)

@@ -182,7 +182,7 @@ async def test_a_version_that_is_deployed_again_is_a_new_one(management: FakeMan
     seen = []
     for deployed_at in (1_700_000_000, 1_800_000_000):
         os.utime(archive, (deployed_at, deployed_at))
-        await registry.models_anew()
+        await registry.served_anew()
         seen += [each.archive.stored_at for each in await registry.defaults()]
     assert seen == [1_700_000_000, 1_800_000_000]
 

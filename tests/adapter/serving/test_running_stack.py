@@ -13,7 +13,7 @@ from adapter.serving.running_stack import RunningStack
 from adapter.settings import Settings
 from adapter.torchserve.server_process import StartFailed
 from adapter.versions.errors import VersionError
-from adapter.versions.running_server import ServerFiles
+from adapter.versions.server_files import ServerFiles
 from tests.adapter.archives.model_files import write_model
 from tests.adapter.served_story import serve_story
 

@@ -22,7 +22,8 @@ from adapter.torchserve.server_process import StartFailed, TorchServeProcess
 from adapter.versions.errors import ServerBusy, VersionError
 from adapter.versions.model_store import ModelStore
 from adapter.versions.restoration import alone
-from adapter.versions.running_server import RunningServer, ServerFiles
+from adapter.versions.running_server import RunningServer
+from adapter.versions.server_files import ServerFiles
 from tests.adapter.archives.model_files import write_model
 from tests.adapter.archives.repacking import damage
 from tests.adapter.fake_torchserve import fake_torchserve

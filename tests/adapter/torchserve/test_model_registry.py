@@ -42,6 +42,12 @@ async def test_lists_models_with_versions_default_and_ready_workers(registry: Mo
     ]
 
 
+async def test_versions_are_in_the_order_of_their_numbers() -> None:
+    management = FakeManagement({"story": {"10.0": 1, "9.1": 1, "9.0": 1}})
+    (story,) = await ModelRegistry(management, None).models()
+    assert [each.version for each in story.versions] == ["9.0", "9.1", "10.0"]
+
+
 async def test_a_request_that_names_nothing_means_the_default_of_the_default(registry: ModelRegistry) -> None:
     assert (await registry.resolve())[:2] == ("story", "2.0")
 
@@ -51,7 +57,7 @@ async def test_a_version_that_has_answered_samples_as_its_archive_says(tmp_path:
     (model / "generation_config.json").write_text(json.dumps({"temperature": 0.6, "top_p": 0.9}))
     build_archive(model, "tiny", "1.0", tmp_path)
     registry = ModelRegistry(FakeManagement({"tiny": {"1.0": 1}}), None, tmp_path)
-    await registry.models_anew()
+    await registry.served_anew()
     assert registry.sampling_defaults("tiny", "1.0") == SamplingDefaults(temperature=0.6, top_p=0.9)
     assert registry.sampling_defaults("tiny", "2.0") == registry.sampling_defaults("gone", "1.0") == SamplingDefaults()
 

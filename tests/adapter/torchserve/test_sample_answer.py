@@ -15,7 +15,7 @@ from adapter.settings import Settings
 from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.server_process import StartFailed
-from adapter.versions.running_server import ServerFiles
+from adapter.versions.server_files import ServerFiles
 from tests.fakes import FakeKeys, FakeManagement, FakeTorchServe, Turn, answer_to, play_hello, serving
 
 BODY = {"prompt": "Once upon a time", "temperature": 0}

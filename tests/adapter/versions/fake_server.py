@@ -20,7 +20,8 @@ from adapter.versions import deployment
 from adapter.versions.changes import record_default, record_version
 from adapter.versions.journal import Journal
 from adapter.versions.model_store import ModelStore
-from adapter.versions.running_server import RunningServer, ServerFiles
+from adapter.versions.running_server import RunningServer
+from adapter.versions.server_files import ServerFiles
 from adapter.versions.server_state import ServerState, VersionState
 from adapter.versions.verified_copies import install_verified
 from tests.adapter.archives.model_files import write_model
@@ -181,12 +182,14 @@ class FakeGateway:
         return VersionTraffic(
             version=version,
             is_default=is_default,
+            workers=self.management.wanted[name, version],
             ready_workers=sum(self.management.models[name][version]),
             live_requests=len(began),
             oldest_live_seconds=self.clock.now - min(began) if began else None,
             waiting_requests=0,
             running_requests=len(began),
             held_requests=self.held_requests,
+            queued_in_torchserve=self.management.queued,
         )
 
 

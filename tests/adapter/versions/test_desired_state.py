@@ -8,7 +8,7 @@ from adapter.archives.archive_reader import ArchiveError, read_record
 from adapter.archives.verification import VerificationError
 from adapter.versions.desired_state import DesiredState, DesiredVersion, desired_record, installed_state
 from adapter.versions.errors import ChangeRefused
-from adapter.versions.running_server import ServerFiles
+from adapter.versions.server_files import ServerFiles
 from tests.adapter.archives.repacking import put, repack
 from tests.adapter.versions.fake_server import make_archive
 

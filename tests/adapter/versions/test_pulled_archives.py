@@ -34,7 +34,8 @@ def served(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Version 1.0 of tiny, by the server that every run directory stands for; each version answers as it should."""
     server.serve("1.0")
     let_versions_answer_as_recorded(monkeypatch)
-    monkeypatch.setattr("adapter.commands.versions.RunningServer", lambda _: server)
+    for module in ("apply", "versions"):
+        monkeypatch.setattr(f"adapter.commands.{module}.RunningServer", lambda _: server)
 
 
 def pushed(registry: RegistryServer, archive: Path, name: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 from adapter.versions.errors import VersionError
 from adapter.versions.journal import Journal, Operation
 from adapter.versions.restoration import alone, begin_anew, default_archives, recorded_state, restore_others
-from adapter.versions.running_server import ServerFiles
+from adapter.versions.server_files import ServerFiles
 from adapter.versions.server_state import ServerState
 from tests.adapter.versions.fake_server import FakeServer, Lines, make_archive
 

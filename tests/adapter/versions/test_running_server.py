@@ -12,7 +12,8 @@ import pytest
 
 from adapter.durable.private_directory import NotPrivate
 from adapter.versions.errors import ServerBusy, ServerNotRunning
-from adapter.versions.running_server import RunningServer, ServerFiles
+from adapter.versions.running_server import RunningServer
+from adapter.versions.server_files import ServerFiles
 from adapter.versions.server_state import ServerState
 from tests.project import PROJECT
 

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from adapter.compilation import Compilation, CompilationState
-from adapter.control.messages import ModelTraffic, PairsReport, TrafficReport
+from adapter.control.messages import ModelTraffic, PairsReport, TrafficReport, VersionTraffic
 from adapter.versions.status import VersionStatus, as_table, compilations_in_words, server_status
 from tests.adapter.versions.fake_canary import report
 from tests.adapter.versions.fake_server import FakeServer
@@ -98,13 +98,16 @@ def test_workers_and_what_waits_are_those_of_torchserve(server: FakeServer) -> N
     assert rows([status])[0][3:6] == ["0 of 1 ready", "0", "10"]
 
 
-def test_a_version_that_has_just_vanished_has_no_workers(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gateway_that_does_not_tell_how_many_workers_there_are_to_be_has_those_that_are_ready(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server.serve("1.0")
-    before = server.gateway.traffic()
-    server.management.unregister("tiny", "1.0")
-    monkeypatch.setattr(server.gateway, "traffic", lambda: before)
+    (model,) = server.gateway.traffic().models
+    told = {name: value for name, value in dict(model.versions[0]).items() if name != "workers"}
+    older = ModelTraffic(**dict(model) | {"versions": (VersionTraffic(**told),)})
+    monkeypatch.setattr(server.gateway, "traffic", lambda: TrafficReport(models=(older,)))
     status = status_of(server, "1.0")
-    assert (status.workers, status.ready_workers, status.queued_in_torchserve) == (0, 0, 0)
+    assert (status.workers, status.ready_workers) == (1, 1)
 
 
 def test_a_canary_has_its_share_and_its_times(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from adapter.versions.errors import VersionError
-from adapter.versions.running_server import ServerFiles
+from adapter.versions.server_files import ServerFiles
 from adapter.versions.stored_archives import StoredArchive, as_table, stored_archives
 from tests.adapter.versions.fake_server import FakeServer, make_archive
 
@@ -26,6 +26,17 @@ def test_each_archive_is_shown_with_what_it_is_served_as(server: FakeServer) -> 
     ]
     table = as_table(stored_archives(server.files))
     assert list(table.columns[3].cells) == ["", "deployed", "default", ""]
+
+
+def test_they_are_in_the_order_of_their_versions(server: FakeServer) -> None:
+    server.serve("10.0", "2.0", "11.0")
+    server.put_into_store("9.0", "other")
+    assert [(each.model, each.version) for each in stored_archives(server.files)] == [
+        ("other", "9.0"),
+        ("tiny", "2.0"),
+        ("tiny", "10.0"),
+        ("tiny", "11.0"),
+    ]
 
 
 def test_it_tells_what_an_archive_is(server: FakeServer) -> None:

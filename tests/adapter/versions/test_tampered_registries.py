@@ -20,7 +20,7 @@ from adapter.artifacts.errors import ArtifactError
 from adapter.versions.errors import VersionError
 from adapter.versions.model_store import ModelStore
 from adapter.versions.pulled_archives import local_archive
-from adapter.versions.running_server import ServerFiles
+from adapter.versions.server_files import ServerFiles
 from adapter.versions.verified_copies import install_verified
 from tests.adapter.artifacts.fake_registry import FakeRegistry, running_fake_registry
 from tests.adapter.artifacts.transfers import push_to
