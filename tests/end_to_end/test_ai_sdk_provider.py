@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.client_programs import NODE, compile_client, run_program
+from tests.end_to_end.client_programs import NODE, compiled_client, run_program
 from tests.project import PROJECT
 
 pytestmark = pytest.mark.torchserve
@@ -16,7 +16,7 @@ PROVIDERS = {"ai-7": "createTorchbridge", "ai-6": "createTorchbridgeV3"}
 
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compile_client(tmp_path_factory.mktemp("client")).with_name("ai-sdk.js")
+    return compiled_client(tmp_path_factory).with_name("ai-sdk.js")
 
 
 @pytest.fixture(scope="module", params=PROVIDERS)

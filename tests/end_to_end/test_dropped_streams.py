@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from adapter.torchserve.server_process import TorchServeProcess
-from tests.end_to_end.client_programs import NODE, TIMEOUT, compile_client
+from tests.end_to_end.client_programs import NODE, TIMEOUT, compiled_client
 from tests.end_to_end.observing import cpu_seconds, num_waiting, wait_until_idle
 from tests.waiting import wait_until
 
@@ -32,11 +32,11 @@ def live_requests(gateway_url: str) -> float:
 
 
 def test_two_hundred_dropped_streams_leave_no_request_slot_or_socket(
-    gateway_url: str, torchserve: TorchServeProcess, tmp_path: Path
+    gateway_url: str, torchserve: TorchServeProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    client = compile_client(tmp_path)
     program = Path(__file__).with_name("dropped_streams.mjs")
-    done = subprocess.run([NODE, program, client, gateway_url], check=True, stdout=subprocess.PIPE, timeout=TIMEOUT)
+    command = [NODE, program, compiled_client(tmp_path_factory), gateway_url]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=TIMEOUT)
     ends = json.loads(done.stdout)
     assert sum(ends.values()) == 200
     assert min(ends["aborted"], ends["left"]) > 20

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.client_programs import NODE, compile_client, run_program
+from tests.end_to_end.client_programs import NODE, compiled_client, run_program
 from tests.end_to_end.test_openai_clients import PROGRAMS
 
 AI_PACKAGES = {"ai 7": ["ai-7", "@ai-sdk/openai-compatible-3"], "ai 6": ["ai-6", "@ai-sdk/openai-compatible-2"]}
@@ -31,7 +31,7 @@ def test_the_ai_sdk_gets_objects_and_loops_through_tools(packages: list[str], ga
 def test_the_ai_sdk_does_so_by_our_own_provider(
     package: str, create: str, gateway_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    door = compile_client(tmp_path_factory.mktemp("client")).with_name("ai-sdk.js")
+    door = compiled_client(tmp_path_factory).with_name("ai-sdk.js")
     check_ai_sdk([package, door, gateway_url, "tiny", create])
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.client_programs import run_with_zod
+from tests.end_to_end.client_programs import compiled_client, run_with_zod
 
 pytestmark = pytest.mark.torchserve
 
@@ -14,7 +14,7 @@ CITIES = {"ROME", "BONN"}
 @pytest.fixture(scope="module")
 def seen(gateway_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the Node program saw."""
-    return run_with_zod("typescript_chat.mjs", gateway_url, tmp_path_factory.mktemp("client"))
+    return run_with_zod("typescript_chat.mjs", gateway_url, compiled_client(tmp_path_factory))
 
 
 def test_answer_tells_its_version_and_its_number_of_tokens(seen: dict[str, Any]) -> None:

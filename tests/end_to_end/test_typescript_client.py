@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from adapter.torchserve.server_process import TorchServeProcess
-from tests.end_to_end.client_programs import NODE, compile_client, run_program
+from tests.end_to_end.client_programs import NODE, compiled_client, run_program
 from tests.end_to_end.observing import cpu_seconds, wait_until_idle
 
 pytestmark = pytest.mark.torchserve
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.torchserve
 @pytest.fixture(scope="module")
 def seen(gateway_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the Node program saw."""
-    client = compile_client(tmp_path_factory.mktemp("client"))
+    client = compiled_client(tmp_path_factory)
     program = Path(__file__).with_name("typescript_client.mjs")
     return run_program([NODE, program, client, gateway_url])
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.client_programs import run_with_zod
+from tests.end_to_end.client_programs import compiled_client, run_with_zod
 
 pytestmark = pytest.mark.torchserve
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.torchserve
 @pytest.fixture(scope="module")
 def seen(gateway_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the Node program saw."""
-    return run_with_zod("typescript_objects.mjs", gateway_url, tmp_path_factory.mktemp("client"))
+    return run_with_zod("typescript_objects.mjs", gateway_url, compiled_client(tmp_path_factory))
 
 
 def test_object_is_what_the_schema_makes_of_the_text(seen: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from adapter.gateway import create_app
 from adapter.settings import Settings
-from tests.end_to_end.client_programs import NODE, compile_client, run_program
+from tests.end_to_end.client_programs import NODE, compiled_client, run_program
 from tests.fakes import serving
 from tests.project import PROJECT
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.torchserve
 def seen(gateway_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the Node program saw."""
     settings = gateway_settings.model_copy(update={"cursor_key": SecretStr("of both gateways, and of no others")})
-    client = compile_client(tmp_path_factory.mktemp("client")).parent
+    client = compiled_client(tmp_path_factory).parent
     program = PROJECT / "tests" / "end_to_end" / "typescript_resume.mjs"
     with serving(create_app(settings)) as first, serving(create_app(settings)) as second:
         return run_program([NODE, program, client, first, second])

@@ -26,7 +26,7 @@ from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.ports import bind
 from tests.adapter.gateway_calls import BODY, FIRST, START, events_of, wait_for_ever
 from tests.certificates import Authority, Pair, serial_number
-from tests.end_to_end.client_programs import NODE, compile_client, run_program
+from tests.end_to_end.client_programs import NODE, compiled_client, run_program
 from tests.fakes import FakeInference, FakeManagement
 from tests.waiting import PATIENCE, wait_until
 
@@ -114,10 +114,9 @@ def test_the_python_client_trusts_what_its_environment_says(served: Served, monk
 
 
 def test_the_typescript_client_trusts_what_its_environment_says(
-    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    served: Served, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "client").mkdir()
-    client = compile_client(tmp_path / "client")
+    client = compiled_client(tmp_path_factory)
     program = (
         f"const {{ PythonClient }} = await import({json.dumps(str(client))});"
         f"const answer = await new PythonClient({json.dumps(served.url)}).generateText({{ prompt: 'Once' }});"
