@@ -1,4 +1,4 @@
-"""Addresses for servers of a test, none of which was in use when it was chosen.
+"""Addresses for servers of a test, none of which was in use when it was chosen, and a Java that starts at little cost.
 
 They are below those that the system gives to port 0 and to outgoing connections: nobody else is given one of them
 between the choice and the server's start.
@@ -6,11 +6,17 @@ between the choice and the server's start.
 
 from pathlib import Path
 
-from adapter.torchserve.ports import free_addresses as torchserve_properties
+from adapter.torchserve.ports import free_addresses
 from adapter.torchserve.properties import read_properties
 from adapter.torchserve.server_process import CONFIG_FILE
 
-__all__ = ["free_port", "free_ports", "torchserve_properties", "write_torchserve_config"]
+# A test's Java lives for seconds: what its second compiler makes comes too late, and little memory is to be collected.
+_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+
+
+def torchserve_properties() -> dict[str, str]:
+    """Overrides of config.properties."""
+    return free_addresses() | {"vmargs": _JAVA}
 
 
 def free_port() -> int:
@@ -19,7 +25,7 @@ def free_port() -> int:
 
 def free_ports(count: int) -> list[int]:
     """At most as many as a TorchServe has."""
-    ports = [int(address.rpartition(":")[2]) for address in torchserve_properties().values()]
+    ports = [int(address.rpartition(":")[2]) for address in free_addresses().values()]
     assert count <= len(ports)
     return ports[:count]
 

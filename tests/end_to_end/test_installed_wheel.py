@@ -126,10 +126,8 @@ def torchserve_config(directory: Path, wheel: Path) -> Path:
     """The wheel's own on ports that are free."""
     with zipfile.ZipFile(wheel) as files:
         content = files.read("torchbridge/shipped/config.properties").decode()
-    for name, address in torchserve_properties().items():
-        content = re.sub(rf"(?m)^{name}=.*$", f"{name}={address}", content)
     config = directory / "torchserve.properties"
-    config.write_text(content)
+    config.write_text("\n".join([content, *(f"{name}={value}" for name, value in torchserve_properties().items()), ""]))
     return config
 
 
