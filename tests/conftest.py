@@ -27,15 +27,21 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A build takes a core for a minute, beside whatever is tested. Who tests one switches it on.
 os.environ["TORCHBRIDGE_COMPILE"] = "false"
+# Else each process that builds asks g++ at first, for ten seconds, whether it knows this processor.
+os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
 
 
-class _FilesAndBrowser(LoadFileScheduling):
-    """A file's tests in one process, as `--dist loadfile` has them, and all those of the app, which is built once."""
+# The app, and a model's compiled steps, are built once for all tests of these directories.
+_BUILT_ONCE = {"browser", "compiled_steps"}
+
+
+class _FilesAndDirectories(LoadFileScheduling):
+    """A file's tests in one process, as `--dist loadfile` has them, and all those of some directories."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = PurePath(super()._split_scope(nodeid))
-        return str(file.parent if file.parent.name == "browser" else file)
+        return str(file.parent if file.parent.name in _BUILT_ONCE else file)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _FilesAndBrowser | None:
-    return _FilesAndBrowser(config, log) if config.getvalue("dist") == "loadfile" else None
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _FilesAndDirectories | None:
+    return _FilesAndDirectories(config, log) if config.getvalue("dist") == "loadfile" else None

@@ -1,6 +1,7 @@
 """Model directories as save_pretrained() leaves them, and what may have happened to their weights since."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 from handlers.model_loading import load_model
 from handlers.settings import HandlerSettings
 from tests.handlers.character_tokenizer import character_tokenizer
+from tests.project import PROJECT
 
+TINY = PROJECT / "models" / "tiny"
 Weights = dict[str, torch.Tensor]
 
 # By the names that most configurations know.
@@ -32,6 +35,14 @@ def save_model(directory: Path, config: PreTrainedConfig) -> Path:
     AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(directory)
     character_tokenizer().save_pretrained(directory)
     return directory
+
+
+def save_with_tokenizer(directory: Path, config: PreTrainedConfig) -> None:
+    """With random weights and the tokenizer of models/tiny."""
+    torch.manual_seed(7)
+    AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(directory)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(TINY / name, directory / name)
 
 
 def change_weights(directory: Path, change: Callable[[Weights], Weights]) -> None:

@@ -5,13 +5,11 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-import torch
 from torch._inductor.runtime.cache_dir_utils import cache_dir
-from transformers import AutoModelForCausalLM, LlamaConfig, MixtralConfig, PreTrainedConfig
+from transformers import MixtralConfig
 
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from adapter.schema import DoneEvent
@@ -20,9 +18,10 @@ from handlers.compiled_steps import CompiledSteps, directory_of_steps
 from handlers.self_check import ForwardPassError, check_engine
 from handlers.settings import HandlerSettings
 from handlers.slot_cache import UnsupportedModelError
-from handlers.step_graph import StepKind
 from handlers.worker_engine import has_compiled_steps, load_packed_model, worker_engine
 from tests.handlers.fake_frontend import FakeFrontend, write_record
+from tests.handlers.saved_models import save_with_tokenizer
+from tests.project import PROJECT
 
 pytestmark = [
     # Inductor's own use of what torch gives up.
@@ -31,15 +30,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec.. is deprecated:FutureWarning"),
 ]
 
-TINY = Path(__file__).parents[2] / "models" / "tiny"
+TINY = PROJECT / "models" / "tiny"
 SLOTS, PREFIX_SLOTS = 4, 1
-
-
-def save_with_tokenizer(config: PreTrainedConfig, directory: Path) -> None:
-    torch.manual_seed(7)
-    AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(directory)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(TINY / name, directory / name)
 
 
 def save_mixture_of_experts(directory: Path) -> None:
@@ -55,7 +47,7 @@ def save_mixture_of_experts(directory: Path) -> None:
         num_experts_per_tok=1,
         sliding_window=None,
     )
-    save_with_tokenizer(config, directory)
+    save_with_tokenizer(directory, config)
 
 
 # torch/csrc/inductor/aoti_runtime/interface.h
@@ -63,19 +55,6 @@ FAILING_LIBRARY = """
 extern "C" int AOTInductorModelContainerCreateWithDevice(void**, unsigned long, const char*, const char*) { return 0; }
 extern "C" int AOTInductorModelContainerRun(...) { return 1; }
 """
-
-
-def save_small_llama(directory: Path) -> None:
-    config = LlamaConfig(
-        vocab_size=json.loads((TINY / "config.json").read_text())["vocab_size"],
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=128,
-    )
-    save_with_tokenizer(config, directory)
 
 
 @pytest.fixture(scope="module")
@@ -247,48 +226,3 @@ def test_a_worker_runs_without_a_library_that_cannot_be_loaded(
     assert not has_compiled_steps(frontend.handler._engine)
     assert "the compiled steps are left out: " in caplog.text
     assert "one_row.so" in caplog.text
-
-
-@pytest.fixture
-def int8_archive(tmp_path: Path) -> Path:
-    if shutil.which("g++") is None:
-        pytest.skip("there is no C++ compiler")
-    save_small_llama(tmp_path / "int8" / "model")
-    (tmp_path / "int8" / "model-config.yaml").write_text(
-        f"batchSize: {SLOTS}\nhandler:\n  threads: 1\n  prefix_slots: {PREFIX_SLOTS}\n  quantization: int8\n"
-    )
-    write_record(tmp_path / "int8")
-    return tmp_path / "int8"
-
-
-def test_weights_of_8_bits_have_steps_of_their_own_that_a_worker_takes(
-    int8_archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In the type that this processor computes in beside them."""
-    steps = tmp_path / "steps"
-    made = compile_model.compile_model(int8_archive, steps)
-    plain = HandlerSettings(slots=SLOTS, prefix_slots=PREFIX_SLOTS)
-    monkeypatch.setenv(COMPILED_STEPS_VARIABLE, str(steps))
-
-    (tmp_path / "worker").mkdir()
-    (tmp_path / "worker" / "model").symlink_to(int8_archive / "model")
-    frontend = FakeFrontend(tmp_path / "worker", slots=SLOTS, prefix_slots=PREFIX_SLOTS, quantization="int8")
-    frontend.close()
-
-    assert has_compiled_steps(frontend.handler._engine)
-    assert directory_of_steps(steps, load_packed_model(int8_archive / "model", plain), plain) != made
-
-
-def test_weights_of_8_bits_are_compiled_and_pass_their_check_on_a_processor_with_avx2_alone(
-    int8_archive: Path, tmp_path: Path
-) -> None:
-    avx2 = os.environ | {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
-    arguments = [str(int8_archive), str(tmp_path / "steps"), str(tmp_path)]
-
-    result = subprocess.run(
-        [sys.executable, "-m", "handlers.compile_model", *arguments], env=avx2, capture_output=True, check=False
-    )
-
-    assert (result.returncode, result.stdout.count(b"\n")) == (0, 1), result.stderr
-    made = Path(result.stdout.decode().strip())
-    assert {path.name for path in made.iterdir()} == {kind.value for kind in StepKind}

@@ -1,6 +1,5 @@
 """Compiled steps of weights in 8 bits give what these weights give in a plain model."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -16,16 +15,11 @@ from handlers.sampling import SamplingParameters
 from handlers.self_check import check_engine
 from handlers.slot_cache import UnsupportedModelError
 from handlers.step_graph import StepKind, tensors_of
+from tests.handlers.compiling import NEEDS_COMPILER
 from tests.handlers.conftest import CONTEXT_LENGTH, make_model
 from tests.handlers.engine_answers import add, counted, generate, run
 
-pytestmark = [
-    pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler"),
-    # Inductor's own use of what torch gives up.
-    pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning"),
-    pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec.. is deprecated:FutureWarning"),
-]
+pytestmark = NEEDS_COMPILER
 
 SLOTS, PREFIX_SLOTS = 4, 1
 GREEDY = SamplingParameters()
