@@ -17,7 +17,6 @@ import yaml
 
 from adapter.archives.archive import DEFAULT_MODEL_CONFIG, build_archive
 from adapter.archives.archive_reader import read_probes
-from adapter.archives.model_check import check_model
 from adapter.compilation import Compilation, CompilationState
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from adapter.probes import Probe
@@ -25,6 +24,7 @@ from adapter.serving.whole_stack import running_stack
 from adapter.torchserve.archive_probe import probe_archive, served_alone
 from adapter.versions.running_server import RunningServer
 from adapter.versions.status import VersionStatus, server_status
+from tests.end_to_end.versions.tiny_archives import TinyArchives
 from tests.free_ports import write_torchserve_config
 from tests.processes import processes_of
 from tests.progress import without_progress
@@ -56,7 +56,7 @@ class Served:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The one build for all tests here."""
     directory = tmp_path_factory.mktemp("served")
-    archive = build_archive(TINY, "tiny", "1.0", directory, check=check_model)
+    archive = TinyArchives(directory).make("1.0")
     steps, run = directory / "steps", directory / "run"
     config = write_torchserve_config(directory / "config.properties")
     with pytest.MonkeyPatch.context() as patch:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,15 +12,13 @@ from typing import Any
 
 import pytest
 
-from adapter.archives.archive import build_archive
-from adapter.archives.model_check import check_model
 from adapter.archives.signature import sign_file
 from adapter.archives.signing_keys import create_key_pair, load_private_key
 from adapter.probes import PROBES_ENTRY
 from tests.adapter.archives.repacking import Contents, repack
+from tests.end_to_end.versions.tiny_archives import TinyArchives
 from tests.processes import processes_of
 from tests.progress import without_progress
-from tests.project import PROJECT
 
 pytestmark = pytest.mark.torchserve
 
@@ -31,9 +30,14 @@ def temporary() -> Iterator[Path]:
         yield Path(directory)
 
 
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return TinyArchives(tmp_path_factory.mktemp("packed")).make("1.0")
+
+
 @pytest.fixture
-def archive(tmp_path: Path) -> Path:
-    archive = build_archive(PROJECT / "models" / "tiny", "tiny", "1.0", tmp_path, check=check_model)
+def archive(packed: Path, tmp_path: Path) -> Path:
+    archive = Path(shutil.copy(packed, tmp_path))
     create_key_pair(tmp_path / "release")
     sign(archive)
     return archive
