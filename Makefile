@@ -13,10 +13,13 @@ OLDEST_NODE = $(shell /usr/bin/node --version 2>/dev/null | sed -n 's:^v20\..*:/
 
 # A worker would import from it before the archive's own modules.
 unexport PYTHONPATH
+# Where it is set, each of the hundreds of commands that tests start would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install format lint typecheck check-typescript test test-fast test-python test-node test-end-to-end test-containers test-deploy \
+.PHONY: checks-of-python all-of-typescript \
+        help install format lint typecheck check-typescript test test-fast test-python test-node test-end-to-end test-containers test-deploy \
         generate check-generated check model-types real-model package-ci release-check release-files publish-npm publish-files docs wheel image archive serve \
         serve-chat lock soak faults bench gpu-wheels clean
 
@@ -31,10 +34,11 @@ install: .venv/.installed $(NODE_PACKAGES) ## Set up .venv and the node_modules 
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3'; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@# Its build, CPU or CUDA, is the machine's choice (docs/quick-start.md): one that is there already stays.
-	$(PIP) install $(TORCH)
 	@# The lock is complete: asked for more, pip would look at releases that are newer than it, and refuse them.
-	$(PIP) install --no-deps --require-hashes -r requirements.lock
+	@# Of 20,000 files few are ever imported: Python compiles those when they are.
+	$(PIP) install --no-compile --no-deps --require-hashes -r requirements.lock
+	@# Its build, CPU or CUDA, is the machine's choice (docs/quick-start.md): one that is there already stays.
+	$(PIP) install --no-compile $(TORCH)
 	$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -88,8 +92,21 @@ $(TORCHBRIDGE_TEST_REAL_MODEL)/config.json: | .venv/.installed
 
 check: lint typecheck check-typescript check-generated ## All of the checks above
 
-test: check real-model ## All checks and all tests, the real TorchServe's among them
+# Two at once, as most of it keeps one core busy. What reads the generated files comes after what writes them anew.
+SIDE_BY_SIDE = --no-print-directory --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=recurse)
+
+test: install ## All checks and all tests, the real TorchServe's among them
+	@$(MAKE) $(SIDE_BY_SIDE) checks-of-python all-of-typescript
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+checks-of-python:
+	@$(MAKE) lint
+	@$(MAKE) typecheck
+	@$(MAKE) real-model
+
+all-of-typescript:
+	@$(MAKE) check-generated
+	@$(MAKE) check-typescript
 	@$(MAKE) test-typescript
 	@$(MAKE) release-check
 	@$(NPM) ts-client run size
