@@ -209,18 +209,14 @@ lock: .venv/.installed ## Write requirements.lock, and the image's part of it, f
 	$(LOCK) --extra dev -o requirements.lock
 	$(LOCK) --extra otel --extra sigstore --constraint requirements.lock --no-annotate -o requirements-serve.lock
 
-# Those with hypothesis: `make test` tries the same examples every day.
-PROPERTY_TESTS = $(shell grep -rl '^from hypothesis import' tests --include='test_*.py')
+# Those of which `make test` has a sample, and those with hypothesis, of which it tries the same examples every day.
+SAMPLED_TESTS = $(shell grep -rlE '"TORCHBRIDGE_TEST_(EVERY|REQUESTS|CONTINUATIONS|RELOADS)|^from hypothesis import' \
+	tests --include='test_*.py')
 
 soak: install real-model ## The long runs: 20,000 requests over 100 switches, commands cut short at each point, restarts (an hour)
 	TORCHBRIDGE_TEST_REQUESTS=20000 TORCHBRIDGE_TEST_EVERY_POINT=1 TORCHBRIDGE_TEST_EVERY_MODEL_TYPE=1 \
 		TORCHBRIDGE_TEST_CONTINUATIONS=500 TORCHBRIDGE_TEST_RELOADS=200 \
-		$(BIN)/pytest tests/end_to_end/versions/test_flips.py tests/end_to_end/versions/test_killed_commands.py \
-		tests/end_to_end/load_balancer tests/handlers/test_model_types.py tests/handlers/test_compile_model.py \
-		tests/handlers/test_json_schemas.py tests/end_to_end/test_batch_kills.py tests/end_to_end/test_continuations.py \
-		tests/end_to_end/test_reloads_and_stops.py tests/end_to_end/test_odd_requests.py tests/end_to_end/test_tools.py \
-		tests/adapter/artifacts/test_rubbish.py tests/adapter/versions/test_tampered_registries.py \
-		tests/contract/test_schemathesis.py $(PROPERTY_TESTS)
+		$(BIN)/pytest $(SAMPLED_TESTS)
 
 # What it has seen lies in .faults, so that it may be stopped anywhere: with GO_ON=1 it goes on there, else it begins anew.
 faults: export ROUNDS ?= 3

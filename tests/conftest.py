@@ -11,11 +11,13 @@ from xdist.scheduler import LoadFileScheduling
 from tests.waiting import PATIENCE
 
 # A busy machine is no failure, and chance decides about no run but that of `make soak`, which looks for new examples.
+SOAKS = "TORCHBRIDGE_TEST_EVERY_POINT" in os.environ
 settings.register_profile(
     "any machine",
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
-    derandomize="TORCHBRIDGE_TEST_EVERY_POINT" not in os.environ,
+    derandomize=not SOAKS,
+    max_examples=100 if SOAKS else 40,
 )
 settings.load_profile("any machine")
 for phase in ("connect", "read", "write", "pool"):

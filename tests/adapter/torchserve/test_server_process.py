@@ -29,6 +29,7 @@ from tests.free_ports import torchserve_properties
 from tests.processes import processes_of
 from tests.waiting import wait_until
 
+EVERY_POINT = "TORCHBRIDGE_TEST_EVERY_POINT" in os.environ
 STARTER = """
 import signal, sys, time
 from pathlib import Path
@@ -211,7 +212,14 @@ def test_a_configuration_that_torchserve_refuses_is_one_clear_error(tmp_path: Pa
 
 @pytest.mark.torchserve
 @pytest.mark.parametrize("stage", ["starting TorchServe", "loading good 1.0", "ready"])
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
+@pytest.mark.parametrize(
+    "signal_number",
+    [
+        # tests/end_to_end/test_serve.py has it every day.
+        pytest.param(signal.SIGINT, id="interrupted", marks=pytest.mark.skipif(not EVERY_POINT, reason="make soak")),
+        pytest.param(signal.SIGKILL, id="killed"),
+    ],
+)
 def test_nothing_is_left_behind_whenever_the_starter_ends(
     tmp_path: Path, stage: str, signal_number: signal.Signals
 ) -> None:

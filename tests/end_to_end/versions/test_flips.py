@@ -16,8 +16,8 @@ from tests.end_to_end.versions.tiny_archives import TinyArchives
 
 pytestmark = pytest.mark.torchserve
 
-FLIPS = 100
-REQUESTS_PER_FLIP = int(os.environ.get("TORCHBRIDGE_TEST_REQUESTS", "2000")) // FLIPS
+FLIPS = 100 if "TORCHBRIDGE_TEST_EVERY_POINT" in os.environ else 20
+REQUESTS_PER_FLIP = int(os.environ.get("TORCHBRIDGE_TEST_REQUESTS", "400")) // FLIPS
 
 
 @pytest.fixture
