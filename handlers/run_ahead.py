@@ -171,12 +171,13 @@ class RunAhead:
 
     def _decode(self) -> None:
         """Runs steps until closed. Raises what the engine does not survive."""
-        num_failures = 0  # in a row
+        num_failures = 0  # since the last step that was good, whatever time lies between them
         while not self._is_closed:
             try:
                 step = self._step() if self._await_turn() else None
                 if step is not None:
                     self._add_news(step)
+                    num_failures = 0
                 self._work_between_steps()
             except Exception as failure:
                 num_failures += 1
@@ -184,8 +185,6 @@ class RunAhead:
                     raise
                 logger.exception("the engine failed; its requests end")
                 self._add_news(Failure(self._engine.cancel_all(), failure))
-            else:
-                num_failures = 0
 
     def _step(self) -> Step | None:
         with self._watchdog.watching():

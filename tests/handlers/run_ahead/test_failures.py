@@ -101,6 +101,22 @@ def test_third_step_in_a_row_that_fails_ends_the_worker(
     assert ended.reasons == [f"the engine cannot go on: {engine.failure!r}"]
 
 
+def test_turns_without_a_step_are_no_good_steps_between_failures(
+    engine: CountingEngine, run: Callable[..., RunAhead], ended: EndedWorker
+) -> None:
+    """As while the engine is idle: what is broken may be so for good, however rarely somebody asks."""
+    engine.failure = RuntimeError("could not create a primitive")
+    run_ahead, turns = run(silence=PATIENCE), list[str]()
+    for name in "abc":
+        run_ahead.submit(name, [1, 2], 5, GREEDY)
+        wait_until(lambda: run_ahead.collect(0) or ended.reasons)
+        run_ahead.between_steps(iter([None]))
+        run_ahead.between_steps(turns.append(each) for each in [name])
+        wait_until(lambda name=name: name in turns or ended.reasons)
+
+    assert ended.reasons == [f"the engine cannot go on: {engine.failure!r}"]
+
+
 def test_failures_with_a_good_step_between_them_do_not_end_the_worker(
     engine: CountingEngine, run: Callable[..., RunAhead], ended: EndedWorker
 ) -> None:
