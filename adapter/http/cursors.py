@@ -5,27 +5,25 @@ need to keep nothing. They sign it, so that nobody can have a model go on behind
 """
 
 import hashlib
-import hmac
-import json
 import secrets
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable
 
 from cachetools import LRUCache
 from pydantic import SecretStr
 
 from adapter.call import Begun, Call
-from adapter.errors import InvalidRequest, StreamStopped
+from adapter.errors import StreamStopped
 from adapter.event_stream import encode_event
 from adapter.http.call_parameters import LONGEST_CURSOR
+from adapter.http.cursor_form import Head, decode_cursor, encode_cursor, encode_tokens, refusal
 from adapter.http.event_stream_response import NativeEncoding
-from adapter.schema import DeltaEvent, DoneEvent, FieldError, GenerationRequest, StartEvent, StreamEvent, WorkerDelta
+from adapter.schema import DeltaEvent, DoneEvent, GenerationRequest, StartEvent, StreamEvent, WorkerDelta
 
-_SIGNATURE_BYTES = 16
 _NAME_BYTES = 9  # of a stream's name, at random
 _REMEMBERED_STOPS = 10_000
 _NONE = b"id\n"  # an empty id: from here on the stream cannot be gone on with
-_MORE = 0x80
+# So much of an answer may come without another id. All ids together then take some 130 bytes a token, however long it
+# is. An id with each event would make it 2 MB for 1,000 tokens, and four times that for twice as many.
+_UNMARKED_SHARE = 1 / 32
 
 
 class Cursors:
@@ -39,12 +37,12 @@ class Cursors:
         """The part of an answer to this request that `Last-Event-ID` names. Raises InvalidRequest, or StreamStopped."""
         if not call.last_event_id:
             return None
-        asked, begun = self._read(call.last_event_id)
-        if asked != _digest(request, call):
-            raise _refusal("it is an id of the answer to another request")
-        if (call.caller, begun.stream) in self._stopped:
+        head, ids = self._read(call.last_event_id)
+        if head.asked != _digest(request, call):
+            raise refusal("it is an id of the answer to another request")
+        if (call.caller, head.stream) in self._stopped:
             raise StreamStopped("The stream was stopped, and does not go on.")
-        return begun
+        return Begun(head.stream, head.model, head.version, head.digest, head.seed, head.num_deltas, ids)
 
     def encoding(self, request: GenerationRequest, call: Call, begun: Begun | None) -> NativeEncoding:
         """The encoding of a stream's events: with ids, if its caller asks for them and they can be had."""
@@ -55,18 +53,15 @@ class Cursors:
     def stop(self, call: Call) -> str:
         """Stops the stream of `Last-Event-ID` for this caller, and returns its name. Raises InvalidRequest."""
         if not call.last_event_id:
-            raise _refusal("there is none")
-        _, begun = self._read(call.last_event_id)
-        self._stopped[call.caller, begun.stream] = True
-        return begun.stream
+            raise refusal("there is none")
+        head, _ = self._read(call.last_event_id)
+        self._stopped[call.caller, head.stream] = True
+        return head.stream
 
-    def _read(self, cursor: str) -> tuple[str, Begun]:
-        """The digest of the question, and the part of the answer that the cursor names."""
+    def _read(self, cursor: str) -> tuple[Head, tuple[int, ...]]:
         if self._key is None:
-            raise _refusal("this gateway gives its events no ids: TORCHBRIDGE_CURSOR_KEY is not set")
-        head, _, ids = _signed(self._key, cursor).partition(b"\n")
-        asked, stream, model, version, digest, seed, num_deltas = json.loads(head)
-        return asked, Begun(stream, model, version, digest, seed, num_deltas, tuple(_numbers(ids)))
+            raise refusal("this gateway gives its events no ids: TORCHBRIDGE_CURSOR_KEY is not set")
+        return decode_cursor(self._key, cursor)
 
 
 class WithIds(NativeEncoding):
@@ -76,10 +71,12 @@ class WithIds(NativeEncoding):
         self.stream = secrets.token_urlsafe(_NAME_BYTES) if begun is None else begun.stream
         self._key, self._asked = key, asked
         self._of: tuple[str, str, str, int] | None = None
-        self._num_deltas, self._ids = 0, bytearray()
+        self._num_deltas, self._tokens = 0, bytearray()
+        self._num_tokens = self._num_marked = 0  # in all, and up to the last id
         if begun is not None:
             self._of = begun.model, begun.version, begun.digest, begun.seed
-            self._num_deltas, self._ids = begun.num_deltas, bytearray(_bytes(begun.ids))
+            self._num_deltas, self._tokens = begun.num_deltas, bytearray(encode_tokens(begun.ids))
+            self._num_tokens = self._num_marked = len(begun.ids)
 
     def encode(self, events: list[StreamEvent]) -> bytes:
         is_end = isinstance(events[-1], DoneEvent)
@@ -92,7 +89,10 @@ class WithIds(NativeEncoding):
                 self._of = event.model, event.model_version, event.model_digest, seed
             case WorkerDelta(ids=tuple(ids)):
                 self._num_deltas += 1
-                self._ids += _bytes(ids)
+                self._tokens += encode_tokens(ids)
+                self._num_tokens += len(ids)
+                if self._num_tokens - self._num_marked < self._num_tokens * _UNMARKED_SHARE:
+                    return b""
             case StartEvent() | DeltaEvent() if not is_end:
                 self._of = None
             case _:
@@ -102,57 +102,16 @@ class WithIds(NativeEncoding):
     def _cursor(self) -> bytes:
         if self._of is None:
             return _NONE
-        head = json.dumps([self._asked, self.stream, *self._of, self._num_deltas], separators=(",", ":")).encode()
-        content = head + b"\n" + self._ids
-        cursor = urlsafe_b64encode(_signature(self._key, content) + content).rstrip(b"=")
+        head = Head(self._asked, self.stream, *self._of, self._num_deltas)
+        cursor = encode_cursor(self._key, head, bytes(self._tokens))
         if len(cursor) > LONGEST_CURSOR:
             self._of = None
             return _NONE
+        self._num_marked = self._num_tokens
         return b"id: " + cursor + b"\n"
 
 
-def _signed(key: bytes, cursor: str) -> bytes:
-    try:
-        signed = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-    except ValueError:
-        raise _refusal("it is no id of one of our events") from None
-    signature, content = signed[:_SIGNATURE_BYTES], signed[_SIGNATURE_BYTES:]
-    if not hmac.compare_digest(signature, _signature(key, content)):
-        raise _refusal("it is no id of one of our events, or of a gateway with another TORCHBRIDGE_CURSOR_KEY")
-    return content
-
-
-def _signature(key: bytes, content: bytes) -> bytes:
-    return hmac.digest(key, content, "sha256")[:_SIGNATURE_BYTES]
-
-
 def _digest(request: GenerationRequest, call: Call) -> str:
-    """A digest of what was asked, and by whom."""
-    return hashlib.sha256(f"{call.caller}\0{request.model_dump_json()}".encode()).hexdigest()[:32]
-
-
-def _bytes(numbers: Iterable[int]) -> bytes:
-    """In LEB128 (https://dwarfstd.org/doc/DWARF5.pdf, section 7.6): most tokens take two bytes."""
-    written = bytearray()
-    for number in numbers:
-        rest = number
-        while rest >= _MORE:
-            written.append(rest % _MORE | _MORE)
-            rest //= _MORE
-        written.append(rest)
-    return bytes(written)
-
-
-def _numbers(written: bytes) -> Iterable[int]:
-    number, shift = 0, 0
-    for byte in written:
-        number |= (byte & (_MORE - 1)) << shift
-        shift += 7
-        if byte < _MORE:
-            yield number
-            number, shift = 0, 0
-
-
-def _refusal(reason: str) -> InvalidRequest:
-    message = f"Last-Event-ID is of no use here: {reason}."
-    return InvalidRequest(message, errors=(FieldError(field="last-event-id", message=message),))
+    """A digest of what was asked, and by whom. Not of what it left out: a newer gateway may know more of that."""
+    asked = request.model_dump_json(exclude_unset=True)
+    return hashlib.sha256(f"{call.caller}\0{asked}".encode()).hexdigest()[:32]

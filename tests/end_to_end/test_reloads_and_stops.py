@@ -107,20 +107,26 @@ def _events(answer: requests.Response, cursor: str) -> Iterator[tuple[StreamEven
 
 
 def reloaded(stack: Stack, request: dict[str, Any], num_reloads: int, chance: random.Random) -> str:
-    """The text that a page has put together, which has been reloaded after some texts so many times."""
-    text, cursor = "", ""
+    """The text that a page has put together, which has been reloaded after some texts so many times.
+
+    What it had behind the last id comes again.
+    """
+    kept, cursor = "", ""
     for _ in range(num_reloads):
         num_texts = chance.randint(1, 6)  # there are fewer than tokens
+        text = kept
         with read(stack, request, cursor) as events:
             while num_texts:
-                event, cursor = next(events)
+                event, last_id = next(events)
                 if isinstance(event, DeltaEvent):
                     text += event.text
                     num_texts -= 1
+                if last_id != cursor:
+                    kept, cursor = text, last_id
     with read(stack, request, cursor) as events:
         *deltas, (done, _) = events
     assert isinstance(done, DoneEvent)
-    text += "".join(delta.text for delta, _ in deltas if isinstance(delta, DeltaEvent))
+    text = kept + "".join(delta.text for delta, _ in deltas if isinstance(delta, DeltaEvent))
     assert text == done.response.text
     return text
 

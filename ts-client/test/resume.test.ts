@@ -17,9 +17,13 @@ interface Asked {
 /**
  * A gateway whose ids are the number of words so far. Each connection ends after as many words as `cuts` says, and those
  * after them tell the rest. `lastHasId: false`: the last word of a connection has no id, as the last text of an answer.
- * `breaks`: it breaks in place of ending, and what a client has not read by then is lost.
+ * `idEvery`: of so many words one has an id. `breaks`: it breaks in place of ending, and what a client has not read by
+ * then is lost.
  */
-async function startCutting(cuts: readonly number[] = [], { withIds = true, lastHasId = true, breaks = false } = {}) {
+async function startCutting(
+  cuts: readonly number[] = [],
+  { withIds = true, lastHasId = true, idEvery = 1, breaks = false } = {},
+) {
   const asked: Asked[] = [];
   const { url } = await startServer(async (request, response) => {
     let body = "";
@@ -32,7 +36,7 @@ async function startCutting(cuts: readonly number[] = [], { withIds = true, last
     response.writeHead(200, { "content-type": "text/event-stream" });
     if (lastEventId === undefined) response.write(encodeWithId(START, withIds ? "0" : undefined));
     for (let word = first; word < end; word += 1) {
-      const hasId = withIds && (lastHasId || word < end - 1);
+      const hasId = withIds && (lastHasId || word < end - 1) && (word + 1) % idEvery === 0;
       response.write(encodeWithId(delta(word, WORDS[word] ?? ""), hasId ? `${word + 1}` : undefined));
     }
     if (cut === undefined) response.end(encodeWithId(DONE));
@@ -69,6 +73,16 @@ it("tells a text once that came behind the last id, and is told again", async ()
   const events = await collect(streamResumable(client, REQUEST));
   expect(textOf(events)).toBe(TEXT);
   expect(asked.map(({ lastEventId }) => lastEventId)).toEqual([undefined, "1", "3"]);
+});
+
+it("tells each text once where few of them have an id, and is where the last one had", async () => {
+  const { client, asked } = await startCutting([5, 2, 1], { idEvery: 3 });
+  const positions: (StreamPosition | undefined)[] = [];
+  const onPosition = (position: StreamPosition | undefined) => positions.push(position);
+  const events = await collect(streamResumable(client, REQUEST, { onPosition }));
+  expect(textOf(events)).toBe(TEXT);
+  expect(asked.map(({ lastEventId }) => lastEventId)).toEqual([undefined, "3", "3", "3"]);
+  expect(positions.map((position) => position?.text)).toEqual(["", "Once upon a ", TEXT]);
 });
 
 it("fails as a stream that stops where the gateway gives no ids", async () => {

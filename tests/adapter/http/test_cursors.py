@@ -1,15 +1,29 @@
 """A stream goes on behind the id of an event that its caller has had, at any gateway that has the key."""
 
 import base64
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import httpx
 import pytest
 from pydantic import SecretStr
 
-from adapter.event_stream import EventDecoder
+from adapter.call import Call
+from adapter.event_stream import EventDecoder, encode_event
 from adapter.gateway import create_app
-from adapter.schema import DeltaEvent, DoneEvent, StartEvent, StreamEvent, WorkerDelta, WorkerRequest
+from adapter.http import cursor_form
+from adapter.http.cursors import Cursors
+from adapter.schema import (
+    DeltaEvent,
+    DoneEvent,
+    GenerationRequest,
+    StartEvent,
+    StreamEvent,
+    WorkerDelta,
+    WorkerRequest,
+)
 from adapter.settings import Settings
 from adapter.torchserve.model_registry import ModelRegistry
 from tests.fakes import FakeInference, FakeManagement, answer_to
@@ -30,13 +44,13 @@ class Gateway:
     inference: FakeInference = field(default_factory=lambda: FakeInference([START, *DELTAS, [LAST, DONE]]))
 
     async def stream(
-        self, body: dict[str, object] | None = None, headers: dict[str, str] | None = None
+        self, body: dict[str, object] | None = None, headers: dict[str, str] | None = None, method: str = "POST"
     ) -> httpx.Response:
         settings = Settings(cursor_key=self.key)
         app = create_app(settings, inference=self.inference, registry=ModelRegistry(FakeManagement(), None))
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
-            return await client.post("/generate/stream", json=body or BODY, headers=headers or RESUMABLE)
+            return await client.request(method, "/generate/stream", json=body or BODY, headers=headers or RESUMABLE)
 
 
 @pytest.fixture
@@ -46,7 +60,11 @@ async def ids() -> list[str]:
 
 
 def ids_of(answer: httpx.Response) -> list[str]:
-    return [line.removeprefix("id: ") for line in answer.text.splitlines() if line.startswith("id")]
+    return ids_in(answer.text)
+
+
+def ids_in(events: str) -> list[str]:
+    return [line.removeprefix("id: ") for line in events.splitlines() if line.startswith("id")]
 
 
 def events_of(answer: httpx.Response) -> list[StreamEvent]:
@@ -118,6 +136,60 @@ async def test_what_no_gateway_has_signed_is_refused(ids: list[str], what: str) 
     assert gateway.inference.requests == []
 
 
+def of_another_gateway(cursor: str, change: Callable[[list[Any]], object]) -> str:
+    """With the same key, but another form of what is before the tokens."""
+    content = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))[cursor_form._SIGNATURE_BYTES :]
+    head, _, tokens = content.partition(b"\n")
+    fields = json.loads(head)
+    change(fields)
+    content = json.dumps(fields).encode() + b"\n" + tokens
+    signature = cursor_form._signature(KEY.get_secret_value().encode(), content)
+    return base64.urlsafe_b64encode(signature + content).decode().rstrip("=")
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda fields: fields.pop(), id="a field less"),
+        pytest.param(lambda fields: fields.append(5), id="a field more"),
+        pytest.param(lambda fields: fields.reverse(), id="other types"),
+        pytest.param(lambda fields: fields.__setitem__(-1, -1), id="a count below nothing"),
+    ],
+)
+async def test_what_another_version_of_the_gateway_has_signed_is_refused(
+    ids: list[str], change: Callable[[list[Any]], object], method: str
+) -> None:
+    gateway = Gateway()
+    answer = await gateway.stream(headers=behind(of_another_gateway(ids[1], change)), method=method)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert "another version" in answer.json()["detail"]
+    assert gateway.inference.requests == []
+
+
+async def test_tokens_that_there_cannot_be_are_refused(ids: list[str]) -> None:
+    head, _ = cursor_form.decode_cursor(KEY.get_secret_value().encode(), ids[1])
+    giant = cursor_form.encode_cursor(KEY.get_secret_value().encode(), head, cursor_form.encode_tokens([2**31]))
+    answer = await Gateway().stream(headers=behind(giant.decode()))
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+async def test_an_id_is_read_by_a_gateway_that_knows_more_of_requests() -> None:
+    class LaterRequest(GenerationRequest):
+        of_a_later_contract: int = 7
+
+    call = Call("request-1", 0, is_resumable=True)
+    cursors = Cursors(KEY)
+    encoding = cursors.encoding(GenerationRequest.model_validate(BODY), call, None)
+    [cursor] = ids_in(encoding.encode([START.model_copy(update={"seed": 7})]).decode())
+    begun = cursors.begun(LaterRequest.model_validate(BODY), replace(call, last_event_id=cursor))
+
+    assert begun is not None
+    assert begun.version == "1.0"
+
+
 @pytest.mark.parametrize(
     ("gateway", "body"),
     [
@@ -138,6 +210,35 @@ async def test_another_archive_does_not_go_on(ids: list[str]) -> None:
     answer = await Gateway(inference=other).stream(headers=behind(ids[1]))
 
     assert (answer.status_code, answer.json()["code"]) == (404, "version_not_found")
+
+
+def words(*counts: int) -> list[WorkerDelta]:
+    """Deltas of so many tokens."""
+    return [WorkerDelta(index=index, text=" word", ids=(40_000,) * count) for index, count in enumerate(counts)]
+
+
+async def test_a_long_answer_has_an_id_with_each_32nd_part() -> None:
+    play = [START, *words(32, 1, 1, 31, 1, 1, 1), [LAST, DONE]]
+    answer = await Gateway(inference=FakeInference(play)).stream()
+    have_ids = [piece.startswith("id") for piece in answer.text.split("\n\n") if "delta" in piece]
+
+    assert have_ids == [True, False, True, True, False, False, True, False]
+
+
+async def test_ids_of_a_long_answer_take_twice_as_much_as_its_events_at_most() -> None:
+    deltas = words(*[1] * 1_000)
+    ids = ids_of(await Gateway(inference=FakeInference([START, *deltas, [LAST, DONE]])).stream())
+
+    assert sum(map(len, ids)) < 2 * sum(len(encode_event(delta)) for delta in deltas)
+
+
+async def test_a_stream_goes_on_behind_the_last_id_where_events_after_it_had_none() -> None:
+    first = await Gateway(inference=FakeInference([START, *words(40, 1, 1), [LAST, DONE]])).stream()
+    rest = Gateway(inference=FakeInference([START, *words(2), [LAST, DONE]]))
+    events = events_of(await rest.stream(headers=behind(ids_of(first)[1])))
+
+    assert [event.index for event in events if isinstance(event, DeltaEvent)] == [1, 2]
+    assert [call.answer_ids for call in rest.inference.calls] == [(40_000,) * 40]
 
 
 async def test_an_id_that_would_be_too_long_for_a_header_is_empty() -> None:
