@@ -15,6 +15,8 @@ import sys
 from functools import cache
 from typing import Any
 
+from adapter.simulator.management import description
+
 TEXTS = (" tick", " tock")  # in turn, as LiteLLM ends a stream that says the same a hundred times
 HOLD = "hold"  # as a prompt: the first text comes, and nothing after it
 MODEL, VERSION = "tiny", "1.0"
@@ -127,20 +129,8 @@ def _chat(length: int) -> bytes:
 def _describe(path: str) -> bytes:
     if path == "/models":
         return _json({"models": [{"modelName": MODEL, "modelUrl": f"{MODEL}.mar"}]})
-    worker = {"id": "9000", "startTime": "2025-01-01T00:00:00.000Z", "status": "READY", "pid": 1}
-    description = {
-        "modelName": MODEL,
-        "modelVersion": VERSION,
-        "modelUrl": f"{MODEL}.mar",
-        "minWorkers": 1,
-        "maxWorkers": 1,
-        "batchSize": _SLOTS,
-        "responseTimeout": 120,
-        "startupTimeout": 120,
-        "workers": [worker],
-        "jobQueueStatus": {"remainingCapacity": 100, "pendingRequests": 0},
-    }
-    return _json([description])
+    described = description(MODEL, VERSION, are_ready=[True], slots=_SLOTS)
+    return _json([described.model_dump(by_alias=True)])
 
 
 def _json(value: object) -> bytes:

@@ -1,11 +1,10 @@
 """Stand-ins for what the adapter talks to. FakeTorchServe is a server that speaks TorchServe's inference dialect."""
 
 import asyncio
-import json
 import math
 import threading
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
@@ -16,54 +15,31 @@ from aiohttp import web
 from fastapi import FastAPI
 
 from adapter.call import Call
-from adapter.errors import ModelNotFound
 from adapter.event_stream import CONTENT_TYPE, encode_event
 from adapter.http.http_metrics import HttpMetrics
-from adapter.schema import (
-    DeltaEvent,
-    DoneEvent,
-    GenerationRequest,
-    GenerationResponse,
-    StartEvent,
-    StreamEvent,
-    WorkerRequest,
-)
+from adapter.schema import DoneEvent, ErrorCode, GenerationRequest, StreamEvent, WorkerRequest
 from adapter.serving.gateway_server import BACKLOG, server_config
-from adapter.simulator.management import description
+from adapter.simulator.management import SimulatedManagement, description
+from adapter.simulator.telling import Telling
+from adapter.simulator.torchserve_failures import TORCHSERVE_FAILURES
 from adapter.torchserve.management_client import ModelDescription
 from adapter.torchserve.ports import bind
 from adapter.torchserve.served_models import PinnedVersion
+from tests.recorded_answer import recorded
 from tests.waiting import PATIENCE
 
-KEY_REFUSED = "Token Authorization failed. Token either incorrect, expired, or not provided correctly"
-NO_WORKER_OR_QUEUE_FULL = (
-    'Model "tiny" has no worker to serve inference request. Please use scale workers API to add workers. '
-    "If this is a sequence inference, please check if it is closed, or expired; or exceeds maxSequenceJobQueueSize"
-)
-
-MODEL_DIGEST = "8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4"
+HEADERS_OF_A_STREAM = {
+    **recorded("inference/continuous_stream_then_worker_exits").headers,
+    "content-type": CONTENT_TYPE,  # which is the worker's own
+}
+HEADERS_OF_A_FAILURE = recorded("inference/queue_full").headers
+KEY_REFUSED = recorded("inference/key_wrong")
 
 
 def answer_to(request: WorkerRequest, *texts: str) -> list[StreamEvent]:
     """The events of a worker that generates `texts`."""
-    pinned = {
-        "id": request.id,
-        "model": request.model,
-        "model_version": request.model_version,
-        "model_digest": MODEL_DIGEST,
-    }
-    response = GenerationResponse(
-        text="".join(texts),
-        tokens_generated=len(texts),
-        generation_time=0.5,
-        finish_reason="stop",
-        prompt_tokens=3,
-        queue_time=-1,
-        time_to_first_token=-1,
-        **pinned,
-    )
-    deltas = [DeltaEvent(index=index, text=text) for index, text in enumerate(texts)]
-    return [StartEvent(prompt_tokens=3, **pinned), *deltas, DoneEvent(response=response)]
+    telling = Telling(request, request.id, texts, prompt_tokens=3)
+    return [telling.start, *telling.deltas(), telling.done(generation_time=0.5)]
 
 
 Play = Callable[["Turn"], Awaitable[None]]
@@ -78,24 +54,21 @@ class Turn:
     stream: web.StreamResponse | None = None
     caller_left: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def send(self, *pieces: StreamEvent | bytes, content_type: str = CONTENT_TYPE, has_id: bool = True) -> None:
+    async def send(self, *pieces: StreamEvent | bytes) -> None:
         if self.stream is None:
-            headers = {"content-type": content_type, "ts_stream_next": "true"} | (
-                {"x-request-id": "1"} if has_id else {}
-            )
-            self.stream = web.StreamResponse(headers=headers)
+            self.stream = web.StreamResponse(headers=HEADERS_OF_A_STREAM)
             await self.stream.prepare(self.http)
         for piece in pieces:
             await self.stream.write(piece if isinstance(piece, bytes) else encode_event(piece))
 
-    async def fail(self, status: int, kind: str, message: str) -> None:
-        """As ErrorResponse.java and NettyUtils.java:197 do: an envelope, and the end of the connection."""
-        body = json.dumps({"code": status, "type": kind, "message": message}, indent=2) + "\n"
-        await self.answer(status, body.encode(), "application/json", has_id=True)
+    def fail(self, code: ErrorCode) -> None:
+        """As TorchServe does what the gateway then takes for that: in an envelope, and with the connection's end."""
+        said = TORCHSERVE_FAILURES[code]
+        body = said.body(self.http.match_info["model"], self.http.match_info["version"])
+        self.answer(said.status, body, HEADERS_OF_A_FAILURE)
 
-    async def answer(self, status: int, body: bytes, content_type: str, *, has_id: bool) -> None:
-        headers = {"content-type": content_type, "connection": "close"} | ({"x-request-id": "1"} if has_id else {})
-        self.stream = web.Response(status=status, body=body, headers=headers)
+    def answer(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+        self.stream = web.Response(status=status, body=body, headers={**headers, "connection": "close"})
 
     def reset(self) -> None:
         self.http.transport.abort()
@@ -142,7 +115,7 @@ class FakeTorchServe:
         turn = Turn(http, WorkerRequest.model_validate_json(await http.read()))
         if http.headers.get("Authorization") != f"Bearer {self.key}":
             self.num_refused += 1
-            await turn.fail(400, "InvalidKeyException", KEY_REFUSED)
+            turn.answer(KEY_REFUSED.status, KEY_REFUSED.body, KEY_REFUSED.headers)
             return turn.stream
         self.turns.append(turn)
         try:
@@ -178,35 +151,28 @@ async def find_a_worker(model: str, version: str) -> PinnedVersion:
     return PinnedVersion(model, version, slots=1, workers=frozenset({(1, "")}))
 
 
-@dataclass
-class FakeManagement:
-    """As ManagementClient: {model: {version: ready workers}}, the first version being the default."""
+class FakeManagement(SimulatedManagement):
+    """failure: what it answers with. restarting: versions whose workers are not ready."""
 
-    served: dict[str, dict[str, int]] = field(default_factory=lambda: {"tiny": {"1.0": 1}})
-    failure: Exception | None = None
-    restarting: set[str] = field(default_factory=set)  # versions whose workers are not ready
-    slots: int = 64
-    num_listings: int = 0
+    def __init__(self, served: dict[str, dict[str, int]] | None = None, slots: int = 64) -> None:
+        super().__init__({"tiny": {"1.0": 1}} if served is None else served, slots)
+        self.failure: Exception | None = None
+        self.restarting: set[str] = set()
+        self.num_listings = 0
 
     def model_names(self) -> list[str]:
         self.num_listings += 1
         if self.failure:
             raise self.failure
-        return list(self.served)
+        return super().model_names()
 
     def describe(self, name: str) -> list[ModelDescription]:
         return [
-            description(name, version, are_ready=[version not in self.restarting] * ready, slots=self.slots)
-            for version, ready in self._versions(name).items()
+            description(name, each.model_version, are_ready=[False] * len(each.workers), slots=self.slots)
+            if each.model_version in self.restarting
+            else each
+            for each in super().describe(name)
         ]
-
-    def default_version(self, name: str) -> str:
-        return next(iter(self._versions(name)))
-
-    def _versions(self, name: str) -> dict[str, int]:
-        if not self.served[name]:
-            raise ModelNotFound("gone")
-        return self.served[name]
 
 
 @dataclass

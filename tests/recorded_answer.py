@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from adapter.errors import TorchbridgeError
+from adapter.torchserve.failures import from_torchserve
+
 FIXTURES = Path(__file__).parent / "fixtures" / "torchserve"
+
+_OF_THE_CONNECTION = ("connection", "content-length", "transfer-encoding")
 
 Ended = Literal["open", "closed", "reset"]
 
@@ -24,6 +29,12 @@ class RecordedAnswer:
     def status(self) -> int:
         """0 where there is no answer at all."""
         return int(self.head.split(maxsplit=2)[1]) if self.head else 0
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Those of what is said; how it is carried is the connection's own affair."""
+        lines = (line.split(": ", 1) for line in self.head.decode("latin-1").splitlines()[1:] if line)
+        return {name: value for name, value in lines if name.lower() not in _OF_THE_CONNECTION}
 
     def write(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +57,19 @@ class RecordedAnswer:
         )
 
 
+def recorded(name: str) -> RecordedAnswer:
+    """name: the path below the fixtures, without its suffix."""
+    return RecordedAnswer.read(FIXTURES / f"{name}.json")
+
+
+def recorded_failure(name: str) -> TorchbridgeError:
+    """What the gateway makes of it."""
+    answer = recorded(name)
+    return from_torchserve(answer.status, answer.body)
+
+
 def recorded_answers() -> Iterator[tuple[str, RecordedAnswer]]:
-    """Each with its name: the path below the fixtures, without its suffix."""
+    """Each with its name."""
     for path in sorted(FIXTURES.glob("*/*.json")):
-        yield f"{path.parent.name}/{path.stem}", RecordedAnswer.read(path)
+        name = f"{path.parent.name}/{path.stem}"
+        yield name, recorded(name)

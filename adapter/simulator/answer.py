@@ -3,86 +3,65 @@
 import json
 import time
 from collections.abc import Iterator, Sequence
+from zlib import crc32
 
 from adapter.call import Call
-from adapter.schema import (
-    DeltaEvent,
-    DoneEvent,
-    FinishReason,
-    GenerationRequest,
-    GenerationResponse,
-    StartEvent,
-    StreamEvent,
-    TokenLogprob,
-    TopLogprob,
-)
+from adapter.errors import GenerationFailed
+from adapter.schema import DeltaEvent, FinishReason, GenerationRequest, StreamEvent, WorkerDelta
 from adapter.simulator.script import Called, Rule, last_words, tokens_of
-from adapter.tools import ToolCall, ToolCallDelta
+from adapter.simulator.telling import Telling
+from adapter.tools import ToolCall
 
-MODEL_DIGEST = "0" * 64
+_LARGEST_TOKEN = 2**31 - 1
 
 
 class Answer:
-    """It has the length and the end that the request asks for. Its form is the script's, whatever `output` asks for."""
+    """It has the length and the end that the request asks for. Its form is the script's, whatever `output` asks for.
+
+    num_before: tokens that another worker has told. Raises GenerationFailed where they are not its own.
+    """
 
     def __init__(self, request: GenerationRequest, call: Call, rule: Rule) -> None:
         self._began_at = self._first_at = time.monotonic()
-        said, self._finish_reason = _ended(rule.said, request)
-        self._tokens = said[: request.max_length]
-        called = rule.calls if self._finish_reason == "stop" else ()
-        self._calls = _calls_of(called, request, call.request_id)
-        if self._calls:
-            self._finish_reason = "tool_calls"
-        self._prompt_tokens = len(getattr(request, "prompt_ids", None) or last_words(request).split())
-        self._num_top = request.logprobs
         self._received_at = call.received_at
-        self._version = {
-            "id": call.request_id,
-            "model": request.model,
-            "model_version": request.model_version,
-            "model_digest": MODEL_DIGEST,
-        }
+        said, finish_reason = _ended(rule.said, request)
+        calls = _calls_of(rule.calls if finish_reason == "stop" else (), request, call.request_id)
+        self._telling = Telling(
+            request,
+            call.request_id,
+            said[: request.max_length],
+            prompt_tokens=len(getattr(request, "prompt_ids", None) or last_words(request).split()),
+            finish_reason="tool_calls" if calls else finish_reason,
+            calls=calls,
+        )
+        self._deltas = [_with_token(delta) for delta in self._telling.deltas()]
+        self.num_before = len(call.answer_ids)
+        if call.answer_ids != tuple(delta.ids[0] for delta in self._deltas[: self.num_before] if delta.ids):
+            raise GenerationFailed("The script goes on with another text than the one that was begun.")
 
     @property
     def start(self) -> StreamEvent:
-        return StartEvent.model_validate(self._version | {"prompt_tokens": self._prompt_tokens})
+        return self._telling.start
 
     def deltas(self) -> Iterator[StreamEvent]:
-        for index, text in enumerate(self._tokens):
+        """Behind those that were told."""
+        for index, delta in enumerate(self._deltas[self.num_before :]):
             if not index:
                 self._first_at = time.monotonic()
-            logprobs = None if self._num_top is None else (self._logprob(index, text),)
-            yield DeltaEvent(index=index, text=text, logprobs=logprobs)
-        for index, piece in enumerate(self._pieces_of_calls(), start=len(self._tokens)):
-            yield DeltaEvent(index=index, text="", tool_calls=(piece,))
-
-    def _pieces_of_calls(self) -> Iterator[ToolCallDelta]:
-        for index, call in enumerate(self._calls or ()):
-            yield ToolCallDelta(index=index, id=call.id, name=call.name, arguments="")
-            yield ToolCallDelta(index=index, id=None, name=None, arguments=call.arguments)
+            yield delta.model_copy(update={"index": index})
 
     def done(self) -> StreamEvent:
-        logprobs = [self._logprob(index, text) for index, text in enumerate(self._tokens)]
-        response = GenerationResponse.model_validate(
-            self._version
-            | {
-                "text": "".join(self._tokens),
-                "tokens_generated": len(self._tokens) + sum(1 for _ in self._pieces_of_calls()),
-                "generation_time": time.monotonic() - self._began_at,
-                "finish_reason": self._finish_reason,
-                "prompt_tokens": self._prompt_tokens,
-                "queue_time": self._began_at - self._received_at,
-                "time_to_first_token": self._first_at - self._received_at,
-                "tool_calls": self._calls,
-                "logprobs": None if self._num_top is None else tuple(logprobs),
-            }
+        return self._telling.done(
+            generation_time=time.monotonic() - self._began_at,
+            queue_time=self._began_at - self._received_at,
+            time_to_first_token=self._first_at - self._received_at,
         )
-        return DoneEvent(response=response)
 
-    def _logprob(self, index: int, text: str) -> TokenLogprob:
-        """A script is sure of what it says."""
-        token = TopLogprob(id=index, token=text, bytes=tuple(text.encode()), logprob=0.0)
-        return TokenLogprob(**token.model_dump(), top=(token,) if self._num_top else ())
+
+def _with_token(delta: DeltaEvent) -> WorkerDelta:
+    """Each is one token, whose id follows from what it says."""
+    token = crc32(repr((delta.text, delta.tool_calls)).encode()) & _LARGEST_TOKEN
+    return WorkerDelta(**dict(delta), ids=(token,))
 
 
 def _calls_of(called: Sequence[Called], request: GenerationRequest, answer_id: str) -> tuple[ToolCall, ...] | None:

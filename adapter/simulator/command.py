@@ -1,12 +1,14 @@
 """The command `torchbridge simulate`."""
 
 import os
+import secrets
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from adapter.command_line.options import examples, settings_file
 from adapter.gateway import create_app
@@ -23,6 +25,8 @@ from adapter.torchserve.ports import bind, share_address
 from adapter.validation.settings_file import read_settings
 
 simulate_commands = typer.Typer()
+
+_KEY_BYTES = 32
 
 
 @simulate_commands.command(epilog=examples("torchbridge simulate", "torchbridge simulate story.yaml --port 8001"))
@@ -59,10 +63,11 @@ def simulate(
 
 
 def simulated_gateway(settings: Settings, script: Script) -> FastAPI:
+    management = SimulatedManagement({script.model: {script.version: 1}}, script.slots)
     return create_app(
         settings,
         inference=SimulatedInference(script),
-        registry=ModelRegistry(SimulatedManagement(script), script.model),
+        registry=ModelRegistry(management, script.model),
         host_names=(settings.host, *settings.allowed_hosts),
     )
 
@@ -72,6 +77,7 @@ def simulated_settings(file: Path | None, **given: Any) -> Settings:
     check_variables(os.environ)
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = read_settings(file, **chosen)
-    return (
-        settings if "cache_max_age" in settings.model_fields_set else settings.model_copy(update={"cache_max_age": 0})
+    own: dict[str, Any] = {"cache_max_age": 0, "cursor_key": SecretStr(secrets.token_urlsafe(_KEY_BYTES))}
+    return settings.model_copy(
+        update={name: value for name, value in own.items() if name not in settings.model_fields_set}
     )

@@ -1,9 +1,9 @@
-"""TorchServe's description of the one model that is simulated."""
+"""TorchServe's description of the models that are simulated."""
 
 from collections.abc import Sequence
 
-from adapter.errors import ModelNotFound
-from adapter.simulator.script import Script
+from adapter.schema import ErrorCode
+from adapter.simulator.torchserve_failures import torchserve_failure
 from adapter.torchserve.management_client import ManagementClient, ModelDescription
 
 
@@ -33,16 +33,24 @@ def _worker(number: int, *, is_ready: bool) -> dict[str, object]:
 
 
 class SimulatedManagement(ManagementClient):
-    def __init__(self, script: Script) -> None:
-        self._script = script
+    """served: {model: {version: workers, all of them ready}}. A model's first version is its default."""
+
+    def __init__(self, served: dict[str, dict[str, int]], slots: int) -> None:
+        self.served, self.slots = served, slots
 
     def model_names(self) -> list[str]:
-        return [self._script.model]
+        return list(self.served)
 
     def describe(self, name: str) -> list[ModelDescription]:
-        if name != self._script.model:
-            raise ModelNotFound(f"There is no model {name!r:.130}.")
-        return [description(name, self._script.version, are_ready=[True], slots=self._script.slots)]
+        return [
+            description(name, version, are_ready=[True] * workers, slots=self.slots)
+            for version, workers in self._versions(name).items()
+        ]
 
     def default_version(self, name: str) -> str:
-        return self.describe(name)[0].model_version
+        return next(iter(self._versions(name)))
+
+    def _versions(self, name: str) -> dict[str, int]:
+        if versions := self.served.get(name):
+            return versions
+        raise torchserve_failure(ErrorCode.MODEL_NOT_FOUND, name, "")

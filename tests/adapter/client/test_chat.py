@@ -5,9 +5,10 @@ import pytest
 from adapter import errors
 from adapter.client import ChatDelta, ChatResponse, Message, StreamTruncated
 from adapter.schema import DeltaEvent, ErrorCode, Problem, StartEvent
+from adapter.simulator.telling import MODEL_DIGEST
 from tests.adapter.client.conftest import Connect
 from tests.adapter.fake_gateway import answers, fake_gateway
-from tests.fakes import MODEL_DIGEST, FakeInference
+from tests.fakes import FakeInference
 
 MESSAGES: list[Message] = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
 ANSWER = ChatResponse(

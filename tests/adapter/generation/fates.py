@@ -5,7 +5,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 from adapter.schema import ErrorCode, ErrorEvent, Problem, StreamEvent
-from tests.fakes import NO_WORKER_OR_QUEUE_FULL, Turn, answer_to
+from tests.fakes import Turn, answer_to
 
 SEED = 20_261_123
 
@@ -53,15 +53,15 @@ async def hang_in_mid_stream(turn: Turn, _: random.Random) -> None:
 
 
 async def be_full(turn: Turn, _: random.Random) -> None:
-    await turn.fail(503, "ServiceUnavailableException", NO_WORKER_OR_QUEUE_FULL)
+    turn.fail(ErrorCode.OVERLOADED)
 
 
 async def have_no_such_version(turn: Turn, _: random.Random) -> None:
-    await turn.fail(404, "ModelVersionNotFoundException", "Model version: 1.0 does not exist for model: tiny")
+    turn.fail(ErrorCode.VERSION_NOT_FOUND)
 
 
 async def fail(turn: Turn, _: random.Random) -> None:
-    await turn.fail(503, "InternalServerException", "Prediction failed")
+    turn.fail(ErrorCode.GENERATION_FAILED)
 
 
 async def report_an_error(turn: Turn, chance: random.Random) -> None:

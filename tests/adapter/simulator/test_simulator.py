@@ -4,15 +4,16 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
 from adapter.client import GatewayClient, StreamTruncated, TimedOut
-from adapter.errors import GenerationFailed, Overloaded, PromptTooLong, TorchbridgeError
-from adapter.schema import ErrorCode
+from adapter.errors import GenerationFailed, Overloaded, PromptTooLong, TorchbridgeError, WorkerDied
+from adapter.event_stream import EventDecoder
+from adapter.schema import DeltaEvent, DoneEvent, ErrorCode, StreamEvent
 from adapter.settings import Settings
 from adapter.simulator.command import simulated_gateway, simulated_settings
 from adapter.simulator.script import DEFAULT_TEXT, Called, Rule, Script, ScriptError
@@ -21,7 +22,7 @@ from tests.fakes import serving
 
 @contextmanager
 def simulating(*rules: Rule, **settings: object) -> Iterator[GatewayClient]:
-    given = {"cache_max_age": 0} | settings
+    given = {"cache_max_age": 0, "cursor_key": "k" * 32} | settings
     script = Script(answers=rules)
     with serving(simulated_gateway(Settings.model_validate(given), script)) as url, GatewayClient(url) as client:
         yield client
@@ -135,6 +136,12 @@ def test_a_rule_that_has_answered_often_enough_leaves_it_to_the_next() -> None:
         assert client.generate_text(prompt="Once", max_retries=0).text == "Now."
 
 
+def test_a_failure_is_told_as_that_of_torchserve() -> None:
+    with simulating(Rule(fails=ErrorCode.OVERLOADED)) as client, pytest.raises(Overloaded) as failure:
+        client.generate_text(prompt="Once", max_retries=0)
+    assert failure.value.detail == "The model's queue is full."
+
+
 def test_a_stream_fails_after_the_tokens_that_a_rule_says() -> None:
     with simulating(Rule(text="One two three", fails=ErrorCode.GENERATION_FAILED, after_tokens=2)) as client:
         stream = client.stream_text(prompt="Count")
@@ -149,6 +156,60 @@ def test_a_connection_is_cut_in_the_middle_of_a_stream() -> None:
         with pytest.raises(StreamTruncated):
             stream.read()
     assert stream.text == "One two"
+
+
+CUT_ONCE = Rule(text="One two three four", cuts=True, after_tokens=2, times=1)
+
+
+def read(url: str, cursor: str = "") -> tuple[list[StreamEvent], str]:
+    """The events of one connection, and the id of the last of them."""
+    headers = {"x-resumable": "true", "last-event-id": cursor}
+    told = b""
+    with (
+        httpx.stream("POST", f"{url}/generate/stream", json={"prompt": "Count"}, headers=headers) as answer,
+        suppress(httpx.RemoteProtocolError),
+    ):
+        for piece in answer.iter_raw():
+            told += piece
+    *_, last_id = [b"", *re.findall(rb"^id: (.*)$", told, re.MULTILINE)]
+    return list(EventDecoder().feed(told)), last_id.decode()
+
+
+def text_of(events: list[StreamEvent]) -> str:
+    return "".join(event.text for event in events if isinstance(event, DeltaEvent))
+
+
+def test_a_stream_that_was_cut_goes_on_behind_its_last_event() -> None:
+    with simulating(CUT_ONCE, Rule(text="One two three four")) as client:
+        before, cursor = read(client.base_url)
+        behind, _ = read(client.base_url, cursor)
+    assert (text_of(before), text_of(behind)) == ("One two", " three four")
+    assert [event.index for event in behind if isinstance(event, DeltaEvent)] == [2, 3]
+    assert isinstance(behind[-1], DoneEvent)
+    assert (behind[-1].response.text, behind[-1].response.tokens_generated) == ("One two three four", 4)
+
+
+def test_an_answer_goes_on_where_its_worker_died() -> None:
+    dies = Rule(text="One two three", fails=ErrorCode.WORKER_DIED, after_tokens=2, times=1)
+    with simulating(dies, Rule(text="One two three")) as client:
+        assert client.stream_text(prompt="Count").read().text == "One two three"
+
+
+def test_an_answer_of_which_each_worker_dies_ends() -> None:
+    with simulating(Rule(text="One two three", fails=ErrorCode.WORKER_DIED, after_tokens=2)) as client:
+        stream = client.stream_text(prompt="Count")
+        with pytest.raises(WorkerDied) as death:
+            stream.read()
+    assert (stream.text, death.value.retryable) == ("One two", False)
+
+
+def test_another_text_than_the_one_that_was_begun_is_not_gone_on_with() -> None:
+    with simulating(CUT_ONCE, Rule(text="One or three four")) as client:
+        _, cursor = read(client.base_url)
+        headers = {"last-event-id": cursor}
+        answer = httpx.post(f"{client.base_url}/generate/stream", json={"prompt": "Count"}, headers=headers)
+    assert answer.json()["code"] == "generation_failed"
+    assert "another text" in answer.json()["detail"]
 
 
 def test_a_stall_meets_the_caller_s_own_limit() -> None:

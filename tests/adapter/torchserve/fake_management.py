@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from urllib.parse import parse_qs, urlsplit
 
-from tests.recorded_answer import FIXTURES, RecordedAnswer
+from tests.recorded_answer import recorded
 
 PAGES = {None: "list_first_page", "1": "list_second_page", "2": "list_last_page"}
 DESCRIPTIONS = {"/models/plain/all": "describe_all", "/models/plain": "describe_default"}
@@ -123,5 +123,5 @@ def serving(fake: FakeManagementServer) -> Iterator[FakeManagementServer]:
 
 
 def _recorded(name: str) -> tuple[int, bytes]:
-    answer = RecordedAnswer.read(FIXTURES / "management" / f"{name}.json")
+    answer = recorded(f"management/{name}")
     return answer.status, answer.body

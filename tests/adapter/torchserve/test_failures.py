@@ -5,8 +5,7 @@ import pytest
 from adapter import errors
 from adapter.errors import Conflict, TorchbridgeError, UpstreamProtocol, VersionNotFound
 from adapter.torchserve.failures import _TRANSLATIONS, from_torchserve
-from tests.fakes import KEY_REFUSED, NO_WORKER_OR_QUEUE_FULL
-from tests.recorded_answer import recorded_answers
+from tests.recorded_answer import recorded_answers, recorded_failure
 
 LEAK = re.compile(r"/tmp|/home|Traceback|org\.pytorch|java|W-9\d|Exception|:\d{4}|\.sock")
 
@@ -16,18 +15,21 @@ def envelope(status: int, message: str, kind: str = "InternalServerException") -
 
 
 ROWS = [
-    pytest.param(400, KEY_REFUSED, errors.KeyRefused, id="wrong key"),
-    pytest.param(404, "Model not found: X", errors.ModelNotFound, id="unknown model"),
-    pytest.param(404, "Model version: 9.9 does not exist for model: X", errors.VersionNotFound, id="unknown version"),
-    pytest.param(404, "Requested resource is not found, please", errors.UpstreamProtocol, id="wrong path"),
-    pytest.param(405, "Requested method is not allowed, please", errors.MethodNotAllowed, id="wrong method"),
-    pytest.param(503, "Prediction failed", errors.GenerationFailed, id="handler raised"),
-    pytest.param(503, "Invalid model predict output", errors.GenerationFailed, id="handler returned no list"),
-    pytest.param(503, "number of batch response mismatched", errors.GenerationFailed, id="handler returned too few"),
-    pytest.param(507, "Out of resources", errors.OutOfMemory, id="out of memory"),
-    pytest.param(500, "Worker died.", errors.WorkerDied, id="worker exited"),
-    pytest.param(507, "Worker died.", errors.WorkerDied, id="worker was killed"),
-    pytest.param(418, "I am a teapot", errors.UpstreamProtocol, id="unknown status"),
+    ("inference/key_wrong", errors.KeyRefused),
+    ("inference/model_not_found", errors.ModelNotFound),
+    ("inference/version_not_found", errors.VersionNotFound),
+    ("inference/unknown_path", errors.UpstreamProtocol),
+    ("inference/root", errors.MethodNotAllowed),
+    ("inference/handler_raises", errors.GenerationFailed),
+    ("inference/output_no_list", errors.GenerationFailed),
+    ("inference/output_too_many", errors.GenerationFailed),
+    ("inference/out_of_memory", errors.OutOfMemory),
+    ("inference/worker_exits", errors.WorkerDied),
+    ("from_source/worker_is_killed_507", errors.WorkerDied),
+    ("inference/request_too_large", errors.PayloadTooLarge),
+    ("inference/queue_full", errors.Overloaded),
+    ("inference/no_worker", errors.Overloaded),
+    ("inference/prediction_exception_418", errors.UpstreamProtocol),
 ]
 
 
@@ -45,18 +47,9 @@ def test_every_row_of_the_table_has_a_recorded_answer() -> None:
         )
 
 
-@pytest.mark.parametrize(("status", "message", "error"), ROWS)
-def test_translates_by_status_and_message(status: int, message: str, error: type[TorchbridgeError]) -> None:
-    assert type(from_torchserve(status, envelope(status, message))) is error
-
-
-def test_a_full_queue_and_a_model_without_workers_are_one_answer() -> None:
-    body = envelope(503, "x").replace(b'"x"', b'"' + NO_WORKER_OR_QUEUE_FULL.replace('"', '\\"').encode() + b'"')
-    assert type(from_torchserve(503, body)) is errors.Overloaded
-
-
-def test_the_empty_413_is_a_payload_too_large() -> None:
-    assert type(from_torchserve(413, b"")) is errors.PayloadTooLarge
+@pytest.mark.parametrize(("answer", "error"), ROWS)
+def test_translates_by_status_and_message(answer: str, error: type[TorchbridgeError]) -> None:
+    assert type(recorded_failure(answer)) is error
 
 
 @pytest.mark.parametrize(

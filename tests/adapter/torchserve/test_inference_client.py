@@ -10,7 +10,7 @@ from adapter.errors import UpstreamUnavailable
 from adapter.schema import GenerationRequest, WorkerRequest
 from adapter.torchserve.inference_client import InferenceClient, prediction_url
 from tests.adapter.torchserve.inference_calls import REQUEST, failure_of, run
-from tests.fakes import FakeKeys, FakeTorchServe, Turn, answer_to, wait_for
+from tests.fakes import KEY_REFUSED, FakeKeys, FakeTorchServe, Turn, answer_to, wait_for
 from tests.held_clock import HeldClock
 
 
@@ -161,7 +161,7 @@ async def test_a_key_that_stays_refused_is_the_gateways_trouble_not_the_callers(
     inference: InferenceClient, torchserve: FakeTorchServe
 ) -> None:
     async def play(turn: Turn) -> None:
-        await turn.fail(400, "InvalidKeyException", "Token Authorization failed. Token either incorrect, expired")
+        turn.answer(KEY_REFUSED.status, KEY_REFUSED.body, KEY_REFUSED.headers)
 
     torchserve.play = play
     assert isinstance(await failure_of(inference), UpstreamUnavailable)

@@ -6,13 +6,9 @@ import pytest
 
 from adapter.errors import (
     DeadlineExceeded,
-    GenerationFailed,
-    ModelNotFound,
     ModelNotReady,
-    Overloaded,
     PayloadTooLarge,
     PromptTooLong,
-    TorchbridgeError,
     UpstreamLost,
     UpstreamProtocol,
     UpstreamUnavailable,
@@ -20,11 +16,15 @@ from adapter.errors import (
 )
 from adapter.schema import ErrorCode, ErrorEvent, Problem
 from adapter.settings import Settings
+from adapter.simulator.torchserve_failures import TORCHSERVE_FAILURES
 from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.served_models import PinnedVersion
 from tests.adapter.torchserve.inference_calls import failure_of, run
-from tests.fakes import NO_WORKER_OR_QUEUE_FULL, FakeKeys, FakeTorchServe, Turn, answer_to, find_a_worker, play_hello
+from tests.fakes import HEADERS_OF_A_FAILURE, FakeKeys, FakeTorchServe, Turn, answer_to, find_a_worker, play_hello
 from tests.free_ports import free_port
+from tests.recorded_answer import recorded
+
+TOO_LARGE = recorded("inference/request_too_large")
 
 
 async def test_a_worker_that_dies_in_mid_stream_is_told_from_a_complete_answer(
@@ -126,13 +126,13 @@ async def test_what_could_not_be_sent_waits_for_the_worker_and_is_sent_then(
     assert (waits, len(torchserve.turns), events[-1].type) == ([("tiny", "1.0")], 1, "done")
 
 
-@pytest.mark.parametrize("message", ["Model not found: tiny", "Model version: 1.0 does not exist for model: tiny"])
+@pytest.mark.parametrize("code", [ErrorCode.MODEL_NOT_FOUND, ErrorCode.VERSION_NOT_FOUND])
 async def test_a_version_that_is_not_there_yet_after_a_restart_is_waited_for(
-    torchserve: FakeTorchServe, keys: FakeKeys, message: str
+    torchserve: FakeTorchServe, keys: FakeKeys, code: ErrorCode
 ) -> None:
     async def play(turn: Turn) -> None:
         if len(torchserve.turns) == 1:
-            await turn.fail(404, "ModelNotFoundException", message)
+            turn.fail(code)
         else:
             await play_hello(turn)
 
@@ -165,33 +165,22 @@ async def test_a_request_that_waits_in_the_queue_of_a_worker_that_starts_again_s
     assert len(torchserve.turns) == 1
 
 
-@pytest.mark.parametrize(
-    ("status", "message", "error"),
-    [
-        pytest.param(404, "Model not found: tiny", ModelNotFound, id="unknown model"),
-        pytest.param(503, NO_WORKER_OR_QUEUE_FULL, Overloaded, id="queue full"),
-        pytest.param(503, "Prediction failed", GenerationFailed, id="handler raised"),
-    ],
-)
+@pytest.mark.parametrize("code", TORCHSERVE_FAILURES)
 async def test_a_failure_of_torchserve_is_translated(
-    inference: InferenceClient,
-    torchserve: FakeTorchServe,
-    status: int,
-    message: str,
-    error: type[TorchbridgeError],
+    inference: InferenceClient, torchserve: FakeTorchServe, code: ErrorCode
 ) -> None:
     async def play(turn: Turn) -> None:
-        await turn.fail(status, "InternalServerException", message)
+        turn.fail(code)
 
     torchserve.play = play
-    assert type(await failure_of(inference)) is error
+    assert (await failure_of(inference)).code is code
 
 
 async def test_the_empty_413_of_torchserves_http_library_needs_no_id(
     inference: InferenceClient, torchserve: FakeTorchServe
 ) -> None:
     async def play(turn: Turn) -> None:
-        await turn.answer(413, b"", "", has_id=False)
+        turn.answer(TOO_LARGE.status, TOO_LARGE.body, TOO_LARGE.headers)
 
     torchserve.play = play
     assert isinstance(await failure_of(inference), PayloadTooLarge)
@@ -202,7 +191,7 @@ async def test_an_answer_without_an_id_is_not_torchserves(
     inference: InferenceClient, torchserve: FakeTorchServe, status: int
 ) -> None:
     async def play(turn: Turn) -> None:
-        await turn.answer(status, b'{"message": "Prediction failed"}', "application/json", has_id=False)
+        turn.answer(status, b'{"message": "Prediction failed"}', {"content-type": "application/json"})
 
     torchserve.play = play
     assert isinstance(await failure_of(inference), UpstreamProtocol)
@@ -212,7 +201,7 @@ async def test_a_success_that_is_no_event_stream_makes_no_sense(
     inference: InferenceClient, torchserve: FakeTorchServe
 ) -> None:
     async def play(turn: Turn) -> None:
-        await turn.answer(200, b"error", "text/plain", has_id=True)
+        turn.answer(200, b"error", {**HEADERS_OF_A_FAILURE, "content-type": "text/plain"})
 
     torchserve.play = play
     assert isinstance(await failure_of(inference), UpstreamProtocol)

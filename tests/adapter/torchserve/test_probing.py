@@ -141,7 +141,7 @@ async def test_warming_up_passes_failures_on(
 ) -> None:
     async def play(turn: Turn) -> None:
         if len(torchserve.turns) == failing:
-            await turn.fail(503, "ServiceUnavailableException", "Prediction failed")
+            turn.fail(ErrorCode.GENERATION_FAILED)
         else:
             await turn.send(*answer_to(turn.request, "Hello"))
 

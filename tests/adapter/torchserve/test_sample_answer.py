@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from adapter.gateway import create_app
+from adapter.schema import ErrorCode
 from adapter.serving.running_stack import RunningStack
 from adapter.settings import Settings
 from adapter.torchserve.inference_client import InferenceClient
@@ -81,7 +82,7 @@ async def test_a_gateway_with_keys_shows_one_too(torchserve: FakeTorchServe, tmp
 
 async def test_an_answer_that_fails_ends_the_start(stack: RunningStack, torchserve: FakeTorchServe) -> None:
     async def fail(turn: Turn) -> None:
-        await turn.fail(500, "InternalServerException", "Worker died.")
+        turn.fail(ErrorCode.WORKER_DIED)
 
     torchserve.play = fail
     with pytest.raises(StartFailed, match="sample answer"):

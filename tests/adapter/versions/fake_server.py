@@ -11,7 +11,6 @@ import pytest
 from adapter.archives.archive import build_archive
 from adapter.archives.archive_reader import read_record
 from adapter.control.messages import HOLD_SECONDS, ModelTraffic, TrafficReport, VersionTraffic
-from adapter.errors import Conflict, Forbidden, ModelNotFound, VersionNotFound
 from adapter.probes import Probe, Probes
 from adapter.settings import Settings
 from adapter.simulator.management import description
@@ -25,6 +24,7 @@ from adapter.versions.server_files import ServerFiles
 from adapter.versions.server_state import ServerState, VersionState
 from adapter.versions.verified_copies import install_verified
 from tests.adapter.archives.model_files import write_model
+from tests.recorded_answer import recorded_failure
 
 _PROBE = Probe(
     prompt="Once",
@@ -100,7 +100,7 @@ class FakeManagement:
         record = read_record(self.store.path(archive))
         versions = self.models.setdefault(record.name, {})
         if record.version in versions:
-            raise Conflict("registered")
+            raise recorded_failure("management/register_already_registered")
         self.changes.append(("register", archive))
         self.defaults.setdefault(record.name, record.version)
         versions[record.version] = [self.starts_ready]
@@ -120,7 +120,7 @@ class FakeManagement:
     def unregister(self, name: str, version: str) -> None:
         self._workers(name, version)
         if self.defaults[name] == version and len(self.models[name]) > 1:
-            raise Forbidden("the default stays")
+            raise recorded_failure("management/unregister_default_version")
         self.changes.append(("unregister", name, version))
         del self.models[name][version]
         if not self.models[name]:
@@ -128,12 +128,12 @@ class FakeManagement:
 
     def _versions(self, name: str) -> dict[str, list[bool]]:
         if name not in self.models:
-            raise ModelNotFound("no such model")
+            raise recorded_failure("management/model_not_found")
         return self.models[name]
 
     def _workers(self, name: str, version: str) -> list[bool]:
         if version not in self._versions(name):
-            raise VersionNotFound("no such version")
+            raise recorded_failure("management/version_not_found")
         return self.models[name][version]
 
 
