@@ -87,7 +87,7 @@ def test_a_plain_model_is_as_transformers_has_it_and_keeps_nothing() -> None:
         engine = checked_engine(loaded, settings)
         kinds.append({type(module) for module in loaded.model.modules() if isinstance(module, nn.Linear)})
         forward_passes.append(type(engine.forward_pass))
-        rows.append(len(engine._tokens) - engine.slots)
+        rows.append(len(engine._rows.tokens) - engine.slots)
     assert kinds == [{nn.Linear}, set()]
     assert forward_passes == [PassesAlone, PackedForwardPass]
     assert rows == [0, usual.prefix_slots]
