@@ -24,7 +24,9 @@ async function startDevAll(app: string): Promise<{ output: () => string; code: P
   await writeFile(join(project, "Makefile"), `serve:\n\t@"${process.execPath}" server.cjs\n`);
   await writeFile(join(project, "server.cjs"), program("server", `require("node:fs").writeFileSync("up", "");`));
   await writeFile(join(example, "node_modules/next/dist/bin/next"), app);
-  const child = spawn(process.execPath, ["scripts/dev-all.mjs"], { cwd: example });
+  // Without the flags of a make that runs the tests: it may have its jobs say nothing before they end.
+  const { MAKEFLAGS: _, ...env } = process.env;
+  const child = spawn(process.execPath, ["scripts/dev-all.mjs"], { cwd: example, env });
   onTestFinished(() => void child.kill("SIGTERM"));
   let output = "";
   child.stdout.on("data", (piece) => {
