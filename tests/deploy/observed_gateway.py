@@ -28,11 +28,12 @@ _SLOW = 6.0  # seconds
 _SECONDS_BETWEEN_LOOKS = 0.02
 
 
-@dataclass
 class Workers(FakeManagement):
     """As TorchServe describes them: each version has one of this process, until `process` is another one."""
 
-    process: int = field(default_factory=os.getpid)
+    def __init__(self, served: dict[str, dict[str, int]], slots: int) -> None:
+        super().__init__(served, slots)
+        self.process = os.getpid()
 
     def describe(self, name: str) -> list[ModelDescription]:
         return [self._in_the_process(description) for description in super().describe(name)]
