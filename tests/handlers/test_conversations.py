@@ -22,7 +22,7 @@ def ask(frontend: FakeFrontend, *, prompt: str = "plain") -> Client:
 def use_template(frontend: FakeFrontend, template: str | None) -> None:
     tokenizer = frontend.handler._tokenizer
     tokenizer.chat_template = template
-    frontend.handler._prompts._encoder = RequestEncoder(tokenizer)
+    frontend.handler._prompt_builder._encoder = RequestEncoder(tokenizer)
 
 
 def text_of(client: Client) -> str:
