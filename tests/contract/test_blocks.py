@@ -35,8 +35,6 @@ FORMS: dict[str, Callable[[Path], object]] = {
     "# gateway.toml": read_settings,
 }
 
-IN_BASH = [block for block in BLOCKS if block.language == "bash"]  # those that are not run, too
-
 each_block = pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.place)
 
 

@@ -22,7 +22,6 @@ Bundle = dict[str, Any]
 
 NO_BUNDLE = "is no sigstore bundle of version 0.3 of this file"
 NOT_HOLDING = "its sigstore bundle does not hold: "
-LACKING = "its sigstore bundle lacks what it needs: "
 CERTIFICATE = "its certificate is not of the trusted root, or was not valid when it signed"
 
 
