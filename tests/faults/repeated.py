@@ -20,17 +20,17 @@ def repeat(
 ) -> Mapping[str, Tally]:
     """Until each has `rounds` runs, or the time is over. Raises RuntimeError where pytest could not run them.
 
-    deadline: of time.monotonic(). The first sitting takes the time of each; then all have about the same time, in
-    sittings of half of what is left: the cheap ones end early, and the dear ones have what they can.
+    deadline: of time.monotonic(). The first sitting takes the time of each; then come sittings of half of the time
+    that is left, with those that need the least of it: as many as possible have all their runs.
     """
     faults = [each.fault for each in listed]
     tallies = tally(faults, record)
     while wanted := [each for each in listed if _is_wanted(tallies[each.fault], rounds)]:
         if deadline is not None and time.monotonic() > deadline:
             break
-        seconds = None if deadline is None else (deadline - time.monotonic()) / 2 / len(wanted)
-        turns = {each.node: _turns(tallies[each.fault], rounds, seconds) for each in wanted}
-        names = {each.node: each.fault for each in wanted}
+        seconds = None if deadline is None else (deadline - time.monotonic()) / 2
+        turns = turns_of_a_sitting(wanted, tallies, rounds, seconds)
+        names = {each.node: each.fault for each in wanted if each.node in turns}
         _sit(Plan(faults=names, turns=turns, record=record, commit=commit, deadline=deadline))
         tallies = tally(faults, record)
     return tallies
@@ -41,14 +41,25 @@ def _is_wanted(so_far: Tally, rounds: int) -> bool:
     return so_far.runs < rounds and not (so_far.outcomes and not so_far.runs)
 
 
-def _turns(so_far: Tally, rounds: int, seconds: float | None) -> int:
-    """Each of all its cases, of which the first sitting has shown how many there are."""
-    if not so_far.runs:
-        return 1
-    missing = -(-(rounds - so_far.runs) // so_far.num_cases)
+def turns_of_a_sitting(
+    wanted: Sequence[Listed], tallies: Mapping[str, Tally], rounds: int, seconds: float | None
+) -> dict[str, int]:
+    """By test. A turn is one of all its cases, of which the first sitting has shown how many there are."""
+    if new := [each for each in wanted if not tallies[each.fault].runs]:
+        return {each.node: 1 for each in new}
+    missing = {each: -(-(rounds - tallies[each.fault].runs) // tallies[each.fault].num_cases) for each in wanted}
     if seconds is None:
-        return missing
-    return max(1, min(missing, int(seconds / (so_far.seconds_of_one * so_far.num_cases))))
+        return {each.node: turns for each, turns in missing.items()}
+    costs = {each: tallies[each.fault].seconds_of_one * tallies[each.fault].num_cases for each in wanted}
+    cheapest, *others = sorted(wanted, key=lambda each: missing[each] * costs[each])
+    turns = {cheapest.node: max(1, min(missing[cheapest], int(seconds / costs[cheapest])))}
+    seconds -= turns[cheapest.node] * costs[cheapest]
+    for each in others:
+        if missing[each] * costs[each] > seconds:
+            break
+        turns[each.node] = missing[each]
+        seconds -= missing[each] * costs[each]
+    return turns
 
 
 def _sit(plan: Plan) -> None:

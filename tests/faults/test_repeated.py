@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults import repeated
 from tests.faults.listed import Listed
-from tests.faults.record import Outcome, Tally
+from tests.faults.record import Outcome, Run, Tally
 
 SAMPLE = """
 import pytest
@@ -75,6 +75,19 @@ def test_what_comes_after_a_fault_that_left_pieces_is_run_over_a_new_server(dire
     leaves, needs = repeat(directory, SPOILED, 3, "test_that_leaves_its_server_in_pieces", "test_that_needs_the_server")
     assert leaves.outcomes == {Outcome.HELD: 2, Outcome.BROKEN: 1}
     assert needs.outcomes == {Outcome.HELD: 3}
+
+
+def test_the_cheap_ones_have_all_their_runs_first() -> None:
+    dear, cheap, cheapest = (Listed(name, "test_sample.py", name) for name in ("dear", "cheap", "cheapest"))
+    seconds = {"dear": 60.0, "cheap": 0.5, "cheapest": 0.1}
+    tallies = {
+        name: Tally([Run(fault=name, outcome=Outcome.HELD, seconds=each, commit="abc")])
+        for name, each in seconds.items()
+    }
+    turns = repeated.turns_of_a_sitting([dear, cheap, cheapest], tallies, 200, 130)
+    assert turns == {cheapest.node: 199, cheap.node: 199}
+    assert repeated.turns_of_a_sitting([dear, cheap], tallies, 200, 5) == {cheap.node: 10}
+    assert repeated.turns_of_a_sitting([dear], tallies, 200, 5) == {dear.node: 1}
 
 
 def test_when_the_time_is_over_nothing_more_is_begun(directory: Path) -> None:
