@@ -12,6 +12,8 @@ export type { GenerationRetry } from "./run-store.js";
 
 /** What a component can do with its generation. */
 export interface Generation<Request = GenerationRequest> {
+  /** The last one. After a reload it is that of the answer that goes on. */
+  readonly request: Request | undefined;
   /** Stops what runs and generates this. It resolves when that has ended, however it has, and never rejects. */
   readonly generate: (request: Request) => Promise<void>;
   /** Keeps what is here, and cancels the rest, also on the gateway. */
@@ -36,8 +38,8 @@ export function useGeneration(client?: PythonClient): GenerationState & Generati
 
 /**
  * A generation as `useGeneration` has it, which outlives a lost connection, a gateway, and a reload of the page: the same
- * component goes on with it when it is shown again. `stop` ends it for good, also on a gateway that would keep it. For gateways whose events have ids; with
- * others it is `useGeneration`.
+ * component goes on with it when it is shown again. `stop` ends it for good, also on a gateway that would keep it. For
+ * gateways whose events have ids; with others it is `useGeneration`.
  *
  * @param key Of this generation in the page's session: each component has its own.
  * @param client By default one whose gateway is the page's own server, at `/api`.
@@ -91,5 +93,5 @@ function useStore<State, Request>(store: Followed<State, Request>): State & Gene
 
 function useFollowed<State, Request>(store: Followed<State, Request>): State & Generation<Request> {
   const state = useSyncExternalStore(store.subscribe, store.getState, store.getState);
-  return { ...state, generate: store.generate, stop: store.stop, retry: store.retry };
+  return { ...state, request: store.request, generate: store.generate, stop: store.stop, retry: store.retry };
 }

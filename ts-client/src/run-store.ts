@@ -55,6 +55,11 @@ export abstract class RunStore<Request, Nothing extends Part, Part extends objec
 
   readonly getState = (): RunState<Nothing, Part, Whole> => this.#state;
 
+  /** The last one. */
+  get request(): Request | undefined {
+    return this.#request;
+  }
+
   /** Stops what runs and generates this. It resolves when that has ended, however it has, and never rejects. */
   readonly generate = async (request: Request): Promise<void> => {
     this.#cancel();

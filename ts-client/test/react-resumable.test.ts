@@ -78,6 +78,7 @@ it("goes on after a reload where it was, with the text that was there", async ()
   act(() => void generation.generate(REQUEST));
   await until("streaming: Once upon");
   await reload(client);
+  expect(generation.request).toEqual(REQUEST);
   await until(`done: ${TEXT}`);
   expect(asked).toEqual([undefined, "2"]);
 });

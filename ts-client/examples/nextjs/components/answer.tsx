@@ -17,13 +17,11 @@ const MAX_PROMPT_SHOWN = 600;
 interface AnswerProps {
   readonly generation: GenerationState & Generation;
   readonly label: string;
-  /** That it goes on from. */
-  readonly prompt: string;
 }
 
-export function Answer({ generation, label, prompt }: AnswerProps) {
+export function Answer({ generation, label }: AnswerProps) {
   const article = useRef<HTMLElement>(null);
-  const { status, text } = generation;
+  const { status, text, request } = generation;
   const isRetrying = status === "waiting" && generation.retrying !== undefined;
   useEffect(() => {
     // On a phone the answer is below what asks for it.
@@ -43,7 +41,7 @@ export function Answer({ generation, label, prompt }: AnswerProps) {
       {status === "failed" ? <Failure words={inWords(generation.error)} onRetry={retry} /> : null}
       {/* Read out when it is whole, and not word by word. */}
       <p className="text" aria-live="polite" aria-busy={status === "waiting" || status === "streaming"}>
-        {status === "idle" ? null : <span className="prompt">{endOf(prompt)}</span>}
+        {status === "idle" ? null : <span className="prompt">{endOf(request?.prompt ?? "")}</span>}
         <span className="generated">{text}</span>
         {status === "streaming" ? <span className="caret" aria-hidden="true" /> : null}
       </p>

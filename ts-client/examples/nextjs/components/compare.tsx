@@ -1,6 +1,6 @@
 import { useState } from "react";
 import type { Model } from "torchbridge";
-import { useGeneration } from "torchbridge/react";
+import { useResumableGeneration } from "torchbridge/react";
 import { Answer } from "./answer";
 import { Parameters, type ParameterValues, START_VALUES } from "./parameters";
 import { PromptForm } from "./prompt-form";
@@ -11,16 +11,14 @@ import { asRequested, firstPair } from "./versions";
 export function Compare({ models }: { readonly models: readonly Model[] }) {
   const [values, setValues] = useState<ParameterValues>({ ...START_VALUES, temperature: 0 });
   const [chosen, setChosen] = useState<readonly [string, string]>(["", ""]);
-  const [asked, setAsked] = useState("");
-  const left = useGeneration();
-  const right = useGeneration();
+  const left = useResumableGeneration("left");
+  const right = useResumableGeneration("right");
   const sides = [left, right] as const;
   const first = firstPair(models);
   const shown = [chosen[0] || first[0], chosen[1] || first[1]] as const;
   const isBusy = sides.some(({ status }) => status === "waiting" || status === "streaming");
 
   function generate(prompt: string): void {
-    setAsked(prompt);
     void left.generate({ prompt, ...values, ...asRequested(shown[0]) });
     void right.generate({ prompt, ...values, ...asRequested(shown[1]) });
   }
@@ -54,8 +52,8 @@ export function Compare({ models }: { readonly models: readonly Model[] }) {
         ) : null}
       </div>
       <div className="columns even">
-        <Answer generation={left} label={`Answer of ${shown[0] || "the left version"}`} prompt={asked} />
-        <Answer generation={right} label={`Answer of ${shown[1] || "the right version"}`} prompt={asked} />
+        <Answer generation={left} label={`Answer of ${shown[0] || "the left version"}`} />
+        <Answer generation={right} label={`Answer of ${shown[1] || "the right version"}`} />
       </div>
     </>
   );

@@ -1,6 +1,6 @@
 import { useState } from "react";
 import type { Model } from "torchbridge";
-import { useGeneration } from "torchbridge/react";
+import { useResumableGeneration } from "torchbridge/react";
 import { Answer } from "./answer";
 import { Parameters, type ParameterValues, START_VALUES } from "./parameters";
 import { PromptForm } from "./prompt-form";
@@ -9,14 +9,12 @@ import { asRequested } from "./versions";
 
 /** A prompt, and the text that goes on from it. */
 export function Generate({ models }: { readonly models: readonly Model[] }) {
-  const generation = useGeneration();
+  const generation = useResumableGeneration("generate"); // found again by a page that is loaded anew
   const [values, setValues] = useState<ParameterValues>(START_VALUES);
   const [version, setVersion] = useState("");
-  const [asked, setAsked] = useState("");
   const isBusy = generation.status === "waiting" || generation.status === "streaming";
 
   function generate(prompt: string): void {
-    setAsked(prompt);
     void generation.generate({ prompt, ...values, ...asRequested(version) });
   }
 
@@ -28,7 +26,7 @@ export function Generate({ models }: { readonly models: readonly Model[] }) {
           <Parameters values={values} onChange={setValues} />
         </PromptForm>
       </div>
-      <Answer generation={generation} label="Answer" prompt={asked} />
+      <Answer generation={generation} label="Answer" />
     </div>
   );
 }

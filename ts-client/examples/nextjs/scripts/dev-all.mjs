@@ -2,8 +2,10 @@
 import { spawn } from "node:child_process";
 
 const project = new URL("../../../..", import.meta.url).pathname;
+// An answer that a page has left runs on for so many seconds, so that a page that is loaded anew finds it.
+const env = { TORCHBRIDGE_UNREAD_STREAM_SECONDS: "30", ...process.env };
 // Each in a process group of its own, so that one signal reaches all of it: make hands no SIGINT on to what it runs.
-const options = { detached: true, stdio: ["ignore", "inherit", "inherit"] };
+const options = { detached: true, env, stdio: ["ignore", "inherit", "inherit"] };
 const children = [
   spawn("make", ["-C", project, "serve"], options),
   spawn(process.execPath, ["node_modules/next/dist/bin/next", "dev"], options),

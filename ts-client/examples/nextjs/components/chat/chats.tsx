@@ -1,20 +1,27 @@
 import { generateId } from "ai";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import type { Model } from "torchbridge";
 import { Chat } from "./chat";
 import styles from "./chat.module.css";
-import { type Conversation, removeConversation, titleOf, useConversations } from "./conversations";
+import { type Conversation, keepOpen, lastOpen, removeConversation, titleOf, useConversations } from "./conversations";
 import { START_SETTINGS } from "./settings";
+import { stopAnswer } from "./stop-answer";
 
 /** The conversations of this browser, and the one that is open. */
 export function Chats({ models }: { readonly models: readonly Model[] }) {
   const conversations = useConversations();
   const [open, setOpen] = useState(emptyConversation);
   const [settings, setSettings] = useState(START_SETTINGS);
+  useEffect(() => {
+    const last = lastOpen(); // its answer may still be being written
+    if (last !== undefined) setOpen(last);
+  }, []);
+  useEffect(() => keepOpen(open), [open]);
 
   function remove(id: string): void {
     if (id === open.id) setOpen(emptyConversation());
     removeConversation(id);
+    void stopAnswer(id);
   }
 
   return (

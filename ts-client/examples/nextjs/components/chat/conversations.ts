@@ -10,6 +10,7 @@ export interface Conversation {
 }
 
 const KEY = "torchbridge-conversations";
+const OPEN_KEY = "torchbridge-open-conversation";
 const MAX_CONVERSATIONS = 50;
 const NONE: readonly Conversation[] = [];
 const listeners = new Set<() => void>();
@@ -31,6 +32,24 @@ export function keepConversation(conversation: Conversation): void {
 export function removeConversation(id: string): void {
   removed.add(id);
   keep(conversations().filter((conversation) => conversation.id !== id));
+}
+
+/** The one that this tab had open before it was loaded anew. */
+export function lastOpen(): Conversation | undefined {
+  try {
+    const last = sessionStorage.getItem(OPEN_KEY);
+    return conversations().find(({ id }) => id === last);
+  } catch {
+    return undefined; // a browser that keeps nothing
+  }
+}
+
+export function keepOpen({ id }: Conversation): void {
+  try {
+    sessionStorage.setItem(OPEN_KEY, id);
+  } catch {
+    // Then a page that is loaded anew begins with a new one.
+  }
 }
 
 /** Its first words. */

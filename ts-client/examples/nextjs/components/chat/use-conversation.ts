@@ -5,8 +5,8 @@ import type { ChatMessage } from "./chat-message";
 import { type Conversation, keepConversation } from "./conversations";
 import { localTime } from "./local-time";
 import { type ChatSettings, requestBody } from "./settings";
+import { API, stopAnswer } from "./stop-answer";
 
-const API = "/api/chat/ui";
 const FRAME_MS = 50;
 
 /** The AI SDK's `useChat` on the gateway's own /chat/ui, with the tool that this page runs; this browser keeps what is said. */
@@ -46,12 +46,5 @@ export function useConversation(conversation: Conversation, settings: ChatSettin
   }, [status, messages, conversation.id]);
   // Who leaves a conversation hears no more of its answer. The gateway writes on only where it is told to keep streams.
   useEffect(() => () => void stop(), [stop]);
-  return { ...chat, stop: () => stopForGood(conversation.id, stop) };
-}
-
-/** Also on a gateway that would keep the answer for who comes back: to it, who leaves looks like a page that is reloaded. */
-async function stopForGood(id: string, stop: () => Promise<void>): Promise<void> {
-  await stop();
-  const address = `${API}/${encodeURIComponent(id)}/stream`;
-  await fetch(address, { method: "DELETE", keepalive: true }).catch(() => undefined); // it ends by itself, too
+  return { ...chat, stop: () => stop().then(() => stopAnswer(conversation.id)) };
 }

@@ -6,7 +6,7 @@ const route = createGenerateRoute({
   paths: ["/generate/stream", "/models"],
 });
 
-export { route as GET, route as POST };
+export { route as GET, route as POST, route as DELETE };
 
 /** Seconds that a host such as Vercel lets a stream run. vercel.json lets a page that leaves end it. */
 export const maxDuration = 300;
