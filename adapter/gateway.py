@@ -40,6 +40,7 @@ from adapter.http.model_routes import model_routes
 from adapter.http.operator_routes import operator_routes
 from adapter.http.problem_responses import install_problem_responses
 from adapter.http.request_envelope import RequestEnvelope
+from adapter.http.resumable_streams import ResumableStreams
 from adapter.http.route_path import check_root_path
 from adapter.http.shutdown import Shutdown
 from adapter.openai.responses.routes import response_routes
@@ -91,6 +92,7 @@ def create_app(
         max_continuations=settings.max_continuations,
     )
     kept = KeptStreams(settings.unread_stream_seconds, lambda: shutdown.has_begun)
+    streams = ResumableStreams(generator, kept, settings.cursor_key)
     readiness = Readiness(registry, inference)
     batches = batch_api(settings, generator, registry)
     for collector in (
@@ -135,9 +137,9 @@ def create_app(
     rollout_keys = ApiKeys.configured(settings.rollout_keys, settings.rollout_keys_file, setting="ROLLOUT_KEYS")
     routers = (
         *((rollout_route(app.state.rollout_endpoint),) if rollout_keys else ()),
-        generation_routes(generator, kept, shutdown, settings),
+        generation_routes(generator, streams, shutdown, settings),
         model_routes(registry),
-        openai_routes(generator, registry, shutdown, settings),
+        openai_routes(generator, streams, registry, shutdown, settings),
         response_routes(generator, registry, shutdown, settings),
         ui_routes(generator, kept, shutdown, settings),
         operator_routes(generator, readiness, shutdown),

@@ -4,7 +4,6 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from adapter.generation.batch import complete_batch
-from adapter.generation.kept_streams import KeptStreams
 from adapter.generation.text_generator import TextGenerator
 from adapter.http.call_parameters import CallParameters
 from adapter.http.departure import unless_caller_leaves
@@ -17,9 +16,10 @@ from adapter.schema import BatchRequest, BatchResponse, GenerationRequest, Gener
 from adapter.settings import Settings
 
 
-def generation_routes(generator: TextGenerator, kept: KeptStreams, shutdown: Shutdown, settings: Settings) -> APIRouter:
+def generation_routes(
+    generator: TextGenerator, streams: ResumableStreams, shutdown: Shutdown, settings: Settings
+) -> APIRouter:
     router = APIRouter(route_class=DirectRoute)
-    streams = ResumableStreams(generator, kept, settings.cursor_key)
 
     @router.post("/generate", operation_id="generate", summary="Generate a text", response_model=GenerationResponse)
     async def generate(body: GenerationRequest, call: CallParameters, request: Request) -> Response:

@@ -1,6 +1,8 @@
 """Streams that their callers may come back to: one that is kept is read on, or another goes on in its place."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 from pydantic import SecretStr
 
@@ -8,9 +10,23 @@ from adapter.call import Arrivals, Begun, Call
 from adapter.generation.deadlines import within_deadlines
 from adapter.generation.kept_streams import KeptStreams, StreamName
 from adapter.generation.text_generator import TextGenerator
-from adapter.http.cursors import Cursors, WithIds
-from adapter.http.event_stream_response import NativeEncoding
-from adapter.schema import GenerationRequest
+from adapter.http.cursors import Asked, Cursors, WithIds
+from adapter.http.event_stream_response import Encoding, NativeEncoding
+from adapter.schema import GenerationRequest, StreamEvent
+
+
+class Form(NamedTuple):
+    """How a route's events are written.
+
+    name: of the form, for its ids. encoding: of a stream of this name, and behind what is begun of it. A stream that
+    nobody can come back to has no name.
+    """
+
+    name: str
+    encoding: Callable[[str | None, Begun | None], Encoding[StreamEvent]]
+
+
+NATIVE = Form("", lambda _stream, _begun: NativeEncoding())
 
 
 class ResumableStreams:
@@ -18,15 +34,22 @@ class ResumableStreams:
         self._generator, self._kept = generator, kept
         self._cursors = Cursors(cursor_key)
 
-    def open(self, request: GenerationRequest, call: Call) -> tuple[Arrivals, NativeEncoding]:
+    def open(
+        self, request: GenerationRequest, call: Call, form: Form = NATIVE
+    ) -> tuple[Arrivals, Encoding[StreamEvent]]:
         """A stream from its beginning, or from behind `Last-Event-ID`. Raises InvalidRequest, or StreamStopped."""
-        begun = self._cursors.begun(request, call)
-        encoding = self._cursors.encoding(request, call, begun)
+        asked = Asked(request, call, form.name)
+        begun = self._cursors.begun(asked)
+        ids = self._cursors.ids(asked, begun)
+        named = ids or begun
+        encoding = form.encoding(named.stream if named else None, begun)
+        if ids is not None:
+            encoding = WithIds(encoding, ids)
         if begun and (found := self._kept.find(StreamName(call.caller, begun.stream), begun.num_deltas)):
             return within_deadlines(found, call), encoding
         arrivals = self._generated(request, call, begun)
-        if isinstance(encoding, WithIds):
-            name, first = StreamName(call.caller, encoding.stream), begun.num_deltas if begun else 0
+        if ids is not None:
+            name, first = StreamName(call.caller, ids.stream), begun.num_deltas if begun else 0
             arrivals = self._kept.keep(name, arrivals, first=first)
         return arrivals, encoding
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from adapter.call import Begun
 from adapter.http.openai_problem import OpenAIProblem
 from adapter.openai.event_data import DONE, event_data
 from adapter.openai.logprobs import of_chat, of_completion
@@ -77,14 +78,34 @@ def completion(kind: Kind, responses: Sequence[GenerationResponse], num_choices:
 class Chunks:
     """The Encoding of one stream for OpenAI's clients.
 
-    index: of this choice. id: of the whole answer, if this is one of several.
+    index: of this choice. id: of the whole answer, if this is one of several, or if its caller may come back to it.
+    created: Unix time, if it is not now.
     """
 
-    def __init__(self, kind: Kind, *, include_usage: bool, index: int = 0, id: str | None = None) -> None:  # noqa: A002
-        self._kind, self._index, self._id = kind, index, id
+    def __init__(
+        self,
+        kind: Kind,
+        *,
+        include_usage: bool,
+        index: int = 0,
+        id: str | None = None,  # noqa: A002
+        created: int | None = None,
+    ) -> None:
+        self._kind, self._index, self._id, self._created = kind, index, id, created
         self._include_usage = include_usage
         self._head: Json = {}
         self._num_characters = 0
+
+    def go_on(self, begun: Begun) -> None:
+        """The caller has the first chunks."""
+        whole = StartEvent(
+            id=begun.stream,
+            model=begun.model,
+            model_version=begun.version,
+            model_digest=begun.digest,
+            prompt_tokens=0,
+        )
+        self._begin(whole)
 
     def is_start(self, event: StreamEvent) -> bool:
         return isinstance(event, StartEvent)
@@ -112,7 +133,7 @@ class Chunks:
         kind = self._kind
         match event:
             case StartEvent():
-                self._head = _head(kind.id_prefix, kind.chunk_object, event, self._id)
+                self._begin(event)
                 if kind.opening is not None:
                     yield self._chunk(kind.opening)
             case DeltaEvent(text=text, logprobs=told):
@@ -121,6 +142,9 @@ class Chunks:
                 yield self._chunk(kind.piece(event), logprobs=logprobs)
             case DoneEvent(response=response):
                 yield self._chunk(kind.closing, _finish_reason(response))
+
+    def _begin(self, start: StartEvent) -> None:
+        self._head = _head(self._kind.id_prefix, self._kind.chunk_object, start, self._id, self._created)
 
     def _chunk(self, content: Json, finish_reason: str | None = None, logprobs: Json | None = None) -> Json:
         none_yet = {"usage": None} if self._include_usage else {}
@@ -138,11 +162,17 @@ def usage(responses: Sequence[GenerationResponse], num_choices: int) -> Json:
     }
 
 
-def _head(id_prefix: str, kind: str, of: StartEvent | GenerationResponse, whole: str | None = None) -> Json:
+def _head(
+    id_prefix: str,
+    kind: str,
+    of: StartEvent | GenerationResponse,
+    whole: str | None = None,
+    created: int | None = None,
+) -> Json:
     return {
         "id": id_prefix + (whole or of.id),
         "object": kind,
-        "created": int(time.time()),
+        "created": int(time.time()) if created is None else created,
         "model": of.model + VERSION_SEPARATOR + of.model_version,
         "system_fingerprint": f"fp_{of.model_digest[:12]}",
     }

@@ -1,18 +1,21 @@
 """/v1, which OpenAI's clients call: translated to and from our own requests and answers."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from adapter.call import Call
+from adapter.call import Begun, Call
 from adapter.generation.side_by_side import stream_all
 from adapter.generation.text_generator import TextGenerator
 from adapter.http.call_parameters import CallParameters
+from adapter.http.cursors import began_at
 from adapter.http.departure import unless_caller_leaves
 from adapter.http.direct_routes import DirectRoute
 from adapter.http.event_stream_response import EventStreamResponse
+from adapter.http.resumable_streams import Form, ResumableStreams
 from adapter.http.shutdown import Shutdown
 from adapter.openai.answers import CHAT, TEXT, Chunks, Kind
 from adapter.openai.schema import ChatCompletionRequest, CompletionRequest, OpenAIRequest
@@ -26,7 +29,11 @@ from adapter.torchserve.served_models import PinnedVersion
 
 
 def openai_routes(
-    generator: TextGenerator, registry: ModelRegistry, shutdown: Shutdown, settings: Settings
+    generator: TextGenerator,
+    streams: ResumableStreams,
+    registry: ModelRegistry,
+    shutdown: Shutdown,
+    settings: Settings,
 ) -> APIRouter:
     # Not in our document: OpenAI's own describes them, and our TypeScript client does not call them.
     router = APIRouter(prefix="/v1", include_in_schema=False, route_class=DirectRoute)
@@ -58,8 +65,8 @@ def openai_routes(
             return JSONResponse(content, headers=call.cache.headers() if len(requests) == 1 else {})
         beat, include_usage = settings.heartbeat_interval, body.stream_options.include_usage
         if len(requests) == 1:
-            arrivals = generator.stream(requests[0], call)
-            encoding = Chunks(kind, include_usage=include_usage)
+            form = Form(kind.chunk_object, partial(_chunks, kind, include_usage))
+            arrivals, encoding = streams.open(requests[0], call, form)
             return EventStreamResponse(arrivals, call, shutdown, heartbeat=beat, encoding=encoding)
         chunks = ChunksOfSeveral(
             kind, include_usage=include_usage, count=len(requests), num_choices=body.n, id=call.request_id
@@ -68,6 +75,15 @@ def openai_routes(
         return EventStreamResponse(several, call, shutdown, heartbeat=beat, encoding=chunks)
 
     return router
+
+
+def _chunks(kind: Kind, include_usage: bool, stream: str | None, begun: Begun | None) -> Chunks:
+    """Those of a stream with a name have its name and its date, at whichever gateways they are written."""
+    created = None if stream is None else began_at(stream)
+    chunks = Chunks(kind, include_usage=include_usage, id=stream, created=created)
+    if begun is not None:
+        chunks.go_on(begun)
+    return chunks
 
 
 def _model(model_id: str, version: PinnedVersion) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from adapter.call import Call
 from adapter.event_stream import EventDecoder, encode_event
 from adapter.gateway import create_app
 from adapter.http import cursor_form
-from adapter.http.cursors import Cursors
+from adapter.http.cursors import Asked, Cursors
 from adapter.schema import (
     DeltaEvent,
     DoneEvent,
@@ -182,9 +182,10 @@ async def test_an_id_is_read_by_a_gateway_that_knows_more_of_requests() -> None:
 
     call = Call("request-1", 0, is_resumable=True)
     cursors = Cursors(KEY)
-    encoding = cursors.encoding(GenerationRequest.model_validate(BODY), call, None)
-    [cursor] = ids_in(encoding.encode([START.model_copy(update={"seed": 7})]).decode())
-    begun = cursors.begun(LaterRequest.model_validate(BODY), replace(call, last_event_id=cursor))
+    ids = cursors.ids(Asked(GenerationRequest.model_validate(BODY), call), None)
+    assert ids is not None
+    [cursor] = ids_in(ids.next(START.model_copy(update={"seed": 7}), is_end=False).decode())
+    begun = cursors.begun(Asked(LaterRequest.model_validate(BODY), replace(call, last_event_id=cursor)))
 
     assert begun is not None
     assert begun.version == "1.0"
