@@ -174,8 +174,9 @@ class TextGeneration(Generation):
 
 
 def _call_reader(prompt: Prompt, form: ToolFormat, request: WorkerRequest, decoder: TokenDecoder) -> ToolCallReader:
-    # A worker that goes on with this answer gives its calls the same ids; no other answer of a conversation has them.
-    same = None if request.seed is None else random.Random(f"{request.id} {request.seed} {len(prompt.ids)}")  # noqa: S311
+    # A worker that goes on with this answer gives its calls the same ids, although its request has another one. No
+    # other answer of a conversation has them.
+    same = None if request.seed is None else random.Random(f"{request.seed} {list(prompt.ids)}")  # noqa: S311
     return ToolCallReader(
         form,
         [tool.name for tool in request.tools],

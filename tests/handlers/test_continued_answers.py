@@ -80,7 +80,7 @@ def rounded(logprobs: Iterable[TokenLogprob]) -> list[object]:
 
 def timeless(done: StreamEvent) -> tuple[dict[str, Any], list[object]]:
     assert isinstance(done, DoneEvent)
-    unlike = {"generation_time", "time_to_first_token", "queue_time", "logprobs", "prompt_logprobs"}
+    unlike = {"id", "generation_time", "time_to_first_token", "queue_time", "logprobs", "prompt_logprobs"}
     return done.response.model_dump(exclude=unlike), rounded(done.response.logprobs or ())
 
 
@@ -115,7 +115,7 @@ def test_an_answer_that_goes_on_is_the_undisturbed_one(frontend: FakeFrontend, r
         answer = AnswerSoFar(Call("request", time.monotonic()))
         before = answer.take(undisturbed[: 1 + cut])
         answer.go_on()
-        rest = answer.take(ask(frontend, **request_, answer_ids=answer.call.answer_ids))
+        rest = answer.take(ask(frontend, **request_, id="of another connection", answer_ids=answer.call.answer_ids))
 
         assert before[0] == start
         assert joined([*before[1:], *rest[:-1]]) == joined(deltas)
