@@ -1,6 +1,6 @@
 """Compiled steps of weights in 8 bits, which a worker takes as it takes others, whatever the processor has for them.
 
-A library takes the compiler 20 seconds. Those that another file has, too, are made here by `make soak` alone.
+A library takes the compiler 20 seconds. What test_int8_compiled_steps.py has, too, is made here by `make soak` alone.
 """
 
 import json
@@ -10,15 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from torch import Tensor
-from transformers import LlamaConfig, PreTrainedModel
+from transformers import LlamaConfig
 
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from handlers import compile_model
 from handlers.compiled_steps import directory_of_steps
 from handlers.settings import HandlerSettings
-from handlers.slot_cache import UnsupportedModelError
-from handlers.step_graph import StepKind, compile_step
+from handlers.step_graph import StepKind
 from handlers.worker_engine import has_compiled_steps, load_packed_model
 from tests.handlers.compiling import NEEDS_COMPILER
 from tests.handlers.fake_frontend import FakeFrontend, write_record
@@ -56,18 +54,11 @@ def int8_archive(tmp_path: Path) -> Path:
     return tmp_path / "int8"
 
 
-def compile_unless_pieces(model: PreTrainedModel, states: list[Tensor], directory: Path, kind: StepKind) -> None:
-    if kind is StepKind.PIECE:
-        raise UnsupportedModelError("test_int8_compiled_steps.py has them")
-    compile_step(model, states, directory, kind)
-
-
+@pytest.mark.skipif(not EVERY_LIBRARY, reason="make soak runs it")
 def test_weights_of_8_bits_have_steps_of_their_own_that_a_worker_takes(
     int8_archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the type that this processor computes in beside them."""
-    if not EVERY_LIBRARY:
-        monkeypatch.setattr("handlers.compiled_steps.compile_step", compile_unless_pieces)
     steps = tmp_path / "steps"
     made = compile_model.compile_model(int8_archive, steps)
     plain = HandlerSettings(slots=SLOTS, prefix_slots=PREFIX_SLOTS)

@@ -1,53 +1,90 @@
 """Compiled steps of weights in 8 bits give what these weights give in a plain model."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel
 
+from adapter.handler_section import COMPILED_STEPS_VARIABLE
+from handlers.compile_model import compile_model
 from handlers.compiled_library import CompiledLibrary
-from handlers.compiled_steps import CompiledSteps, compile_all_steps
+from handlers.compiled_steps import CompiledSteps, directory_of_steps
 from handlers.engine import Engine
-from handlers.linear_layers import pack_linear_layers
 from handlers.sampling import SamplingParameters
 from handlers.self_check import check_engine
+from handlers.settings import HandlerSettings
 from handlers.slot_cache import UnsupportedModelError
 from handlers.step_graph import StepKind, tensors_of
+from handlers.worker_engine import has_compiled_steps, load_packed_model
 from tests.handlers.compiling import NEEDS_COMPILER
-from tests.handlers.conftest import CONTEXT_LENGTH, make_model
+from tests.handlers.conftest import CONTEXT_LENGTH
 from tests.handlers.engine_answers import add, counted, generate, run
+from tests.handlers.fake_frontend import FakeFrontend, write_record
+from tests.handlers.saved_models import save_with_tokenizer
+from tests.project import PROJECT
 
 pytestmark = NEEDS_COMPILER
 
+TINY = PROJECT / "models" / "tiny"
 SLOTS, PREFIX_SLOTS = 4, 1
+HANDLER: dict[str, Any] = {"prefix_slots": PREFIX_SLOTS, "quantization": "int8", "dtype": "float32"}
 GREEDY = SamplingParameters()
 
 
 @pytest.fixture(scope="module")
-def reference() -> PreTrainedModel:
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Unpacked, as a build has it. In float32, where both ways to read a weight give the same answers."""
+    directory = tmp_path_factory.mktemp("archive")
+    config = LlamaConfig(
+        vocab_size=json.loads((TINY / "config.json").read_text())["vocab_size"],
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=CONTEXT_LENGTH,
+        initializer_range=0.3,
+        eos_token_id=None,
+    )
+    save_with_tokenizer(directory / "model", config)
+    settings = "".join(f"  {name}: {value}\n" for name, value in HANDLER.items())
+    (directory / "model-config.yaml").write_text(f"batchSize: {SLOTS}\nhandler:\n  threads: 1\n{settings}")
+    write_record(directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def reference(archive: Path) -> PreTrainedModel:
     """Plain layers, each weight rounded to a whole number of steps, 127 of which are the largest of its output."""
-    model = make_model("llama")
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(archive / "model", dtype=torch.float32)
     for layer in model.modules():
         if isinstance(layer, nn.Linear):
             steps = layer.weight.detach().abs().amax(dim=1, keepdim=True) / 127
             layer.weight = nn.Parameter((layer.weight.detach() / steps).round() * steps)
-    return model
+    return model.eval()
 
 
 @pytest.fixture(scope="module")
-def int8() -> PreTrainedModel:
+def int8(archive: Path) -> PreTrainedModel:
     """As a worker has it."""
-    model = make_model("llama")
-    pack_linear_layers(model, int8=True)
-    return model
+    return load_packed_model(archive / "model", HandlerSettings.read(archive / "model-config.yaml")).model
 
 
 @pytest.fixture(scope="module")
-def libraries(int8: PreTrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def compiled_steps(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The one build for all tests here."""
     directory = tmp_path_factory.mktemp("steps")
-    compile_all_steps(int8, SLOTS + PREFIX_SLOTS, CONTEXT_LENGTH, directory)
+    compile_model(archive, directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def libraries(compiled_steps: Path) -> Path:
+    [directory] = compiled_steps.iterdir()
     return directory
 
 
@@ -103,6 +140,23 @@ def test_a_step_without_a_prompt_is_a_compiled_one(engine: Engine, int8: PreTrai
         run(engine)
 
     assert tokens == []
+
+
+def test_a_worker_takes_them(
+    archive: Path, compiled_steps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(COMPILED_STEPS_VARIABLE, str(compiled_steps))
+    (tmp_path / "model").symlink_to(archive / "model")
+    frontend = FakeFrontend(tmp_path, slots=SLOTS, **HANDLER)
+    frontend.close()
+
+    assert has_compiled_steps(frontend.handler._engine)
+
+
+def test_they_are_not_those_of_the_same_model_with_its_own_weights(archive: Path, libraries: Path) -> None:
+    plain = HandlerSettings(slots=SLOTS, prefix_slots=PREFIX_SLOTS)
+
+    assert directory_of_steps(libraries.parent, load_packed_model(archive / "model", plain), plain) != libraries
 
 
 def test_the_self_check_takes_them(engine: Engine, int8: PreTrainedModel) -> None:

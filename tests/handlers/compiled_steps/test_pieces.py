@@ -6,15 +6,15 @@ from errno import ENOSPC
 from pathlib import Path
 
 import pytest
-import torch
 from transformers import PreTrainedModel
 
 from handlers import packed_attention
 from handlers.compiled_forward_pass import CompiledForwardPass
-from handlers.compiled_steps import CompiledSteps, compile_all_steps, leave_out_pieces
+from handlers.compiled_steps import _OF_THE_GRAPH, CompiledSteps, allocate, compile_all_steps, leave_out_pieces
 from handlers.engine import Engine
 from handlers.self_check import check_engine
-from handlers.step_graph import StepKind
+from handlers.slot_cache import SlotCache, num_cache_layers
+from handlers.step_graph import StepKind, compile_step
 from tests.handlers import windowed_models
 from tests.handlers.compiled_steps.compiled_llama import GREEDY, SLOTS, engine_of, packed
 from tests.handlers.compiling import NEEDS_COMPILER
@@ -23,6 +23,8 @@ from tests.handlers.engine_answers import add, counted, generate, run
 from tests.handlers.uncompiled_steps import compile_one_kind
 
 pytestmark = NEEDS_COMPILER
+
+EVERY_LIBRARY = "TORCHBRIDGE_TEST_EVERY_MODEL_TYPE" in os.environ
 
 
 def test_neither_a_prompt_nor_its_answer_calls_the_model(engine: Engine, model: PreTrainedModel) -> None:
@@ -108,49 +110,46 @@ def test_without_a_library_for_pieces_the_model_computes_them(
     check_engine(engine, llama)
 
 
-def touch(*_: object, options: dict[str, str]) -> None:
-    """As torch's compiler, without a library."""
-    Path(options["aot_inductor.output_path"]).touch()
+def compile_with_pieces_failing(
+    error: Exception, model: PreTrainedModel, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No step is made: what is looked at is what becomes of the error."""
+
+    def compile_step(_model: object, _states: object, directory: Path, kind: StepKind) -> None:
+        if kind is StepKind.PIECE:
+            raise error
+        (directory / kind.value).touch()
+
+    monkeypatch.setattr("handlers.compiled_steps.compile_step", compile_step)
+    compile_all_steps(model, SLOTS, CONTEXT_LENGTH, directory)
 
 
 @pytest.mark.parametrize("error", [RuntimeError, ValueError, TypeError, AssertionError])
-def test_a_model_whose_pieces_cannot_be_one_graph_has_compiled_decode_steps(
+def test_a_model_whose_pieces_cannot_be_compiled_has_compiled_decode_steps(
     error: type[Exception],
     llama: PreTrainedModel,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise error("its tokens are counted in Python")
-
-    monkeypatch.setattr(packed_attention, "_attend_piece", fail)
-    monkeypatch.setattr(torch._inductor, "aot_compile", touch)
-    compile_all_steps(llama, SLOTS, CONTEXT_LENGTH, tmp_path)
-
-    assert {file.name for file in tmp_path.iterdir()} == {"one_row.so", "more_rows.so"}
-    assert "its tokens are counted in Python" in caplog.text
-
-
-def compile_with_pieces_failing(
-    error: Exception, model: PreTrainedModel, directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail_at_pieces(*_: object, options: dict[str, str]) -> None:
-        touch(options=options)
-        if Path(options["aot_inductor.output_path"]).name == StepKind.PIECE.value:
-            raise error
-
-    monkeypatch.setattr(torch._inductor, "aot_compile", fail_at_pieces)
-    compile_all_steps(model, SLOTS, CONTEXT_LENGTH, directory)
-
-
-def test_pieces_that_the_compiler_refuses_leave_compiled_decode_steps(
-    llama: PreTrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    compile_with_pieces_failing(RuntimeError("C++ compile error"), llama, tmp_path, monkeypatch)
+    compile_with_pieces_failing(error("C++ compile error"), llama, tmp_path, monkeypatch)
 
     assert {file.name for file in tmp_path.iterdir()} == {"one_row.so", "more_rows.so"}
     assert "pieces of prompts are not compiled: C++ compile error" in caplog.text
+
+
+def test_pieces_that_cannot_be_one_graph_are_an_error_that_leaves_compiled_decode_steps(
+    llama: PreTrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise TypeError("its tokens are counted in Python")
+
+    monkeypatch.setattr(packed_attention, "_attend_piece", fail)
+    cache = SlotCache(num_cache_layers(llama.config, CONTEXT_LENGTH), SLOTS, CONTEXT_LENGTH)
+    allocate(llama, cache)
+
+    with pytest.raises(_OF_THE_GRAPH, match="its tokens are counted in Python"):
+        compile_step(llama, cache.states, tmp_path, StepKind.PIECE)
 
 
 @pytest.mark.parametrize(
@@ -172,6 +171,7 @@ def test_pieces_that_fail_for_what_may_pass_end_the_build_so_that_another_one_ha
     assert raised.value is error
 
 
+@pytest.mark.skipif(not EVERY_LIBRARY, reason="make soak runs it; test_attention_masks.py has it without a compiler")
 def test_compiled_pieces_leave_sliding_windows(tmp_path: Path) -> None:
     model = packed(windowed_models.make_model("gemma3"))
     length = windowed_models.CONTEXT_LENGTH
