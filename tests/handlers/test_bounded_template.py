@@ -2,6 +2,7 @@ import pytest
 from jinja2 import TemplateSyntaxError
 from jinja2.sandbox import SecurityError
 
+from handlers import bounded_template
 from handlers.bounded_template import BoundedTemplate
 from handlers.chat_template import ChatTemplate, ChatTemplateError
 from handlers.template_limits import TemplateLimitError
@@ -87,13 +88,15 @@ def test_large_number_that_is_no_width_is_one_like_others() -> None:
     assert BoundedTemplate("{% set ns = namespace(budget=10000000) %}{{ ns.budget }}").render() == "10000000"
 
 
-def test_each_render_has_the_whole_limit() -> None:
-    template = BoundedTemplate("{% for a in range(99999) %}{{ a | string | trim | length }}{% endfor %}")
+def test_each_render_has_the_whole_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_template, "MOST_WORK", 5_000)
+    template = BoundedTemplate("{% for a in range(999) %}{{ a | string | trim | length }}{% endfor %}")
 
     assert {template.render() for _ in range(3)} == {template.render()}
 
 
-def test_endless_template_is_refused_as_a_chat_template_and_serves_no_chat() -> None:
+def test_endless_template_is_refused_as_a_chat_template_and_serves_no_chat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_template, "MOST_WORK", 5_000)  # the true one takes a second for each conversation
     tokenizer = chat_tokenizer(byte_level(), ENDLESS["nested loops"], ["<s>", "</s>"], bos="<s>", eos="</s>")
 
     with pytest.raises(ChatTemplateError, match=r"fails on these messages\.$") as failure:
