@@ -15,6 +15,7 @@ import requests
 from adapter.settings import Settings
 from tests.end_to_end.load_balancer.callers import ANSWERED, NUM_CALLERS, calling_once_each
 from tests.end_to_end.load_balancer.haproxy import READINESS, haproxy_program, running_haproxy
+from tests.end_to_end.versions.light_archives import LightArchives
 from tests.free_ports import free_ports, write_torchserve_config
 from tests.processes import processes_of
 from tests.waiting import PATIENCE, wait_until
@@ -107,6 +108,8 @@ def test_a_gateway_that_is_to_stop_serves_until_the_balancer_has_seen_it(
 def serving(directory: Path, config: Path, port: int) -> Iterator[subprocess.Popen[str]]:
     command = [str(Path(sys.executable).with_name("torchbridge")), "serve", "--port", str(port)]
     command += ["--run-directory", str(directory / "run"), "--torchserve-config", str(config)]
+    archives = LightArchives(directory / "archives")
+    command += ["--model", str(archives.make("1.0")), "--key", str(archives.public_key)]
     with (
         (directory / "stderr").open("a") as errors,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=directory) as process,
