@@ -1,7 +1,10 @@
 """What holds for all tests."""
 
 import os
+import ssl
+from functools import cache
 from pathlib import PurePath
+from typing import Any
 
 import httpx
 import pytest
@@ -23,6 +26,18 @@ settings.load_profile("any machine")
 for phase in ("connect", "read", "write", "pool"):
     # Of each call that names no limit: httpx has five seconds.
     setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, phase, PATIENCE)
+_create_ssl_context = httpx._transports.default.create_ssl_context
+
+
+@cache
+def _kept_context(_file: str | None, **options: Any) -> ssl.SSLContext:
+    return _create_ssl_context(**options)
+
+
+# Each client of httpx, and so each call without one, reads a hundred certificates: that takes longer than most tests.
+httpx._transports.default.create_ssl_context = lambda **options: _kept_context(
+    os.environ.get("SSL_CERT_FILE"), **options
+)
 
 # Of torch here and in what tests start. Small models gain nothing by more, and where a core is busy they wait for it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -31,6 +46,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["TORCHBRIDGE_COMPILE"] = "false"
 # Else each process that builds asks g++ at first, for ten seconds, whether it knows this processor.
 os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
+# g++ takes most of a build for the code around the loops, which is the same for all: here it need not be fast.
+os.environ.setdefault("AOT_INDUCTOR_COMPILE_WRAPPER_OPT_LEVEL", "O0")
 
 
 # The app, and a model's compiled steps, are built once for all tests of these directories.
