@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapter.serving.whole_stack import running_stack
+from adapter.torchserve.run_directory import RunDirectory
 from adapter.versions.deployment import DeploymentOptions, deploy
 from adapter.versions.recovery import changing
 from adapter.versions.running_server import RunningServer
@@ -15,6 +16,8 @@ from tests.end_to_end.versions.light_archives import LightArchives
 from tests.end_to_end.versions.tiny_archives import TinyArchives
 from tests.free_ports import write_torchserve_config
 from tests.waiting import PATIENCE_WITH_WORKERS
+
+LIGHT_WORKER = Path(__file__).with_name("light_worker")
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,24 @@ def running_site(directory: Path, archives: LightArchives | TinyArchives | None 
     config = write_torchserve_config(directory / "config.properties")
     first = str(archives.make("1.0"))
     run, key = directory / "run", archives.public_key
-    with running_stack(first, print, key=key, port=0, run_directory=run, config=config) as stack:
+    with (
+        light_workers(),
+        running_stack(first, print, key=key, port=0, run_directory=run, config=config) as stack,
+    ):
         yield Site(stack.url, run, archives)
+
+
+@contextmanager
+def light_workers() -> Iterator[None]:
+    """Of TorchServes that this process starts."""
+    environment = RunDirectory.environment
+
+    def with_modules(directory: RunDirectory, **how: bool) -> dict[str, str]:
+        return environment(directory, **how) | {"PYTHONPATH": str(LIGHT_WORKER)}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunDirectory, "environment", with_modules)
+        yield
 
 
 @pytest.fixture

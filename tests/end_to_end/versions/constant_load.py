@@ -1,6 +1,7 @@
 """Clients that ask one request after the other, whole answers and streams, while something is done to the server."""
 
 import itertools
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from adapter.schema import DoneEvent
 from tests.waiting import wait_until
 
 NUM_CLIENTS = 8
+# Seconds before a client asks again: what is done to the server has the rest of the machine. `make soak` leaves none.
+PAUSE = 0.0 if "TORCHBRIDGE_TEST_EVERY_POINT" in os.environ else 0.03
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Answered:
 class ConstantLoad:
     url: str
     request: dict[str, Any]
+    pause: float = PAUSE
     answers: list[Answered] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
     _is_over: threading.Event = field(default_factory=threading.Event)
@@ -43,7 +47,7 @@ class ConstantLoad:
 
     def run(self, is_streaming: bool) -> None:
         client = GatewayClient(self.url, max_retries=0, trust_env=False)  # a failure is what it looks for
-        while not self._is_over.is_set():
+        while not self._is_over.wait(self.pause):
             began_at = time.monotonic()
             try:
                 response = self._stream(client) if is_streaming else client.generate_text(**self.request)
@@ -63,8 +67,9 @@ class ConstantLoad:
 
 
 @contextmanager
-def constant_load(url: str, **request: Any) -> Iterator[ConstantLoad]:
-    load = ConstantLoad(url, {"prompt": "Once", "max_length": 2, **request})
+def constant_load(url: str, *, pause: float = PAUSE, **request: Any) -> Iterator[ConstantLoad]:
+    """pause: 0 where what is done to the server takes a number of answers."""
+    load = ConstantLoad(url, {"prompt": "Once", "max_length": 2, **request}, pause)
     kinds = itertools.islice(itertools.cycle([False, True]), NUM_CLIENTS)
     clients = [threading.Thread(target=load.run, args=(is_streaming,)) for is_streaming in kinds]
     for client in clients:

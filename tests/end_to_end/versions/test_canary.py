@@ -34,7 +34,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def test_a_canary_that_fails_is_given_up_and_costs_its_share_only(site: Site) -> None:
-    with constant_load(site.url) as load:
+    with constant_load(site.url, pause=0) as load:
         done = run(site, "none", "canary", "2.0", "--percent", "20")
         failures, answers = len(load.failures), len(load.answers)
         load.wait_for_answers(answers + 50)
@@ -48,7 +48,7 @@ def test_a_canary_that_fails_is_given_up_and_costs_its_share_only(site: Site) ->
 
 
 def test_a_shadow_that_fails_is_found_out_and_costs_nobody_anything(site: Site) -> None:
-    with constant_load(site.url) as load:
+    with constant_load(site.url, pause=0) as load:
         done = run(site, "none", "canary", "2.0", "--percent", "50", "--shadow")
     assert done.returncode == 3, done.stderr
     assert load.failures == []
@@ -57,7 +57,7 @@ def test_a_shadow_that_fails_is_found_out_and_costs_nobody_anything(site: Site) 
 
 @pytest.mark.parametrize("flags", [(), ("--shadow",)], ids=["canary", "shadow"])
 def test_a_version_that_is_ten_times_as_slow_is_not_promoted(site: Site, flags: tuple[str, ...]) -> None:
-    with constant_load(site.url) as load:
+    with constant_load(site.url, pause=0) as load:
         done = run(site, "none", "canary", "4.0", "--percent", "50", *flags)
     assert done.returncode == 3, done.stdout
     assert "4.0 mostly takes more than 1.25 times as long: it is not promoted" in done.stdout
@@ -66,7 +66,7 @@ def test_a_version_that_is_ten_times_as_slow_is_not_promoted(site: Site, flags: 
 
 
 def test_a_slow_version_is_promoted_where_nobody_asks_for_its_times(site: Site) -> None:
-    with constant_load(site.url):
+    with constant_load(site.url, pause=0):
         done = run(
             site, "none", "canary", "4.0", "--percent", "50", "--shadow", "--max-slowdown", "0", "--margin", "0.2"
         )
@@ -75,7 +75,7 @@ def test_a_slow_version_is_promoted_where_nobody_asks_for_its_times(site: Site) 
 
 
 def test_a_canary_that_is_killed_leaves_all_requests_to_the_default(site: Site) -> None:
-    with constant_load(site.url) as load:
+    with constant_load(site.url, pause=0) as load:
         killed = run(site, "after-ControlClient.renew_canary-3", "canary", "3.0", "--percent", "50")
         assert killed.returncode < 0
         assert "3.0" in load.versions()
@@ -107,7 +107,7 @@ def test_one_that_the_server_watches_is_aborted_from_elsewhere(site: Site) -> No
 
 
 def test_the_server_promotes_what_is_no_worse_while_no_command_runs(site: Site) -> None:
-    with constant_load(site.url) as load:
+    with constant_load(site.url, pause=0) as load:
         begun = run(site, "none", "canary", "3.0", "--percent", "50", "--no-wait", "--max-slowdown", "0")
         assert begun.returncode == 0, begun.stderr
         wait_until(lambda: site.default_version() == "3.0")

@@ -16,13 +16,15 @@ from tests.end_to_end.versions.tiny_archives import TinyArchives
 
 pytestmark = pytest.mark.torchserve
 
-FLIPS = 100 if "TORCHBRIDGE_TEST_EVERY_POINT" in os.environ else 20
+EVERY_POINT = "TORCHBRIDGE_TEST_EVERY_POINT" in os.environ
+FLIPS = 100 if EVERY_POINT else 20
 REQUESTS_PER_FLIP = int(os.environ.get("TORCHBRIDGE_TEST_REQUESTS", "400")) // FLIPS
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    with running_site(tmp_path, TinyArchives(tmp_path / "packed")) as running:
+    """Of the light model; by `make soak` of models/tiny."""
+    with running_site(tmp_path, TinyArchives(tmp_path / "packed") if EVERY_POINT else None) as running:
         yield running
 
 
@@ -35,7 +37,7 @@ def test_no_request_fails_and_none_gets_the_version_of_before_after_the_acknowle
             load.wait_for(flip * REQUESTS_PER_FLIP)
             began.append(time.monotonic())
             with changing(site.server, f"promote {version}", print):
-                promote(site.server, "tiny", version)
+                promote(site.server, site.archives.name, version)
             acknowledged.append(time.monotonic())
         load.wait_for((FLIPS + 1) * REQUESTS_PER_FLIP)
 

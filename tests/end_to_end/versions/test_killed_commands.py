@@ -31,7 +31,7 @@ pytestmark = pytest.mark.torchserve
 
 # All of them take half an hour (make soak). Without, a deployment meets each fault once, and each other command one.
 EVERY_POINT = "TORCHBRIDGE_TEST_EVERY_POINT" in os.environ
-# Three of a command's four seconds are its imports: where there are hundreds, they begin after them.
+# Three of a command's four seconds are its imports: they begin after them.
 WARM = multiprocessing.get_context("forkserver")
 WARM.set_forkserver_preload(["adapter.commands.versions", "adapter.commands.canaries", killed_command.__name__])
 FAULTS = ("SIGKILL", "full disk", "SIGTERM", "closed pipe", "SIGHUP")
@@ -95,7 +95,7 @@ def run(site: Site, point: str, *arguments: str, fault: str = "SIGKILL") -> subp
     names = {"ARCHIVE": str(site.archives.directory / "light-2.0" / "light-2.0.mar")}
     names["KEY"] = str(site.archives.public_key)
     words = [fault, point, *(names.get(each, each) for each in arguments), "--run-directory", str(site.run_directory)]
-    if EVERY_POINT and fault != "closed pipe":  # which is also about the end of Python
+    if fault != "closed pipe":  # which is also about the end of Python
         return run_warm(words)
     command = [sys.executable, "-m", killed_command.__name__, *words]
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=PATIENCE, check=False)
