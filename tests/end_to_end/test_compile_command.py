@@ -1,6 +1,7 @@
 """Steps compiled in the background, and by `torchbridge compile`: what comes of it is what a worker answers with."""
 
 import asyncio
+import json
 import re
 import shutil
 import subprocess
@@ -14,9 +15,12 @@ import httpx
 import psutil
 import pytest
 import yaml
+from safetensors.numpy import load_file, save_file
 
 from adapter.archives.archive import DEFAULT_MODEL_CONFIG, build_archive
 from adapter.archives.archive_reader import read_probes
+from adapter.archives.model_check import check_model
+from adapter.archives.worker_environment import PASSED_VARIABLE
 from adapter.compilation import Compilation, CompilationState
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from adapter.probes import Probe
@@ -24,7 +28,6 @@ from adapter.serving.whole_stack import running_stack
 from adapter.torchserve.archive_probe import probe_archive, served_alone
 from adapter.versions.running_server import RunningServer
 from adapter.versions.status import VersionStatus, server_status
-from tests.end_to_end.versions.tiny_archives import TinyArchives
 from tests.free_ports import write_torchserve_config
 from tests.processes import processes_of
 from tests.progress import without_progress
@@ -53,14 +56,27 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first layer of models/tiny: a build takes the longer the more there are."""
+    directory = Path(shutil.copytree(TINY, tmp_path_factory.mktemp("model"), dirs_exist_ok=True))
+    config, weights = directory / "config.json", directory / "model.safetensors"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"num_hidden_layers": 1}))
+    kept = {name: each for name, each in load_file(weights).items() if ".layers." not in name or ".layers.0." in name}
+    weights.unlink()
+    save_file(kept, weights, metadata={"format": "pt"})
+    return directory
+
+
+@pytest.fixture(scope="module")
+def served(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The one build for all tests here."""
     directory = tmp_path_factory.mktemp("served")
-    archive = TinyArchives(directory).make("1.0")
+    archive = build_archive(model, "tiny", "1.0", directory, check=check_model)
     steps, run = directory / "steps", directory / "run"
     config = write_torchserve_config(directory / "config.properties")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(COMPILED_STEPS_VARIABLE, str(steps))
+        patch.setenv(PASSED_VARIABLE, "AOT_INDUCTOR_COMPILE_WRAPPER_OPT_LEVEL")  # as in all tests (tests/conftest.py)
         patch.setenv("TORCHBRIDGE_CACHE_MAX_AGE", "0")
         with running_stack(str(archive), print, port=0, compiles=True, run_directory=run, config=config) as stack:
             server = RunningServer(run)
@@ -138,13 +154,13 @@ def test_a_build_leaves_the_libraries_and_nothing_else(served: Served) -> None:
 
 
 def test_what_is_compiled_is_not_compiled_again_for_an_archive_of_the_same_shape(
-    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    served: Served, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(COMPILED_STEPS_VARIABLE, str(served.compiled_steps))
     [directory] = libraries_in(served.compiled_steps)
     libraries = {path.name: path.stat().st_ino for path in directory.iterdir()}
 
-    result = run_compile(build_archive(TINY, "another", "2.0", tmp_path))
+    result = run_compile(build_archive(model, "another", "2.0", tmp_path))
 
     assert (result.returncode, without_progress(result.stderr), result.stdout) == (0, "", f"{directory}\n")
     assert {path.name: path.stat().st_ino for path in directory.iterdir()} == libraries
