@@ -19,7 +19,7 @@ import requests
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.end_to_end.test_serve import read_until
+from tests.end_to_end.serve_command import read_until
 from tests.free_ports import free_ports, torchserve_properties
 from tests.processes import processes_of
 from tests.project import PROJECT

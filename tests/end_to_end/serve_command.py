@@ -1,0 +1,53 @@
+"""`torchbridge serve` as a user starts it, by its command."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.free_ports import write_torchserve_config
+from tests.processes import processes_of
+from tests.waiting import wait_until
+
+Serve = Callable[..., subprocess.Popen[str]]
+
+
+@contextmanager
+def serving(directory: Path) -> Iterator[Serve]:
+    """Starts the command on ports, a store and a run directory of its own."""
+    config = write_torchserve_config(directory / "config.properties")
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        command = [str(Path(sys.executable).with_name("torchbridge")), "serve", "--port", "0"]
+        command += ["--run-directory", str(directory / "run")]
+        command += ["--torchserve-config", str(config), *arguments]
+        started.append(
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=directory)
+        )
+        return started[-1]
+
+    try:
+        yield start
+    finally:
+        for process in started:
+            process.kill()
+            process.communicate()
+    wait_until(lambda: not processes_of(directory / "run"))
+
+
+def url_in(output: str) -> str:
+    return re.findall(r"http://127\.0\.0\.1:\d+", output)[0]
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    assert process.stdout is not None
+    seen = ""
+    for line in process.stdout:
+        seen += line
+        if text in line:
+            return seen
+    assert process.stderr is not None
+    raise AssertionError(f"it ended without {text!r}: {seen}{process.stderr.read()}")
