@@ -22,7 +22,7 @@ from tests.waiting import PATIENCE, wait_until
 
 GATEWAY = Path(__file__).with_name("gateway_process.py")
 EVERY_POINT = bool(os.environ.get("TORCHBRIDGE_TEST_EVERY_POINT"))
-NUM_RESTARTS = 10 if EVERY_POINT else 2
+NUM_RESTARTS = 10 if EVERY_POINT else 1
 # The test after it has the other one every day.
 CHECKS = {"its default": ""} | ({"whether it is ready": READINESS} if EVERY_POINT else {})
 LONG = 3_600  # seconds: longer than any test
