@@ -11,9 +11,15 @@ from tests.debian_packages import installed_program
 from tests.project import PROJECT
 
 IMAGE = "localhost/torchbridge:test"
-# Where no registry of images can be reached, Debian's own packages make one to begin with.
-_BASE = "localhost/torchbridge-base:bookworm"
-_PACKAGES = "python3,python3-venv,ca-certificates"
+# Where no registry of images can be reached, Debian's own packages make one to begin with, without what images that are
+# called slim have not. What merges /usr later would bring all of Perl along, so it is merged from the beginning.
+_BASE = "localhost/torchbridge-base:bookworm-slim"
+_OPTIONS = [
+    "--variant=minbase",
+    *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "locale", "man")),
+    "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
+    "--include=usr-is-merged,python3,python3-venv,ca-certificates",
+]
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +48,6 @@ def _base_image(podman: Podman, directory: Path) -> str:
         return _BASE
     program = installed_program("mmdebstrap", "mmdebstrap")
     assert program is not None
-    command = [program, "--variant=minbase", f"--include={_PACKAGES}", "bookworm", str(directory / "base.tar")]
-    subprocess.run(command, check=True, timeout=900)
+    subprocess.run([program, *_OPTIONS, "bookworm", str(directory / "base.tar")], check=True, timeout=900)
     podman.run("import", str(directory / "base.tar"), _BASE)
     return _BASE
