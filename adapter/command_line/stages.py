@@ -10,21 +10,21 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from adapter.process.background_output import say
+from adapter.process.background_output import notice
 
 # For work that takes longer than a moment: the log of a CI job shows that it goes on.
 _SECONDS_BEFORE_A_LINE, _SECONDS_BETWEEN_LINES = 2.0, 15.0
 
 
 class Stages:
-    """The stages of a start, on the standard output. Elsewhere than on a terminal each is a line when it begins."""
+    """The stages of a start, on the standard error. Elsewhere than on a terminal each is a line when it begins."""
 
     def __init__(self) -> None:
         self._until_the_end = ExitStack()
-        self._report: Callable[[str], None] = lambda stage: say(f"{stage} ...")
+        self._report: Callable[[str], None] = lambda stage: notice(f"{stage} ...")
 
     def __enter__(self) -> Self:
-        console = Console(highlight=False)
+        console = Console(stderr=True, highlight=False)
         if console.is_terminal:
             self._report = self._until_the_end.enter_context(_spinner(console, ""))
         return self
@@ -38,12 +38,12 @@ class Stages:
     def end(self) -> None:
         """Ends the spinner: later reports, as after a crash, are lines."""
         self._until_the_end.close()
-        self._report = lambda stage: say(f"{stage} ...")
+        self._report = lambda stage: notice(f"{stage} ...")
 
 
 def reporter(*, quiet: bool) -> Callable[[str], None]:
-    """Says each stage in a line, on the standard output."""
-    return _say_nothing if quiet else say
+    """Says each stage in a line, on the standard error."""
+    return _say_nothing if quiet else notice
 
 
 @contextmanager

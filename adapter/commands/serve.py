@@ -19,7 +19,7 @@ from adapter.command_line.options import (
 )
 from adapter.command_line.stages import Stages
 from adapter.log_lines.gateway_log import log_lines
-from adapter.process.background_output import background_output, say
+from adapter.process.background_output import background_output, notice, say
 from adapter.process.stop_signals import Stopped, stop_signals
 from adapter.serving.running_stack import RunningStack
 from adapter.serving.whole_stack import running_stack
@@ -128,7 +128,7 @@ def serve(
             try:
                 stack.wait()
             except Stopped:
-                say("\nstopping ...")
+                notice("\nstopping ...")
                 raise
     except Stopped as stopped:
         raise typer.Exit(0 if is_serving else 128 + stopped.signal_number) from None
@@ -144,5 +144,5 @@ def _print_sample(stack: RunningStack) -> None:
     say(f"Serving at {stack.url} until Ctrl-C. Try:")
     say(f"  curl -s {stack.url}/generate{key} -H 'content-type: application/json' -d '{body}'")
     if stack.is_open_to_all:
-        typer.echo(_OPEN_TO_ALL, err=True)
+        notice(_OPEN_TO_ALL)
     say(f"The API is described at {stack.url}/docs; for OpenAI's clients: OPENAI_BASE_URL={stack.url}/v1")

@@ -14,7 +14,7 @@ from adapter.command_line.finite_numbers import finite
 from adapter.command_line.options import examples
 from adapter.errors import TorchbridgeError
 from adapter.openai.translation import VERSION_SEPARATOR
-from adapter.process.background_output import say
+from adapter.process.background_output import notice, say
 from adapter.schema import MAX_LENGTH
 
 _URL = "http://localhost:8000"
@@ -91,7 +91,7 @@ def chat(
         client.models()  # a gateway that is not there shows before anything is typed
         said = list(beginning)
         if sys.stdin.isatty():
-            say(_GREETING)
+            notice(_GREETING)
         for question in _questions():
             if question == _FORGET:
                 said = list(beginning)

@@ -126,11 +126,20 @@ def _in_background(
 
 
 def say(text: str, end: str = "\n") -> None:
-    """Prints a line for the user. If its reader is gone the command has not failed."""
+    """Prints a line of a result for the user. If its reader is gone the command has not failed."""
+    _print(text, end, sys.stdout)
+
+
+def notice(text: str) -> None:
+    """Prints a line of progress on the standard error, so that a program that reads the result does not get it."""
+    _print(text, "\n", sys.stderr)
+
+
+def _print(text: str, end: str, stream: TextIO) -> None:
     try:
-        print(text, end=end, flush=True)  # noqa: T201
+        print(text, end=end, file=stream, flush=True)
     except BrokenPipeError:
         # Text that was not written stays in the buffer: the interpreter would try again at its end, and fail.
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, stream.fileno())
         os.close(nowhere)

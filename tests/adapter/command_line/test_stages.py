@@ -58,4 +58,4 @@ def test_the_stages_of_a_start_are_lines_without_a_terminal(capsys: pytest.Captu
     with Stages() as shown:
         shown.report("packing")
     shown.report("starting it again")
-    assert capsys.readouterr().out == "packing ...\nstarting it again ...\n"
+    assert capsys.readouterr() == ("", "packing ...\nstarting it again ...\n")
