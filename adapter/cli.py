@@ -48,8 +48,10 @@ COMMANDS: dict[str, dict[str, dict[str, str]]] = {
         },
     },
     "Versions of a running server": {
-        "adapter.commands.versions:version_commands": {
+        "adapter.commands.deploy:deploy_commands": {
             "deploy": "Serve an archive as a new version.",
+        },
+        "adapter.commands.versions:version_commands": {
             "promote": "Make a deployed VERSION the default.",
             "rollback": "Make the version before, or VERSION, the default again.",
             "retire": "Wait until VERSION's requests have ended, and delete it.",

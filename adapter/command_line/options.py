@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from adapter.command_line.deployed_names import deployed_models, deployed_versions
+from adapter.command_line.finite_numbers import finite
 from adapter.installation import INSTALLATION
 
 # typer's name for the variable that a completing shell sets.
@@ -37,6 +38,17 @@ def key_file(words: str, metavar: str) -> typer.models.OptionInfo:
         metavar=metavar, help=words, exists=True, dir_okay=False, readable=True
     )
     return option
+
+
+RequiredKey = Annotated[
+    Path | None,
+    key_file(
+        "Take only archives that are signed with this key, or by these identities. Default: serve's --key.", "PUB"
+    ),
+]
+DrainTimeout = Annotated[
+    float, typer.Option(min=0, callback=finite, help="Longest wait, in seconds, until a version's requests have ended.")
+]
 
 
 def settings_file(words: str) -> typer.models.OptionInfo:

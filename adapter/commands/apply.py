@@ -1,17 +1,18 @@
 """The command `torchbridge apply`."""
 
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from adapter.archives.progress import progress
-from adapter.command_line.options import RUN_DIRECTORY, Json, Quiet, RunDirectoryOption, examples
+from adapter.command_line.options import RUN_DIRECTORY, Json, Quiet, RequiredKey, RunDirectoryOption, examples
+from adapter.command_line.result import Result, Seconds, seconds_since, show
 from adapter.command_line.stages import reporter
-from adapter.commands.versions import Key
-from adapter.process.background_output import background_output, say
-from adapter.versions.converging import converge
+from adapter.process.background_output import background_output
+from adapter.versions.converging import Converged, converge
 from adapter.versions.desired_state import DesiredState, local_archives, verify_desired
 from adapter.versions.plan import plan as plan_actions
 from adapter.versions.required_key import required_key
@@ -21,15 +22,25 @@ from adapter.versions.settling import state_after
 apply_commands = typer.Typer()
 
 
-class Plan(BaseModel):
-    """What `apply --plan --json` shows."""
+class Convergence(Result):
+    """What `apply` shows, also of a plan."""
 
-    interrupted: str | None = Field(description="How the change of an interrupted command is ended first.")
-    actions: list[str] = Field(description="What is done then, in this order. Empty: there is nothing to do.")
+    file: Path = Field(description="The file with the state that is wanted.")
+    is_planned: bool = Field(description="Whether this is only a plan, of which nothing is done.")
+    interrupted: str | None = Field(
+        description="How the change of an interrupted command is, or was, ended first; null if none was interrupted."
+    )
+    actions: list[str] = Field(
+        description="What is, or was, done then, in this order; empty if there is nothing to do."
+    )
+    defaults: dict[str, str] = Field(description="The default version of each model that is served now.")
+    seconds: Seconds
 
     def in_words(self) -> str:
-        first = [f"first, what was interrupted: {self.interrupted}"] if self.interrupted else []
-        return "\n".join(first + self.actions) or "nothing to do"
+        if self.is_planned:
+            first = [f"first, what was interrupted: {self.interrupted}"] if self.interrupted else []
+            return "\n".join(first + self.actions) or "nothing to do"
+        return f"the server is as {self.file} says" if self.actions else "nothing to do"
 
 
 @apply_commands.command(
@@ -44,7 +55,7 @@ def apply(
     *,
     plan: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
     json_: Json = False,
-    key: Key = None,
+    key: RequiredKey = None,
     quiet: Quiet = False,
     run_directory: RunDirectoryOption = RUN_DIRECTORY,
 ) -> None:
@@ -53,24 +64,28 @@ def apply(
     Deploys, scales, promotes and retires versions until they are as the file says. All archives that it names are
     verified first.
     """
-    if json_ and not plan:
-        raise typer.BadParameter("shows a plan: it takes --plan", param_hint="--json")
-    desired = DesiredState.read(models)
+    began, desired, server = time.monotonic(), DesiredState.read(models), RunningServer(run_directory)
     if plan:
-        planned = _planned(desired, RunningServer(run_directory), key)
-        say(planned.model_dump_json(indent=2) if json_ else planned.in_words())
-        return
-    server, what = RunningServer(run_directory), f"apply {models.name}"
-    with background_output():
-        if not converge(server, desired, what, reporter(quiet=quiet), progress=progress(quiet=quiet), key=key):
-            say("nothing to do")
-        elif quiet:
-            say(f"the server is as {models} says")
+        found = _planned(desired, server, key)
+    else:
+        with background_output():
+            found = converge(
+                server, desired, f"apply {models.name}", reporter(quiet=quiet), progress=progress(quiet=quiet), key=key
+            )
+    result = Convergence(
+        file=models,
+        is_planned=plan,
+        interrupted=found.interrupted,
+        actions=found.actions,
+        defaults={name: model.default for name, model in server.state.models.items()},
+        seconds=seconds_since(began),
+    )
+    show(result, as_json=json_)
 
 
-def _planned(desired: DesiredState, server: RunningServer, key: Path | None) -> Plan:
+def _planned(desired: DesiredState, server: RunningServer, key: Path | None) -> Converged:
     required = required_key(server.files, key)
     with local_archives(desired, server.files, required, lambda _: None) as local:
         verify_desired(local, required)
         state, first = state_after(server)
-        return Plan(interrupted=first, actions=[action.description for action in plan_actions(state, local)])
+        return Converged([action.description for action in plan_actions(state, local)], first)

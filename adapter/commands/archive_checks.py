@@ -5,17 +5,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from adapter.archives.archive_reader import ArchiveError, read_bill_of_materials, read_probes, read_record
 from adapter.archives.inspection import as_json, as_tables
 from adapter.archives.scan import scan_archive
 from adapter.archives.verification import verify_archive
 from adapter.command_line.options import Archive, Json, Quiet, examples, key_file
+from adapter.command_line.result import Result, show
 from adapter.command_line.stages import working
 from adapter.command_line.whole_table import print_whole
 from adapter.probes import Probe
-from adapter.process.background_output import say
+from adapter.process.background_output import notice, say
 from adapter.process.stop_signals import run_until_stopped
 from adapter.torchserve.archive_probe import probe_archive, served_alone
 
@@ -41,7 +42,7 @@ def inspect(archive: Archive, *, json_: Json = False) -> None:
         print_whole(as_tables(record))
 
 
-class VerifiedReport(BaseModel):
+class VerifiedReport(Result):
     """What `verify --json` shows of an archive that may be served."""
 
     archive: Path
@@ -75,10 +76,10 @@ def verify(archive: Archive, *, key: Key = None, json_: Json = False, quiet: Qui
         digest=record.digest,
         signed_with=key if verified.is_signed else None,
     )
-    say(shown.model_dump_json(indent=2) if json_ else shown.in_words())
+    show(shown, as_json=json_)
 
 
-class ProbedReport(BaseModel):
+class ProbedReport(Result):
     """What `probe --json` shows of an archive whose answers are those that `pack` recorded."""
 
     archive: Path
@@ -103,17 +104,20 @@ def probe(archive: Archive, *, key: Key = None, json_: Json = False, quiet: Quie
     with ExitStack() as until_all_are_asked:
         with working(f"serving {archive}", quiet=quiet) as report:
             process = until_all_are_asked.enter_context(served_alone(archive, report))
-        each = (lambda _: None) if json_ or quiet else _print_probe
+        each = (lambda _: None) if quiet else _notice_probe
         run_until_stopped(lambda: probe_archive(archive, process, probes, each))
     shown = ProbedReport(archive=archive, model=record.name, version=record.version, prompts=len(probes.probes))
-    say(shown.model_dump_json(indent=2) if json_ else shown.in_words())
+    show(shown, as_json=json_)
 
 
-class ScannedReport(BaseModel):
+class ScannedReport(Result):
     """What `scan --json` shows of an archive in which nothing was found."""
 
     archive: Path
     result: str = Field(description="Which scanner looked, and that it found nothing.")
+
+    def in_words(self) -> str:
+        return f"{self.archive}: {self.result}"
 
 
 @archive_check_commands.command(epilog=examples("torchbridge scan tiny-1.0.mar"))
@@ -123,7 +127,7 @@ def scan(archive: Archive, *, json_: Json = False) -> None:
     This is a second opinion: `verify` decides whether the archive may be served.
     """
     shown = ScannedReport(archive=archive, result=scan_archive(archive))
-    say(shown.model_dump_json(indent=2) if json_ else f"{archive}: {shown.result}")
+    show(shown, as_json=json_)
 
 
 @archive_check_commands.command(epilog=examples("torchbridge bom tiny-1.0.mar > tiny-1.0.mar.bom.cdx.json"))
@@ -135,9 +139,9 @@ def bom(archive: Archive) -> None:
     say(read_bill_of_materials(archive).rstrip())
 
 
-def _print_probe(probe: Probe) -> None:
+def _notice_probe(probe: Probe) -> None:
     shown = f"{probe.answer[:_SHOWN_CHARACTERS]!r}{'...' if len(probe.answer) > _SHOWN_CHARACTERS else ''}"
-    say(
+    notice(
         f"{probe.prompt!r}: {len(probe.answer_tokens)} tokens, {shown}"
         if probe.answer_tokens
         else f"{probe.prompt!r}: no clear answer"

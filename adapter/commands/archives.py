@@ -1,11 +1,13 @@
 """The commands of `torchbridge` that make archives, and keys for them."""
 
 import os
+import time
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import Field
 from rich.console import Console
 
 from adapter.archives.archive import DEFAULT_MODEL_CONFIG, build_archive
@@ -18,7 +20,8 @@ from adapter.archives.provenance import attest as attest_archive
 from adapter.archives.signature import sign_file
 from adapter.archives.signing_keys import create_key_pair, load_private_key, public_pem
 from adapter.archives.step_compilation import compile_steps
-from adapter.command_line.options import Archive, Quiet, examples, key_file
+from adapter.command_line.options import Archive, Json, Quiet, examples, key_file
+from adapter.command_line.result import Result, Seconds, seconds_since, show
 from adapter.command_line.stages import working
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from adapter.installation import COMPILED_STEPS, INSTALLATION
@@ -28,6 +31,34 @@ from adapter.process.background_output import say
 archive_commands = typer.Typer()
 keys = typer.Typer(no_args_is_help=True, help="Key pairs that sign archives.")
 archive_commands.add_typer(keys, name="keys")
+
+
+class PackedArchive(Result):
+    """What `pack` shows."""
+
+    archive: Path = Field(description="The path of the archive.")
+    model: str = Field(description="The name of the model.")
+    version: str = Field(description="The model's version.")
+    digest: str = Field(description="The digest of the version's content, which is `model_digest` of its answers.")
+    signature: Path | None = Field(description="The path of the signature; null without `--sign`.")
+    seconds: Seconds
+
+    def in_words(self) -> str:
+        return "\n".join([str(self.archive), self.digest, *([str(self.signature)] if self.signature else [])])
+
+
+class CompiledArchive(Result):
+    """What `compile` shows."""
+
+    archive: Path = Field(description="The path of the archive.")
+    model: str = Field(description="The name of the model.")
+    version: str = Field(description="The model's version.")
+    digest: str = Field(description="The digest of the version's content, which is `model_digest` of its answers.")
+    directory: Path = Field(description="The directory of the compiled libraries.")
+    seconds: Seconds
+
+    def in_words(self) -> str:
+        return str(self.directory)
 
 
 @archive_commands.command(
@@ -48,12 +79,14 @@ def pack(
     ] = INSTALLATION.archives,
     config: Annotated[Path, typer.Option(help="Workers, slots, queue and timeouts.")] = DEFAULT_MODEL_CONFIG,
     sign: Annotated[Path | None, key_file("A private key: also write FILE.mar.sig.", "KEY")] = None,
+    json_: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Check that a worker can serve MODEL, and write its archive.
 
     The archive is OUTPUT/NAME-VERSION.mar. If this file has the same content already, it is not written again.
     """
+    began = time.monotonic()
     key = load_private_key(sign) if sign else None
     with model_directory(model) as directory:
         archive = build_archive(
@@ -66,10 +99,17 @@ def pack(
             check=partial(_check_model, quiet=quiet),
             progress=progress(quiet=quiet),
         )
-    signature = sign_file(archive, key) if key else None  # before a word: nobody may be there to read it
-    say(f"{archive}\n{read_record(archive).digest}")
-    if signature:
-        say(str(signature))
+    signature = sign_file(archive, key) if key else None
+    record = read_record(archive)
+    result = PackedArchive(
+        archive=archive,
+        model=record.name,
+        version=record.version,
+        digest=record.digest,
+        signature=signature,
+        seconds=seconds_since(began),
+    )
+    show(result, as_json=json_)
 
 
 @archive_commands.command(epilog=examples("torchbridge compile tiny-1.0.mar"))
@@ -85,15 +125,26 @@ def compile(  # noqa: A001 - the word for it
             help="The directory where workers look for compiled steps.",
         ),
     ] = COMPILED_STEPS,
+    json_: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Compile the steps of an archive, for faster answers.
 
     They are compiled for this processor. This needs a C++ compiler.
     """
+    began = time.monotonic()
     with working(f"compiling {archive}", quiet=quiet):
         directory = compile_steps(archive, output)
-    say(str(directory))
+    record = read_record(archive)
+    result = CompiledArchive(
+        archive=archive,
+        model=record.name,
+        version=record.version,
+        digest=record.digest,
+        directory=directory,
+        seconds=seconds_since(began),
+    )
+    show(result, as_json=json_)
 
 
 @archive_commands.command(epilog=examples("torchbridge attest tiny-1.0.mar --sign release.key"))

@@ -1,5 +1,6 @@
 """`torchbridge canary`: tries a deployed version with a share of the requests, here or in the server."""
 
+import time
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
@@ -10,10 +11,12 @@ from pydantic import TypeAdapter
 from adapter.command_line.default_command import BeginUnlessSaid
 from adapter.command_line.finite_numbers import finite
 from adapter.command_line.options import RUN_DIRECTORY, Json, Model, Quiet, RunDirectoryOption, Version, examples
+from adapter.command_line.result import seconds_since, show
 from adapter.command_line.stages import reporter
-from adapter.commands.versions import changing_server
+from adapter.commands.canary_results import AbortedCanary, CanaryResult
+from adapter.commands.changing_server import changing_server
 from adapter.control.client import ControlClient
-from adapter.control.messages import CanaryRequest, control_socket
+from adapter.control.messages import CanaryReport, CanaryRequest, control_socket
 from adapter.generation.canary_rule import Rule
 from adapter.process.background_output import say
 from adapter.versions import lifecycle
@@ -29,7 +32,6 @@ EXIT_WORSE, EXIT_UNDECIDED = 3, 4  # docs/command-line.md
 STATUSES = TypeAdapter(list[CanaryStatus])
 
 _WORSE = (Verdict.FAILS_MORE, Verdict.SLOWER)
-
 
 canary_commands = typer.Typer(cls=BeginUnlessSaid, no_args_is_help=True)
 
@@ -80,6 +82,7 @@ def begin(
         bool, typer.Option(help="Promote what is no worse; else that is for who reads GET /canary/verdict.")
     ] = True,
     model: Model = None,
+    json_: Json = False,
     quiet: Quiet = False,
     run_directory: RunDirectoryOption = RUN_DIRECTORY,
 ) -> None:
@@ -91,7 +94,9 @@ def begin(
     where the version was worse, and with 4 without a verdict.
     """
     rule = Rule(margin, min_requests, alpha, max_slowdown or None)
-    with changing_server(run_directory, f"canary {version}") as server:
+    verdict, is_promoted = None, False
+    with changing_server(run_directory, f"canary {version}") as change:
+        server = change.server
         name, state = server.state.model(model)
         lifecycle.deployed(name, state, version)
         expect_ready(server, name, version)
@@ -105,16 +110,27 @@ def begin(
             promotes=promote,
             **rule._asdict(),
         )
-        if not wait:
-            say(what_it_takes(server.gateway.begin_canary(asked)))
-            say("The server watches it: torchbridge canary status shows how far it is, canary abort ends it.")
-            return
-        verdict = run_canary(server.gateway, asked, timeout=timeout, report=reporter(quiet=quiet))
-        is_carried_out = promote and not shadow
-        if verdict is Verdict.PROMOTE and is_carried_out:
-            lifecycle.promote(server, name, version)
-        say(in_words(verdict, version, rule, shadow=not is_carried_out))
-    if verdict is not Verdict.PROMOTE:
+        if wait:
+            verdict = run_canary(server.gateway, asked, timeout=timeout, report=reporter(quiet=quiet))
+            is_carried_out = promote and not shadow
+            if is_promoted := verdict is Verdict.PROMOTE and is_carried_out:
+                lifecycle.promote(server, name, version)
+            reason = in_words(verdict, version, rule, shadow=not is_carried_out)
+        else:
+            reason = what_it_takes(server.gateway.begin_canary(asked))
+        default = server.state.models[name].default
+    result = CanaryResult(
+        model=name,
+        version=version,
+        default=default,
+        verdict=verdict,
+        is_promoted=is_promoted,
+        reason=reason,
+        interrupted=change.interrupted,
+        seconds=seconds_since(change.began),
+    )
+    show(result, as_json=json_)
+    if wait and verdict is not Verdict.PROMOTE:
         raise typer.Exit(EXIT_WORSE if verdict in _WORSE else EXIT_UNDECIDED)
 
 
@@ -138,19 +154,29 @@ def abort(
     if_exists: Annotated[
         bool, typer.Option("--if-exists", help="That none runs, or none any more, is no failure.")
     ] = False,
+    json_: Json = False,
     run_directory: RunDirectoryOption = RUN_DIRECTORY,
 ) -> None:
     """End a canary that runs, whoever watches it, without a promotion: all requests go to the default version."""
-    gateway = ControlClient(control_socket(run_directory))
-    running = [each for each in gateway.canaries() if model in {None, each.model}]
-    if not running and if_exists:
-        say("no canary runs: nothing to do")
-        return
-    if not running:
+    began, gateway = time.monotonic(), ControlClient(control_socket(run_directory))
+    running = _the_one(gateway, model)
+    if running is None and not if_exists:
         raise ChangeRefused("No such canary runs." if model else "No canary runs.")
+    if running is not None:
+        gateway.abort_canary(running.id)
+    result = AbortedCanary(
+        model=running.model if running else None,
+        version=running.version if running else None,
+        default=running.control_version if running else None,
+        seconds=seconds_since(began),
+    )
+    show(result, as_json=json_)
+
+
+def _the_one(gateway: ControlClient, model: str | None) -> CanaryReport | None:
+    """The canary that runs, of this model if one is named."""
+    running = [each for each in gateway.canaries() if model in {None, each.model}]
     if len(running) > 1:
         names = ", ".join(sorted(each.model for each in running))
         raise ChangeRefused(f"There are several canaries: name one with --model ({names}).")
-    [aborted] = running
-    gateway.abort_canary(aborted.id)
-    say(f"the canary of {aborted.model} {aborted.version} is aborted: {aborted.control_version} answers all requests")
+    return running[0] if running else None

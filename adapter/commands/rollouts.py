@@ -2,6 +2,7 @@
 
 import math
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -9,11 +10,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from adapter.command_line.default_command import BeginUnlessSaid
 from adapter.command_line.finite_numbers import finite
 from adapter.command_line.options import Json, Quiet, examples
+from adapter.command_line.result import Result, Seconds, seconds_since, show
 from adapter.command_line.stages import reporter
 from adapter.durable.secret_file import NotSecret, check_secrecy
 from adapter.installation import INSTALLATION
@@ -21,7 +23,7 @@ from adapter.process.background_output import background_output, say
 from adapter.rollout.carrying_out import OrderSender
 from adapter.rollout.errors import RolloutRefused
 from adapter.rollout.host import Host
-from adapter.rollout.journal import Rollout, RolloutJournal
+from adapter.rollout.journal import HostProgress, Rollout, RolloutJournal, Stage
 from adapter.rollout.rollout import RolloutController
 from adapter.rollout.words import in_words
 from adapter.versions.desired_state import DesiredState
@@ -38,6 +40,27 @@ Timeout = Annotated[float, typer.Option(min=1, callback=finite, help="Seconds fo
 _JOURNAL = INSTALLATION.state / "rollout.jsonl"
 
 STATUS = TypeAdapter(Rollout | None)
+
+_IN_WORDS = {
+    Stage.DONE: "All hosts serve it. torchbridge rollout abort goes back, rollout finish takes away what it has "
+    "replaced.",
+    Stage.ABORTED: "All hosts serve what they served before.",
+    Stage.FINISHED: "All hosts serve what the file names, and nothing else.",
+}
+
+
+class RolloutResult(Result):
+    """What the commands show that change many hosts. `rollout status --json` has more."""
+
+    id: str = Field(description="The id of the rollout.")
+    stage: Stage = Field(description="What has become of the rollout.")
+    defaults: dict[str, str] = Field(description="The default version of each model that the file names.")
+    hosts: dict[str, HostProgress] = Field(description="What was done last on each host that was changed.")
+    seconds: Seconds
+
+    def in_words(self) -> str:
+        return _IN_WORDS[self.stage]
+
 
 rollout_commands = typer.Typer(cls=BeginUnlessSaid, no_args_is_help=True)
 
@@ -64,37 +87,49 @@ def begin(
     key_file: KeyFile = None,
     timeout: Timeout = 3_600,
     journal: JournalOption = _JOURNAL,
+    json_: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Deploy what models.yaml names to every host, and make its defaults the default there. Nothing is taken away.
 
     Stops at the first host that fails. The same command goes on, also where it was killed.
     """
-    desired = _desired(models)
-    names = _host_names(hosts)
+    began, desired, names = time.monotonic(), _desired(models), _host_names(hosts)
     with _controller(key_file, timeout, journal, quiet=quiet) as controller:
-        controller.roll_out(names, desired, _number_at_once(at_once, len(names)))
-        say("All hosts serve it. torchbridge rollout abort goes back, rollout finish takes away what it has replaced.")
+        rollout = controller.roll_out(names, desired, _number_at_once(at_once, len(names)))
+    _show(rollout, began, as_json=json_)
 
 
 @rollout_commands.command(epilog=examples("torchbridge rollout abort --key-file rollout-keys"))
 def abort(
-    *, key_file: KeyFile = None, timeout: Timeout = 3_600, journal: JournalOption = _JOURNAL, quiet: Quiet = False
+    *,
+    key_file: KeyFile = None,
+    timeout: Timeout = 3_600,
+    journal: JournalOption = _JOURNAL,
+    json_: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Have every host that the last rollout has changed serve what it served before."""
+    began = time.monotonic()
     with _controller(key_file, timeout, journal, quiet=quiet) as controller:
-        controller.abort()
-        say("All hosts serve what they served before.")
+        rollout = controller.abort()
+    _show(rollout, began, as_json=json_)
 
 
 @rollout_commands.command(epilog=examples("torchbridge rollout finish --key-file rollout-keys"))
 def finish(
-    *, key_file: KeyFile = None, timeout: Timeout = 3_600, journal: JournalOption = _JOURNAL, quiet: Quiet = False
+    *,
+    key_file: KeyFile = None,
+    timeout: Timeout = 3_600,
+    journal: JournalOption = _JOURNAL,
+    json_: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Take away on every host what the file of the last rollout does not name. After it there is no abort."""
+    began = time.monotonic()
     with _controller(key_file, timeout, journal, quiet=quiet) as controller:
-        controller.finish()
-        say("All hosts serve what the file names, and nothing else.")
+        rollout = controller.finish()
+    _show(rollout, began, as_json=json_)
 
 
 @rollout_commands.command(epilog=examples("torchbridge rollout status --json"))
@@ -116,6 +151,17 @@ def _controller(key_file: Path | None, timeout: float, journal: Path, *, quiet: 
     kept = RolloutJournal(journal)
     with background_output(), kept.locked():
         yield RolloutController(kept, OrderSender(report, timeout), lambda name: Host(name, key), report)
+
+
+def _show(rollout: Rollout, began: float, *, as_json: bool) -> None:
+    result = RolloutResult(
+        id=rollout.id,
+        stage=rollout.stage,
+        defaults={name: model.default for name, model in rollout.begun.desired.models.items()},
+        hosts=rollout.hosts,
+        seconds=seconds_since(began),
+    )
+    show(result, as_json=as_json)
 
 
 def _desired(models: Path) -> DesiredState:

@@ -9,12 +9,18 @@ from typer.main import get_command
 from adapter.archives.inspection import InspectedArchive
 from adapter.cli import app
 from adapter.command_line.json_fields import json_fields
-from adapter.commands.apply import Plan
+from adapter.commands.apply import Convergence
 from adapter.commands.archive_checks import ProbedReport, ScannedReport, VerifiedReport
+from adapter.commands.archives import CompiledArchive, PackedArchive
+from adapter.commands.artifacts import PulledArchive, PushedArchive
 from adapter.commands.canaries import STATUSES as CANARY_STATUSES
+from adapter.commands.canary_results import AbortedCanary, CanaryResult
+from adapter.commands.changing_server import VersionChange
 from adapter.commands.rollouts import STATUS as ROLLOUT_STATUS
+from adapter.commands.rollouts import RolloutResult
 from adapter.commands.status import STATUSES
 from adapter.commands.store import STORED_ARCHIVES
+from adapter.commands.versions import DefaultModel, Recovery
 from adapter.doctor.examination import Examination
 from adapter.documents.marked_part import MarkedPart
 from adapter.installation import CODE
@@ -25,15 +31,32 @@ PAGE = CODE / "docs" / "command-line.md"
 PROGRAM = "torchbridge"
 
 # What each command prints that has --json.
+_VERSION_CHANGE, _ROLLOUT = TypeAdapter(VersionChange), TypeAdapter(RolloutResult)
 JSON_OUTPUTS: dict[str, TypeAdapter[Any]] = {
-    "apply": TypeAdapter(Plan),
+    "apply": TypeAdapter(Convergence),
+    "canary abort": TypeAdapter(AbortedCanary),
+    "canary begin": TypeAdapter(CanaryResult),
     "canary status": CANARY_STATUSES,
+    "compile": TypeAdapter(CompiledArchive),
+    "default-model": TypeAdapter(DefaultModel),
+    "deploy": _VERSION_CHANGE,
     "doctor": TypeAdapter(Examination),
     "inspect": TypeAdapter(InspectedArchive),
     "list": STORED_ARCHIVES,
     "logs": TypeAdapter(LogLine),
+    "pack": TypeAdapter(PackedArchive),
     "probe": TypeAdapter(ProbedReport),
+    "promote": _VERSION_CHANGE,
+    "pull": TypeAdapter(PulledArchive),
+    "push": TypeAdapter(PushedArchive),
+    "recover": TypeAdapter(Recovery),
+    "retire": _VERSION_CHANGE,
+    "rollback": _VERSION_CHANGE,
+    "rollout abort": _ROLLOUT,
+    "rollout begin": _ROLLOUT,
+    "rollout finish": _ROLLOUT,
     "rollout status": ROLLOUT_STATUS,
+    "scale": _VERSION_CHANGE,
     "scan": TypeAdapter(ScannedReport),
     "status": STATUSES,
     "top": ROWS,

@@ -10,22 +10,21 @@ from adapter.versions.settling import settle
 
 
 @contextmanager
-def changing(server: RunningServer, what: str, report: Report) -> Iterator[None]:
-    """Holds the server's lock, after the end of what was begun before. Raises ServerBusy."""
+def changing(server: RunningServer, what: str, report: Report) -> Iterator[str | None]:
+    """Holds the server's lock, after the end of what was begun before, as `recover` says it. Raises ServerBusy."""
     with server.locked(what):
-        recover(server, report)
-        yield
+        yield recover(server, report)
 
 
-def recover(server: RunningServer, report: Report) -> bool:
-    """Returns whether there was anything to end. It does nothing that is new to callers."""
+def recover(server: RunningServer, report: Report) -> str | None:
+    """Says how it has ended what was begun; None if there was nothing. It does nothing that is new to callers."""
     unfinished = server.journal.unfinished()
     if unfinished is None:
-        return False
+        return None
     operation = unfinished.operation
     where = unfinished.step or "its begin"
     report(f"a {operation.kind} of {operation.model} {operation.version} was interrupted at {where}")
     with postponed_stop():
         words = settle(server, unfinished)
     report(words)
-    return True
+    return words

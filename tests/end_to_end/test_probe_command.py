@@ -73,11 +73,10 @@ def test_a_model_that_answers_as_recorded_passes_and_leaves_nothing_behind(
 ) -> None:
     result = run_probe(archive, temporary, monkeypatch)
 
-    assert (result.returncode, without_progress(result.stderr)) == (0, "")
-    *probes, summary = result.stdout.splitlines()
+    probes = without_progress(result.stderr).splitlines()
     assert len(probes) == 4
     assert "'Once upon a time': 2 tokens, ', there'" in probes
-    assert summary == "tiny 1.0 answers as it did when it was packed: 4 prompts"
+    assert (result.returncode, result.stdout) == (0, "tiny 1.0 answers as it did when it was packed: 4 prompts\n")
     assert list(temporary.iterdir()) == []
 
 
@@ -88,11 +87,12 @@ def test_another_answer_than_the_recorded_one_is_refused_in_one_line(
     result = run_probe(archive, temporary, monkeypatch)
 
     assert result.returncode == 1
-    assert result.stdout.startswith("'Once upon a time': ")
+    first, *_, refusal = without_progress(result.stderr).splitlines()
+    assert first.startswith("'Once upon a time': ")
     assert re.fullmatch(
-        r"torchbridge: 'def add\(a, b\):.*' is not answered .* expected .*happy.*, got .*sorry.*\n",
-        without_progress(result.stderr),
+        r"torchbridge: 'def add\(a, b\):.*' is not answered .* expected .*happy.*, got .*sorry.*", refusal
     )
+    assert result.stdout == ""
     assert list(temporary.iterdir()) == []
 
 

@@ -1,5 +1,6 @@
 """`torchbridge push` and `torchbridge pull`: what they print, and with what they end."""
 
+import json
 import re
 from pathlib import Path
 
@@ -38,6 +39,18 @@ def test_a_tag_is_told_by_its_digest(
     pushed = capsys.readouterr().out.strip()
     assert run("pull", reference, "--output", tmp_path / "pulled") == 0
     assert capsys.readouterr().out.splitlines()[-1] == pushed
+
+
+def test_what_push_and_pull_print_for_programs(
+    registry: RegistryServer, archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("push", archive, registry.reference("commands/json:1.0"), "--json") == 0
+    pushed = json.loads(capsys.readouterr().out)
+    assert (pushed["archive"], pushed["model"], pushed["version"]) == (str(archive), "tiny", "1.0")
+    assert run("pull", pushed["reference"], "--output", tmp_path / "pulled", "--json") == 0
+    pulled = json.loads(capsys.readouterr().out)
+    assert pulled["archive"] == str(tmp_path / "pulled" / "tiny-1.0.mar")
+    assert (pulled["reference"], pulled["digest"]) == (pushed["reference"], pushed["digest"])
 
 
 @pytest.mark.parametrize(

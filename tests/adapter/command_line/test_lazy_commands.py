@@ -106,6 +106,15 @@ def test_each_command_that_says_how_far_it_is_can_be_quiet() -> None:
     }
 
 
+def test_each_command_with_a_result_tells_it_to_programs() -> None:
+    """The others serve, talk, or print what another program takes as it is: a path, a key, a script."""
+    commands = {name: command for name, command in LOADED.items() if not getattr(command, "commands", None)}
+    without = {name for name, command in commands.items() if not any("--json" in each.opts for each in command.params)}
+    assert without == {
+        *("attest", "bom", "chat", "completion", "generate", "keys new", "keys public", "serve", "simulate"),
+    }
+
+
 @pytest.mark.parametrize("name", LOADED)
 def test_the_examples_of_a_command_are_command_lines_of_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.access", lambda *_: True)

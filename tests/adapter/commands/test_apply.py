@@ -48,22 +48,17 @@ def test_a_plan_for_programs_is_json(server: FakeServer, models: Path, run: Run,
     assert run("apply", str(models), "--plan", "--json") == 0
     plan = json.loads(said())
     assert (plan["interrupted"], plan["actions"][1:]) == (None, ["promote tiny 3.0", "retire tiny 1.0"])
+    assert (plan["is_planned"], plan["defaults"]) == (True, {"tiny": "2.0"})
     assert server.management.changes == []
-
-
-def test_only_a_plan_is_json(models: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("apply", str(models), "--json") == 2
-    assert "it takes --plan" in capsys.readouterr().err
 
 
 def test_an_apply_does_what_was_planned_and_then_there_is_nothing_to_do(
     server: FakeServer, models: Path, run: Run, said: Said
 ) -> None:
-    assert run("apply", str(models)) == 0
-    assert [line for line in said().splitlines() if not line.startswith(" ")][1:] == [
-        "promote tiny 3.0",
-        "retire tiny 1.0",
-    ]
+    assert run("apply", str(models), "--json") == 0
+    done = json.loads(said())
+    assert (done["is_planned"], done["actions"][1:]) == (False, ["promote tiny 3.0", "retire tiny 1.0"])
+    assert done["defaults"] == {"tiny": "3.0"}
     assert (server.management.default_version("tiny"), server.registered()) == ("3.0", ["2.0", "3.0"])
     assert run("apply", str(models)) == 0
     assert said() == "nothing to do\n"

@@ -6,7 +6,7 @@ import pytest
 
 from adapter import cli
 from adapter.archives.archive import build_archive
-from adapter.archives.archive_reader import read_probes
+from adapter.archives.archive_reader import read_probes, read_record
 from tests.adapter.archives.model_files import add_tensor
 from tests.project import PROJECT
 
@@ -53,6 +53,14 @@ def test_what_pack_warns_of_is_said_and_no_failure(tmp_path: Path, capsys: pytes
         "torchbridge: warning: The checkpoint has tensors that LlamaForCausalLM does not use: model.layers.99.weight"
     ]
     assert printed.out.startswith(f"{tmp_path / 'tiny-1.0.mar'}\n")
+
+
+def test_what_pack_prints_for_programs(signed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    packing = ("pack", TINY, "--name", "tiny", "--version", "1.0", "--output", str(signed))
+    assert run(*packing, "--sign", str(signed / "release.key"), "--json") == 0
+    packed = json.loads(capsys.readouterr().out)
+    assert packed["digest"] == read_record(signed / "tiny-1.0.mar").digest
+    assert packed["signature"] == str(signed / "tiny-1.0.mar.sig")
 
 
 def test_without_a_key_nobody_is_said_to_have_signed(signed: Path, capsys: pytest.CaptureFixture[str]) -> None:

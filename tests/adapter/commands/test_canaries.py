@@ -26,7 +26,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     server = FakeServer(tmp_path / "run", clock)
     server.gateway = GatewayWithCanary(server.management, clock)
     server.serve("1.0", "2.0")
-    monkeypatch.setattr("adapter.commands.versions.RunningServer", lambda _: server)
+    monkeypatch.setattr("adapter.commands.changing_server.RunningServer", lambda _: server)
     monkeypatch.setattr("adapter.commands.canaries.ControlClient", lambda _: server.gateway)
     return server
 
@@ -69,6 +69,18 @@ def test_with_no_wait_it_is_begun_for_the_server_to_watch(
     first, second = capsys.readouterr().out.splitlines()
     assert first == f"{SHARE}. If none fails, it takes 357 requests on 1.0 to promote it."
     assert "torchbridge canary status" in second
+
+
+def test_what_is_begun_and_aborted_is_told_to_programs(
+    gateway: GatewayWithCanary, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("1.0", "--percent", "5", "--no-wait", "--json") == 0
+    begun = json.loads(capsys.readouterr().out)
+    assert (begun["version"], begun["default"], begun["verdict"], begun["is_promoted"]) == ("1.0", "2.0", None, False)
+    gateway.seen = report(10)
+    assert run("abort", "--json") == 0
+    aborted = json.loads(capsys.readouterr().out)
+    assert (aborted["model"], aborted["version"], aborted["default"]) == ("tiny", "1.0", "2.0")
 
 
 def test_without_it_a_command_watches(gateway: GatewayWithCanary, run: Run) -> None:

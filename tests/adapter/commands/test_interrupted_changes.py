@@ -2,15 +2,19 @@
 
 import json
 
+import pytest
+
 from adapter.versions.journal import Operation, Step
 from tests.adapter.commands.conftest import Run, Said
 from tests.adapter.versions.fake_server import FakeServer
 
 
-def test_what_was_interrupted_is_ended_first_and_said(server: FakeServer, run: Run, said: Said) -> None:
+def test_what_was_interrupted_is_ended_first_and_said(
+    server: FakeServer, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     interrupt_deployment(server, Step.LOAD)
     assert run("scale", "2.0", "--workers", "1") == 0
-    assert said().splitlines()[:2] == [
+    assert capsys.readouterr().err.splitlines()[:2] == [
         "a deploy of tiny 3.0 was interrupted at load",
         "the deploy of tiny 3.0 is undone: what is there of it is taken away",
     ]

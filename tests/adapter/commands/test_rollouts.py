@@ -1,12 +1,13 @@
 """`torchbridge rollout` from a command line: what it refuses, and what it says."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from adapter import cli
 from adapter.commands import rollouts
-from adapter.rollout.journal import Begun, RolloutJournal, Step
+from adapter.rollout.journal import Begun, RolloutJournal, Stage, Step
 from adapter.versions.desired_state import DesiredState
 
 KEY = "rollout-0123456789-abc"
@@ -90,6 +91,21 @@ def test_status_shows_each_host(
         "  c:1: as before",
     ]
     assert "rollout abort goes back" in lines[4]
+
+
+def test_what_has_become_of_it_is_told_to_programs(
+    tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TORCHBRIDGE_ROLLOUT_KEY", KEY)
+    path = tmp_path / "rollout.jsonl"
+    journal = RolloutJournal(path)
+    rollout = journal.begin("1", Begun(hosts=("a:1",), desired=DesiredState.read(models), before={}))
+    rollout = journal.enter(journal.step(rollout, "a:1", Step.DONE), Stage.ABORTING)
+    journal.step(rollout, "a:1", Step.DONE)
+    assert run(monkeypatch, "abort", "--journal", str(path), "--json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["id"], shown["stage"], shown["defaults"]) == ("1", "aborted", {"tiny": "2.0"})
+    assert (shown["hosts"]["a:1"]["stage"], shown["hosts"]["a:1"]["step"]) == ("aborting", "done")
 
 
 def test_two_commands_at_one_rollout_are_one_too_many(

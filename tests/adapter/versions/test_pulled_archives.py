@@ -34,7 +34,7 @@ def served(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Version 1.0 of tiny, by the server that every run directory stands for; each version answers as it should."""
     server.serve("1.0")
     let_versions_answer_as_recorded(monkeypatch)
-    for module in ("apply", "versions"):
+    for module in ("apply", "changing_server", "deploy"):
         monkeypatch.setattr(f"adapter.commands.{module}.RunningServer", lambda _: server)
 
 
@@ -64,7 +64,7 @@ def test_a_version_is_deployed_from_a_registry_and_lies_on_the_disk_once(
     reference = pushed(registry, make_archive(tmp_path, "2.0"), "deployed:2.0")
     run("deploy", registry.reference("deployed:2.0"))
     assert server.state.models["tiny"].default == "2.0"
-    assert f"pulling {reference}" in capsys.readouterr().out
+    assert f"pulling {reference}" in capsys.readouterr().err
     expect_only(server, "tiny-1.0.mar", "tiny-2.0.mar")
 
 
@@ -76,7 +76,7 @@ def test_what_the_store_has_is_not_pulled_again(
     run("deploy", reference, "--no-promote")
     lose(registry, archive)
     run("deploy", reference)
-    assert f"{reference} is in the store already" in capsys.readouterr().out
+    assert f"{reference} is in the store already" in capsys.readouterr().err
     assert server.state.models["tiny"].default == "2.0"
     expect_only(server, "tiny-1.0.mar", "tiny-2.0.mar")
 

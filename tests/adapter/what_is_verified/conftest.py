@@ -35,7 +35,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     let_versions_answer_as_recorded(monkeypatch)
     server = FakeServer(tmp_path / "run", clock)
     server.serve("1.0")
-    for module in ("apply", "versions"):
+    for module in ("apply", "changing_server", "deploy"):
         monkeypatch.setattr(f"adapter.commands.{module}.RunningServer", lambda _: server)
     monkeypatch.setattr("adapter.commands.archive_checks.served_alone", start)
     monkeypatch.setattr(whole_stack, "check_torchserve_ports", lambda _: None)

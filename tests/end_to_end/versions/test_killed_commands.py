@@ -33,7 +33,9 @@ pytestmark = pytest.mark.torchserve
 EVERY_POINT = "TORCHBRIDGE_TEST_EVERY_POINT" in os.environ
 # Three of a command's four seconds are its imports: they begin after them.
 WARM = multiprocessing.get_context("forkserver")
-WARM.set_forkserver_preload(["adapter.commands.versions", "adapter.commands.canaries", killed_command.__name__])
+WARM.set_forkserver_preload(
+    ["adapter.commands.deploy", "adapter.commands.versions", "adapter.commands.canaries", killed_command.__name__]
+)
 FAULTS = ("SIGKILL", "full disk", "SIGTERM", "closed pipe", "SIGHUP")
 
 DISK_BYTES = 96 * 2**20
