@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 from typer._completion_classes import completion_init
-from typer.core import TyperGroup
 
+from adapter.command_line.command_group import CommandGroup, command_group
 from adapter.command_line.failures import complain, failures_in_one_line
 from adapter.command_line.lazy_command import LazyCommand
 from adapter.command_line.options import COMPLETION_VARIABLE, examples
@@ -94,7 +94,10 @@ COMMANDS: dict[str, dict[str, dict[str, str]]] = {
 }
 
 
-class _Commands(TyperGroup):
+_HELP_COLUMNS = 100  # at most, on a terminal that has them
+
+
+class _Commands(CommandGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         for panel, sources in COMMANDS.items():
@@ -103,13 +106,12 @@ class _Commands(TyperGroup):
                     self.add_command(LazyCommand(name, summary, panel=panel, source=source))
 
 
-# Tracebacks with local variables could show keys.
-app = typer.Typer(
-    cls=_Commands,
-    pretty_exceptions_enable=False,
+app = command_group(
+    _Commands,
+    pretty_exceptions_enable=False,  # tracebacks with local variables could show keys
     no_args_is_help=True,
     add_completion=False,  # it would change the user's files: `torchbridge completion` prints
-    context_settings={"help_option_names": ["--help", "-h"]},
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": _HELP_COLUMNS},
     epilog=examples("torchbridge serve", "torchbridge pack my-model --name story --version 1.0", "torchbridge status"),
 )
 

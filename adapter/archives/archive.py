@@ -8,6 +8,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
+from adapter.archives.archive_names import archive_file_name
 from adapter.archives.archive_reader import ArchiveError, NotOurArchive, read_record
 from adapter.archives.bill_of_materials import bill_of_materials
 from adapter.archives.model_config import check_model_config
@@ -23,7 +24,6 @@ from adapter.archives.record import (
     FileRecord,
     ModelFacts,
     Versions,
-    archive_file_name,
 )
 from adapter.archives.torchserve_manifest import MODEL_CONFIG_ENTRY, torchserve_manifest
 from adapter.archives.verification import VerificationError, verify_archive

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
+from adapter.archives.archive_names import Sha256, archive_file_name
 from adapter.names import Name
 
 MANIFEST_ENTRY = "MAR-INF/MANIFEST.json"
@@ -18,7 +19,6 @@ BOM_ENTRY = "MAR-INF/bom.cdx.json"
 # Words of a stranger's archive are shown on terminals.
 Word = Annotated[str, Field(pattern=r"^[!-~]+\Z")]
 _Count = Annotated[int, Field(ge=0, lt=2**63)]  # as a file system counts bytes
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class _Part(BaseModel):
@@ -80,10 +80,6 @@ class ArchiveRecord(_Part):
     @property
     def digest(self) -> str:
         return hashlib.sha256(self.to_bytes()).hexdigest()
-
-
-def archive_file_name(name: str, version: str) -> str:
-    return f"{name}-{version}.mar"
 
 
 def canonical_json(value: object) -> bytes:

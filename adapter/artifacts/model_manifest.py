@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from adapter.archives.record import ArchiveRecord, ModelFacts, archive_file_name, canonical_json
+from adapter.archives.archive_names import archive_file_name
+from adapter.archives.record import ArchiveRecord, ModelFacts, canonical_json
 from adapter.artifacts.errors import ArtifactError
 from adapter.artifacts.manifest import TITLE, Descriptor, Digest, Manifest, Part
 from adapter.names import Name

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from typer.core import TyperGroup
+from adapter.command_line.command_group import CommandGroup
 
 
-class BeginUnlessSaid(TyperGroup):
+class BeginUnlessSaid(CommandGroup):
     """`canary VERSION …` is `canary begin VERSION …`: the first word is none of its commands."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ import typer
 from pydantic import Field
 
 from adapter.archives.progress import progress
+from adapter.command_line.command_group import command_group
 from adapter.command_line.options import RUN_DIRECTORY, Json, Quiet, RequiredKey, RunDirectoryOption, examples
 from adapter.command_line.result import Result, Seconds, seconds_since, show
 from adapter.command_line.stages import reporter
@@ -19,7 +20,7 @@ from adapter.versions.required_key import required_key
 from adapter.versions.running_server import RunningServer
 from adapter.versions.settling import state_after
 
-apply_commands = typer.Typer()
+apply_commands = command_group()
 
 
 class Convergence(Result):

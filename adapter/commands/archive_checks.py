@@ -4,13 +4,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from pydantic import Field
 
 from adapter.archives.archive_reader import ArchiveError, read_bill_of_materials, read_probes, read_record
 from adapter.archives.inspection import as_json, as_tables
 from adapter.archives.scan import scan_archive
 from adapter.archives.verification import verify_archive
+from adapter.command_line.command_group import command_group
 from adapter.command_line.options import Archive, Json, Quiet, examples, key_file
 from adapter.command_line.result import Result, show
 from adapter.command_line.stages import working
@@ -24,7 +24,7 @@ _SHOWN_CHARACTERS = 40
 
 Key = Annotated[Path | None, key_file("The public key, or the file of identities, that must have signed it.", "PUB")]
 
-archive_check_commands = typer.Typer()
+archive_check_commands = command_group()
 
 
 @archive_check_commands.command(

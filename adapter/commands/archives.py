@@ -20,6 +20,7 @@ from adapter.archives.provenance import attest as attest_archive
 from adapter.archives.signature import sign_file
 from adapter.archives.signing_keys import create_key_pair, load_private_key, public_pem
 from adapter.archives.step_compilation import compile_steps
+from adapter.command_line.command_group import command_group
 from adapter.command_line.options import Archive, Json, Quiet, examples, key_file
 from adapter.command_line.result import Result, Seconds, seconds_since, show
 from adapter.command_line.stages import working
@@ -28,8 +29,8 @@ from adapter.installation import COMPILED_STEPS, INSTALLATION
 from adapter.probes import Probes
 from adapter.process.background_output import say
 
-archive_commands = typer.Typer()
-keys = typer.Typer(no_args_is_help=True, help="Key pairs that sign archives.")
+archive_commands = command_group()
+keys = command_group(no_args_is_help=True, help="Key pairs that sign archives.")
 archive_commands.add_typer(keys, name="keys")
 
 

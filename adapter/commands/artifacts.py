@@ -14,11 +14,12 @@ from adapter.artifacts.pull import resolve
 from adapter.artifacts.push import push as push_archive
 from adapter.artifacts.reference import ArtifactReference
 from adapter.artifacts.registry import Repository
+from adapter.command_line.command_group import command_group
 from adapter.command_line.options import Archive, Json, Quiet, examples, key_file
 from adapter.command_line.result import Result, Seconds, seconds_since, show
 from adapter.installation import INSTALLATION
 
-artifact_commands = typer.Typer()
+artifact_commands = command_group()
 
 
 class _TransferredArchive(Result):

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from pydantic import TypeAdapter
 
+from adapter.command_line.command_group import command_group
 from adapter.command_line.default_command import BeginUnlessSaid
 from adapter.command_line.finite_numbers import finite
 from adapter.command_line.options import RUN_DIRECTORY, Json, Model, Quiet, RunDirectoryOption, Version, examples
@@ -33,7 +34,7 @@ STATUSES = TypeAdapter(list[CanaryStatus])
 
 _WORSE = (Verdict.FAILS_MORE, Verdict.SLOWER)
 
-canary_commands = typer.Typer(cls=BeginUnlessSaid, no_args_is_help=True)
+canary_commands = command_group(BeginUnlessSaid, no_args_is_help=True)
 
 
 class Sticky(StrEnum):

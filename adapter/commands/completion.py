@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from typer._completion_shared import get_completion_script
 
+from adapter.command_line.command_group import command_group
 from adapter.command_line.options import COMPLETION_VARIABLE, examples
 from adapter.process.background_output import say
 
@@ -16,7 +17,7 @@ class Shell(StrEnum):
     FISH = "fish"
 
 
-completion_commands = typer.Typer()
+completion_commands = command_group()
 
 
 @completion_commands.command(

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from adapter.archives.progress import progress
+from adapter.command_line.command_group import command_group
 from adapter.command_line.finite_numbers import finite
 from adapter.command_line.options import (
     RUN_DIRECTORY,
@@ -27,7 +28,7 @@ from adapter.versions.pulled_archives import local_archive
 from adapter.versions.required_key import required_key
 from adapter.versions.running_server import RunningServer
 
-deploy_commands = typer.Typer()
+deploy_commands = command_group()
 
 
 @deploy_commands.command(

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from pydantic import Field, TypeAdapter
 
+from adapter.command_line.command_group import command_group
 from adapter.command_line.default_command import BeginUnlessSaid
 from adapter.command_line.finite_numbers import finite
 from adapter.command_line.options import Json, Quiet, examples
@@ -62,7 +63,7 @@ class RolloutResult(Result):
         return _IN_WORDS[self.stage]
 
 
-rollout_commands = typer.Typer(cls=BeginUnlessSaid, no_args_is_help=True)
+rollout_commands = command_group(BeginUnlessSaid, no_args_is_help=True)
 
 
 @rollout_commands.callback(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from adapter.command_line.command_group import command_group
 from adapter.command_line.failures import failures_in_one_line
 from adapter.command_line.options import (
     CONFIG_FILE,
@@ -32,7 +33,7 @@ _OPEN_TO_ALL = (
     "text generated and take all slots from others. Set TORCHBRIDGE_API_KEYS, or listen on 127.0.0.1."
 )
 
-serve_commands = typer.Typer()
+serve_commands = command_group()
 
 
 @serve_commands.command(

@@ -5,12 +5,12 @@ from contextlib import suppress
 from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter
-from rich.console import Console
+from pydantic import ConfigDict, TypeAdapter
 
+from adapter.command_line.command_group import command_group
 from adapter.command_line.finite_numbers import finite
 from adapter.command_line.options import RUN_DIRECTORY, Json, RunDirectoryOption, examples
-from adapter.command_line.whole_table import print_whole
+from adapter.command_line.plain_table import print_rows
 from adapter.process.background_output import say
 from adapter.process.stop_signals import Stopped
 from adapter.versions.follow_record import FollowRecord
@@ -18,16 +18,16 @@ from adapter.versions.observed_server import ObservedServer
 from adapter.versions.server_files import ServerFiles
 from adapter.versions.status import (
     VersionStatus,
-    as_table,
+    as_rows,
     compilations_in_words,
     default_model_in_words,
     open_changes_in_words,
     server_status,
 )
 
-STATUSES = TypeAdapter(list[VersionStatus])
+STATUSES = TypeAdapter(list[VersionStatus], config=ConfigDict(defer_build=True))
 
-status_commands = typer.Typer()
+status_commands = command_group()
 
 
 @status_commands.command(epilog=examples("torchbridge status", "torchbridge status --watch 2"))
@@ -57,18 +57,25 @@ def status(
         while True:
             statuses = server_status(server)
             if watch and not json_:
-                Console().clear()  # nothing where there is no terminal
+                _clear_terminal()
             _show(statuses, server.files, as_json=json_)
             if watch is None:
                 return
             time.sleep(watch)
 
 
+def _clear_terminal() -> None:
+    """Does nothing where there is no terminal."""
+    from rich.console import Console  # noqa: PLC0415 - to import it takes as long as a look at a server
+
+    Console().clear()
+
+
 def _show(statuses: list[VersionStatus], files: ServerFiles, *, as_json: bool) -> None:
     if as_json:
         say(STATUSES.dump_json(statuses, indent=2).decode())
         return
-    print_whole(as_table(statuses))
+    print_rows(as_rows(statuses))
     if line := default_model_in_words(statuses):
         say(line)
     for line in compilations_in_words(statuses):

@@ -1,17 +1,17 @@
 """The command `torchbridge list`."""
 
-import typer
 from pydantic import TypeAdapter
 
+from adapter.command_line.command_group import command_group
 from adapter.command_line.options import RUN_DIRECTORY, Json, RunDirectoryOption, examples
-from adapter.command_line.whole_table import print_whole
+from adapter.command_line.plain_table import print_rows
 from adapter.process.background_output import say
 from adapter.versions.server_files import ServerFiles
-from adapter.versions.stored_archives import StoredArchive, as_table, stored_archives
+from adapter.versions.stored_archives import StoredArchive, as_rows, stored_archives
 
 STORED_ARCHIVES = TypeAdapter(list[StoredArchive])
 
-store_commands = typer.Typer()
+store_commands = command_group()
 
 
 @store_commands.command("list", epilog=examples("torchbridge list"))
@@ -24,4 +24,4 @@ def list_archives(*, json_: Json = False, run_directory: RunDirectoryOption = RU
     if json_:
         say(STORED_ARCHIVES.dump_json(archives, indent=2).decode())
     else:
-        print_whole(as_table(archives))
+        print_rows(as_rows(archives))

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from adapter.client import ChatFields, GatewayClient, Message
+from adapter.command_line.command_group import command_group
 from adapter.command_line.finite_numbers import finite
 from adapter.command_line.options import examples
 from adapter.errors import TorchbridgeError
@@ -35,7 +36,7 @@ Temperature = Annotated[
     ),
 ]
 
-talk_commands = typer.Typer()
+talk_commands = command_group()
 
 
 @talk_commands.command(

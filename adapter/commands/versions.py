@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from pydantic import Field
 
+from adapter.command_line.command_group import command_group
 from adapter.command_line.deployed_names import deployed_models, deployed_versions
 from adapter.command_line.finite_numbers import finite
 from adapter.command_line.options import (
@@ -26,7 +27,7 @@ from adapter.versions import lifecycle
 from adapter.versions.recovery import recover
 from adapter.versions.running_server import RunningServer
 
-version_commands = typer.Typer()
+version_commands = command_group()
 
 
 @version_commands.command(epilog=examples("torchbridge promote 2.0"))

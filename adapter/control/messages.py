@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field, PositiveInt
+from pydantic import ConfigDict, Field, PositiveInt
 
 from adapter.control.unix_connection import SOCKET_NAME
 from adapter.generation.canary_rule import Counts, Rule, Tally
@@ -18,7 +18,13 @@ def control_socket(run_directory: Path) -> Path:
     return run_directory.resolve() / SOCKET_NAME
 
 
-class VersionTraffic(Sent):
+class _Answer(Sent):
+    """Built when it is used: a command uses few of them, and to build all takes it longer than to ask."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class VersionTraffic(_Answer):
     version: str
     is_default: bool
     workers: int | None = Field(
@@ -33,14 +39,14 @@ class VersionTraffic(Sent):
     queued_in_torchserve: int = Field(default=0, description="That TorchServe has not given to the worker yet.")
 
 
-class SpreadReport(Sent):
+class SpreadReport(_Answer):
     """Seconds, of the last 1000 answers."""
 
     p50: float
     p95: float
 
 
-class OutcomeReport(Sent):
+class OutcomeReport(_Answer):
     """How attempts ended; those that the caller or a limit ended are no trial of the version."""
 
     answers: int
@@ -62,7 +68,7 @@ class OutcomeReport(Sent):
         return Tally(self.num_trials, self.num_failures)
 
 
-class PairsReport(Sent):
+class PairsReport(_Answer):
     """Counts of the pairs of requests, one on each version, that could be compared."""
 
     slower: int = Field(description="In which the canary took more than `max_slowdown` times as long.")
@@ -77,14 +83,14 @@ class PairsReport(Sent):
         return Tally(self.num_pairs, self.slower)
 
 
-class SharedReport(Sent):
+class SharedReport(_Answer):
     """A canary that gateways with one Redis try together."""
 
     gateways: int = Field(description="Whose counts these are.")
     counts: Counts
 
 
-class CanaryReport(Sent):
+class CanaryReport(_Answer):
     """A canary, with counts of requests that name no version, since it began."""
 
     id: str
@@ -125,20 +131,20 @@ class CanaryReport(Sent):
         return Counts(self.canary.tally, self.control.tally, *times)
 
 
-class CanaryList(Sent):
+class CanaryList(_Answer):
     """The canaries that run."""
 
     canaries: tuple[CanaryReport, ...]
 
 
-class ModelTraffic(Sent):
+class ModelTraffic(_Answer):
     name: str
     default_version: str
     versions: tuple[VersionTraffic, ...]
     canary: CanaryReport | None
 
 
-class TrafficReport(Sent):
+class TrafficReport(_Answer):
     """The traffic after it was asked for: every later request gets the default version that this names."""
 
     models: tuple[ModelTraffic, ...]

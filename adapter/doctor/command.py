@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from adapter.command_line.command_group import command_group
 from adapter.command_line.options import (
     CONFIG_FILE,
     RUN_DIRECTORY,
@@ -18,7 +19,7 @@ from adapter.doctor.examination import Examination, examine
 from adapter.doctor.finding import Scene
 from adapter.process.background_output import say
 
-doctor_commands = typer.Typer()
+doctor_commands = command_group()
 
 
 @doctor_commands.command(epilog=examples("torchbridge doctor", "torchbridge doctor --json"))

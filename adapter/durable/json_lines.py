@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from adapter.durable.disk_space import full_disk_in_words
 from adapter.durable.private_directory import open_private
@@ -14,6 +14,8 @@ from adapter.durable.replacement import sync_directory
 
 class JournalLine(BaseModel):
     """`id`: of what it is about, which may have many."""
+
+    model_config = ConfigDict(defer_build=True)
 
     at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
     id: str

@@ -4,12 +4,14 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from adapter.durable.replacement import write_durably
 
 
 class DurableRecord(BaseModel):
+    model_config = ConfigDict(defer_build=True)
+
     @classmethod
     def read(cls, path: Path) -> Self | None:
         """None where there is no file. Raises what `damaged` gives where it says something else."""

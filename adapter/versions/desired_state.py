@@ -7,9 +7,10 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from adapter.archives.archive_names import Sha256
 from adapter.archives.archive_reader import read_record
 from adapter.archives.progress import Reporter, progress_bar
-from adapter.archives.record import ArchiveRecord, Sha256
+from adapter.archives.record import ArchiveRecord
 from adapter.archives.verification import verify_archive
 from adapter.artifacts.reference import is_reference
 from adapter.names import Name

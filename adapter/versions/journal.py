@@ -9,9 +9,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from adapter.archives.record import archive_file_name
+from adapter.archives.archive_names import archive_file_name
 from adapter.durable.json_lines import JournalLine, append_line, read_lines
 from adapter.versions.server_state import VersionState
 
@@ -35,6 +35,8 @@ class Step(StrEnum):
 
 class Operation(BaseModel):
     """One command's change of one version."""
+
+    model_config = ConfigDict(defer_build=True)
 
     id: str = Field(default_factory=lambda: uuid.uuid4().hex[:12])
     kind: Literal["deploy", "promote", "rollback", "retire", "scale"]

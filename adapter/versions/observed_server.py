@@ -5,7 +5,7 @@ from pathlib import Path
 from adapter.control.client import ControlClient
 from adapter.control.messages import control_socket
 from adapter.durable.private_directory import claim_directory
-from adapter.torchserve.run_directory import RunDirectory
+from adapter.torchserve.run_paths import RunPaths
 from adapter.versions.errors import ServerNotRunning
 from adapter.versions.journal import Journal
 from adapter.versions.server_files import ServerFiles
@@ -17,7 +17,7 @@ class ObservedServer:
 
     def __init__(self, run_directory: Path) -> None:
         self.files = ServerFiles(run_directory.resolve())
-        directory = RunDirectory(run_directory)
+        directory = RunPaths(run_directory)
         if not directory.key_file.exists() or not directory.config.exists():
             raise ServerNotRunning(f"No server runs in {directory.path}: torchbridge serve starts one.")
         claim_directory(directory.path)

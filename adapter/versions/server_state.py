@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from adapter.archives.record import Sha256
+from adapter.archives.archive_names import Sha256
 from adapter.durable.record import DurableRecord
 from adapter.names import Name
 from adapter.versions.errors import ChangeRefused, VersionError
@@ -17,7 +17,7 @@ Workers = Annotated[int, Field(ge=0, le=1)]
 
 
 class _State(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, regex_engine="python-re")
+    model_config = ConfigDict(extra="forbid", frozen=True, regex_engine="python-re", defer_build=True)
 
 
 class VersionState(_State):

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from pydantic import BaseModel, Field
-from rich.table import Table
+from pydantic import BaseModel, ConfigDict, Field
 
 from adapter.compilation import Compilation, CompilationState
 from adapter.control.messages import ModelTraffic, PairsReport, TrafficReport, VersionTraffic
@@ -19,6 +18,8 @@ _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 class OpenChange(BaseModel):
     """A change without an end. `ending`: what becomes of it by `torchbridge recover`, or by the next change."""
+
+    model_config = ConfigDict(defer_build=True)
 
     kind: str
     step: str | None
@@ -160,13 +161,11 @@ def _status(
     )
 
 
-def as_table(statuses: list[VersionStatus]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in ("model", "version", "role", "workers", "running", "waiting", "age", "steps", "digest"):
-        table.add_column(name, no_wrap=True)
+def as_rows(statuses: list[VersionStatus]) -> list[tuple[str, ...]]:
+    """A row for each, after one with the names of the columns."""
     now = datetime.now(UTC)
-    for each in statuses:
-        table.add_row(
+    rows = [
+        (
             each.model,
             each.version,
             _role(each),
@@ -177,7 +176,9 @@ def as_table(statuses: list[VersionStatus]) -> Table:
             each.compilation.state if each.compilation else "",
             (each.digest or "")[:_SHOWN_DIGITS],
         )
-    return table
+        for each in statuses
+    ]
+    return [("model", "version", "role", "workers", "running", "waiting", "age", "steps", "digest"), *rows]
 
 
 def compilations_in_words(statuses: list[VersionStatus]) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from pydantic import BaseModel
 from rich.filesize import decimal
-from rich.table import Table
 
 from adapter.archives.archive_reader import ArchiveError, read_record
 from adapter.version_order import version_order
@@ -45,11 +44,11 @@ def stored_archives(files: ServerFiles) -> list[StoredArchive]:
     return sorted(found, key=lambda each: (each.model, version_order(each.version)))
 
 
-def as_table(archives: list[StoredArchive]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in ("archive", "size", "digest", "served as"):
-        table.add_column(name, no_wrap=True)
-    for each in archives:
-        role = "default" if each.is_default else "deployed" if each.is_deployed else ""
-        table.add_row(each.archive, decimal(each.size), each.digest[:_SHOWN_DIGITS], role)
-    return table
+def as_rows(archives: list[StoredArchive]) -> list[tuple[str, ...]]:
+    """A row for each, after one with the names of the columns."""
+    rows = [(each.archive, decimal(each.size), each.digest[:_SHOWN_DIGITS], _role(each)) for each in archives]
+    return [("archive", "size", "digest", "served as"), *rows]
+
+
+def _role(archive: StoredArchive) -> str:
+    return "default" if archive.is_default else "deployed" if archive.is_deployed else ""

