@@ -28,7 +28,7 @@ class VersionChange(Result):
         description="The digest of the version's content, which is `model_digest` of its answers; null if there was "
         "nothing to retire."
     )
-    is_changed: bool = Field(description="Whether anything was changed; false if all was so already.")
+    is_changed: bool = Field(description="Whether what is served was changed; false if all was so already.")
     default: str | None = Field(description="The model's default version now; null if the model is not served now.")
     default_before: str | None = Field(description="The model's default version before; null if it was not served.")
     workers: int | None = Field(description="The number of the version's workers now; null if it is not deployed now.")

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from adapter.archives.archive_reader import read_probes
 from adapter.archives.record import ArchiveRecord
-from adapter.archives.verification import verify_archive
+from adapter.archives.verification import VerifiedArchive, verify_archive
 from adapter.compilation import Compilation
 from adapter.durable.disk_space import expect_space
 from adapter.errors import UpstreamProtocol
@@ -32,7 +32,7 @@ from adapter.versions.lifecycle import take_away
 from adapter.versions.required_key import required_key
 from adapter.versions.running_server import RunningServer
 from adapter.versions.settling import under_way
-from adapter.versions.verified_copies import expect_verified
+from adapter.versions.verified_copies import add_signatures, expect_verified
 from adapter.versions.version_waits import wait_for_compilation, wait_for_workers
 
 _LOG_BYTES = 2**20  # of a version's start, and of the journal
@@ -83,6 +83,7 @@ def deploy(server: RunningServer, source: Path, options: DeploymentOptions, repo
     )
     if is_registered(server, record.name, record.version):
         report(f"{record.name} {record.version} is already deployed")
+        _add_signatures(server, source, verified, options.key, report)
         if options.promotes and server.state.models[record.name].default != record.version:
             expect_ready(server, record.name, record.version)
             with under_way(server, operation) as step:
@@ -158,6 +159,15 @@ def _bring_up(
     step(Step.PROBE)
     report(f"comparing {len(probes.probes)} answers with those recorded when it was packed")
     run_until_stopped(lambda: _ask(server, lambda inference: probe(inference, model, version, probes)))
+
+
+def _add_signatures(
+    server: RunningServer, source: Path, verified: VerifiedArchive, key: Path | None, report: Report
+) -> None:
+    deployed = server.state.models[verified.record.name].versions[verified.record.version]
+    if deployed.sha256 == verified.sha256:
+        for path in add_signatures(server.store, source, deployed, required_key(server.files, key)):
+            report(f"its signature is new in the store: {path.name}")
 
 
 def _expect_space(server: RunningServer, record: ArchiveRecord, archive_size: int) -> None:

@@ -4,7 +4,11 @@ import hashlib
 from pathlib import Path
 
 from adapter.archives.record import ArchiveRecord
+from adapter.archives.signature import SignatureError
+from adapter.archives.signature_kinds import KINDS
+from adapter.archives.trusted_signer import load_trusted_signer
 from adapter.archives.verification import verify_archive
+from adapter.durable.replacement import SHARED, write_durably
 from adapter.versions.errors import VersionError
 from adapter.versions.model_store import ModelStore
 from adapter.versions.server_state import VersionState
@@ -29,6 +33,28 @@ def install_verified(
             store.clear_staging()
     version = VersionState(archive=installed.name, digest=record.digest, sha256=verified.sha256, workers=workers)
     return record, version
+
+
+def add_signatures(store: ModelStore, source: Path, deployed: VersionState, key: Path | None) -> list[Path]:
+    """Puts those beside `source` that are of the deployed file beside the store's own copy, and returns the new ones.
+
+    A signature may come after its version. One that is not the key's is left out. Raises SigningKeyError or OSError.
+    """
+    signer = load_trusted_signer(key) if key else None
+    added = []
+    for kind in KINDS:
+        stored = kind.path(store.path(deployed.archive))
+        try:
+            signature = kind.read(source)
+            if signer and signer.kind == kind:
+                signer.check(signature, deployed.sha256)
+        except SignatureError:
+            continue
+        is_new = not stored.exists() or stored.read_bytes() != signature
+        if is_new and kind.is_of(signature, deployed.sha256):
+            write_durably(stored, signature, SHARED)
+            added.append(stored)
+    return added
 
 
 def expect_verified(archive: Path, sha256: str) -> None:
