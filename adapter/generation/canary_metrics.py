@@ -24,9 +24,11 @@ class CanaryMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         running = self._canaries.running()
-        share = _family("share", "Of the requests that name no version, or that are answered once more.")
-        requests = _family("requests", "That ended by the version's doing, on either side.", "side")
-        failures = _family("failures", "Of these, those that failed.", "side")
+        share = _family(
+            "share", "Share of the requests without a version that the canary answers, or answers once more."
+        )
+        requests = _family("requests", "Requests that ended by the version's doing, on either side.", "side")
+        failures = _family("failures", "Requests that failed by the version's doing, on either side.", "side")
         verdict = _family("verdict", "1 for what is known of the canary by now.", "verdict")
         for canary in running:
             version = (canary.model, canary.version)

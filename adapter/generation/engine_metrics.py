@@ -13,13 +13,13 @@ _VERSION = ("model", "model_version")
 
 
 def engine_families(figures: _Figures) -> Iterator[Metric]:
-    yield _histogram("step_seconds", "Of each step of the engine.", figures)
+    yield _histogram("step_seconds", "Time of each step of the engine.", figures)
     yield _histogram("step_rows", "Requests that got a token in a step.", figures)
     yield _tokens(figures)
     for name, what in (
         ("running", "Requests that the engine runs."),
         ("waiting", "Requests that wait in the engine."),
-        ("cache_bytes", "Of keys and values, whether they are in use or not."),
+        ("cache_bytes", "Memory for keys and values, whether they are in use or not."),
         ("resident_bytes", "Memory of the workers' processes."),
     ):
         family = GaugeMetricFamily(f"torchbridge_engine_{name}", what, labels=_VERSION)
@@ -31,7 +31,7 @@ def engine_families(figures: _Figures) -> Iterator[Metric]:
 def _tokens(figures: _Figures) -> Metric:
     family = CounterMetricFamily(
         "torchbridge_engine_tokens",
-        "Tokens by where they come from: of prompts and computed, of prompts and kept from before, or generated.",
+        "Tokens by their source: prompts that were computed, prompts that were kept from before, or answers.",
         labels=(*_VERSION, "source"),
     )
     for version, each in figures.items():

@@ -28,12 +28,12 @@ class GenAiMetrics:
             return Histogram(f"gen_ai_server_{name}_seconds", what, labels, buckets=buckets, registry=registry)
 
         self._duration = histogram(
-            "request_duration", "From a request's arrival to its end.", _DURATION_BUCKETS, (*_LABELS, "error_type")
+            "request_duration", "Time from a request's arrival to its end.", _DURATION_BUCKETS, (*_LABELS, "error_type")
         )
         self._first_token = histogram(
-            "time_to_first_token", "From a request's arrival to its first token.", _FIRST_TOKEN_BUCKETS
+            "time_to_first_token", "Time from a request's arrival to its first token.", _FIRST_TOKEN_BUCKETS
         )
-        self._per_token = histogram("time_per_output_token", "Of each token after the first.", _PER_TOKEN_BUCKETS)
+        self._per_token = histogram("time_per_output_token", "Time of each token after the first.", _PER_TOKEN_BUCKETS)
         self._limit = LabelLimit(_MOST_MODELS, self._forget)
 
     def add_answer(self, request: GenerationRequest, response: GenerationResponse, received_at: float) -> None:

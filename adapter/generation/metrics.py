@@ -82,16 +82,24 @@ class Metrics:
         self._prompt_tokens = _OfVersions(counter("prompt_tokens", "Tokens of prompts that the model has read."))
         self._generated_tokens = _OfVersions(counter("generated_tokens", "Tokens that the model has generated."))
         self._first_token = _OfVersions(
-            histogram("time_to_first_token", "From the request's arrival to the first text.")
+            histogram("time_to_first_token", "Time from the request's arrival to the first text.")
         )
-        self._queue = _OfVersions(histogram("queue_time", "From the request's arrival to its start in the worker."))
-        self._generation = _OfVersions(histogram("generation_time", "From the start in the worker to the last token."))
+        self._queue = _OfVersions(
+            histogram("queue_time", "Time from the request's arrival to its start in the worker.")
+        )
+        self._generation = _OfVersions(
+            histogram("generation_time", "Time from the start in the worker to the last token.")
+        )
         self._per_token = _OfVersions(histogram("time_per_token", "Generation time over tokens.", _SECONDS_PER_TOKEN))
         for name, what, count in (
             ("live_requests", "Requests that wait, run or are read from the cache.", num_live),
             ("waiting_requests", "Requests that wait for a slot.", num_waiting),
             ("running_requests", "Requests that hold a slot of a worker.", num_running),
-            ("longest_wait_seconds", "Since the first of the requests that wait for a slot has come.", longest_wait),
+            (
+                "longest_wait_seconds",
+                "How long the first of the requests that wait for a slot has waited.",
+                longest_wait,
+            ),
         ):
             Gauge(f"torchbridge_{name}", what, registry=self.registry).set_function(count)
         self._last_answer = Gauge(

@@ -40,12 +40,12 @@ class ServedMetrics(Collector):
         yield _of_all("torchserve_up", "Whether TorchServe has answered the last time.", self._registry.is_answered)
         yield _of_all(
             "kv_cache_usage_ratio",
-            "Of the rows of ready workers' key/value caches, how many are in use: at 1 the next request has to wait.",
+            "Share of the ready workers' slots that are in use: at 1 the next request has to wait.",
             self._cache_usage(versions, figures),
         )
         yield from self._lines(versions, figures)
         yield _gauge(
-            "default_version", "1 for what a request means that names no version.", versions,
+            "default_version", "1 for the default version, which a request means that names no version.", versions,
             lambda pinned: (pinned.model, pinned.version) in defaults,
         )  # fmt: skip
         yield self._worker_starts(versions)
@@ -56,18 +56,20 @@ class ServedMetrics(Collector):
         def line(pinned: PinnedVersion) -> tuple[int, int]:
             return self._admission.line(pinned.model, pinned.version)
 
-        yield _gauge("ready_workers", "That can answer.", versions, lambda pinned: len(pinned.workers))
+        yield _gauge("ready_workers", "Workers that can answer.", versions, lambda pinned: len(pinned.workers))
         yield _gauge(
             "slots", "How many requests its workers run at once.", versions,
             lambda pinned: _slots(pinned, figures.get(pinned)),
         )  # fmt: skip
-        yield _gauge("model_waiting_requests", "That wait for a slot.", versions, lambda pinned: line(pinned)[0])
-        yield _gauge("model_running_requests", "That hold a slot.", versions, lambda pinned: line(pinned)[1])
+        yield _gauge(
+            "model_waiting_requests", "Requests that wait for a slot.", versions, lambda pinned: line(pinned)[0]
+        )
+        yield _gauge("model_running_requests", "Requests that hold a slot.", versions, lambda pinned: line(pinned)[1])
 
     def _cache_usage(self, versions: list[PinnedVersion], figures: dict[PinnedVersion, EngineFigures]) -> float:
         slots = sum(_slots(pinned, figures.get(pinned)) for pinned in versions if pinned.workers)
         running = sum(self._admission.line(pinned.model, pinned.version)[1] for pinned in versions)
-        return min(1.0, running / slots) if slots else 1.0  # where there is no row, there is no free one
+        return min(1.0, running / slots) if slots else 1.0  # where there is no slot, there is no free one
 
     def _worker_starts(self, versions: list[PinnedVersion]) -> Metric:
         self._starts.note(versions)

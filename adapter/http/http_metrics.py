@@ -26,7 +26,9 @@ class HttpMetrics:
             "Requests to go on in another protocol, which were taken for plain ones.",
             registry=registry,
         )
-        self._connections = Gauge("torchbridge_open_connections", "From callers.", registry=registry)
+        self._connections = Gauge(
+            "torchbridge_open_connections", "Connections of callers that are open.", registry=registry
+        )
 
     def add_request(self, scope: Scope, status: int) -> None:
         method = scope["method"] if scope["method"] in _METHODS else UNKNOWN

@@ -1,5 +1,6 @@
 """/metrics beside what others say of it: OpenTelemetry's conventions, inference gateways' protocol, and promtool."""
 
+import re
 import subprocess
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -11,6 +12,9 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from adapter.gateway import create_app
+from adapter.generation.canary import Canaries
+from adapter.generation.canary_metrics import CanaryMetrics
+from adapter.generation.engine_metrics import engine_families
 from adapter.settings import Settings
 from adapter.torchserve.model_registry import ModelRegistry
 from tests.debian_packages import installed_program
@@ -107,6 +111,17 @@ def test_its_labels_are_attributes_of_the_conventions(families: dict[str, Metric
         assert labels <= set(map(prometheus_name, convention.attributes))
         assert set(map(prometheus_name, REQUIRED)) <= labels
         assert sample.labels["gen_ai_operation_name"] in OPERATIONS
+
+
+def test_each_help_says_what_the_value_is_in_the_words_of_all_pages(families: dict[str, Metric]) -> None:
+    others = [*CanaryMetrics(Canaries()).collect(), *engine_families({})]
+    own = [each for each in families.values() if each.name.startswith(("torchbridge_", "gen_ai_"))]
+    helps = {each.name: each.documentation for each in [*own, *others] if not each.name.endswith("_created")}
+    assert len(helps) > 30
+    assert [text for text in helps.values() if not text.endswith(".")] == []
+    fragment = re.compile(r"(Of|That|From|Since|By|For|In) ")
+    assert [text for text in helps.values() if fragment.match(text)] == []
+    assert [text for text in helps.values() if re.search(r"\b(rows?|line)\b", text)] == []  # slots, and the queue
 
 
 def test_there_are_no_other_names_of_the_conventions(families: dict[str, Metric]) -> None:

@@ -1,4 +1,4 @@
-"""What /metrics says of versions, their workers and engines, of the line and of canaries."""
+"""What /metrics says of versions, their workers and engines, of the queue and of canaries."""
 
 import asyncio
 import os
