@@ -29,9 +29,9 @@ class Compilation(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    state: CompilationState
-    reason: str | None = Field(default=None, description="Why they are not compiled.")
-    since: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    state: CompilationState = Field(description="How far the compiled steps are.")
+    reason: str | None = Field(default=None, description="Why they are not compiled; null if they are, or will be.")
+    since: datetime = Field(default_factory=lambda: datetime.now(UTC), description="The time of this state.")
 
     @property
     def is_settled(self) -> bool:

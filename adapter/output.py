@@ -94,7 +94,7 @@ class RegexOutput(Received):
     regex: str = Field(
         min_length=1,
         max_length=MAX_REGEX_CHARACTERS,
-        description="Of the whole text, in the syntax of Rust's regex crate: without look-around and back-references.",
+        description="A pattern of the whole text, by Rust's regex crate: without look-around and back-references.",
     )
 
 

@@ -29,7 +29,8 @@ class Probe(_Part):
     answer_tokens: _Tokens
     finish_reason: Literal["stop", "length"] = Field(description="Why it ends when no more tokens are asked for.")
     log_probabilities: tuple[_Tenths, ...] = Field(
-        fail_fast=True, description="In tenths of a nat, of each token of the prompt and the answer but the first."
+        fail_fast=True,
+        description="The log-probability of each token of the prompt and the answer but the first, in tenths of a nat.",
     )
 
     @model_validator(mode="after")

@@ -62,7 +62,7 @@ class ToolCall(Sent):
 class ToolCallDelta(Sent):
     """More of a call's arguments; its id and its name come first."""
 
-    index: int = Field(description="Of the call, from 0.")
+    index: int = Field(description="The number of the call in its answer, from 0.")
     id: str | None
     name: str | None
     arguments: str

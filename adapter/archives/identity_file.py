@@ -22,7 +22,9 @@ class _Part(BaseModel):
 class Identity(_Part):
     """The issuer and the subject that a certificate must name."""
 
-    issuer: str = Field(pattern=r"^https?://[!-~]+\Z", description="Of the login: as OpenID Connect calls it.")
+    issuer: str = Field(
+        pattern=r"^https?://[!-~]+\Z", description="The issuer of the login, as OpenID Connect calls it."
+    )
     subject: str = Field(
         # Any printable character but `*`, which may stand at the end behind a slash, for everything below.
         pattern=r"^[!-)+-~]+(/\*)?\Z",

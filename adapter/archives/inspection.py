@@ -15,21 +15,23 @@ _SHOWN_DIGITS = 16
 class WeightBytes(BaseModel):
     """Bytes that the weights take in memory."""
 
-    stored: int = Field(description="As the files have them.")
-    float32: int = Field(description="As on a processor without units for 16 bits.")
+    stored: int = Field(description="The bytes of the weights as the files have them.")
+    float32: int = Field(
+        description="The bytes of the weights as float32, which a processor without units for 16 bits needs."
+    )
 
 
 class InspectedArchive(BaseModel):
     """The archive's record, and what follows from it."""
 
-    digest: str = Field(description="Of the model: `model_digest` of each answer.")
-    weight_bytes: WeightBytes
-    format: int
-    contract: int = Field(description="Of what its worker takes (adapter/worker_contract.py).")
-    name: str
-    version: str
-    model: ModelFacts
-    versions: Versions
+    digest: str = Field(description="The archive's digest, which is `model_digest` of each answer.")
+    weight_bytes: WeightBytes = Field(description="The memory that the weights take, in bytes.")
+    format: int = Field(description="The version of the form of the record.")
+    contract: int = Field(description="The version of the contract that its worker keeps (adapter/worker_contract.py).")
+    name: str = Field(description="The name of the model.")
+    version: str = Field(description="The version of the model.")
+    model: ModelFacts = Field(description="What is known of the model.")
+    versions: Versions = Field(description="The versions of the packages that the model was checked with.")
     files: dict[str, FileRecord] = Field(description="Every entry of the archive but the record, by its name.")
 
 

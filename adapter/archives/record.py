@@ -26,30 +26,38 @@ class _Part(BaseModel):
 
 
 class FileRecord(_Part):
-    size: _Count
-    sha256: Sha256
+    size: _Count = Field(description="The size of the file, in bytes.")
+    sha256: Sha256 = Field(description="The SHA-256 of the file.")
 
 
 class ModelFacts(_Part):
     """Read from config.json and the heads of the weight files."""
 
-    architecture: Word | None
-    parameters: dict[Word, _Count] = Field(description="How many of each data type, as safetensors names it.")
-    tokenizer_sha256: Sha256 = Field(description="Of the canonical JSON of the tokenizer's files and their SHA-256.")
+    architecture: Word | None = Field(
+        description="The class of the model in transformers; null if config.json names none."
+    )
+    parameters: dict[Word, _Count] = Field(
+        description="The number of parameters of each data type, as safetensors names it."
+    )
+    tokenizer_sha256: Sha256 = Field(
+        description="The SHA-256 of the canonical JSON of the tokenizer's files and their SHA-256."
+    )
     source: Word | None = Field(description="The package URL of the hub's model and commit; null for a directory.")
 
 
 class Versions(_Part):
     """Versions of the packages that the model was checked with."""
 
-    torch: Word
-    torchbridge: Word
-    transformers: Word
+    torch: Word = Field(description="The version of torch.")
+    torchbridge: Word = Field(description="The version of torchbridge.")
+    transformers: Word = Field(description="The version of transformers.")
 
 
 class ArchiveRecord(_Part):
     format: Literal[1] = 1
-    contract: PositiveInt = Field(default=1, description="Of what its worker takes (adapter/worker_contract.py).")
+    contract: PositiveInt = Field(
+        default=1, description="The version of the contract that its worker keeps (adapter/worker_contract.py)."
+    )
     name: Name
     version: Name
     model: ModelFacts

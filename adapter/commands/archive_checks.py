@@ -45,12 +45,14 @@ def inspect(archive: Archive, *, json_: Json = False) -> None:
 class VerifiedReport(Result):
     """What `verify --json` shows of an archive that may be served."""
 
-    archive: Path
-    model: str
-    version: str
-    sha256: str = Field(description="SHA-256 of the file.")
-    digest: str = Field(description="`model_digest` of each answer.")
-    signed_with: Path | None = Field(description="The key. None: it is not signed; its code is this installation's.")
+    archive: Path = Field(description="The path of the archive.")
+    model: str = Field(description="The name of the model.")
+    version: str = Field(description="The version of the model.")
+    sha256: str = Field(description="The SHA-256 of the file.")
+    digest: str = Field(description="The archive's digest, which is `model_digest` of each answer.")
+    signed_with: Path | None = Field(
+        description="The key that it is signed with; null if no key was given, and its code is this installation's."
+    )
 
     def in_words(self) -> str:
         trust = f"signed with {self.signed_with}" if self.signed_with else "not signed: its code is this installation's"
@@ -82,10 +84,10 @@ def verify(archive: Archive, *, key: Key = None, json_: Json = False, quiet: Qui
 class ProbedReport(Result):
     """What `probe --json` shows of an archive whose answers are those that `pack` recorded."""
 
-    archive: Path
-    model: str
-    version: str
-    prompts: int = Field(description="How many prompts were compared.")
+    archive: Path = Field(description="The path of the archive.")
+    model: str = Field(description="The name of the model.")
+    version: str = Field(description="The version of the model.")
+    prompts: int = Field(description="The number of prompts that were compared.")
 
     def in_words(self) -> str:
         return f"{self.model} {self.version} answers as it did when it was packed: {self.prompts} prompts"
@@ -113,8 +115,8 @@ def probe(archive: Archive, *, key: Key = None, json_: Json = False, quiet: Quie
 class ScannedReport(Result):
     """What `scan --json` shows of an archive in which nothing was found."""
 
-    archive: Path
-    result: str = Field(description="Which scanner looked, and that it found nothing.")
+    archive: Path = Field(description="The path of the archive.")
+    result: str = Field(description="The scanner and its version, and that it found nothing.")
 
     def in_words(self) -> str:
         return f"{self.archive}: {self.result}"

@@ -58,9 +58,14 @@ def begin(
     version: Version,
     *,
     percent: Annotated[
-        float, typer.Option(min=0.01, max=100, callback=finite, help="Of the requests that name no version.")
+        float,
+        typer.Option(
+            min=0.01, max=100, callback=finite, help="The share of the requests that name no version, in percent."
+        ),
     ],
-    sticky: Annotated[Sticky | None, typer.Option(help="By whose header X-User (or OpenAI's user) it is.")] = None,
+    sticky: Annotated[
+        Sticky | None, typer.Option(help="Keep each user, by the header X-User or OpenAI's user, with one version.")
+    ] = None,
     shadow: Annotated[
         bool, typer.Option("--shadow", help="Only count its answers: callers get the default's.")
     ] = False,
@@ -152,9 +157,7 @@ def status(*, json_: Json = False, run_directory: RunDirectoryOption = RUN_DIREC
 def abort(
     *,
     model: Model = None,
-    if_exists: Annotated[
-        bool, typer.Option("--if-exists", help="That none runs, or none any more, is no failure.")
-    ] = False,
+    if_exists: Annotated[bool, typer.Option("--if-exists", help="Do not fail if none runs, or none any more.")] = False,
     json_: Json = False,
     run_directory: RunDirectoryOption = RUN_DIRECTORY,
 ) -> None:

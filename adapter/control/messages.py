@@ -28,32 +28,49 @@ class VersionTraffic(_Answer):
     version: str
     is_default: bool
     workers: int | None = Field(
-        default=None, description="That TorchServe is to keep; None: the gateway is older than this field."
+        default=None,
+        description="The number of workers that TorchServe is to keep; null if the gateway is older than this field.",
     )
     ready_workers: int
-    live_requests: int = Field(description="That mean this version, whether they wait, run or are read from the cache.")
-    oldest_live_seconds: float | None = Field(description="Since the oldest of them came to mean this version.")
-    waiting_requests: int = Field(description="For a slot.")
-    running_requests: int = Field(description="In the worker.")
-    held_requests: int = Field(description="That are not let through while the version is drained.")
-    queued_in_torchserve: int = Field(default=0, description="That TorchServe has not given to the worker yet.")
+    live_requests: int = Field(
+        description="The number of requests for this version that wait, run or are read from the cache."
+    )
+    oldest_live_seconds: float | None = Field(
+        description="The seconds since the oldest of them came to mean this version; null if there is none."
+    )
+    waiting_requests: int = Field(description="The number of requests that wait for a slot.")
+    running_requests: int = Field(description="The number of requests in the worker.")
+    held_requests: int = Field(
+        description="The number of requests that are not let through while the version is drained."
+    )
+    queued_in_torchserve: int = Field(
+        default=0, description="The number of requests that TorchServe has not given to the worker yet."
+    )
 
 
 class SpreadReport(_Answer):
     """Seconds, of the last 1000 answers."""
 
-    p50: float
-    p95: float
+    p50: float = Field(description="The median, in seconds.")
+    p95: float = Field(description="The time that 95 % do not exceed, in seconds.")
 
 
 class OutcomeReport(_Answer):
     """How attempts ended; those that the caller or a limit ended are no trial of the version."""
 
-    answers: int
-    failures: dict[str, int] = Field(description="Of the version's own, by the code of the error.")
-    cut: int = Field(description="By their callers, a deadline or the gateway's end, while the version had them.")
-    time_to_first_token: SpreadReport | None = Field(description="Since the version's worker was given the request.")
-    time_per_token: SpreadReport | None = Field(description="Of each token after the first.")
+    answers: int = Field(description="The number of whole answers.")
+    failures: dict[str, int] = Field(
+        description="The number of failures by the version's doing, by the code of the error."
+    )
+    cut: int = Field(
+        description="The number of attempts that callers, a deadline or the gateway's end cut short in the version."
+    )
+    time_to_first_token: SpreadReport | None = Field(
+        description="The time from the worker's receipt of a request to its first token; null before an answer."
+    )
+    time_per_token: SpreadReport | None = Field(
+        description="The time of each token after the first; null before an answer with two."
+    )
 
     @property
     def num_failures(self) -> int:
@@ -71,8 +88,10 @@ class OutcomeReport(_Answer):
 class PairsReport(_Answer):
     """Counts of the pairs of requests, one on each version, that could be compared."""
 
-    slower: int = Field(description="In which the canary took more than `max_slowdown` times as long.")
-    not_slower: int
+    slower: int = Field(
+        description="The number of pairs in which the canary took more than `max_slowdown` times as long."
+    )
+    not_slower: int = Field(description="The number of pairs in which it did not.")
 
     @property
     def num_pairs(self) -> int:
@@ -86,37 +105,54 @@ class PairsReport(_Answer):
 class SharedReport(_Answer):
     """A canary that gateways with one Redis try together."""
 
-    gateways: int = Field(description="Whose counts these are.")
-    counts: Counts
+    gateways: int = Field(description="The number of gateways that are counted.")
+    counts: Counts = Field(
+        description="The trials and failures of the canary and of the default version, and the pairs for both times."
+    )
 
 
 class CanaryReport(_Answer):
     """A canary, with counts of requests that name no version, since it began."""
 
-    id: str
-    model: str
-    version: str
+    id: str = Field(description="The id of the canary.")
+    model: str = Field(description="The name of the model.")
+    version: str = Field(description="The version that is tried.")
     control_version: str = Field(description="The default version, which answers the others.")
-    percent: float
-    is_sticky: bool
-    is_shadow: bool
-    canary: OutcomeReport
-    control: OutcomeReport
-    max_slowdown: float | None
-    first_token: PairsReport | None = Field(description="By the time to the first token; None: not compared.")
-    per_token: PairsReport | None
-    fallbacks: int = Field(description="Failures of the canary's: it was not ready, and the default version answered.")
-    dropped: int = Field(description="Shadows that were not run because no slot was free.")
-    compared: int = Field(description="Shadows of requests that have one right answer.")
-    equal: int = Field(description="Of these, with the same text as the caller's answer.")
-    margin: float
-    min_requests: int
-    alpha: float
-    timeout: float | None = Field(
-        description="Seconds for a verdict, where the server watches it; None: a command does."
+    percent: float = Field(description="The share of the requests without a version that it gets, in percent.")
+    is_sticky: bool = Field(description="Whether each user stays with one version.")
+    is_shadow: bool = Field(
+        description="Whether its answers are only counted, and callers get those of the default version."
     )
-    promotes: bool = Field(default=True, description="Whether who watches it carries a good verdict out.")
-    shared: SharedReport | None = Field(description="With Redis: what it is judged by, instead of the counts above.")
+    canary: OutcomeReport = Field(description="What has become of the requests that the canary got.")
+    control: OutcomeReport = Field(description="What has become of the requests that the default version got.")
+    max_slowdown: float | None = Field(
+        description="How many times as long the canary may mostly take; null if times are not compared."
+    )
+    first_token: PairsReport | None = Field(
+        description="The comparison of the times to the first token; null if times are not compared."
+    )
+    per_token: PairsReport | None = Field(
+        description="The comparison of the times per token; null if times are not compared."
+    )
+    fallbacks: int = Field(
+        description="The number of requests that found the canary not ready, so that the default version answered."
+    )
+    dropped: int = Field(description="The number of shadows that were not run because no slot was free.")
+    compared: int = Field(description="The number of shadows of requests that have one right answer.")
+    equal: int = Field(description="The number of these whose text was that of the caller's answer.")
+    margin: float = Field(description="How much higher its rate of failures may be, as a share of 1.")
+    min_requests: int = Field(description="The number of requests that each side has at least before a promotion.")
+    alpha: float = Field(description="How likely each wrong verdict may be, as a share of 1.")
+    timeout: float | None = Field(
+        description="The seconds for a verdict, where the server watches it; null if a command does."
+    )
+    promotes: bool = Field(
+        default=True,
+        description="Whether the canary is promoted if it is no worse; otherwise others read the verdict and do so.",
+    )
+    shared: SharedReport | None = Field(
+        description="The counts of all gateways with one Redis, by which it is judged; null without Redis."
+    )
 
     @property
     def rule(self) -> Rule:
@@ -149,7 +185,8 @@ class TrafficReport(_Answer):
 
     models: tuple[ModelTraffic, ...]
     default_model: str | None = Field(
-        default=None, description="It answers requests that name none; it may not be served. None: the only model."
+        default=None,
+        description="The model of requests that name none, which may not be served; null if there is one model alone.",
     )
 
     def of(self, model: str, version: str) -> VersionTraffic | None:

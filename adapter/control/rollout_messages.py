@@ -34,27 +34,31 @@ class RolloutOrder(Received):
 
 
 class ServedVersion(Sent):
-    archive: str = Field(description="The path of the host's own copy.")
-    digest: str
-    workers: int
-    ready_workers: int
+    archive: str = Field(description="The path of the host's own copy of the archive.")
+    digest: str = Field(description="The digest of its content.")
+    workers: int = Field(description="The number of workers that it is to have.")
+    ready_workers: int = Field(description="The number of workers that are ready.")
 
 
 class ServedModel(Sent):
-    default: str
-    versions: dict[str, ServedVersion]
+    default: str = Field(description="The model's default version.")
+    versions: dict[str, ServedVersion] = Field(description="The versions of the model.")
 
 
 class OrderReport(Sent):
-    id: str
-    state: Literal["working", "done", "failed"]
-    step: str = Field(description="What it is at, or was at last.")
-    reason: str | None = Field(default=None, description="Why it has failed.")
+    id: str = Field(description="The id of the order.")
+    state: Literal["working", "done", "failed"] = Field(description="What has become of it.")
+    step: str = Field(description="What the host is at, or was at last.")
+    reason: str | None = Field(default=None, description="Why it has failed; null if it has not.")
 
 
 class HostReport(Sent):
     """What a host serves, by TorchServe's own word, and the last order that it was given since it runs."""
 
-    models: dict[str, ServedModel]
-    default_model: str | None = None
-    order: OrderReport | None = None
+    models: dict[str, ServedModel] = Field(description="The models that the host serves.")
+    default_model: str | None = Field(
+        default=None, description="The model of requests that name none; null if there is no such."
+    )
+    order: OrderReport | None = Field(
+        default=None, description="The last order that the host was given; null if it has had none since it runs."
+    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from adapter.doctor import configuration, installation, machine, server
 from adapter.doctor.finding import Check, Finding, Scene, Severity, wrong
@@ -37,12 +37,10 @@ _REMEDY = "Run torchbridge doctor as the user that runs the server, or mend the 
 
 
 class Examination(BaseModel):
-    """facts: of the machine, in words. versions: of the packages that matter. checks: how many were made."""
-
-    facts: dict[str, str]
-    versions: dict[str, str]
-    checks: int
-    findings: list[Finding]
+    facts: dict[str, str] = Field(description="What was found of the machine, in words, by its name.")
+    versions: dict[str, str] = Field(description="The version of each package that matters, by its name.")
+    checks: int = Field(description="The number of checks that were made.")
+    findings: list[Finding] = Field(description="What is wrong, or could be better.")
 
     @property
     def is_well(self) -> bool:

@@ -4,7 +4,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 
 class Severity(StrEnum):
@@ -13,11 +13,11 @@ class Severity(StrEnum):
 
 
 class Finding(BaseModel):
-    """what: the finding, in a sentence. remedy: what to do about it, if the sentence does not say it."""
-
-    severity: Severity
-    what: str
-    remedy: str | None = None
+    severity: Severity = Field(
+        description="Whether it does not work like that (`wrong`), or only worse than it could (`warning`)."
+    )
+    what: str = Field(description="The finding, in a sentence.")
+    remedy: str | None = Field(default=None, description="What to do about it; null if the finding says so.")
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ LastEventId = Annotated[
     Header(
         max_length=LONGEST_CURSOR,
         pattern="^[A-Za-z0-9_-]*$",
-        description="Of an earlier stream with the same body: `/generate/stream` goes on behind that event, or ends.",
+        description="The `id` of an event of an earlier stream with the same body: this one goes on behind it.",
     ),
 ]
 Resumable = Annotated[

@@ -22,27 +22,33 @@ class CanarySide(Sent):
     """One version of the two."""
 
     version: str
-    requests: int = Field(description="That ended by the version's doing.")
+    requests: int = Field(description="The number of requests that ended by the version's doing.")
     failures: int
 
 
 class CanaryPairs(Sent):
-    """Of pairs of requests, one on each version."""
+    """Counts of the pairs of requests, one on each version, that could be compared."""
 
     pairs: int
-    slower: int = Field(description="In which the canary took more than `max_slowdown` times as long.")
+    slower: int = Field(
+        description="The number of pairs in which the canary took more than `max_slowdown` times as long."
+    )
 
 
 class CanaryVerdict(Sent):
     id: str
     model: str
     verdict: Decision
-    undecided: tuple[str, ...] = Field(description="What is not known well enough yet.")
-    scope: Scope = Field(description="Whose counts these are: of all gateways with one Redis, or of this one.")
-    gateways: int = Field(description="Whose counts are in it.")
+    undecided: tuple[str, ...] = Field(description="The criteria for which there is no decision yet.")
+    scope: Scope = Field(
+        description="Whether all gateways with one Redis are counted (`service`), or this one alone (`gateway`)."
+    )
+    gateways: int = Field(description="The number of gateways that are counted.")
     canary: CanarySide
     control: CanarySide
-    first_token: CanaryPairs | None = Field(description="By the time to the first token; null: not compared.")
+    first_token: CanaryPairs | None = Field(
+        description="The comparison of the times to the first token; null if times are not compared."
+    )
     per_token: CanaryPairs | None
     margin: float
     min_requests: int

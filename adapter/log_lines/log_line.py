@@ -4,7 +4,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from adapter.log_lines.current_request import current_request
 
@@ -24,23 +24,30 @@ _LEVELS: tuple[tuple[int, Level], ...] = (
 class LogLine(BaseModel):
     model_config = ConfigDict(frozen=True)
 
-    time: datetime
-    level: Level
-    source: Source
-    message: str
-    logger: str | None = None
-    worker: str | None = None  # TorchServe's name for the workers of a version: MODEL_VERSION
-    request_id: str | None = None
-    trace_id: str | None = None
-    span_id: str | None = None
-    exception: str | None = None
-    # In the line of a request that has ended.
-    caller: str | None = None
-    address: str | None = None
-    method: str | None = None
-    path: str | None = None
-    status: int | None = None
-    seconds: float | None = None
+    time: datetime = Field(description="The time of the line, in UTC.")
+    level: Level = Field(description="How bad it is.")
+    source: Source = Field(description="What has written the line; `output` is what TorchServe prints.")
+    message: str = Field(description="The text of the line.")
+    logger: str | None = Field(
+        default=None, description="The part of the gateway or of TorchServe that has written it."
+    )
+    worker: str | None = Field(
+        default=None, description="The version whose worker has written it, as TorchServe names it: `MODEL_VERSION`."
+    )
+    request_id: str | None = Field(
+        default=None, description="The request that it is about: `X-Request-ID` of its answer."
+    )
+    trace_id: str | None = Field(default=None, description="The id of the trace of this request.")
+    span_id: str | None = Field(default=None, description="The id of the span of this request.")
+    exception: str | None = Field(default=None, description="A traceback.")
+    caller: str | None = Field(default=None, description="In the last line of a request: the name of the API key.")
+    address: str | None = Field(default=None, description="In the last line of a request: the address of the caller.")
+    method: str | None = Field(default=None, description="In the last line of a request: its method.")
+    path: str | None = Field(default=None, description="In the last line of a request: its path.")
+    status: int | None = Field(default=None, description="In the last line of a request: the status of its answer.")
+    seconds: float | None = Field(
+        default=None, description="In the last line of a request: how long it took, in seconds."
+    )
 
     def json_line(self) -> str:
         return self.model_dump_json(exclude_none=True)

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, Field
 
 from adapter.control.rollout_messages import HostReport
 from adapter.durable.json_lines import JournalLine, append_line, read_lines
@@ -35,11 +35,9 @@ class Step(StrEnum):
 
 
 class Begun(BaseModel):
-    """`before`: what each host served then. It is what an abort goes back to."""
-
-    hosts: tuple[str, ...]
-    desired: DesiredState
-    before: dict[str, HostReport]
+    hosts: tuple[str, ...] = Field(description="The hosts, in their order.")
+    desired: DesiredState = Field(description="What the file says.")
+    before: dict[str, HostReport] = Field(description="What each host served before, to which an abort goes back.")
 
 
 class _Line(JournalLine):
@@ -51,20 +49,20 @@ class _Line(JournalLine):
 
 
 class HostProgress(BaseModel):
-    stage: Stage
-    step: Step
-    at: AwareDatetime
-    reason: str | None = None
+    stage: Stage = Field(description="What was being done to all hosts then.")
+    step: Step = Field(description="What has become of it on this host.")
+    at: AwareDatetime = Field(description="The time of that.")
+    reason: str | None = Field(default=None, description="Why it has failed; null if it has not.")
 
 
 class Rollout(BaseModel):
     """What the journal says of the last one."""
 
-    id: str
-    begun_at: AwareDatetime
-    begun: Begun
-    stage: Stage = Stage.ROLLING_OUT
-    hosts: dict[str, HostProgress] = {}
+    id: str = Field(description="The id of the rollout.")
+    begun_at: AwareDatetime = Field(description="The time of its begin.")
+    begun: Begun = Field(description="What was to be done, and what was there before.")
+    stage: Stage = Field(default=Stage.ROLLING_OUT, description="What is being done to all hosts, or was done last.")
+    hosts: dict[str, HostProgress] = Field(default={}, description="What was done last on each host that was changed.")
 
     @property
     def is_open(self) -> bool:

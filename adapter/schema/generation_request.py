@@ -73,7 +73,10 @@ class GenerationRequest(Received):
         description="Tell how likely each token was, and this many of the likeliest ones in its place.",
     )
     prompt_logprobs: int | None = Field(
-        default=None, ge=0, le=MAX_TOP_LOGPROBS, description="As `logprobs`, of the tokens of the prompt."
+        default=None,
+        ge=0,
+        le=MAX_TOP_LOGPROBS,
+        description="Tell how likely each token of the prompt was, and this many of the likeliest ones in its place.",
     )
     output: Output | None = Field(default=None, description="What the text has to be; any text when absent.")
     model: Name | None = Field(default=None, description="The gateway's default model when absent.")

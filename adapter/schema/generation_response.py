@@ -28,7 +28,9 @@ class TokenLogprob(TopLogprob):
 
 
 class PromptLogprob(TokenText):
-    logprob: float | None = Field(description="As of an answer's token; null for the first.")
+    logprob: float | None = Field(
+        description="Natural logarithm of its probability by the model's own logits; null for the first token."
+    )
     top: tuple[TopLogprob, ...] = Field(description="The likeliest tokens in its place, the likeliest first.")
 
 
@@ -39,18 +41,18 @@ class GenerationResponse(Sent):
     id: str
     model: str
     model_version: str
-    model_digest: str = Field(description="Of the archive: no two archives with other contents have the same.")
+    model_digest: str = Field(description="The archive's digest: no two archives with other contents have the same.")
     finish_reason: FinishReason
     prompt_tokens: int
     queue_time: float = Field(description="Seconds before prompt processing started.")
     time_to_first_token: float = Field(description="Seconds from the gateway's receipt to the first text.")
     cached: bool = Field(default=False, description="Whether the model ran for another, equal request.")
     logprobs: tuple[TokenLogprob, ...] | None = Field(
-        default=None, description="Of the tokens of the text, where they were asked for."
+        default=None, description="How likely each token of the text was; null if the request does not ask for it."
     )
     tool_calls: tuple[ToolCall, ...] | None = Field(
-        default=None, description="What the model calls, of the tools of a chat that has some."
+        default=None, description="The calls of tools that the model wrote; null if the chat has no tools."
     )
     prompt_logprobs: tuple[PromptLogprob, ...] | None = Field(
-        default=None, description="Of the tokens of the prompt, where they were asked for."
+        default=None, description="How likely each token of the prompt was; null if the request does not ask for it."
     )

@@ -18,18 +18,23 @@ class StartEvent(Sent):
     model_digest: str
     prompt_tokens: int
     seed: int | None = Field(
-        default=None, description="That the answer is drawn by; the gateway's choice where the request has none."
+        default=None,
+        description="The seed that the answer is drawn by: the request's, or one that the gateway has chosen.",
     )
 
 
 class DeltaEvent(Sent):
     type: Literal["delta"] = "delta"
-    index: int = Field(description="0, 1, 2 … within one stream.")
+    index: int = Field(description="The number of the delta in its stream, from 0.")
     text: str
     logprobs: tuple[TokenLogprob, ...] | None = Field(
-        default=None, description="Of the tokens since the last delta, where they were asked for."
+        default=None,
+        description="How likely each token since the last delta was; null if the request does not ask for it.",
     )
-    tool_calls: tuple[ToolCallDelta, ...] | None = Field(default=None, description="In a chat that has tools.")
+    tool_calls: tuple[ToolCallDelta, ...] | None = Field(
+        default=None,
+        description="What the model has written of calls since the last delta; null if the chat has no tools.",
+    )
 
 
 class WorkerDelta(DeltaEvent):

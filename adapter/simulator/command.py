@@ -36,9 +36,10 @@ def simulate(
         Path | None, typer.Argument(metavar="[SCRIPT.yaml]", help="What it answers; else one and the same story.")
     ] = None,
     *,
-    host: Annotated[str | None, typer.Option(help="Else TORCHBRIDGE_HOST or loopback.")] = None,
+    host: Annotated[str | None, typer.Option(help="The gateway's address; else TORCHBRIDGE_HOST or loopback.")] = None,
     port: Annotated[
-        int | None, typer.Option("--port", "-p", min=0, max=65_535, help="Else TORCHBRIDGE_PORT or 8000.")
+        int | None,
+        typer.Option("--port", "-p", min=0, max=65_535, help="The gateway's port; else TORCHBRIDGE_PORT or 8000."),
     ] = None,
     config: Annotated[Path | None, settings_file("The gateway's settings, as serve has them.")] = None,
 ) -> None:

@@ -49,12 +49,12 @@ class Rule(_Rule):
     text: str = Field(default=DEFAULT_TEXT, min_length=1)
     calls: tuple[Called, ...] = Field(default=(), description="After its text, which is empty unless it is given.")
     first_token_seconds: _Pause = 0
-    token_seconds: _Pause = Field(default=0, description="From one token to the next: a word is one.")
-    fails: ErrorCode | None = Field(default=None, description="Of the table in docs/errors.md.")
+    token_seconds: _Pause = Field(default=0, description="Seconds from one token to the next: a word is one.")
+    fails: ErrorCode | None = Field(default=None, description="The code of an error in docs/errors.md.")
     retry_after: NonNegativeInt | None = Field(default=None, description="Seconds, that a failure tells.")
     stalls: bool = Field(default=False, description="Nothing more comes.")
     cuts: bool = Field(default=False, description="The connection ends, without a last event.")
-    after_tokens: NonNegativeInt = Field(default=0, description="That come before it goes wrong.")
+    after_tokens: NonNegativeInt = Field(default=0, description="The number of tokens that come before it goes wrong.")
 
     @model_validator(mode="after")
     def _goes_wrong_in_one_way(self) -> Self:

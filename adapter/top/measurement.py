@@ -21,9 +21,11 @@ WINDOW_SECONDS = 10  # over which rates are taken: answers come whole, and some 
 class Row(BaseModel):
     """The row of one version. rates: None at the first look."""
 
-    status: VersionStatus
-    rates: Rates | None
-    worker_memory_bytes: int | None = Field(description="Resident; None where no worker of this machine is known.")
+    status: VersionStatus = Field(description="What `status` shows of the version.")
+    rates: Rates | None = Field(description="What was done between two looks; null at the first one.")
+    worker_memory_bytes: int | None = Field(
+        description="The resident memory of its workers, in bytes; null if no worker of this machine is known."
+    )
 
 
 class _Look(NamedTuple):

@@ -11,12 +11,12 @@ _PERCENTILES = (50, 95, 99)
 
 
 class Rates(BaseModel):
-    tokens_per_second: float = Field(description="That were generated, counted when an answer is whole.")
-    prompt_tokens_per_second: float
-    answers_per_second: float
-    failures_per_second: float
+    tokens_per_second: float = Field(description="Generated tokens a second, counted when an answer is whole.")
+    prompt_tokens_per_second: float = Field(description="Tokens of prompts a second, counted when an answer is whole.")
+    answers_per_second: float = Field(description="Whole answers a second.")
+    failures_per_second: float = Field(description="Failed requests a second.")
     first_token_seconds: dict[str, float] = Field(
-        description="p50, p95 and p99, from the arrival of a request; without one there are none."
+        description="The p50, p95 and p99 of the seconds from a request's arrival to its first text; empty without one."
     )
 
 

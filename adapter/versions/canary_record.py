@@ -33,7 +33,7 @@ class CanaryRecord(BaseModel):
     began_at: AwareDatetime
     ended_at: AwareDatetime | None = None
     outcome: Outcome | None = None
-    reason: str | None = Field(default=None, description="Of the outcome, in words.")
+    reason: str | None = Field(default=None, description="The outcome in words.")
 
     @classmethod
     def begun(cls, report: CanaryReport) -> Self:

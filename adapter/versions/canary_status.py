@@ -13,16 +13,16 @@ from adapter.versions.server_files import ServerFiles
 
 
 class CanaryStatus(BaseModel):
-    model: str
-    version: str
-    control_version: str
-    what: str = Field(description="Its share, in words.")
-    is_watched_by_server: bool
-    began_at: AwareDatetime | None = Field(description="None: a command watches it.")
-    ended_at: AwareDatetime | None
-    outcome: Outcome | None = Field(description="None: it runs.")
-    reason: str | None
-    report: CanaryReport | None = Field(description="Of one that runs.")
+    model: str = Field(description="The name of the model.")
+    version: str = Field(description="The version that is tried, or was.")
+    control_version: str = Field(description="The default version, which answers the other requests.")
+    what: str = Field(description="The requests that it gets, in words.")
+    is_watched_by_server: bool = Field(description="Whether the server watches it; otherwise a command does.")
+    began_at: AwareDatetime | None = Field(description="The time of its begin; null if a command watches it.")
+    ended_at: AwareDatetime | None = Field(description="The time of its end; null if it runs.")
+    outcome: Outcome | None = Field(description="What has become of it; null if it runs.")
+    reason: str | None = Field(description="The outcome in words; null if it runs.")
+    report: CanaryReport | None = Field(description="Its counts and limits; null if it does not run.")
 
     @classmethod
     def running(cls, report: CanaryReport, record: CanaryRecord | None) -> Self:

@@ -31,13 +31,15 @@ class _Desired(BaseModel):
 
 class DesiredVersion(_Desired):
     archive: str = Field(min_length=1, description="The path of a .mar, from the file's directory, or oci://…")
-    workers: Workers = 1
-    digest: Sha256 | None = Field(default=None, description="Of its record. An archive with another one is refused.")
+    workers: Workers = Field(default=1, description="The number of workers that it is to have.")
+    digest: Sha256 | None = Field(
+        default=None, description="The digest that the archive must have; null if any will do."
+    )
 
 
 class DesiredModel(_Desired):
-    default: Name
-    versions: dict[Name, DesiredVersion]
+    default: Name = Field(description="The model's default version.")
+    versions: dict[Name, DesiredVersion] = Field(description="The versions of the model.")
 
     @model_validator(mode="after")
     def _the_default_is_one_of_them(self) -> Self:
@@ -53,8 +55,10 @@ class DesiredModel(_Desired):
 
 
 class DesiredState(_Desired):
-    models: dict[Name, DesiredModel] = Field(min_length=1)
-    default_model: Name | None = Field(default=None, description="It answers requests that name no model.")
+    models: dict[Name, DesiredModel] = Field(min_length=1, description="The models, by their names.")
+    default_model: Name | None = Field(
+        default=None, description="The model of requests that name none; null if it stays the one of before."
+    )
 
     @model_validator(mode="after")
     def _the_default_model_is_one_of_them(self) -> Self:

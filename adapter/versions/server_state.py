@@ -22,8 +22,8 @@ class _State(BaseModel):
 
 class VersionState(_State):
     archive: str = Field(description="The name of its file in the store.")
-    digest: str = Field(description="Of its record: the `model_digest` of its answers.")
-    sha256: Sha256 = Field(description="Of the file that was verified. No other is loaded in its place.")
+    digest: str = Field(description="The digest of its record, which is `model_digest` of its answers.")
+    sha256: Sha256 = Field(description="The SHA-256 of the file that was verified. No other is loaded in its place.")
     workers: Workers = 1
     deployed_at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
 

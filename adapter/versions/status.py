@@ -21,33 +21,47 @@ class OpenChange(BaseModel):
 
     model_config = ConfigDict(defer_build=True)
 
-    kind: str
-    step: str | None
-    since: datetime
-    is_under_way: bool = Field(description="A command is at it; else it was interrupted.")
-    ending: str | None = Field(description="None while a command is at it.")
+    kind: str = Field(description="The command.")
+    step: str | None = Field(description="The step that it was about to take, or is; null at its begin.")
+    since: datetime = Field(description="The time of that step.")
+    is_under_way: bool = Field(description="Whether a command is at it; otherwise it was interrupted.")
+    ending: str | None = Field(description="What becomes of it, in words; null while a command is at it.")
 
 
 class VersionStatus(BaseModel):
-    model: str
-    version: str
-    is_default: bool
-    is_default_model: bool
-    is_previous: bool
-    is_draining: bool
-    canary_percent: float | None
-    canary_first_token: PairsReport | None
-    canary_per_token: PairsReport | None
-    workers: int
-    ready_workers: int
-    live_requests: int
-    waiting_requests: int
-    queued_in_torchserve: int
-    archive: str | None
-    digest: str | None
-    deployed_at: datetime | None
-    compilation: Compilation | None = Field(default=None, description="Of its steps, if its worker says it.")
-    open_change: OpenChange | None = None
+    model: str = Field(description="The name of the model.")
+    version: str = Field(description="The version of the model.")
+    is_default: bool = Field(description="Whether it answers requests that name no version.")
+    is_default_model: bool = Field(description="Whether its model answers requests that name no model.")
+    is_previous: bool = Field(description="Whether it was the default before, and is kept for a rollback.")
+    is_draining: bool = Field(description="Whether it only ends what runs on it.")
+    canary_percent: float | None = Field(
+        description="The share of requests that it gets as a canary, in percent; null if it is none."
+    )
+    canary_first_token: PairsReport | None = Field(
+        description="The comparison of its times to the first token, as a canary; null if there is none."
+    )
+    canary_per_token: PairsReport | None = Field(
+        description="The comparison of its times per token, as a canary; null if there is none."
+    )
+    workers: int = Field(description="The number of workers that it is to have.")
+    ready_workers: int = Field(description="The number of workers that are ready.")
+    live_requests: int = Field(description="The number of requests that wait, run or are read from the cache.")
+    waiting_requests: int = Field(description="The number of requests that wait for a slot, or are held back.")
+    queued_in_torchserve: int = Field(
+        description="The number of requests that TorchServe has not given to the worker yet."
+    )
+    archive: str | None = Field(description="The name of its file in the store; null if torchbridge did not deploy it.")
+    digest: str | None = Field(description="The `model_digest` of its answers; null if torchbridge did not deploy it.")
+    deployed_at: datetime | None = Field(
+        description="The time of its deployment; null if torchbridge did not deploy it."
+    )
+    compilation: Compilation | None = Field(
+        default=None, description="How far its compiled steps are; null if its worker does not say it."
+    )
+    open_change: OpenChange | None = Field(
+        default=None, description="The change of it that has no end yet; null if there is none."
+    )
 
 
 def server_status(server: ObservedServer) -> list[VersionStatus]:

@@ -1,6 +1,6 @@
 """The archives in a server's store, whether it runs or not."""
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from rich.filesize import decimal
 
 from adapter.archives.archive_reader import ArchiveError, read_record
@@ -12,13 +12,13 @@ _SHOWN_DIGITS = 12
 
 
 class StoredArchive(BaseModel):
-    archive: str
-    model: str
-    version: str
-    size: int
-    digest: str
-    is_deployed: bool
-    is_default: bool
+    archive: str = Field(description="The name of the file in the store.")
+    model: str = Field(description="The name of the model.")
+    version: str = Field(description="The version of the model.")
+    size: int = Field(description="The size of the file, in bytes.")
+    digest: str = Field(description="The digest of its content, which is `model_digest` of its answers.")
+    is_deployed: bool = Field(description="Whether the version is deployed.")
+    is_default: bool = Field(description="Whether the version is the default.")
 
 
 def stored_archives(files: ServerFiles) -> list[StoredArchive]:

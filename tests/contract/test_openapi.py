@@ -1,5 +1,6 @@
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,21 @@ OPERATIONS = {operation["operationId"]: operation for path in DOCUMENT["paths"].
 
 def test_the_committed_document_is_what_the_code_says() -> None:
     assert COMMITTED.read_text() == render(), "run `make generate`"
+
+
+def test_each_description_says_what_the_value_is() -> None:
+    fragment = re.compile(r"(As|By|For|From|Of|Since|That|Which|Whose|With) ")
+    assert [text for text in descriptions(DOCUMENT) if fragment.match(text)] == []
+
+
+def descriptions(part: Any) -> Iterator[str]:
+    match part:
+        case dict():
+            for name, value in part.items():
+                yield from [value] if name == "description" and isinstance(value, str) else descriptions(value)
+        case list():
+            for each in part:
+                yield from descriptions(each)
 
 
 def test_operation_ids_are_the_names_that_clients_use() -> None:

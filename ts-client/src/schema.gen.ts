@@ -24,16 +24,16 @@ export interface components {
             /** @description One for each request, in the same order: an answer, or why there is none. */
             results: (components["schemas"]["GenerationResponse"] | components["schemas"]["Problem"])[];
         };
-        /** @description Of pairs of requests, one on each version. */
+        /** @description Counts of the pairs of requests, one on each version, that could be compared. */
         CanaryPairs: {
             pairs: number;
-            /** @description In which the canary took more than `max_slowdown` times as long. */
+            /** @description The number of pairs in which the canary took more than `max_slowdown` times as long. */
             slower: number;
         };
         /** @description One version of the two. */
         CanarySide: {
             version: string;
-            /** @description That ended by the version's doing. */
+            /** @description The number of requests that ended by the version's doing. */
             requests: number;
             failures: number;
         };
@@ -41,18 +41,18 @@ export interface components {
             id: string;
             model: string;
             verdict: components["schemas"]["Decision"];
-            /** @description What is not known well enough yet. */
+            /** @description The criteria for which there is no decision yet. */
             undecided: string[];
             /**
-             * @description Whose counts these are: of all gateways with one Redis, or of this one.
+             * @description Whether all gateways with one Redis are counted (`service`), or this one alone (`gateway`).
              * @enum {string}
              */
             scope: "service" | "gateway";
-            /** @description Whose counts are in it. */
+            /** @description The number of gateways that are counted. */
             gateways: number;
             canary: components["schemas"]["CanarySide"];
             control: components["schemas"]["CanarySide"];
-            /** @description By the time to the first token; null: not compared. */
+            /** @description The comparison of the times to the first token; null if times are not compared. */
             first_token: components["schemas"]["CanaryPairs"] | null;
             per_token: components["schemas"]["CanaryPairs"] | null;
             margin: number;
@@ -72,16 +72,16 @@ export interface components {
              * @constant
              */
             type: "delta";
-            /** @description 0, 1, 2 … within one stream. */
+            /** @description The number of the delta in its stream, from 0. */
             index: number;
             text: string;
             /**
-             * @description Of the tokens since the last delta, where they were asked for.
+             * @description How likely each token since the last delta was; null if the request does not ask for it.
              * @default null
              */
             logprobs: components["schemas"]["TokenLogprob"][] | null;
             /**
-             * @description In a chat that has tools.
+             * @description What the model has written of calls since the last delta; null if the chat has no tools.
              * @default null
              */
             tool_calls: components["schemas"]["ToolCallDelta"][] | null;
@@ -171,7 +171,7 @@ export interface components {
             ignore_eos?: boolean;
             /** @description Tell how likely each token was, and this many of the likeliest ones in its place. */
             logprobs?: number | null;
-            /** @description As `logprobs`, of the tokens of the prompt. */
+            /** @description Tell how likely each token of the prompt was, and this many of the likeliest ones in its place. */
             prompt_logprobs?: number | null;
             /** @description What the text has to be; any text when absent. */
             output?: (components["schemas"]["JsonOutput"] | components["schemas"]["RegexOutput"] | components["schemas"]["ChoiceOutput"]) | null;
@@ -188,7 +188,7 @@ export interface components {
             id: string;
             model: string;
             model_version: string;
-            /** @description Of the archive: no two archives with other contents have the same. */
+            /** @description The archive's digest: no two archives with other contents have the same. */
             model_digest: string;
             /** @enum {string} */
             finish_reason: "stop" | "length" | "stop_sequence" | "complete" | "tool_calls";
@@ -203,17 +203,17 @@ export interface components {
              */
             cached: boolean;
             /**
-             * @description Of the tokens of the text, where they were asked for.
+             * @description How likely each token of the text was; null if the request does not ask for it.
              * @default null
              */
             logprobs: components["schemas"]["TokenLogprob"][] | null;
             /**
-             * @description What the model calls, of the tools of a chat that has some.
+             * @description The calls of tools that the model wrote; null if the chat has no tools.
              * @default null
              */
             tool_calls: components["schemas"]["ToolCall"][] | null;
             /**
-             * @description Of the tokens of the prompt, where they were asked for.
+             * @description How likely each token of the prompt was; null if the request does not ask for it.
              * @default null
              */
             prompt_logprobs: components["schemas"]["PromptLogprob"][] | null;
@@ -275,13 +275,13 @@ export interface components {
             token: string;
             /** @description What it adds to the text, in UTF-8: several tokens may make up a character together, and special tokens add nothing. */
             bytes: number[];
-            /** @description As of an answer's token; null for the first. */
+            /** @description Natural logarithm of its probability by the model's own logits; null for the first token. */
             logprob: number | null;
             /** @description The likeliest tokens in its place, the likeliest first. */
             top: components["schemas"]["TopLogprob"][];
         };
         RegexOutput: {
-            /** @description Of the whole text, in the syntax of Rust's regex crate: without look-around and back-references. */
+            /** @description A pattern of the whole text, by Rust's regex crate: without look-around and back-references. */
             regex: string;
         };
         /** @description What /v1 takes where a request is silent: what the model's authors recommend in generation_config.json. */
@@ -308,7 +308,7 @@ export interface components {
             model_digest: string;
             prompt_tokens: number;
             /**
-             * @description That the answer is drawn by; the gateway's choice where the request has none.
+             * @description The seed that the answer is drawn by: the request's, or one that the gateway has chosen.
              * @default null
              */
             seed: number | null;
@@ -334,7 +334,7 @@ export interface components {
         };
         /** @description More of a call's arguments; its id and its name come first. */
         ToolCallDelta: {
-            /** @description Of the call, from 0. */
+            /** @description The number of the call in its answer, from 0. */
             index: number;
             id: string | null;
             name: string | null;
