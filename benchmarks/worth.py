@@ -3,8 +3,6 @@
 Each has the switch that a reader has, too. In the bare engine: what the gateway and TorchServe add is in `hop`.
 """
 
-import random
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
@@ -12,6 +10,7 @@ from typing import NamedTuple
 import torch
 from transformers import PreTrainedModel
 
+from benchmarks.joining_requests import JOINING, OUTPUT, PROMPT, Joining
 from benchmarks.loaded_models import Variant, load
 from benchmarks.own_stack import compiled, pack
 from benchmarks.prefix import Prompts
@@ -19,14 +18,20 @@ from benchmarks.prompts import FirstToken
 from benchmarks.random_models import random_model
 from benchmarks.report import Table, write_report
 from benchmarks.rounds import Figure, console, interleave
-from benchmarks.step_times import compiled_engine, seconds_of_compiled_engine, seconds_of_engine
+from benchmarks.step_times import (
+    CONTEXT,
+    compiled_engine,
+    seconds_of_compiled_engine,
+    seconds_of_engine,
+    seconds_of_steps,
+)
 from handlers.compiled_steps import CompiledSteps
 from handlers.engine import Engine
 from handlers.packed_attention import leave_packed_attention, use_packed_attention
-from handlers.sampling import SamplingParameters
+from handlers.passes_alone import compute_alone
 
 SIZE, THREADS, ROUNDS = "25M", 2, 5
-_JOINING, _PROMPT, _OUTPUT, _SLOTS = 32, 64, 24, 16
+_LONG = 256  # tokens of a prompt
 
 _METHOD = f"""\
 A Llama model of {SIZE} parameters with random weights, on {THREADS} threads, in the bare engine; float32 where nothing
@@ -51,25 +56,6 @@ class Optimisation(NamedTuple):
     measured: str
     on: Callable[[], float]
     off: Callable[[], float]
-
-
-class Joining:
-    """Requests that join while others run, so that pieces of prompts meet running rows."""
-
-    def __init__(self, model: PreTrainedModel) -> None:
-        self._engine = Engine(model, (), slots=_SLOTS, context_length=512)
-        self._vocabulary = model.config.vocab_size
-        self._random = random.Random(0)  # noqa: S311 - prompts
-
-    def __call__(self) -> float:
-        begin = time.perf_counter()
-        for number in range(_JOINING):
-            prompt = [self._random.randrange(self._vocabulary) for _ in range(_PROMPT)]
-            self._engine.submit(str(number), prompt, _OUTPUT, SamplingParameters())
-            self._engine.step()
-        while self._engine.has_work:
-            self._engine.step()
-        return time.perf_counter() - begin
 
 
 def optimisations() -> list[Optimisation]:
@@ -119,8 +105,9 @@ def optimisations() -> list[Optimisation]:
             partial(in_pieces.alone, length),
             partial(without_pieces.alone, length),
         )
-        for length in (64, 256)
+        for length in (64, _LONG)
     ]
+    listed += _of_all(with_steps, in_pieces)
     listed += [
         Optimisation(
             "int8 weights, beside bfloat16",
@@ -135,7 +122,7 @@ def optimisations() -> list[Optimisation]:
     apart = load(SIZE, torch.float32)[Variant.PACKED]  # what is packed cannot be copied
     use_packed_attention(apart)
     leave_packed_attention(apart)
-    joining = f"{_JOINING} requests of {_PROMPT} + {_OUTPUT} tokens that join"
+    joining = f"{JOINING} requests of {PROMPT} + {OUTPUT} tokens that join"
     listed.append(
         Optimisation(
             "Prompts and running rows in one pass",
@@ -164,6 +151,27 @@ def optimisations() -> list[Optimisation]:
         )
     )
     return listed
+
+
+def _of_all(with_steps: Callable[[int], Callable[[], float]], in_pieces: FirstToken) -> list[Optimisation]:
+    """What is installed, beside the plain loop: the stored model, with one pass for each token of each request."""
+    name, switch = "Everything at once", "`plain: true`"
+    plain = load(SIZE, torch.float32)[Variant.STORED]
+    compute_alone(plain)
+    listed = [
+        Optimisation(name, switch, f"a step of {rows}", with_steps(rows), _seconds_of_plain(plain, rows))
+        for rows in (1, 16)
+    ]
+    first_token = FirstToken(Engine(plain, (), context_length=2 * _LONG))
+    measured = f"the first token of a prompt of {_LONG}"
+    listed.append(
+        Optimisation(name, switch, measured, partial(in_pieces.alone, _LONG), partial(first_token.alone, _LONG))
+    )
+    return listed
+
+
+def _seconds_of_plain(plain: PreTrainedModel, rows: int) -> Callable[[], float]:
+    return seconds_of_steps(Engine(plain, (), slots=rows, context_length=2 * CONTEXT), rows, CONTEXT)
 
 
 def _of_compiled_int8(halves: Mapping[Variant, PreTrainedModel]) -> list[Optimisation]:
