@@ -1,14 +1,9 @@
 """A known key has a name, an unknown one has none, and no key is ever shown."""
 
 import ast
-import hashlib
 import logging
-import os
 import re
-import stat
 import traceback
-from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -16,31 +11,13 @@ from pydantic import SecretStr
 
 from adapter.http import api_keys
 from adapter.http.api_keys import ApiKeys, ApiKeysError
-from tests.held_clock import HeldClock
+from tests.adapter.http.api_keys.known_keys import FIRST, SECOND, UNNAMED_FIRST, UNNAMED_SECOND
 
-FIRST, SECOND = "first-key-0123456789", "second-key-012345678"
-UNNAMED_FIRST, UNNAMED_SECOND = (f"key-{hashlib.sha256(key.encode()).hexdigest()[:8]}" for key in (FIRST, SECOND))
 ADAPTER = Path(api_keys.__file__).parent
 
 
 def keys_of(text: str) -> ApiKeys:
     return ApiKeys(SecretStr(text))
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    file = tmp_path / "keys.txt"
-    file.touch(0o600)
-    file.write_text(FIRST)
-    return file
-
-
-@pytest.fixture
-def _looks_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api_keys, "_SECONDS_BETWEEN_LOOKS", 0)
-
-
-# What is a key
 
 
 @pytest.mark.parametrize(
@@ -141,135 +118,7 @@ def test_both_settings_are_one_too_many(file: Path) -> None:
         ApiKeys.configured(SecretStr(FIRST), file)
 
 
-# Reload
-
-
-def rewrite(file: Path, text: str) -> None:
-    file.write_text(text)
-
-
-def replace(file: Path, text: str) -> None:
-    other = file.with_name("other")
-    other.touch(0o600)
-    other.write_text(text)
-    other.rename(file)
-
-
-def rewrite_in_the_past(file: Path, text: str) -> None:
-    status = file.stat()
-    file.write_text(text)
-    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
-@pytest.mark.usefixtures("_looks_every_time")
-@pytest.mark.parametrize("change", [rewrite, replace, rewrite_in_the_past])
-def test_a_changed_file_brings_new_keys_and_ends_the_old_ones(file: Path, change: Callable[[Path, str], None]) -> None:
-    keys = ApiKeys(file)
-    change(file, SECOND)
-
-    assert (keys.name_of(FIRST.encode()), keys.name_of(SECOND.encode())) == (None, UNNAMED_SECOND)
-
-
-@pytest.mark.usefixtures("_looks_every_time")
-@pytest.mark.parametrize("content", ["short", f"{SECOND},short", None], ids=["wrong", "half wrong", "missing"])
-def test_a_file_that_cannot_be_used_leaves_the_keys_as_they_were(
-    file: Path, content: str | None, caplog: pytest.LogCaptureFixture
-) -> None:
-    keys = ApiKeys(file)
-    file.unlink() if content is None else file.write_text(content)
-
-    assert [keys.name_of(FIRST.encode()), keys.name_of(SECOND.encode())] == [UNNAMED_FIRST, None]
-    assert [message.partition(":")[0] for message in caplog.messages] == ["the API keys stay as they were"]
-
-
-@pytest.mark.usefixtures("_looks_every_time")
-def test_a_file_that_comes_back_is_read_again(file: Path) -> None:
-    keys = ApiKeys(file)
-    file.unlink()
-    keys.name_of(FIRST.encode())
-    file.touch(0o600)
-    file.write_text(SECOND)
-
-    assert keys.name_of(SECOND.encode()) == UNNAMED_SECOND
-
-
-@pytest.mark.usefixtures("_looks_every_time")
-def test_an_emptied_file_refuses_everybody(file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    keys = ApiKeys(file)
-    file.write_text("# none\n")
-
-    assert keys.name_of(FIRST.encode()) is keys.name_of(b"") is None
-    assert caplog.messages == ["the API keys were read again: 0 of them"]
-
-
-def test_a_file_is_looked_at_once_a_second(clock: HeldClock, file: Path) -> None:
-    keys = ApiKeys(file)
-    seen = []
-    for key in (SECOND, FIRST):
-        file.write_text(key)
-        for _ in range(2):
-            clock.move(0.5)
-            seen.append(keys.name_of(FIRST.encode()))
-
-    assert seen == [UNNAMED_FIRST, None, None, UNNAMED_FIRST]
-
-
-MODES = [(0o600, True), (0o400, True), (0o640, False), (0o604, False), (0o644, False), (0o620, False)]
-
-
-@pytest.mark.parametrize(("mode", "is_taken"), MODES)
-def test_a_file_that_others_can_open_is_refused(file: Path, mode: int, *, is_taken: bool) -> None:
-    file.chmod(mode)
-    with nullcontext() if is_taken else pytest.raises(ApiKeysError, match=r"open to other users .*: chmod 600 it"):
-        ApiKeys(file)
-
-
-@pytest.mark.parametrize(("mode", "is_taken"), [*MODES[:2], (0o640, True), (0o440, True), *MODES[3:]])
-def test_a_group_may_read_what_root_hands_to_a_service(
-    file: Path, mode: int, monkeypatch: pytest.MonkeyPatch, *, is_taken: bool
-) -> None:
-    owned_by(0, monkeypatch)
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    file.chmod(mode)
-    with nullcontext() if is_taken else pytest.raises(ApiKeysError, match=r"open to other users .*: chmod 600 it"):
-        ApiKeys(file)
-
-
-def test_another_users_file_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    owned_by(1001, monkeypatch)
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(ApiKeysError, match="belongs to another user"):
-        ApiKeys(file)
-
-
-@pytest.mark.usefixtures("_looks_every_time")
-def test_a_file_that_is_opened_to_others_later_leaves_the_keys_as_they_were(
-    file: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    keys = ApiKeys(file)
-    file.write_text(SECOND)
-    file.chmod(0o644)
-
-    assert [keys.name_of(FIRST.encode()), keys.name_of(SECOND.encode())] == [UNNAMED_FIRST, None]
-    assert "is open to other users of this machine: chmod 600 it" in caplog.text
-
-
-def owned_by(user: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only root can give a file away: what the system says of it is changed instead."""
-    fstat = os.fstat
-
-    def fstat_of_another(descriptor: int) -> os.stat_result:
-        status = list(fstat(descriptor))
-        status[stat.ST_UID] = user
-        return os.stat_result(status)
-
-    monkeypatch.setattr(api_keys.os, "fstat", fstat_of_another)
-
-
-# Secrecy
-
-
-@pytest.mark.usefixtures("_looks_every_time")
+@pytest.mark.usefixtures("looks_every_time")
 def test_no_key_is_shown(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     keys = ApiKeys(file)
