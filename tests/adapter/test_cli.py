@@ -1,8 +1,6 @@
-"""The command line: what `pack` and `--version` print, one line for a failure, and signals that stop it."""
+"""The command line: what `pack` and `--version` print, and a failure in one line."""
 
-import os
 import platform
-import signal
 import subprocess
 import sys
 from importlib.metadata import version
@@ -11,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from adapter.archives.archive_reader import read_record
-from adapter.process.stop_signals import Stopped, stop_signals
 from tests.adapter.commands.called_command import run
 from tests.project import PROJECT
 
@@ -65,40 +62,3 @@ def test_version_is_had_without_importing_torch() -> None:
     script = "import sys\nfrom adapter import cli\nsys.argv[1:] = ['--version']\ntry: cli.main()\n"
     script += "finally: assert not {'torch', 'transformers', 'ts'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", script], cwd=PROJECT, check=True, capture_output=True)
-
-
-def send_within_stop_signals(*signals: signal.Signals) -> None:
-    with stop_signals():
-        for each in signals:
-            os.kill(os.getpid(), each)
-
-
-@pytest.mark.usefixtures("hears_all_signals")
-@pytest.mark.parametrize("ignored", [signal.SIGHUP, signal.SIGINT], ids=["by nohup", "by a shell's &"])
-def test_a_signal_that_was_ignored_at_the_start_stays_ignored(ignored: signal.Signals) -> None:
-    signal.signal(ignored, signal.SIG_IGN)
-    with pytest.raises(Stopped) as stopped:
-        send_within_stop_signals(ignored, signal.SIGTERM)
-
-    assert stopped.value.signal_number == signal.SIGTERM
-    assert signal.getsignal(ignored) is signal.SIG_IGN
-
-
-@pytest.mark.usefixtures("hears_all_signals")
-def test_a_second_signal_makes_the_stop_urgent_and_does_not_disturb_it() -> None:
-    urgencies: list[bool] = []
-
-    def impatient() -> None:
-        with stop_signals() as signals:
-            try:
-                os.kill(os.getpid(), signal.SIGTERM)
-            finally:
-                urgencies.append(signals.is_urgent)
-                os.kill(os.getpid(), signal.SIGINT)
-                urgencies.append(signals.is_urgent)
-
-    with pytest.raises(Stopped) as stopped:
-        impatient()
-
-    assert (stopped.value.signal_number, urgencies) == (signal.SIGTERM, [False, True])
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

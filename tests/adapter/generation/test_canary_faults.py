@@ -1,11 +1,11 @@
 """Whose doing it was that a request ended without an answer: a canary counts the version's only."""
 
 import asyncio
-import time
 from contextlib import aclosing
 
 import pytest
 
+from adapter.call import Call
 from adapter.errors import (
     DeadlineExceeded,
     ModelNotReady,
@@ -22,10 +22,10 @@ from adapter.schema import GenerationRequest
 from tests.adapter.generation.generators import FIRST, START
 from tests.adapter.generation.two_versions import REQUEST, TwoVersions, call, hurried_call, limited_call
 from tests.fakes import wait_for
+from tests.held_clock import HeldClock
 
 GREEDY = GenerationRequest(prompt="Once", temperature=0)
-SHORT = 0.05  # seconds
-LONG = 1.0  # of which most is left when the version gets the request
+LIMIT = 30  # seconds, by the held clock
 
 
 @pytest.fixture
@@ -44,17 +44,27 @@ def expect(tried: Canary, *, num_cut: int = 0, **failures: int) -> None:
 # Deadlines
 
 
-async def test_a_version_that_does_not_keep_the_operators_limit_has_failed(two: TwoVersions, tried: Canary) -> None:
+async def let_it_run_out(two: TwoVersions, clock: HeldClock, of: Call) -> None:
+    """Of time, while the version has the request."""
     two.inference.scripts["2.0"] = [hang]
+    running = asyncio.create_task(two.version_of(of=of))
+    await wait_for(lambda: two.inference.requests)
+    await clock.pass_by(LIMIT)
     with pytest.raises(DeadlineExceeded):
-        await two.version_of(of=limited_call(LONG))
+        await running
+
+
+async def test_a_version_that_does_not_keep_the_operators_limit_has_failed(
+    clock: HeldClock, two: TwoVersions, tried: Canary
+) -> None:
+    await let_it_run_out(two, clock, limited_call(LIMIT))
     expect(tried, deadline_exceeded=1)
 
 
-async def test_a_version_that_does_not_keep_its_callers_own_limit_has_not(two: TwoVersions, tried: Canary) -> None:
-    two.inference.scripts["2.0"] = [hang]
-    with pytest.raises(DeadlineExceeded):
-        await two.version_of(of=hurried_call(LONG))
+async def test_a_version_that_does_not_keep_its_callers_own_limit_has_not(
+    clock: HeldClock, two: TwoVersions, tried: Canary
+) -> None:
+    await let_it_run_out(two, clock, hurried_call(LIMIT))
     expect(tried, num_cut=1)
 
 
@@ -65,13 +75,16 @@ async def test_a_version_that_is_silent_has_failed_whatever_its_caller_allows(tw
     expect(tried, deadline_exceeded=1)
 
 
-async def test_whose_time_runs_out_in_the_line_never_was_the_versions(two: TwoVersions, tried: Canary) -> None:
+async def test_whose_time_runs_out_in_the_queue_never_was_the_versions(
+    clock: HeldClock, two: TwoVersions, tried: Canary
+) -> None:
     two.management.slots = 1
     two.inference.scripts["2.0"] = [hang]
     running = asyncio.create_task(two.version_of())
     await wait_for(lambda: two.generator._admission.line("tiny", "2.0") == (0, 1))
-    waiting = asyncio.create_task(two.version_of(of=limited_call(SHORT)))
-    await wait_for(lambda: two.generator._admission.line("tiny", "2.0") == (1, 1) or waiting.done())
+    waiting = asyncio.create_task(two.version_of(of=limited_call(LIMIT)))
+    await wait_for(lambda: two.generator._admission.line("tiny", "2.0") == (1, 1))
+    await clock.pass_by(LIMIT)
     with pytest.raises(DeadlineExceeded):
         await waiting
     assert len(two.inference.requests) == 1
@@ -80,32 +93,40 @@ async def test_whose_time_runs_out_in_the_line_never_was_the_versions(two: TwoVe
     await asyncio.wait({running})
 
 
-async def test_whose_time_runs_out_before_a_held_version_never_was_its(two: TwoVersions, tried: Canary) -> None:
-    two.traffic.hold("tiny", "2.0", 60)
+async def test_whose_time_runs_out_before_a_held_version_never_was_its(
+    clock: HeldClock, two: TwoVersions, tried: Canary
+) -> None:
+    two.traffic.hold("tiny", "2.0", 2 * LIMIT)
+    waiting = asyncio.create_task(two.version_of(of=limited_call(LIMIT)))
+    await wait_for(lambda: two.traffic.of("tiny", "2.0").num_held)
+    await clock.pass_by(LIMIT)
     with pytest.raises(DeadlineExceeded):
-        await two.version_of(of=limited_call(SHORT))
+        await waiting
     assert two.inference.requests == []
     expect(tried)
 
 
-async def test_a_caller_that_is_too_slow_to_read_is_no_failure(two: TwoVersions, tried: Canary) -> None:
+async def test_a_caller_that_is_too_slow_to_read_is_no_failure(
+    clock: HeldClock, two: TwoVersions, tried: Canary
+) -> None:
     two.inference.scripts["2.0"] = [START, FIRST, hang]
-    of = limited_call(LONG)
-    async with aclosing(two.generator.stream(REQUEST, of)) as arrivals:
+    async with aclosing(two.generator.stream(REQUEST, limited_call(LIMIT))) as arrivals:
         await anext(arrivals)
-        await wait_for(lambda: time.monotonic() > of.deadline)
+        await clock.pass_by(LIMIT)
         with pytest.raises(DeadlineExceeded):
             await anext(arrivals)
     expect(tried, num_cut=1)
 
 
-async def test_a_run_that_others_follow_is_not_failed_by_who_started_it() -> None:
+async def test_a_run_that_others_follow_is_not_failed_by_who_started_it(clock: HeldClock) -> None:
     async with ResponseCache(MemoryStore(max_bytes=10_000, max_age=60)) as cache:
         two = TwoVersions(cache=cache)
         tried = two.begin()
         two.inference.scripts["2.0"] = [hang]
-        starting = asyncio.create_task(two.version_of(GREEDY, hurried_call(LONG)))
+        starting = asyncio.create_task(two.version_of(GREEDY, hurried_call(LIMIT)))
         following = asyncio.create_task(two.version_of(GREEDY))
+        await wait_for(lambda: two.inference.requests)
+        await clock.pass_by(LIMIT)
         with pytest.raises(DeadlineExceeded):
             await starting
         assert (len(two.inference.requests), two.inference.num_closed) == (1, 0)

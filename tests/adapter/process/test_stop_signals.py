@@ -23,6 +23,41 @@ def test_the_process_ends_with_128_and_the_signals_number(number: signal.Signals
     assert str(exit_.value) == f"stopped by {number.name}"
 
 
+def send_within_stop_signals(*signals: signal.Signals) -> None:
+    with stop_signals():
+        for each in signals:
+            os.kill(os.getpid(), each)
+
+
+@pytest.mark.parametrize("ignored", [signal.SIGHUP, signal.SIGINT], ids=["by nohup", "by a shell's &"])
+def test_a_signal_that_was_ignored_at_the_start_stays_ignored(ignored: signal.Signals) -> None:
+    signal.signal(ignored, signal.SIG_IGN)
+    with pytest.raises(Stopped) as stopped:
+        send_within_stop_signals(ignored, signal.SIGTERM)
+
+    assert stopped.value.signal_number == signal.SIGTERM
+    assert signal.getsignal(ignored) is signal.SIG_IGN
+
+
+def test_a_second_signal_makes_the_stop_urgent_and_does_not_disturb_it() -> None:
+    urgencies: list[bool] = []
+
+    def impatient() -> None:
+        with stop_signals() as signals:
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+            finally:
+                urgencies.append(signals.is_urgent)
+                os.kill(os.getpid(), signal.SIGINT)
+                urgencies.append(signals.is_urgent)
+
+    with pytest.raises(Stopped) as stopped:
+        impatient()
+
+    assert (stopped.value.signal_number, urgencies) == (signal.SIGTERM, [False, True])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def stop_within(done: list[str], error: Exception | None = None) -> None:
     with stop_signals():
         with postponed_stop():
