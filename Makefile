@@ -111,14 +111,16 @@ all-of-typescript:
 	@$(MAKE) release-check
 	@$(NPM) ts-client run size
 
-# The inner loop: no process of a server, no TorchServe, no torch.
+# The inner loop: no process of a server, also none of Redis, no torch, and nothing that is asked a thousand times.
+SLOWER_TESTS = $(addprefix tests/adapter/generation/test_,random_requests.py redis_store.py shared_counts.py shared_rate.py)
 FAST_TESTS = tests/adapter/generation tests/adapter/openai tests/adapter/top tests/adapter/validation \
 	$(addprefix tests/adapter/,client/test_retry_after.py test_errors.py test_output.py test_settings.py test_tools.py) \
 	$(addprefix tests/adapter/command_line/,test_failures.py test_stages.py) \
 	$(addprefix tests/contract/,test_imports.py test_documents.py test_error_catalogue.py test_event_stream.py test_command_page.py)
 
 test-fast: .venv/.installed ## Some thousand tests that take less than a minute, for the time while one writes
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -q $(FAST_TESTS)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -q $(FAST_TESTS) \
+		$(addprefix --ignore ,$(SLOWER_TESTS))
 
 test-python: .venv/.installed real-model ## The tests of Python but those on the real TorchServe and in containers
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \

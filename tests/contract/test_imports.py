@@ -1,5 +1,6 @@
 import ast
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -51,7 +52,12 @@ LAYERS = (
 LAYER = {part: height for height, parts in enumerate(LAYERS) for part in parts}
 
 
-def imported(file: Path) -> Iterator[str]:
+@cache  # several tests ask for each
+def imported(file: Path) -> frozenset[str]:
+    return frozenset(_imported(file))
+
+
+def _imported(file: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

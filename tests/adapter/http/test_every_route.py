@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterator
 
 import httpx
@@ -13,7 +14,8 @@ from tests.adapter.http.raw_http import raw_answer
 from tests.fakes import FakeInference, FakeManagement, serving
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY")
-ROUTES = list(iter_route_contexts(create_app(Settings()).routes))
+GATEWAY = create_app(Settings())
+ROUTES = list(iter_route_contexts(GATEWAY.routes))
 TAKEN = {
     path: set().union(*(route.methods for route in ROUTES if route.path == path))
     for path in {route.path for route in ROUTES}
@@ -29,6 +31,12 @@ def address() -> Iterator[str]:
     registry = ModelRegistry(FakeManagement(), default_model=None)
     with serving(create_app(Settings(), inference=FakeInference(), registry=registry)) as address:
         yield address
+
+
+@pytest.mark.parametrize("path", TAKEN)
+def test_every_route_has_a_series_of_its_own(path: str) -> None:
+    scope = {"type": "http", "path": re.sub(r"{\w+}", "x", path)}
+    assert GATEWAY.state.http_metrics.route_of(scope) == path
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.methods - SAFE], ids=lambda route: route.path)
