@@ -24,7 +24,7 @@ COMMANDS: dict[str, dict[str, dict[str, str]]] = {
             "generate": "Print a model's continuation of PROMPT.",
             "chat": "Talk with a model. From a pipe, each line is a question.",
         },
-        "adapter.simulator.command:simulate_commands": {
+        "adapter.commands.simulate:simulate_commands": {
             "simulate": "Serve the whole API without a model, for tests.",
         },
     },
@@ -76,13 +76,13 @@ COMMANDS: dict[str, dict[str, dict[str, str]]] = {
         "adapter.commands.store:store_commands": {
             "list": "Show the archives in the server's store.",
         },
-        "adapter.top.command:top_commands": {
+        "adapter.commands.top:top_commands": {
             "top": "Show what each version does right now, until Ctrl-C.",
         },
-        "adapter.logs.command:logs_commands": {
+        "adapter.commands.logs:logs_commands": {
             "logs": "Show what gateway, TorchServe and workers have logged.",
         },
-        "adapter.doctor.command:doctor_commands": {
+        "adapter.commands.doctor:doctor_commands": {
             "doctor": "Say what is wrong here, and what to do about it.",
         },
     },

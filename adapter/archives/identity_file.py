@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adapter.archives.signing_keys import SigningKeyError
 from adapter.strict_yaml import MAX_BYTES, YamlError, load_yaml
-from adapter.validation.wrong_values import wrong_values
+from adapter.validation.file_errors import file_errors
 
 
 class _Part(BaseModel):
@@ -52,7 +52,7 @@ class IdentityFile(_Part):
             load_yaml(whole.to_bytes())  # a server reads its own copy like this
         except ValidationError as error:
             raise SigningKeyError(
-                f"{path} is no public key, and no file of identities: {wrong_values(error)}."
+                f"{path} is no public key, and no file of identities: {file_errors(error)}."
             ) from error
         except YamlError as error:
             raise SigningKeyError(f"{path} is no public key, and no file of identities: {error}.") from error

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
 from adapter.handler_section import HandlerSection, Slots
 from adapter.strict_yaml import YamlError, read_yaml
-from adapter.validation.wrong_values import wrong_values
+from adapter.validation.file_errors import file_errors
 
 
 class ModelConfigError(ValueError):
@@ -43,4 +43,4 @@ def check_model_config(path: Path) -> ModelConfig:
     except YamlError as error:
         raise ModelConfigError(str(error)) from error
     except ValidationError as error:
-        raise ModelConfigError(f"{path}: {wrong_values(error)}") from error
+        raise ModelConfigError(f"{path}: {file_errors(error)}") from error

@@ -30,7 +30,7 @@ from adapter.batches.file_records import all_files, delete_expired_files, get_fi
 from adapter.batches.objects import BATCH_INPUT, Batch, NewBatch, Page, seconds_of
 from adapter.batches.request_records import with_counts
 from adapter.errors import Conflict, Overloaded
-from adapter.validation.invalid_fields import refused_field
+from adapter.validation.request_errors import refused_field
 
 _SECONDS_BETWEEN_CLEANUPS = 600
 

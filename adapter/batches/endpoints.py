@@ -18,7 +18,7 @@ from adapter.openai.translation import from_chat, from_completion
 from adapter.openai.whole_answers import whole_completion
 from adapter.schema import GenerationRequest
 from adapter.torchserve.model_registry import ModelRegistry
-from adapter.validation.invalid_fields import invalid_request, refused_field
+from adapter.validation.request_errors import invalid_request, refused_field
 
 _Body = TypeVar("_Body", bound=SampledRequest)
 

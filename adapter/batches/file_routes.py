@@ -20,7 +20,7 @@ from adapter.batches.output_files import new_file_id
 from adapter.durable.disk_space import DiskFull, expect_space, full_disk_in_words
 from adapter.errors import Cancelled, Conflict, Overloaded
 from adapter.http.json_body import JsonRoute
-from adapter.validation.invalid_fields import invalid_request, refused_field
+from adapter.validation.request_errors import invalid_request, refused_field
 
 FILES_PATH = "/v1/files"
 

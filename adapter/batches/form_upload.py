@@ -8,7 +8,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from adapter.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
-from adapter.validation.invalid_fields import refused_field
+from adapter.validation.request_errors import refused_field
 
 _MAX_HEADERS = 8 * 2**10  # bytes, of one part
 _MAX_FIELD = 2**10  # bytes

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from adapter.errors import MalformedJson
 from adapter.http.json_body import read_json
 from adapter.openai.lenient import Lenient
-from adapter.validation.invalid_fields import invalid_request
+from adapter.validation.request_errors import invalid_request
 
 _READ_AHEAD = 2**20  # bytes, in each turn of a thread
 _MAX_CUSTOM_ID = 512  # characters

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from adapter.command_line.deployed_names import deployed_models, deployed_versions
-from adapter.command_line.finite_numbers import finite
+from adapter.command_line.numbers import finite
 from adapter.installation import INSTALLATION
 
 # typer's name for the variable that a completing shell sets.

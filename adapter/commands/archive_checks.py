@@ -14,7 +14,7 @@ from adapter.command_line.command_group import command_group
 from adapter.command_line.options import Archive, Json, Quiet, examples, key_file
 from adapter.command_line.result import Result, show
 from adapter.command_line.stages import working
-from adapter.command_line.whole_table import print_whole
+from adapter.command_line.tables import print_table
 from adapter.probes import Probe
 from adapter.process.background_output import notice, say
 from adapter.process.stop_signals import run_until_stopped
@@ -39,7 +39,7 @@ def inspect(archive: Archive, *, json_: Json = False) -> None:
     if json_:
         say(as_json(record))
     else:
-        print_whole(as_tables(record))
+        print_table(as_tables(record))
 
 
 class VerifiedReport(Result):

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from adapter.command_line.command_group import command_group
 from adapter.command_line.default_command import BeginUnlessSaid
-from adapter.command_line.finite_numbers import finite
+from adapter.command_line.numbers import finite
 from adapter.command_line.options import RUN_DIRECTORY, Json, Model, Quiet, RunDirectoryOption, Version, examples
 from adapter.command_line.result import seconds_since, show
 from adapter.command_line.stages import reporter

@@ -7,7 +7,7 @@ import typer
 
 from adapter.archives.progress import progress
 from adapter.command_line.command_group import command_group
-from adapter.command_line.finite_numbers import finite
+from adapter.command_line.numbers import finite
 from adapter.command_line.options import (
     RUN_DIRECTORY,
     DrainTimeout,

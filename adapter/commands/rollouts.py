@@ -14,7 +14,7 @@ from pydantic import Field, TypeAdapter
 
 from adapter.command_line.command_group import command_group
 from adapter.command_line.default_command import BeginUnlessSaid
-from adapter.command_line.finite_numbers import finite
+from adapter.command_line.numbers import finite
 from adapter.command_line.options import Json, Quiet, examples
 from adapter.command_line.result import Result, Seconds, seconds_since, show
 from adapter.command_line.stages import reporter

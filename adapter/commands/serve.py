@@ -23,7 +23,7 @@ from adapter.log_lines.gateway_log import log_lines
 from adapter.process.background_output import background_output, notice, say
 from adapter.process.stop_signals import Stopped, stop_signals
 from adapter.serving.running_stack import RunningStack
-from adapter.serving.whole_stack import running_stack
+from adapter.serving.whole_stack import whole_stack
 from adapter.torchserve.sample_answer import SAMPLE_PROMPT
 from adapter.versions.desired_state import DesiredState
 from adapter.versions.followed_file import FollowedFile
@@ -108,7 +108,7 @@ def serve(
             stop_signals() as signals,
             ExitStack() as until_all_has_ended,
             stages,
-            running_stack(
+            whole_stack(
                 followed.read() if followed else DesiredState.read(models) if models else model,
                 stages.report,
                 key=key,

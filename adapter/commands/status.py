@@ -8,7 +8,7 @@ import typer
 from pydantic import ConfigDict, TypeAdapter
 
 from adapter.command_line.command_group import command_group
-from adapter.command_line.finite_numbers import finite
+from adapter.command_line.numbers import finite
 from adapter.command_line.options import RUN_DIRECTORY, Json, RunDirectoryOption, examples
 from adapter.command_line.plain_table import print_rows
 from adapter.process.background_output import say

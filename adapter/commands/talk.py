@@ -11,7 +11,7 @@ import typer
 
 from adapter.client import ChatFields, GatewayClient, Message
 from adapter.command_line.command_group import command_group
-from adapter.command_line.finite_numbers import finite
+from adapter.command_line.numbers import finite
 from adapter.command_line.options import examples
 from adapter.errors import TorchbridgeError
 from adapter.openai.translation import VERSION_SEPARATOR

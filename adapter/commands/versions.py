@@ -8,7 +8,7 @@ from pydantic import Field
 
 from adapter.command_line.command_group import command_group
 from adapter.command_line.deployed_names import deployed_models, deployed_versions
-from adapter.command_line.finite_numbers import finite
+from adapter.command_line.numbers import finite
 from adapter.command_line.options import (
     RUN_DIRECTORY,
     DrainTimeout,

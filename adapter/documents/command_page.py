@@ -20,12 +20,12 @@ from adapter.commands.rollouts import STATUS as ROLLOUT_STATUS
 from adapter.commands.rollouts import RolloutResult
 from adapter.commands.status import STATUSES
 from adapter.commands.store import STORED_ARCHIVES
+from adapter.commands.top import ROWS
 from adapter.commands.versions import DefaultModel, Recovery
 from adapter.doctor.examination import Examination
-from adapter.documents.marked_part import MarkedPart
+from adapter.documents.generated_part import GeneratedPart
 from adapter.installation import CODE
 from adapter.log_lines.log_line import LogLine
-from adapter.top.command import ROWS
 
 PAGE = CODE / "docs" / "command-line.md"
 PROGRAM = "torchbridge"
@@ -65,7 +65,7 @@ JSON_OUTPUTS: dict[str, TypeAdapter[Any]] = {
 
 _VALUES = {"str": "text", "int": "number", "int range": "number", "float": "number", "float range": "number"}
 
-_PART = MarkedPart(
+_PART = GeneratedPart(
     "<!-- `make generate` writes this part from the commands' own help -->\n\n", "<!-- the end of this part -->\n"
 )
 

@@ -1,12 +1,12 @@
 """Writes the catalogue of errors into docs/errors.md, between two marks: `python -m adapter.documents.error_table`."""
 
-from adapter.documents.marked_part import MarkedPart
+from adapter.documents.generated_part import GeneratedPart
 from adapter.installation import CODE
 from adapter.schema import ERROR_CATALOGUE
 
 PAGE = CODE / "docs" / "errors.md"
 
-_TABLE = MarkedPart(
+_TABLE = GeneratedPart(
     "<!-- `make generate` writes this table from adapter/schema/problems.py -->\n\n",
     "\n<!-- the end of the table -->\n",
 )

@@ -2,13 +2,13 @@
 
 from pydantic.fields import FieldInfo
 
-from adapter.documents.marked_part import MarkedPart
+from adapter.documents.generated_part import GeneratedPart
 from adapter.installation import CODE
 from adapter.settings import PREFIX, Settings
 
 PAGE = CODE / "docs" / "settings.md"
 
-_TABLE = MarkedPart(
+_TABLE = GeneratedPart(
     "<!-- `make generate` writes this table from adapter/settings.py -->\n\n", "\n<!-- the end of the table -->\n"
 )
 

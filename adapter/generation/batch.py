@@ -7,7 +7,7 @@ from adapter.call import Call
 from adapter.errors import InvalidRequest, TorchbridgeError, typed
 from adapter.generation.text_generator import TextGenerator
 from adapter.schema import BatchItem, BatchRequest, BatchResponse, FieldError, GenerationResponse, InvalidItem, Problem
-from adapter.validation.invalid_fields import invalid_request
+from adapter.validation.request_errors import invalid_request
 
 _log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from adapter.call import Call
 from adapter.http.call_parameters import read_call
 from adapter.http.json_body import READ_JSON, JsonRequest, JsonRoute, read_json
 from adapter.http.route_path import route_path
-from adapter.validation.invalid_fields import invalid_request
+from adapter.validation.request_errors import invalid_request
 
 Endpoint: TypeAlias = Callable[[Any, Call, Request], Awaitable[ASGIApp]]
 

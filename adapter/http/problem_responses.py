@@ -11,7 +11,7 @@ from adapter.errors import Internal, MethodNotAllowed, NotFound, TorchbridgeErro
 from adapter.http.methods import allowed, options_answer
 from adapter.http.openai_problem import OpenAIProblem, is_openai
 from adapter.http.route_path import route_path
-from adapter.validation.invalid_fields import invalid_request
+from adapter.validation.request_errors import invalid_request
 
 CONTENT_TYPE = "application/problem+json"
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from adapter.openai.lenient import Lenient
 from adapter.tools import ToolCall, ToolCallDelta
-from adapter.validation.invalid_fields import refused_field
+from adapter.validation.request_errors import refused_field
 
 Json = dict[str, Any]
 

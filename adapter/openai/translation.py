@@ -20,7 +20,7 @@ from adapter.schema import (
     GenerationRequest,
 )
 from adapter.tools import ToolCall
-from adapter.validation.invalid_fields import invalid_request, refused_field
+from adapter.validation.request_errors import invalid_request, refused_field
 
 _MOST_LOGPROBS = 128  # for one token, in all choices of a prompt: 20 kB, and an answer has thousands of tokens
 VERSION_SEPARATOR = "@"  # no name has one

@@ -10,7 +10,7 @@ from typing import NoReturn
 import requests
 
 from adapter.errors import TorchbridgeError, WorkerDied
-from adapter.serving.own_gateway import check_readiness
+from adapter.serving.readiness_check import check_readiness
 from adapter.settings import Settings
 from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.run_directory import RunDirectory

@@ -50,7 +50,7 @@ VERSION = "1.0"
 
 
 @contextlib.contextmanager
-def running_stack(
+def whole_stack(
     model: str | DesiredState | None,
     report: Callable[[str], None],
     *,

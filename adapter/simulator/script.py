@@ -19,7 +19,7 @@ from adapter.names import Name
 from adapter.schema import ErrorCode, GenerationRequest
 from adapter.strict_yaml import YamlError, read_yaml
 from adapter.tools import FunctionName
-from adapter.validation.wrong_values import wrong_values
+from adapter.validation.file_errors import file_errors
 
 _Pause = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -93,7 +93,7 @@ class Script(_Rule):
             said = read_yaml(path)
             return cls() if said is None else cls.model_validate(said, strict=False)
         except ValidationError as error:
-            raise ScriptError(f"{path}: {wrong_values(error)}") from error
+            raise ScriptError(f"{path}: {file_errors(error)}") from error
         except YamlError as error:
             raise ScriptError(str(error)) from error
 

@@ -15,7 +15,7 @@ from adapter.archives.verification import verify_archive
 from adapter.artifacts.reference import is_reference
 from adapter.names import Name
 from adapter.strict_yaml import MAX_BYTES, YamlError, load_yaml
-from adapter.validation.wrong_values import wrong_values
+from adapter.validation.file_errors import file_errors
 from adapter.versions.changes import Report
 from adapter.versions.errors import ChangeRefused
 from adapter.versions.model_store import ModelStore
@@ -82,7 +82,7 @@ class DesiredState(_Desired):
         try:
             state = cls.model_validate(load_yaml(content))
         except ValidationError as error:
-            raise ChangeRefused(f'{path}: {wrong_values(error)}. (Versions are texts: "1.0", in quotes.)') from error
+            raise ChangeRefused(f'{path}: {file_errors(error)}. (Versions are texts: "1.0", in quotes.)') from error
         except YamlError as error:
             raise ChangeRefused(f"{path}: {error}") from error
         return state.in_directory(path.parent)

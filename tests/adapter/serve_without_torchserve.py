@@ -48,6 +48,6 @@ def empty_stack(*_: object, **__: object) -> Iterator[EmptyStack]:
 
 
 if __name__ == "__main__":
-    serve.running_stack = empty_stack
+    serve.whole_stack = empty_stack
     sys.argv = ["torchbridge", "serve"]
     cli.main()

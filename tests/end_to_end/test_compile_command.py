@@ -24,7 +24,7 @@ from adapter.archives.worker_environment import PASSED_VARIABLE
 from adapter.compilation import Compilation, CompilationState
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
 from adapter.probes import Probe
-from adapter.serving.whole_stack import running_stack
+from adapter.serving.whole_stack import whole_stack
 from adapter.torchserve.archive_probe import probe_archive, served_alone
 from adapter.versions.running_server import RunningServer
 from adapter.versions.status import VersionStatus, server_status
@@ -78,7 +78,7 @@ def served(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
         patch.setenv(COMPILED_STEPS_VARIABLE, str(steps))
         patch.setenv(PASSED_VARIABLE, "AOT_INDUCTOR_COMPILE_WRAPPER_OPT_LEVEL")  # as in all tests (tests/conftest.py)
         patch.setenv("TORCHBRIDGE_CACHE_MAX_AGE", "0")
-        with running_stack(str(archive), print, port=0, compiles=True, run_directory=run, config=config) as stack:
+        with whole_stack(str(archive), print, port=0, compiles=True, run_directory=run, config=config) as stack:
             server = RunningServer(run)
             [before], workers = server_status(server), workers_of(server)
             answers = [ask(stack.url)]

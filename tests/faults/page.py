@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from adapter.documents.marked_part import MarkedPart
+from adapter.documents.generated_part import GeneratedPart
 from benchmarks.report import RESULTS, Table, write_report
 from tests.faults.callers import NUM_CALLERS
 from tests.faults.listed import LISTED
@@ -14,7 +14,7 @@ from tests.project import PROJECT
 
 PAGE = RESULTS / "fault_table.md"
 DOCUMENT = PROJECT / "docs" / "faults.md"
-_SUMMARY = MarkedPart("<!-- under load: make faults -->\n\n", "\n\n<!-- end of under load -->")
+_SUMMARY = GeneratedPart("<!-- under load: make faults -->\n\n", "\n\n<!-- end of under load -->")
 
 _METHOD = """\
 *Under load*: a `torchbridge serve` with models/tiny, {callers} callers who know the text that they should be told, half

@@ -15,7 +15,7 @@ import transformers
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-from adapter.documents.marked_part import MarkedPart
+from adapter.documents.generated_part import GeneratedPart
 from handlers.fixed_positions import fix_positions
 from handlers.forward_pass import ForwardPass, PackedForwardPass, PassesAlone, SeparateForwardPasses
 from handlers.model_loading import LoadedModel
@@ -44,7 +44,7 @@ _KINDS: dict[type[ForwardPass], str] = {
     SeparateForwardPasses: IN_SEPARATE_PASSES,
     PassesAlone: ALONE,
 }
-_TABLE = MarkedPart(
+_TABLE = GeneratedPart(
     "<!-- `make model-types` writes this table from what each type does -->\n\n",
     "\n<!-- the end of the table of model types -->\n",
 )

@@ -59,7 +59,7 @@ def test_a_file_to_watch_is_read_at_the_start_and_handed_to_the_stack(
         with fake_start(state, report) as stack:
             yield stack
 
-    monkeypatch.setattr("adapter.commands.serve.running_stack", note)
+    monkeypatch.setattr("adapter.commands.serve.whole_stack", note)
     assert run(monkeypatch, "serve", "--models", str(models), "--watch") == 0
     assert isinstance(given["followed"], FollowedFile)
     assert isinstance(given["state"], DesiredState)
@@ -77,7 +77,7 @@ def test_nothing_can_be_watched_without_a_file(
 def test_serve_shows_the_stages_a_sample_the_address_and_a_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("adapter.commands.serve.running_stack", fake_start)
+    monkeypatch.setattr("adapter.commands.serve.whole_stack", fake_start)
 
     assert run(monkeypatch, "serve") == 0
     shown, progress = capsys.readouterr()
@@ -102,7 +102,7 @@ def test_a_stop_in_the_middle_of_the_start_is_no_success(
         os.kill(os.getpid(), signal_number)
         yield fail(AssertionError("the signal was not heard"))
 
-    monkeypatch.setattr("adapter.commands.serve.running_stack", interrupted)
+    monkeypatch.setattr("adapter.commands.serve.whole_stack", interrupted)
 
     assert run(monkeypatch, "serve") == 128 + signal_number
 
@@ -111,7 +111,7 @@ def test_serve_with_keys_says_where_a_key_goes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(FakeStack, "needs_key", True)
-    monkeypatch.setattr("adapter.commands.serve.running_stack", fake_start)
+    monkeypatch.setattr("adapter.commands.serve.whole_stack", fake_start)
 
     assert run(monkeypatch, "serve") == 0
     output = capsys.readouterr().out
@@ -124,7 +124,7 @@ def test_serve_says_what_anybody_can_do_where_anybody_can(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, is_open: bool
 ) -> None:
     monkeypatch.setattr(FakeStack, "is_open_to_all", is_open)
-    monkeypatch.setattr("adapter.commands.serve.running_stack", fake_start)
+    monkeypatch.setattr("adapter.commands.serve.whole_stack", fake_start)
 
     assert run(monkeypatch, "serve") == 0
     assert ("whoever does can have text generated" in capsys.readouterr().err) == is_open
@@ -141,7 +141,7 @@ def test_serve_says_what_anybody_can_do_where_anybody_can(
 def test_a_failure_to_serve_is_one_line(
     error: Exception, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("adapter.commands.serve.running_stack", contextmanager(lambda *_, **__: fail(error)))
+    monkeypatch.setattr("adapter.commands.serve.whole_stack", contextmanager(lambda *_, **__: fail(error)))
 
     assert run(monkeypatch, "serve") == 1
     assert capsys.readouterr().err == line
@@ -235,7 +235,7 @@ def test_serve_shows_what_the_gateway_logs(monkeypatch: pytest.MonkeyPatch, caps
         finally:
             log.info("one that was ended by the stop")
 
-    monkeypatch.setattr("adapter.commands.serve.running_stack", logging_start)
+    monkeypatch.setattr("adapter.commands.serve.whole_stack", logging_start)
 
     assert run(monkeypatch, "serve") == 0
     lines = capsys.readouterr().err.splitlines()

@@ -4,8 +4,8 @@ from collections.abc import Callable
 import pytest
 import typer.testing
 
+from adapter.commands.logs import logs_commands
 from adapter.logs import command
-from adapter.logs.command import logs_commands
 from adapter.process.stop_signals import Stopped
 from tests.adapter.logs.log_directory import LogDirectory
 

@@ -11,11 +11,11 @@ import httpx
 import pytest
 
 from adapter.client import GatewayClient, StreamTruncated, TimedOut
+from adapter.commands.simulate import simulated_gateway, simulated_settings
 from adapter.errors import GenerationFailed, Overloaded, PromptTooLong, TorchbridgeError, WorkerDied
 from adapter.event_stream import EventDecoder
 from adapter.schema import DeltaEvent, DoneEvent, ErrorCode, StreamEvent
 from adapter.settings import Settings
-from adapter.simulator.command import simulated_gateway, simulated_settings
 from adapter.simulator.script import DEFAULT_TEXT, Called, Rule, Script, ScriptError
 from tests.fakes import serving
 

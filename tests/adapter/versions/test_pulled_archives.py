@@ -155,7 +155,7 @@ def start(server: FakeServer, model: str | DesiredState, monkeypatch: pytest.Mon
     monkeypatch.setattr(whole_stack, "TorchServeProcess", fake_torchserve)
     monkeypatch.setattr(whole_stack, "check_torchserve_ports", lambda _: None)
     monkeypatch.setattr(whole_stack, "restore_others", lambda *_: None)
-    with whole_stack.running_stack(model, lambda _: None, port=0, run_directory=server.files.run_directory):
+    with whole_stack.whole_stack(model, lambda _: None, port=0, run_directory=server.files.run_directory):
         pass
 
 

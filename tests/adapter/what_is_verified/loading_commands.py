@@ -108,7 +108,7 @@ def start(server: FakeServer, model: str | DesiredState | None, key: Path | None
         patch.setattr(whole_stack, "TorchServeProcess", noting_torchserve)
         patch.setattr(whole_stack, "restore_others", lambda *_: None)
         run_directory = server.files.run_directory
-        with whole_stack.running_stack(model, lambda _: None, key=key, port=0, run_directory=run_directory):
+        with whole_stack.whole_stack(model, lambda _: None, key=key, port=0, run_directory=run_directory):
             pass
     return started
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapter.serving.whole_stack import running_stack
+from adapter.serving.whole_stack import whole_stack
 from adapter.torchserve.run_directory import RunDirectory
 from adapter.versions.deployment import DeploymentOptions, deploy
 from adapter.versions.recovery import changing
@@ -58,7 +58,7 @@ def running_site(directory: Path, archives: LightArchives | TinyArchives | None 
     run, key = directory / "run", archives.public_key
     with (
         light_workers(),
-        running_stack(first, print, key=key, port=0, run_directory=run, config=config) as stack,
+        whole_stack(first, print, key=key, port=0, run_directory=run, config=config) as stack,
     ):
         yield Site(stack.url, run, archives)
 

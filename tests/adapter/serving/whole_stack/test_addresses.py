@@ -26,7 +26,7 @@ def test_the_gateway_listens_at_the_host_of_the_settings(
     monkeypatch.setenv("TORCHBRIDGE_HOST", host)
 
     model = str(PROJECT / "models" / "tiny")
-    with whole_stack.running_stack(model, lambda _: None, port=0, run_directory=tmp_path) as stack:
+    with whole_stack.whole_stack(model, lambda _: None, port=0, run_directory=tmp_path) as stack:
         assert stack.url.startswith(f"http://{url_host}:")
         assert httpx.get(f"{stack.url}/livez").json() == {"status": "ok"}
 
@@ -38,7 +38,7 @@ def test_the_address_that_is_shown_has_what_callers_write(tmp_path: Path, monkey
     monkeypatch.setenv("TORCHBRIDGE_TLS_CERTIFICATE", str(pair.certificate))
     monkeypatch.setenv("TORCHBRIDGE_TLS_KEY", str(pair.key))
     monkeypatch.setenv("TORCHBRIDGE_ROOT_PATH", "/llm")
-    with whole_stack.running_stack(None, lambda _: None, port=0, run_directory=tmp_path / "run") as stack:
+    with whole_stack.whole_stack(None, lambda _: None, port=0, run_directory=tmp_path / "run") as stack:
         assert re.fullmatch(r"https://127\.0\.0\.1:\d+/llm", stack.url)
         address = stack.url.replace("127.0.0.1", "localhost")
         assert httpx.get(f"{address}/livez", verify=authority.trusting()).json() == {"status": "ok"}
@@ -47,7 +47,7 @@ def test_the_address_that_is_shown_has_what_callers_write(tmp_path: Path, monkey
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
 @pytest.mark.parametrize("host", ["::1", "::"])
 def test_ipv6_is_served_and_shown_so_that_it_can_be_called(host: str, tmp_path: Path) -> None:
-    with whole_stack.running_stack(None, lambda _: None, host=host, port=0, run_directory=tmp_path) as stack:
+    with whole_stack.whole_stack(None, lambda _: None, host=host, port=0, run_directory=tmp_path) as stack:
         assert re.fullmatch(r"http://\[::1\]:\d+", stack.url)
         assert httpx.get(f"{stack.url}/livez").json() == {"status": "ok"}
         assert stack.is_open_to_all == (host == "::")
@@ -56,7 +56,7 @@ def test_ipv6_is_served_and_shown_so_that_it_can_be_called(host: str, tmp_path: 
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
 def test_every_address_of_ipv6_is_every_address_of_ipv4_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "adapter.http.request_envelope")
-    with whole_stack.running_stack(None, lambda _: None, host="::", port=0, run_directory=tmp_path) as stack:
+    with whole_stack.whole_stack(None, lambda _: None, host="::", port=0, run_directory=tmp_path) as stack:
         port = stack.url.rpartition(":")[2]
         assert httpx.get(f"http://127.0.0.1:{port}/livez").json() == {"status": "ok"}
     assert " 127.0.0.1 GET /livez 200 " in caplog.text
@@ -75,7 +75,7 @@ def test_it_is_open_to_all_where_other_machines_reach_it_and_no_key_is_asked_for
 ) -> None:
     if keys:
         monkeypatch.setenv("TORCHBRIDGE_API_KEYS", keys)
-    with whole_stack.running_stack(None, lambda _: None, host=host, port=0, run_directory=tmp_path) as stack:
+    with whole_stack.whole_stack(None, lambda _: None, host=host, port=0, run_directory=tmp_path) as stack:
         assert stack.is_open_to_all == is_open
 
 
@@ -86,7 +86,7 @@ def test_without_keys_it_answers_to_no_name_that_is_not_its_own(
     if keys:
         monkeypatch.setenv("TORCHBRIDGE_API_KEYS", keys)
     monkeypatch.setenv("TORCHBRIDGE_ALLOWED_HOSTS", "gateway")
-    with whole_stack.running_stack(None, lambda _: None, port=0, run_directory=tmp_path) as stack:
+    with whole_stack.whole_stack(None, lambda _: None, port=0, run_directory=tmp_path) as stack:
         statuses = {
             name: httpx.get(f"{stack.url}/livez", headers={"host": f"{name}:8000"}).status_code
             for name in ("127.0.0.1", "localhost", "gateway", "evil.example")

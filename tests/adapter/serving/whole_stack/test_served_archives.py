@@ -36,7 +36,7 @@ def test_an_archive_is_served_as_it_is_and_under_the_name_that_it_holds(
 
     run = tmp_path / "run"
     run.mkdir()
-    with whole_stack.running_stack(str(renamed), lambda _: None, port=0, run_directory=run):
+    with whole_stack.whole_stack(str(renamed), lambda _: None, port=0, run_directory=run):
         pass
 
     assert (served, default_models) == ([run / "model_store" / "story-2.0.mar"], ["story"])
@@ -46,7 +46,7 @@ def test_an_archive_is_served_as_it_is_and_under_the_name_that_it_holds(
 def test_without_a_model_it_serves_what_commands_have_made_of_it(tmp_path: Path, served: list[Path]) -> None:
     files = ServerFiles(tmp_path)
     archive = serve_story(files, is_changed=True)
-    with whole_stack.running_stack(None, lambda _: None, port=0, run_directory=tmp_path):
+    with whole_stack.whole_stack(None, lambda _: None, port=0, run_directory=tmp_path):
         assert served == [archive]
 
 
@@ -63,7 +63,7 @@ def test_a_server_that_is_refused_touches_nothing_of_the_one_that_runs(
     with (
         RunDirectory(files.run_directory).lock(),
         pytest.raises(StartFailed, match="Another TorchServe runs in"),
-        whole_stack.running_stack(str(other), lambda _: None, port=0, run_directory=files.run_directory),
+        whole_stack.whole_stack(str(other), lambda _: None, port=0, run_directory=files.run_directory),
     ):
         pass
     assert (files.state.read_bytes(), (files.store / archive.name).read_bytes()) == before
@@ -85,7 +85,7 @@ def test_a_server_touches_its_store_under_both_locks_alone(tmp_path: Path, monke
 
     monkeypatch.setattr(whole_stack, "TorchServeProcess", TorchServeProcess)
     monkeypatch.setattr(whole_stack, "verify_recorded", look)
-    with pytest.raises(Looked), whole_stack.running_stack(None, lambda _: None, port=0, run_directory=tmp_path):
+    with pytest.raises(Looked), whole_stack.whole_stack(None, lambda _: None, port=0, run_directory=tmp_path):
         pass
     assert held == []
 
@@ -96,18 +96,18 @@ class Looked(Exception): ...
 def test_what_it_had_chosen_itself_is_packed_anew(tmp_path: Path, served: list[Path]) -> None:
     files = ServerFiles(tmp_path)
     serve_story(files, is_changed=False)
-    with whole_stack.running_stack(None, lambda _: None, port=0, run_directory=tmp_path):
+    with whole_stack.whole_stack(None, lambda _: None, port=0, run_directory=tmp_path):
         assert [archive.name for archive in served] == ["tiny-1.0.mar"]
 
 
 def test_what_was_damaged_in_the_store_is_packed_anew(tmp_path: Path, served: list[Path]) -> None:
     model = write_model(tmp_path / "story", weight_bytes=48)
-    with whole_stack.running_stack(str(model), lambda _: None, port=0, run_directory=tmp_path):
+    with whole_stack.whole_stack(str(model), lambda _: None, port=0, run_directory=tmp_path):
         pass
     [archive] = served
     content = archive.read_bytes()
     damage(archive)
-    with whole_stack.running_stack(str(model), lambda _: None, port=0, run_directory=tmp_path):
+    with whole_stack.whole_stack(str(model), lambda _: None, port=0, run_directory=tmp_path):
         pass
     assert archive.read_bytes() == content
 
@@ -118,7 +118,7 @@ def test_a_recorded_archive_that_is_gone_is_said(tmp_path: Path, served: list[Pa
     archive.unlink()
     with (
         pytest.raises(VersionError, match=r"story-2\.0\.mar is missing"),
-        whole_stack.running_stack(None, lambda _: None, port=0, run_directory=tmp_path),
+        whole_stack.whole_stack(None, lambda _: None, port=0, run_directory=tmp_path),
     ):
         pass
     assert served == []
@@ -128,7 +128,7 @@ def test_into_a_directory_that_others_may_write_nothing_is_written(tmp_path: Pat
     tmp_path.chmod(0o777)
     with (
         pytest.raises(NotPrivate, match="Other users may write"),
-        whole_stack.running_stack(None, lambda _: None, port=0, run_directory=tmp_path),
+        whole_stack.whole_stack(None, lambda _: None, port=0, run_directory=tmp_path),
     ):
         pass
     assert list(tmp_path.iterdir()) == []

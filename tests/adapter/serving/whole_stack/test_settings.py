@@ -29,7 +29,7 @@ def test_what_it_loads_later_has_the_time_that_its_own_settings_give(
     (tmp_path / "key_file.json").write_text("{}")  # as TorchServe would have written them
     (tmp_path / "config.properties").write_text("inference_address=http://a\nmanagement_address=http://b\n")
     settings_file = tmp_path / "settings.toml"
-    with whole_stack.running_stack(None, lambda _: None, port=0, settings_file=settings_file, run_directory=tmp_path):
+    with whole_stack.whole_stack(None, lambda _: None, port=0, settings_file=settings_file, run_directory=tmp_path):
         pass
     assert given == [1800]
 
@@ -56,7 +56,7 @@ def test_workers_compile_unless_it_is_switched_off(
         return fake_torchserve(*arguments, **keywords)
 
     monkeypatch.setattr(whole_stack, "TorchServeProcess", noting)
-    with whole_stack.running_stack(None, lambda _: None, port=0, compiles=said, run_directory=tmp_path):
+    with whole_stack.whole_stack(None, lambda _: None, port=0, compiles=said, run_directory=tmp_path):
         pass
 
     assert options["compiles"] is compiles
@@ -72,7 +72,7 @@ def test_the_gateway_gives_way_to_the_workers(
 ) -> None:
     if setting is not None:
         monkeypatch.setenv("TORCHBRIDGE_ENGINE_FIRST", setting)
-    with whole_stack.running_stack(None, lambda _: None, port=0, run_directory=tmp_path) as stack:
+    with whole_stack.whole_stack(None, lambda _: None, port=0, run_directory=tmp_path) as stack:
         gateway = stack._gateway.native_id
         assert gateway is not None
         own, others = (os.getpriority(os.PRIO_PROCESS, thread) for thread in (gateway, threading.get_native_id()))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from adapter.serving.own_gateway import check_readiness
+from adapter.serving.readiness_check import check_readiness
 from tests.certificates import Authority, Pair
 
 

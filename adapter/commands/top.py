@@ -11,9 +11,9 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from adapter.command_line.command_group import command_group
-from adapter.command_line.finite_numbers import finite
+from adapter.command_line.numbers import finite
 from adapter.command_line.options import RUN_DIRECTORY, Json, RunDirectoryOption, examples
-from adapter.command_line.whole_table import print_whole
+from adapter.command_line.tables import print_table
 from adapter.control.client import GatewayNotRunning
 from adapter.errors import TorchbridgeError
 from adapter.process.background_output import say
@@ -70,4 +70,4 @@ def _print(rows: list[Row], *, as_json: bool) -> None:
     if as_json:
         say(ROWS.dump_json(rows, indent=2).decode())
     else:
-        print_whole(view(rows, WINDOW_SECONDS))
+        print_table(view(rows, WINDOW_SECONDS))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class MarkedPart:
+class GeneratedPart:
     """The marks, each with the line ends that belong to it, and each once in the document."""
 
     begin: str

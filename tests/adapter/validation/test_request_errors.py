@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from adapter.openai.schema import ChatCompletionRequest
 from adapter.schema import BatchRequest, GenerationRequest
-from adapter.validation.invalid_fields import invalid_request
+from adapter.validation.request_errors import invalid_request
 
 
 def words_for(kind: type[BaseModel], value: object) -> str:

@@ -3,7 +3,7 @@
 import pytest
 from rich.table import Table
 
-from adapter.command_line.whole_table import print_whole
+from adapter.command_line.tables import print_table
 
 
 def test_no_cell_is_cut_where_there_are_fewer_columns(
@@ -14,6 +14,6 @@ def test_no_cell_is_cut_where_there_are_fewer_columns(
     for name in ("model", "digest"):
         table.add_column(name, no_wrap=True)
     table.add_row("a-model-of-a-long-name", "0123456789abcdef")
-    print_whole(table)
+    print_table(table)
 
     assert capsys.readouterr().out.splitlines()[1] == "a-model-of-a-long-name  0123456789abcdef"

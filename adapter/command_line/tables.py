@@ -5,5 +5,5 @@ from rich.console import Console, RenderableType
 _WIDER_THAN_ANY = 10_000  # characters; a line ends where its table ends
 
 
-def print_whole(table: RenderableType) -> None:
+def print_table(table: RenderableType) -> None:
     Console(width=_WIDER_THAN_ANY).print(table)

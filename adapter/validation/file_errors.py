@@ -3,6 +3,6 @@
 from pydantic import ValidationError
 
 
-def wrong_values(error: ValidationError) -> str:
+def file_errors(error: ValidationError) -> str:
     places = ((".".join(map(str, each["loc"])) or "file", each["msg"]) for each in error.errors(include_url=False))
     return "; ".join(f"{place}: {words}" for place, words in places)
