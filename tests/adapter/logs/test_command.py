@@ -5,7 +5,6 @@ import pytest
 import typer.testing
 
 from adapter.commands.logs import logs_commands
-from adapter.logs import command
 from adapter.process.stop_signals import Stopped
 from tests.adapter.logs.log_directory import LogDirectory
 
@@ -67,7 +66,7 @@ def test_follow_goes_on_until_it_is_stopped(three: LogDirectory, monkeypatch: py
         raise Stopped(2)
 
     turns: list[Callable[[], None]] = [first, lambda: None, stop]
-    monkeypatch.setattr(command.time, "sleep", lambda _: turns.pop(0)())
+    monkeypatch.setattr("adapter.commands.logs.time.sleep", lambda _: turns.pop(0)())
     assert run(three, "--follow", "--tail", "0")[-1].endswith("gateway: one more")
 
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console, RenderableType
 
+from adapter.commands import top
 from adapter.control.client import GatewayNotRunning
 from adapter.errors import UpstreamUnavailable
-from adapter.top import command
 from adapter.top.measurement import Row
 from adapter.top.rates import Rates
 from adapter.top.view import view
@@ -78,8 +78,8 @@ def test_it_goes_on_while_the_server_does_not_answer(failure: Exception, monkeyp
             raise answer
         return answer
 
-    monkeypatch.setattr(command.time, "sleep", lambda _: None)
-    views = command.views(look, 1, Console(width=200))
+    monkeypatch.setattr(top.time, "sleep", lambda _: None)
+    views = top.views(look, 1, Console(width=200))
     seen = [shown(next(views), 200) for _ in range(3)]
     assert "tiny" in seen[0]
     assert str(failure) in seen[1]
