@@ -98,6 +98,7 @@ def deploy(server: RunningServer, source: Path, options: DeploymentOptions, repo
         else:
             step(Step.RECORD)
             record_version(server, record.name, record.version, operation.deployed)
+            server.gateway.traffic()  # from here on the gateway knows that it is there
     if operation.promotes:
         _retire_surplus(server, operation, report, options.drain_timeout)
     return record

@@ -103,8 +103,8 @@ def _scale(server: RunningServer, operation: Operation, workers: int, timeout: f
         report(f"{'loading' if workers else 'unloading'} {version}")
         wait_for_workers(server.management, model, version, log, timeout=timeout, limit="--timeout", workers=workers)
     finally:
+        server.gateway.traffic()  # from here on the gateway knows how many there are
         if is_fewer:
-            server.gateway.traffic()
             server.gateway.release(model, version)
 
 

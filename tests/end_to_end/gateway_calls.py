@@ -21,8 +21,14 @@ def stream(
     url: str, headers: dict[str, str] | None = None, **body: Any
 ) -> Iterator[tuple[requests.Response, Iterator[StreamEvent]]]:
     with requests.post(f"{url}/generate/stream", json=body, headers=headers, timeout=TIMEOUT, stream=True) as response:
-        decoder = EventDecoder()
-        yield response, (event for chunk in response.iter_content(None) for event in decoder.feed(chunk))
+        yield response, _events(response)
+
+
+def _events(response: requests.Response) -> Iterator[StreamEvent]:
+    assert response.ok, response.text
+    decoder = EventDecoder()
+    for chunk in response.iter_content(None):
+        yield from decoder.feed(chunk)
 
 
 def expect_problem(response: requests.Response, code: str) -> Problem:

@@ -3,13 +3,14 @@
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.free_ports import write_torchserve_config
 from tests.processes import processes_of
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_WITH_WORKERS, wait_until
 
 Serve = Callable[..., subprocess.Popen[str]]
 
@@ -42,12 +43,26 @@ def url_in(output: str) -> str:
     return re.findall(r"http://127\.0\.0\.1:\d+", output)[0]
 
 
-def read_until(process: subprocess.Popen[str], text: str) -> str:
-    assert process.stdout is not None
+def read_until(process: subprocess.Popen[str], text: str, *, is_error: bool = False) -> str:
+    """All up to the line with `text`, of its standard output or its standard error."""
+    read, other = (process.stderr, process.stdout) if is_error else (process.stdout, process.stderr)
+    assert read is not None
+    assert other is not None
     seen = ""
-    for line in process.stdout:
-        seen += line
-        if text in line:
-            return seen
-    assert process.stderr is not None
-    raise AssertionError(f"it ended without {text!r}: {seen}{process.stderr.read()}")
+    with ended_later(process):
+        for line in read:
+            seen += line
+            if text in line:
+                return seen
+        raise AssertionError(f"it ended without {text!r}: {seen}{other.read()}")
+
+
+@contextmanager
+def ended_later(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Whoever waits for its words does not wait for ever."""
+    timer = threading.Timer(PATIENCE_WITH_WORKERS, process.terminate)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

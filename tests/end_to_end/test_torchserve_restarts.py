@@ -62,7 +62,7 @@ def restarts(tmp_path_factory: pytest.TempPathFactory) -> Restarts:
         refused = serve("--model", str(other), "--torchserve-config", str(other_ports))
         refusal = refused.wait(), refused.communicate()[1]
         kill_java(run_directory)
-        read_until(process, "TorchServe serves again")
+        read_until(process, "TorchServe serves again", is_error=True)
         afterwards = answers_of(url)
         shutil.copyfile(other, run_directory / "model_store" / second.name)
         kill_java(run_directory)

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import pytest
 import requests
 
+from tests.end_to_end.serve_command import read_until
 from tests.end_to_end.test_installed_wheel import built, torchserve_config
-from tests.end_to_end.test_serve import read_until
 from tests.processes import processes_of
 from tests.project import PROJECT
 from tests.waiting import PATIENCE, PATIENCE_WITH_WORKERS, wait_until

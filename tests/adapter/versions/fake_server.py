@@ -139,7 +139,7 @@ class FakeManagement:
 
 @dataclass
 class FakeGateway:
-    """As ControlClient. `live`: when each request of a version began, by the clock."""
+    """As ControlClient. live: when each request of a version began, by the clock. known: what it saw of TorchServe."""
 
     management: FakeManagement
     clock: Clock
@@ -149,6 +149,7 @@ class FakeGateway:
     calls: list[str] = field(default_factory=list)
     held_until: dict[tuple[str, str], float] = field(default_factory=dict)
     default_model: str | None = None
+    known: TrafficReport | None = None
 
     def set_default_model(self, model: str) -> None:
         self.management.default_version(model)
@@ -158,7 +159,13 @@ class FakeGateway:
         self.calls.append("traffic")
         report = TrafficReport(models=tuple(self._models()), default_model=self.default_model)
         self.clock.sleep(self.seconds_to_answer)
+        self.known = report
         return report
+
+    def known_workers(self, model: str, version: str) -> int | None:
+        """That are ready; None of a version that it has not seen."""
+        traffic = None if self.known is None else self.known.of(model, version)
+        return None if traffic is None else traffic.ready_workers
 
     def hold(self, model: str, version: str) -> None:
         self.calls.append("hold")

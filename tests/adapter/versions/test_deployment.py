@@ -54,6 +54,17 @@ def test_beside_the_default_it_changes_nothing_for_anybody(server: FakeServer, a
     assert (server.state.models["tiny"].default, server.recorded()) == ("1.0", ["1.0", "2.0"])
 
 
+def test_the_gateway_knows_a_version_that_was_deployed_loaded_or_unloaded(
+    server: FakeServer, archive: Path, lines: Lines
+) -> None:
+    deploy(server, archive, DeploymentOptions(promotes=False), lines)
+    seen = [server.gateway.known_workers("tiny", "2.0")]
+    for workers in (0, 1):
+        scale(server, "tiny", "2.0", workers, timeout=1, report=lines)
+        seen.append(server.gateway.known_workers("tiny", "2.0"))
+    assert seen == [1, 0, 1]
+
+
 @pytest.mark.parametrize(("keep", "kept"), [(0, ["3.0"]), (1, ["2.0", "3.0"]), (2, ["1.0", "2.0", "3.0"])])
 def test_as_many_of_before_are_kept_as_was_said(
     server: FakeServer, tmp_path: Path, lines: Lines, keep: int, kept: list[str]
