@@ -19,7 +19,7 @@ import requests
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.end_to_end.serve_command import read_until
+from tests.end_to_end.serve_command import read_until, url_in
 from tests.free_ports import free_ports, torchserve_properties
 from tests.processes import processes_of
 from tests.project import PROJECT
@@ -140,7 +140,7 @@ def test_a_server_answers_from_an_empty_directory_and_writes_nothing_there(
         command, cwd=empty, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as server:
         try:
-            url = re.findall(r"http://127\.0\.0\.1:\d+", read_until(server, "curl"))[0]
+            url = url_in(read_until(server, "curl"))
             answer = requests.post(f"{url}/generate", json={"prompt": "Once upon a time", "max_length": 3}, timeout=120)
             # From any directory: the server is the user's.
             status, top, doctor = (

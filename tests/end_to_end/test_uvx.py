@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 import requests
 
-from tests.end_to_end.serve_command import read_until
+from tests.end_to_end.serve_command import read_until, url_in
 from tests.end_to_end.test_installed_wheel import built, torchserve_config
 from tests.processes import processes_of
 from tests.project import PROJECT
@@ -76,7 +76,7 @@ def test_a_server_that_was_installed_answers_without_a_network(uvx: Uvx, tmp_pat
         text=True,
     ) as server:
         try:
-            url = re.findall(r"http://127\.0\.0\.1:\d+", read_until(server, "curl"))[0]
+            url = url_in(read_until(server, "curl"))
             body = {"prompt": "Once upon a time", "max_length": 3}
             answer = requests.post(f"{url}/generate", json=body, timeout=PATIENCE)
         finally:
