@@ -4,7 +4,7 @@ import contextlib
 import errno
 import random
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from adapter.torchserve.properties import PropertiesError
@@ -75,9 +75,16 @@ def check_torchserve_ports(properties: Mapping[str, str]) -> None:
 def free_addresses() -> dict[str, str]:
     """Overrides of config.properties: addresses of this machine, none of which was in use when it was chosen."""
     with contextlib.ExitStack() as held:
-        servers = {key: held.enter_context(_server_at_a_free_port()) for key in _TORCHSERVE_ADDRESSES}
-        ports = {key: server.getsockname()[1] for key, server in servers.items()}
-    return {key: str(port) if key.endswith("_port") else f"http://127.0.0.1:{port}" for key, port in ports.items()}
+        servers = [held.enter_context(_server_at_a_free_port()) for _ in _TORCHSERVE_ADDRESSES]
+        return addresses_at(server.getsockname()[1] for server in servers)
+
+
+def addresses_at(ports: Iterable[int]) -> dict[str, str]:
+    """Overrides of config.properties: addresses of this machine, one for each of TorchServe's five servers."""
+    return {
+        key: str(port) if key.endswith("_port") else f"http://127.0.0.1:{port}"
+        for key, port in zip(_TORCHSERVE_ADDRESSES, ports, strict=True)
+    }
 
 
 def _server_at_a_free_port() -> socket.socket:
