@@ -56,7 +56,8 @@ class Settings(BaseSettings):
 
     compilations: Path = Field(
         default=Path(".torchbridge/compilations"),
-        description="Directory where workers write how far their compilation is, and what their engines did.",
+        description="Directory where workers write how far their compilation is and what their engines did, and where "
+        "they hear at once which answers nobody waits for.",
     )
 
     api_keys: SecretStr | None = Field(

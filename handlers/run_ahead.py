@@ -21,6 +21,7 @@ from handlers.engine_news import Failure, Step
 from handlers.sampling import SamplingParameters
 from handlers.step_counts import StepCounts
 from handlers.step_threads import StepThreads, fixed_threads
+from handlers.stop_news import TakeStops, no_stops
 from handlers.token_constraint import TokenConstraint
 from handlers.watchdog import EndWorker, Watchdog, end_worker
 
@@ -36,6 +37,7 @@ class RunAhead:
     abandon: seconds without a call after which every request is forgotten.
     longest_step: seconds that a step may take before the worker ends.
     threads: how many threads a step has; as many as now, if absent.
+    take_stops: says which requests were stopped since it was asked last, sooner than `keep_only`.
 
     Its `counts` are of the steps that it has run.
     """
@@ -49,11 +51,13 @@ class RunAhead:
         abandon: float = 30.0,
         longest_step: float = 60.0,
         threads: StepThreads | None = None,
+        take_stops: TakeStops = no_stops,
         end_worker: EndWorker = end_worker,
     ) -> None:
         self._engine = engine
         self.counts = StepCounts(engine)
         self._threads = threads or fixed_threads(torch.get_num_threads())
+        self._take_stops = take_stops
         self._max_uncollected, self._silence, self._abandon = max_uncollected, silence, abandon
         self._end_worker = end_worker
         self._watchdog = Watchdog("a step of the engine", longest_step, end_worker)
@@ -114,10 +118,7 @@ class RunAhead:
     def keep_only(self, ids: Collection[str]) -> None:
         """Ends every request that is not among `ids`."""
         with self._changed:
-            for gone in self._live.difference(ids):
-                self._live.discard(gone)
-                self._awaited.discard(gone)
-                self._commands.append(lambda gone=gone: self._engine.cancel(gone))  # type: ignore[misc]
+            self._end(self._live.difference(ids))
             self._touch()
 
     def collect(self, timeout: float, patience: float = 0.0) -> list[Step | Failure]:
@@ -158,6 +159,12 @@ class RunAhead:
             self._is_closed = True
             self._changed.notify_all()
         self._thread.join()
+
+    def _end(self, ids: Collection[str]) -> None:
+        for gone in ids:
+            self._live.discard(gone)
+            self._awaited.discard(gone)
+            self._commands.append(lambda gone=gone: self._engine.cancel(gone))  # type: ignore[misc]
 
     def _touch(self) -> None:
         self._last_call = time.monotonic()
@@ -209,6 +216,7 @@ class RunAhead:
         """
         with self._changed:
             while not self._is_closed:
+                self._end(self._live.intersection(self._take_stops()))
                 while self._commands:
                     self._commands.popleft()()
                 silent_for = time.monotonic() - self._last_call

@@ -34,6 +34,7 @@ from handlers.requested_sampling import sampling_parameters
 from handlers.run_ahead import RunAhead
 from handlers.settings import HandlerSettings
 from handlers.step_threads import threads_for
+from handlers.stop_news import stops_of_gateways
 from handlers.worker_calls import read_messages_at_once, silence_call_log
 from handlers.worker_engine import checked_engine, has_compiled_steps, load_packed_model
 
@@ -110,7 +111,9 @@ class TextGenerationHandler:
             encoder, loaded.stop_token_ids, context_length=loaded.context_length, vocabulary=self._engine.vocabulary
         )
         longest = _HUNG * float(context.model_yaml_config.get("responseTimeout", DEFAULT_RESPONSE_TIMEOUT))
-        self._run_ahead = RunAhead(self._engine, longest_step=longest, threads=threads)
+        self._run_ahead = RunAhead(
+            self._engine, longest_step=longest, threads=threads, take_stops=stops_of_gateways(self._model_name)
+        )
         self._prompt_encoder, self._encoder_for_forms = (
             EncodingThread(self._prompt_builder.encode, self._run_ahead.interrupt, longest=longest) for _ in range(2)
         )

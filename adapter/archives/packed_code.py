@@ -17,6 +17,7 @@ _SHARED_WITH_HANDLER = (
     "probes.py",
     "received.py",
     "sent.py",
+    "stop_pipe.py",
     "strict_yaml.py",
     "tools.py",
 )

@@ -26,6 +26,7 @@ from adapter.errors import (
 )
 from adapter.schema import DoneEvent, GenerationRequest, WorkerRequest
 from adapter.settings import Settings
+from adapter.stop_pipe import write_stop
 from adapter.torchserve.failures import from_torchserve
 from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.refreshing import Refreshing
@@ -86,22 +87,26 @@ class InferenceClient:
     async def stream(self, request: GenerationRequest, call: Call) -> Arrivals:
         """The worker's events up to and with `done`, in lists of what came together; every other end is an exception.
 
-        `request` names its model and version. Closing the generator closes the connection at once, and TorchServe
-        then drops the request.
+        `request` names its model and version. Closing the generator stops the request at once: its worker hears of it,
+        and TorchServe by the connection that closes.
         """
         version = request.model or "", request.model_version or ""
         answer, response = await self._ask(request, call)
         del request  # answers may last
+        is_done = False
         try:
             while chunk := await self._read(response, version):
                 for events in answer.feed(chunk):
                     self._heard_at[version] = time.monotonic()
+                    is_done = isinstance(events[-1], DoneEvent)
                     yield events
-                    if isinstance(events[-1], DoneEvent):
+                    if is_done:
                         return
                     events.clear()  # the next may be long in coming, and every generator on its way has the list
         finally:
             response.close()
+            if not is_done:
+                write_stop(self._settings.compilations, version[0], response.headers["x-request-id"])
         raise WorkerDied(CUT, cause="the answer ended without a last event")
 
     def heard_at(self, model: str, version: str) -> float:

@@ -24,6 +24,7 @@ LAYERS = (
         "received",
         "sent",
         "setting_values",
+        "stop_pipe",
         "strict_yaml",
         "version_order",
     },
@@ -106,6 +107,7 @@ def test_handlers_use_only_the_contract(file: Path) -> None:
         "output",
         "probes",
         "schema",
+        "stop_pipe",
         "strict_yaml",
         "tools",
     }
@@ -124,6 +126,7 @@ def test_handlers_use_only_the_contract(file: Path) -> None:
         "received",
         "schema",
         "sent",
+        "stop_pipe",
         "tools",
     ],
 )
@@ -134,6 +137,7 @@ def test_the_contract_needs_nothing_but_pydantic(module: str) -> None:
     assert packages <= {
         "adapter",
         "collections",
+        "contextlib",
         "datetime",
         "decimal",
         "enum",

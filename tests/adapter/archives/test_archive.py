@@ -51,6 +51,7 @@ def test_holds_the_handler_the_contract_the_configuration_and_the_model(model: P
             "adapter/output.py",
             "adapter/received.py",
             "adapter/sent.py",
+            "adapter/stop_pipe.py",
             "adapter/strict_yaml.py",
             "adapter/tools.py",
             "adapter/event_stream.py",

@@ -1,6 +1,7 @@
 import asyncio
 import time
 from contextlib import aclosing
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -8,9 +9,20 @@ import pytest
 from adapter.call import Call
 from adapter.errors import UpstreamUnavailable
 from adapter.schema import GenerationRequest, WorkerRequest
+from adapter.settings import Settings
+from adapter.stop_pipe import StopPipe
 from adapter.torchserve.inference_client import InferenceClient, prediction_url
 from tests.adapter.torchserve.inference_calls import REQUEST, failure_of, run
-from tests.fakes import KEY_REFUSED, FakeKeys, FakeTorchServe, Turn, answer_to, wait_for
+from tests.fakes import (
+    HEADERS_OF_A_STREAM,
+    KEY_REFUSED,
+    FakeKeys,
+    FakeTorchServe,
+    Turn,
+    answer_to,
+    find_a_worker,
+    wait_for,
+)
 from tests.held_clock import HeldClock
 
 
@@ -100,6 +112,32 @@ async def test_leaving_the_stream_closes_the_connection(inference: InferenceClie
     async with aclosing(inference.stream(REQUEST, Call("request-1", time.monotonic()))) as events:
         await anext(events)
     await asyncio.wait_for(torchserve.turns[0].caller_left.wait(), 30)
+
+
+@pytest.mark.parametrize("is_left", [True, False])
+async def test_a_worker_is_told_which_answer_was_left_and_of_no_other(
+    is_left: bool, torchserve: FakeTorchServe, keys: FakeKeys, tmp_path: Path
+) -> None:
+    async def play(turn: Turn) -> None:
+        start, *others = answer_to(turn.request, "Hello")
+        await turn.send(start, *([] if is_left else others))
+        if is_left:
+            await turn.wait_until_the_caller_leaves()
+
+    torchserve.play = play
+    pipe = StopPipe(tmp_path, "tiny")
+    settings = Settings(torchserve_url=torchserve.url, compilations=tmp_path)
+    async with (
+        InferenceClient(settings, keys, find_a_worker) as inference,
+        aclosing(inference.stream(REQUEST, Call("request-1", time.monotonic()))) as arrivals,
+    ):
+        if is_left:
+            await anext(arrivals)
+        else:
+            assert [event async for events in arrivals for event in events][-1].type == "done"
+
+    assert pipe.take() == ([HEADERS_OF_A_STREAM["x-request-id"]] if is_left else [])
+    pipe.close()
 
 
 async def test_what_was_taken_is_let_go_when_the_next_is_asked_for(

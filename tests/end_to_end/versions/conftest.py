@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from adapter.serving.whole_stack import whole_stack
-from adapter.torchserve.run_directory import RunDirectory
 from adapter.versions.deployment import DeploymentOptions, deploy
 from adapter.versions.recovery import changing
 from adapter.versions.running_server import RunningServer
@@ -16,6 +15,7 @@ from tests.end_to_end.versions.light_archives import LightArchives
 from tests.end_to_end.versions.tiny_archives import TinyArchives
 from tests.free_ports import write_torchserve_config
 from tests.waiting import PATIENCE_WITH_WORKERS
+from tests.worker_variables import workers_with
 
 LIGHT_WORKER = Path(__file__).with_name("light_worker")
 
@@ -57,23 +57,10 @@ def running_site(directory: Path, archives: LightArchives | TinyArchives | None 
     first = str(archives.make("1.0"))
     run, key = directory / "run", archives.public_key
     with (
-        light_workers(),
+        workers_with({"PYTHONPATH": str(LIGHT_WORKER)}),
         whole_stack(first, print, key=key, port=0, run_directory=run, config=config) as stack,
     ):
         yield Site(stack.url, run, archives)
-
-
-@contextmanager
-def light_workers() -> Iterator[None]:
-    """Of TorchServes that this process starts."""
-    environment = RunDirectory.environment
-
-    def with_modules(directory: RunDirectory, **how: bool) -> dict[str, str]:
-        return environment(directory, **how) | {"PYTHONPATH": str(LIGHT_WORKER)}
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RunDirectory, "environment", with_modules)
-        yield
 
 
 @pytest.fixture

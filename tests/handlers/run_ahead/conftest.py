@@ -4,6 +4,7 @@ import pytest
 from transformers import PreTrainedModel
 
 from handlers.run_ahead import RunAhead
+from handlers.stop_news import TakeStops, no_stops
 from tests.handlers.ended_worker import EndedWorker
 from tests.handlers.run_ahead.counting_engine import CountingEngine
 
@@ -22,8 +23,8 @@ def ended() -> EndedWorker:
 def run(engine: CountingEngine, ended: EndedWorker) -> Iterator[Callable[..., RunAhead]]:
     made: list[RunAhead] = []
 
-    def make(**bounds: float) -> RunAhead:
-        made.append(RunAhead(engine, end_worker=ended, **bounds))
+    def make(take_stops: TakeStops = no_stops, **bounds: float) -> RunAhead:
+        made.append(RunAhead(engine, end_worker=ended, take_stops=take_stops, **bounds))
         return made[-1]
 
     yield make

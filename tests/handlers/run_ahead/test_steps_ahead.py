@@ -77,6 +77,24 @@ def test_no_step_begins_in_silence_and_the_next_call_goes_on_unchanged(
     assert collect_all(run_ahead, "a") == reference(llama, [1, 2], 30)
 
 
+def test_a_request_that_is_stopped_ends_with_the_step_that_runs_though_nobody_calls(
+    engine: CountingEngine, run: Callable[..., RunAhead]
+) -> None:
+    stopped: list[str] = []
+    engine.go_on = threading.Event()
+    run_ahead = run(lambda: tuple(stopped), silence=PATIENCE)
+    run_ahead.submit("a", [1, 2], 50, GREEDY)
+    run_ahead.submit("b", [3, 4], 50, GREEDY)
+    wait_until(lambda: engine.is_held and engine.num_running == 2)
+    stopped += ["unknown", "a"]
+    engine.go_on.set()
+    wait_until(lambda: not engine.has_work)
+
+    steps = run_ahead.collect(PATIENCE)
+    assert [step.ids[-1] for step in steps] == ["b"] * 50
+    assert sum("a" in step.ids for step in steps) == 2
+
+
 def test_forgets_its_requests_when_nobody_calls_for_long(run: Callable[..., RunAhead]) -> None:
     run_ahead = run(silence=0.0, abandon=0.1)
     run_ahead.submit("a", [1, 2], 100, GREEDY)
