@@ -36,18 +36,22 @@ def caller_left(gateway: FakeGateway) -> bool:
     return exchange.caller_left.wait(PATIENCE)
 
 
+def assert_closes_behind_its_start(gateway: FakeGateway, other_thread: Callable[..., Future[Any]]) -> None:
+    stream = GatewayClient(gateway.url, silence_timeout=2 * PATIENCE).stream_text(**REQUEST)
+    assert next(stream) == START
+    waiting = other_thread(next, stream)
+    wait_until(lambda: stream._wire._is_busy)
+    stream.close()
+    with pytest.raises(StreamClosed):
+        waiting.result(PATIENCE)
+    assert caller_left(gateway)
+
+
 def test_another_thread_closes_a_stream_that_waits_for_an_event(
     other_thread: Callable[..., Future[Any]],
 ) -> None:
     with fake_gateway(start_and_stall) as gateway:
-        stream = GatewayClient(gateway.url, silence_timeout=2 * PATIENCE).stream_text(**REQUEST)
-        assert next(stream) == START
-        waiting = other_thread(next, stream)
-        wait_until(lambda: stream._wire._is_busy)
-        stream.close()
-        with pytest.raises(StreamClosed):
-            waiting.result(PATIENCE)
-        assert caller_left(gateway)
+        assert_closes_behind_its_start(gateway, other_thread)
 
 
 def test_another_thread_closes_a_stream_that_waits_for_its_answer_to_begin(
@@ -83,14 +87,7 @@ def test_another_thread_closes_a_stream_over_tls(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "own.pem"))
     with fake_gateway(start_and_stall, server_context(tmp_path / "own.pem")) as gateway:
-        stream = GatewayClient(gateway.url, silence_timeout=2 * PATIENCE).stream_text(**REQUEST)
-        assert next(stream) == START
-        waiting = other_thread(next, stream)
-        wait_until(lambda: stream._wire._is_busy)
-        stream.close()
-        with pytest.raises(StreamClosed):
-            waiting.result(PATIENCE)
-        assert caller_left(gateway)
+        assert_closes_behind_its_start(gateway, other_thread)
 
 
 def test_another_thread_closes_a_stream_that_pauses_before_another_attempt(
