@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one exception tree.
+"""Every failure that a caller is told, as one exception tree.
 
 TorchbridgeError
 ├── the caller's:   InvalidRequest · PromptTooLong · MalformedJson · MalformedHttp · Unauthorized · Forbidden ·
@@ -6,7 +6,8 @@ TorchbridgeError
 │                   PayloadTooLarge · AddressTooLong · UnsupportedMediaType · RateLimited · HeadersTooLarge ·
 │                   Cancelled (StreamStopped)
 └── the server's:   Internal · WorkerDied · GenerationFailed · UpstreamProtocol · Overloaded · ModelNotReady ·
-                    UpstreamUnavailable (KeyRefused, UpstreamLost) · ShuttingDown · OutOfMemory · DeadlineExceeded
+                    UpstreamUnavailable (KeyRefused, UpstreamLost) · ShuttingDown · OutOfMemory ·
+                    DeadlineExceeded (WorkerSilent)
 """
 
 from typing import ClassVar, Self

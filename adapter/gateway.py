@@ -84,7 +84,7 @@ def create_app(
         admission=admission,
         cache=cache,
         rate_limiter=rate_limiter,
-        retries=RetryBudget(),
+        retry_budget=RetryBudget(),
         traffic=traffic,
         canaries=canaries,
         max_live=settings.max_live_requests,

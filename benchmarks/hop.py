@@ -40,9 +40,9 @@ _HEADER = (
 _METHOD = """\
 Mixed requests of the same lengths, greedily decoded on {threads} threads, by four ways: to the engine in the
 benchmark's own process, loaded as the worker does it; to TorchServe's inference API; and to the gateway's
-/generate/stream and /generate over the same TorchServe, 64 slots, its response cache off. Their words are others by
-each way: the worker that three of them lead to keeps the beginnings of prompts.
-Through the first two of these three ways text comes while it grows, after the first at most every 20 ms at 1 stream,
+/generate/stream and /generate over the same TorchServe, 64 slots, its response cache off. Each way has prompts of its
+own, because the worker that three of them share reuses beginnings of prompts that it has seen.
+TorchServe and /generate/stream send text while it grows, after the first at most every 20 ms at 1 stream,
 48 at 16 and 100 at 64. Streams are connections that always have a request. *Added* is the time per token of all
 streams together beyond the engine's in the same round. The time to first token counts from when a request is sent. The
 load generator takes its share of the same cores, where a user's is on another machine: the CPU time that it takes for

@@ -32,7 +32,7 @@ _READ_INTERVAL, _MOST_READ_INTERVAL, _UNREAD_INTERVAL = 0.02, 0.1, 0.25
 _SHARE = 0.003  # for each answer that is read at the same time
 
 
-class TextGeneration(Generation):
+class AnswerText(Generation):
     """A generation that the engine runs."""
 
     def __init__(self, start: StartEvent, request: WorkerRequest, decoder: TokenDecoder, prompt: Prompt) -> None:

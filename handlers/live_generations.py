@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 
 from adapter.schema import ErrorCode, Problem, StartEvent
-from handlers.answer_text import TextGeneration
+from handlers.answer_text import AnswerText
 from handlers.engine_news import EndReason
 from handlers.generation import Generation, PendingGeneration
 from handlers.grammars import GrammarError
@@ -55,7 +55,7 @@ class LiveGenerations:
     def start_of(self, request_id: str, prompt_tokens: int) -> StartEvent:
         return self._by_id[request_id].start_with(prompt_tokens)
 
-    def begin(self, request_id: str, generation: TextGeneration) -> None:
+    def begin(self, request_id: str, generation: AnswerText) -> None:
         """Puts it in the place of the one whose prompt was awaited."""
         self._by_id[request_id] = generation
 
@@ -74,7 +74,7 @@ class LiveGenerations:
 
     def push(self, request_id: str, token_id: int, end_reason: EndReason | None, logprobs: Logprobs | None) -> None:
         generation = self._by_id.get(request_id)
-        if not isinstance(generation, TextGeneration):
+        if not isinstance(generation, AnswerText):
             return
         if end_reason == "failed":
             self.fail(request_id, generation.failure)

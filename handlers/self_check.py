@@ -18,9 +18,10 @@ from handlers.row_groups import RowGroup
 from handlers.sampling import SamplingParameters
 from handlers.slot_cache import UnsupportedModelError
 
-# New tokens by the length of the prompt. The longest prompt is computed at once or, where the engine's prefill_tokens
-# are few, in several pieces beside the first row; where pieces are compiled, in several of these before others come,
-# whose own are compiled, too. The last two rows run together, and then one of them.
+# New tokens by the length of the prompt. The prompt of 3 tokens runs first, and that of 100 is computed beside it: at
+# once, or in several pieces if the engine's prefill_tokens are few. If pieces are compiled, the prompt of 100 comes
+# first, alone and in several of them, and then the others, in compiled pieces as well. In the end two rows run
+# together, and then one of them.
 _NEW_TOKENS = {3: 3, 100: 6, 5: 4}
 # Where pieces are compiled, those of these prompts are left to the model itself beside a row that runs. They are of
 # other lengths, and so of other tokens: the engine still has the ones above.

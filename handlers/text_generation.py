@@ -13,7 +13,7 @@ import torch
 
 from adapter.event_stream import CONTENT_TYPE
 from adapter.schema import StartEvent, WorkerRequest
-from handlers.answer_text import TextGeneration
+from handlers.answer_text import AnswerText
 from handlers.archive_integrity import checked_beside
 from handlers.background_compilation import compile_in_background, reporter
 from handlers.compiled_steps import find_compiled_steps
@@ -44,9 +44,9 @@ logger = logging.getLogger(__name__)
 # every slot is taken none can come, and each call costs the engine's cores; but RunAhead must not take it for silence.
 WAIT_SECONDS, FULL_WAIT_SECONDS = 0.02, 0.1
 
-# In `responseTimeout`s, each of which TorchServe waits for a call. A step of many prompt tokens of a large model
-# may take as long as that, and is not lost; a thread that hangs never comes back.
-_HUNG = 5
+# TorchServe waits one for a call. A step of many prompt tokens of a large model may take as long as that, and is not
+# lost; a thread that hangs never comes back.
+_RESPONSE_TIMEOUTS_UNTIL_HUNG = 5
 DEFAULT_RESPONSE_TIMEOUT = 120  # seconds, TorchServe's own (ConfigManager.java)
 
 
@@ -63,7 +63,7 @@ class TextGenerationHandler:
             with ThreadPoolExecutor(1, "load") as loading:
                 loading.submit(self._load, context).result()
         except Exception as error:
-            # One line for whoever waits (adapter/torchserve/server_process.py); the traceback follows it.
+            # One line for whoever waits (adapter/torchserve/worker_log.py); the traceback follows it.
             logger.error("torchbridge: cannot load the model: %s", " ".join(str(error).split()))  # noqa: TRY400
             raise
         silence_call_log()
@@ -110,7 +110,9 @@ class TextGenerationHandler:
         self._prompt_builder = PromptBuilder(
             encoder, loaded.stop_token_ids, context_length=loaded.context_length, vocabulary=self._engine.vocabulary
         )
-        longest = _HUNG * float(context.model_yaml_config.get("responseTimeout", DEFAULT_RESPONSE_TIMEOUT))
+        longest = _RESPONSE_TIMEOUTS_UNTIL_HUNG * float(
+            context.model_yaml_config.get("responseTimeout", DEFAULT_RESPONSE_TIMEOUT)
+        )
         self._run_ahead = RunAhead(
             self._engine, longest_step=longest, threads=threads, take_stops=stops_of_gateways(self._model_name)
         )
@@ -185,7 +187,7 @@ class TextGenerationHandler:
         parameters = sampling_parameters(request)
         start = self._generations.start_of(encoded.request_id, len(prompt.ids))
         request = request.model_copy(update={"stop": stop_strings(self._tokenizer, request)})
-        generation = TextGeneration(start, request, self._token_decoder, prompt)
+        generation = AnswerText(start, request, self._token_decoder, prompt)
         generation.replay(request.answer_ids)
         self._generations.begin(encoded.request_id, generation)
         if generation.is_ended:
@@ -201,9 +203,7 @@ class TextGenerationHandler:
             before=self._prompt_logprobs(request, prompt, generation),
         )
 
-    def _prompt_logprobs(
-        self, request: WorkerRequest, prompt: Prompt, generation: TextGeneration
-    ) -> Iterator[None] | None:
+    def _prompt_logprobs(self, request: WorkerRequest, prompt: Prompt, generation: AnswerText) -> Iterator[None] | None:
         """The work that finds a prompt's logprobs, if they are asked for."""
         if request.prompt_logprobs is None:
             return None

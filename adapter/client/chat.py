@@ -11,10 +11,10 @@ from adapter.client.fields import Message
 from adapter.client.tool_calls import ToolCall, ToolCallPiece, put_together
 from adapter.errors import InvalidRequest
 from adapter.event_stream import EventStreamError
+from adapter.names import MODEL_VERSION_SEPARATOR
 from adapter.schema import FieldError
 
 _ID_PREFIX = "chatcmpl-"
-_VERSION_SEPARATOR = "@"  # no model's name contains it
 _FINGERPRINT_PREFIX = "fp_"
 _NAMES = {"max_length": "max_completion_tokens", "min_length": "min_tokens"}  # the others are the same
 
@@ -85,7 +85,7 @@ def chat_body(fields: Mapping[str, Any]) -> dict[str, Any]:
         if "model" not in body:
             detail = "A version of a chat's model needs the model's name, too."
             raise InvalidRequest(detail, errors=(FieldError(field="model", message="is needed with model_version"),))
-        body["model"] += _VERSION_SEPARATOR + version
+        body["model"] += MODEL_VERSION_SEPARATOR + version
     output = body.pop("output", None)
     if output is not None:
         # OpenAI's servers ask for a name.
@@ -144,7 +144,7 @@ class ChatReader(EventReader[ChatDelta, ChatResponse]):
 
 def _response(of: _Completion, text: str, pieces: list[ToolCallPiece], finish_reason: str | None) -> ChatResponse:
     """Raises ValidationError where the reason or the usage is missing."""
-    model, _, version = of.model.partition(_VERSION_SEPARATOR)
+    model, _, version = of.model.partition(MODEL_VERSION_SEPARATOR)
     sent: dict[str, object] = {
         "text": text,
         "id": of.id.removeprefix(_ID_PREFIX),

@@ -14,7 +14,7 @@ from adapter.command_line.command_group import command_group
 from adapter.command_line.numbers import finite
 from adapter.command_line.options import examples
 from adapter.errors import TorchbridgeError
-from adapter.openai.translation import VERSION_SEPARATOR
+from adapter.names import MODEL_VERSION_SEPARATOR
 from adapter.process.background_output import notice, say
 from adapter.schema import MAX_LENGTH
 
@@ -103,7 +103,7 @@ def chat(
 
 
 def _name_and_version(model: str | None) -> tuple[str | None, str | None]:
-    name, _, version = (model or "").partition(VERSION_SEPARATOR)
+    name, _, version = (model or "").partition(MODEL_VERSION_SEPARATOR)
     return name or None, version or None
 
 

@@ -35,7 +35,7 @@ def control_app(
     def describe(served: ServedModel, version: ModelVersion) -> VersionTraffic:
         model, described = served.model.name, served.described[version.version]
         seen = traffic.of(model, version.version)
-        waiting, running = admission.line(model, version.version)
+        waiting, running = admission.queue(model, version.version)
         return VersionTraffic(
             version=version.version,
             is_default=version.is_default,

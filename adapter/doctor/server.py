@@ -15,6 +15,7 @@ from adapter.doctor.finding import Finding, Scene, warning, wrong
 from adapter.durable.private_directory import NotPrivate, check_private
 from adapter.errors import TorchbridgeError
 from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError
+from adapter.torchserve.worker_log import REFUSAL
 from adapter.versions.errors import VersionError
 from adapter.versions.journal import Journal
 from adapter.versions.server_files import ServerFiles
@@ -29,7 +30,7 @@ _KNOWN_LINES = (
         "TorchServe ran out of memory of Java's.",
         "Set vmargs=-Xmx1g, or more, in the file of --torchserve-config.",
     ),
-    (re.compile(r"torchbridge: cannot load the model: .*"), "A worker could not load its model.", None),
+    (re.compile(f"{REFUSAL}.*"), "A worker could not load its model.", None),
     (
         re.compile(r"Fatal Python error: .*"),
         "A worker crashed.",

@@ -15,13 +15,13 @@ from adapter.timeline import Timeline
 
 _LONGEST_RETRY_AFTER = 60  # seconds; clients ignore more
 _MEASURED_STAYS = 64
-_LEFT_TO_OTHERS = 1  # slots that requests in the background leave free
+_SLOTS_LEFT_BY_BACKGROUND = 1
 
 
 class Admission:
     def __init__(self, max_waiting: int) -> None:
         self._max_waiting = max_waiting
-        self._lines: dict[tuple[str, str], _Line] = {}
+        self._queues: dict[tuple[str, str], _Queue] = {}
 
     @asynccontextmanager
     async def slot(
@@ -32,68 +32,69 @@ class Admission:
         *,
         may_wait: bool = True,
         is_background: bool = False,
-        is_back: bool = False,
+        had_slot: bool = False,
         timeline: Timeline | None = None,
     ) -> AsyncIterator[None]:
         """Holds one of the version's `slots`, after a wait in order of arrival, which `timeline` records.
 
         is_background: waits until nobody else does, and leaves the last free slot of several to others.
-        is_back: had a slot and lost it with a worker, so it may always wait.
+        had_slot: it lost one with a worker, so it may always wait.
         Raises Overloaded at once if the queue is full, or if this request may not wait.
         """
-        line = self._lines.setdefault((model, version), _Line())
-        line.slots.total_tokens = slots
+        queue = self._queues.setdefault((model, version), _Queue())
+        queue.slots.total_tokens = slots
         ticket = object()
         with (timeline or Timeline()).phase("admission"):
             if is_background:
-                await line.acquire_what_others_leave(ticket)
+                await queue.acquire_what_others_leave(ticket)
             else:
                 max_waiting = self._max_waiting if may_wait else 0
-                await self._acquire(line, ticket, math.inf if is_back else max_waiting)
+                await self._acquire(queue, ticket, math.inf if had_slot else max_waiting)
         began_at = time.monotonic()
         try:
             yield
         finally:
-            line.release(ticket)
-            line.stays.append(time.monotonic() - began_at)
+            queue.release(ticket)
+            queue.stays.append(time.monotonic() - began_at)
 
-    async def _acquire(self, line: "_Line", ticket: object, max_waiting: float) -> None:
-        if line.slots.available_tokens < 1 and line.num_waiting >= max_waiting:
+    async def _acquire(self, queue: "_Queue", ticket: object, max_waiting: float) -> None:
+        if queue.slots.available_tokens < 1 and queue.num_waiting >= max_waiting:
             raise Overloaded(
-                f"{line.num_waiting} requests are already waiting for this model.", retry_after=line.retry_after()
+                f"{queue.num_waiting} requests are already waiting for this model version.",
+                retry_after=queue.retry_after(),
             )
         try:
-            line.slots.acquire_on_behalf_of_nowait(ticket)
+            queue.slots.acquire_on_behalf_of_nowait(ticket)
         except WouldBlock:
-            line.waiting_since[ticket] = time.monotonic()
+            queue.waiting_since[ticket] = time.monotonic()
             try:
-                await line.slots.acquire_on_behalf_of(ticket)
+                await queue.slots.acquire_on_behalf_of(ticket)
             finally:
-                del line.waiting_since[ticket]
+                del queue.waiting_since[ticket]
 
     def num_waiting(self) -> int:
-        return sum(line.num_waiting for line in self._lines.values())
+        return sum(queue.num_waiting for queue in self._queues.values())
 
     def num_running(self) -> int:
-        return sum(int(line.slots.borrowed_tokens) for line in self._lines.values())
+        return sum(int(queue.slots.borrowed_tokens) for queue in self._queues.values())
 
     def longest_wait(self) -> float:
         """Seconds that the first one in a queue has waited; 0 without one."""
-        firsts = [next(iter(line.waiting_since.values())) for line in self._lines.values() if line.waiting_since]
+        firsts = [next(iter(queue.waiting_since.values())) for queue in self._queues.values() if queue.waiting_since]
         return time.monotonic() - min(firsts) if firsts else 0.0
 
-    def line(self, model: str, version: str) -> tuple[int, int]:
+    def queue(self, model: str, version: str) -> tuple[int, int]:
         """How many of this version's requests wait for a slot, and how many hold one."""
-        line = self._lines.get((model, version))
-        return (line.num_waiting, int(line.slots.borrowed_tokens)) if line else (0, 0)
+        queue = self._queues.get((model, version))
+        return (queue.num_waiting, int(queue.slots.borrowed_tokens)) if queue else (0, 0)
 
     def retry_after(self, model: str, version: str) -> int | None:
         """Seconds until all who wait now will have a slot, at the recent rate; None before it is known."""
-        line = self._lines.get((model, version))
-        return line.retry_after() if line else None
+        queue = self._queues.get((model, version))
+        return queue.retry_after() if queue else None
 
 
-class _Line:
+class _Queue:
     def __init__(self) -> None:
         self.slots = CapacityLimiter(1)
         self.stays: deque[float] = deque(maxlen=_MEASURED_STAYS)  # seconds
@@ -102,7 +103,7 @@ class _Line:
 
     async def acquire_what_others_leave(self, ticket: object) -> None:
         # No slot is free while somebody waits. Nothing else runs between this check and the taking.
-        while self.slots.available_tokens < min(_LEFT_TO_OTHERS + 1, self.slots.total_tokens):
+        while self.slots.available_tokens < min(_SLOTS_LEFT_BY_BACKGROUND + 1, self.slots.total_tokens):
             await self._released.wait()
         self.slots.acquire_on_behalf_of_nowait(ticket)
 

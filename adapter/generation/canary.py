@@ -45,8 +45,8 @@ class Canary:
     promotes: bool = True  # whether its watcher carries a good verdict out; otherwise others read it
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     ends_at: float = 0.0  # time.monotonic()
-    canary: Outcomes = field(default_factory=Outcomes)
-    control: Outcomes = field(default_factory=Outcomes)
+    canary_outcomes: Outcomes = field(default_factory=Outcomes)
+    control_outcomes: Outcomes = field(default_factory=Outcomes)
     num_fallbacks: int = 0  # chosen, but answered by the default version: this one was not ready
     num_dropped: int = 0  # shadows for which no slot was free
     num_compared: int = 0
@@ -65,7 +65,7 @@ class Canary:
 
     @property
     def counts(self) -> Counts:
-        sides = (self.canary.tally, self.control.tally)
+        sides = (self.canary_outcomes.tally, self.control_outcomes.tally)
         return Counts(*sides, *(pairs.tally if pairs else Tally(0, 0) for pairs in (self.first_token, self.per_token)))
 
     def chooses(self, user: str | None, lot: float) -> bool:

@@ -47,7 +47,7 @@ class Pin:
         if is_chosen and not canary.is_shadow:
             self.pinned = await self._resolve_canary(canary, is_first=is_first)
             return self.pinned
-        self._outcomes, self.attempt = canary.control, canary.attempt("control", self._request)
+        self._outcomes, self.attempt = canary.control_outcomes, canary.attempt("control", self._request)
         self._shadowed_by = canary if is_chosen else None
         return pinned
 
@@ -89,7 +89,7 @@ class Pin:
         if canary is None or version != canary.control_version:
             return
         if canary.is_shadow or not canary.chooses(self._call.user, self._lot):
-            canary.control.add_unready()
+            canary.control_outcomes.add_unready()
 
     async def _resolve_canary(self, canary: Canary, *, is_first: bool) -> PinnedVersion:
         try:
@@ -97,10 +97,10 @@ class Pin:
         except TorchbridgeError as error:
             if is_first and isinstance(error, ModelNotReady | ModelNotFound | VersionNotFound):
                 # If this version were the default, it would have failed this request.
-                canary.canary.add_unready()
+                canary.canary_outcomes.add_unready()
                 canary.num_fallbacks += 1
             return await self._passed(self._request.model, None)
-        self._outcomes, self.attempt = canary.canary, canary.attempt("canary", self._request)
+        self._outcomes, self.attempt = canary.canary_outcomes, canary.attempt("canary", self._request)
         return pinned
 
     async def _passed(self, model: str | None, version: str | None) -> PinnedVersion:

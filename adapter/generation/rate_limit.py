@@ -25,9 +25,9 @@ class RateLimitError(ValueError):
 class RateLimiter:
     """`limit` is "60/minute" or "60/minute burst 5", per second to week; None admits everybody. Open in `async with`.
 
-    GCRA: `burst` generations (as many as the rate, if not given) at once, and then one after another, as slots come
-    free in even steps. Where there is a `redis_url` they are counted in Redis, on its clock. While it does not answer,
-    and without it, this process counts for itself, on the monotonic clock.
+    GCRA: `burst` generations (as many as the rate, if not given) at once, and then one after another, in even steps.
+    Where there is a `redis_url` they are counted in Redis, on its clock. While it does not answer, and without it,
+    this process counts for itself, on the monotonic clock.
     """
 
     def __init__(self, limit: str | None, redis_url: str | None = None) -> None:
@@ -46,7 +46,7 @@ class RateLimiter:
             await self._shared.aclose()
 
     async def admit(self, caller: str) -> None:
-        """Takes one generation's slot of `caller`, or raises RateLimited."""
+        """Takes one of the generations that `caller` has, or raises RateLimited."""
         if self._own is None:
             return
         result = await self._take(self._own, caller)

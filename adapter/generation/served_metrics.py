@@ -54,7 +54,7 @@ class ServedMetrics(Collector):
 
     def _lines(self, versions: list[PinnedVersion], figures: dict[PinnedVersion, EngineFigures]) -> Iterator[Metric]:
         def line(pinned: PinnedVersion) -> tuple[int, int]:
-            return self._admission.line(pinned.model, pinned.version)
+            return self._admission.queue(pinned.model, pinned.version)
 
         yield _gauge("ready_workers", "Workers that can answer.", versions, lambda pinned: len(pinned.workers))
         yield _gauge(
@@ -68,7 +68,7 @@ class ServedMetrics(Collector):
 
     def _cache_usage(self, versions: list[PinnedVersion], figures: dict[PinnedVersion, EngineFigures]) -> float:
         slots = sum(_slots(pinned, figures.get(pinned)) for pinned in versions if pinned.workers)
-        running = sum(self._admission.line(pinned.model, pinned.version)[1] for pinned in versions)
+        running = sum(self._admission.queue(pinned.model, pinned.version)[1] for pinned in versions)
         return min(1.0, running / slots) if slots else 1.0  # where there is no slot, there is no free one
 
     def _worker_starts(self, versions: list[PinnedVersion]) -> Metric:

@@ -122,8 +122,8 @@ def _copy(call: Call, took: float) -> Call:
 
 def _count(canary: Canary, attempt: TimedAttempt, end: End) -> None:
     if isinstance(end, ModelNotReady) and not attempt.has_begun:
-        canary.canary.add_unready()
-    canary.canary.add(end, attempt)
+        canary.canary_outcomes.add_unready()
+    canary.canary_outcomes.add(end, attempt)
     canary.num_dropped += isinstance(end, Overloaded)
 
 

@@ -44,7 +44,7 @@ class TextGenerator:
         admission: Admission,
         cache: ResponseCache,
         rate_limiter: RateLimiter,
-        retries: RetryBudget,
+        retry_budget: RetryBudget,
         traffic: Traffic,
         canaries: Canaries,
         max_live: int,
@@ -58,7 +58,7 @@ class TextGenerator:
         self._max_live = max_live
         self._max_continuations = max_continuations
         self._num_live = 0
-        self._retry_budget = retries
+        self._retry_budget = retry_budget
         self._traffic = traffic
         self._canaries = canaries
         self.shadows = Shadows(registry, traffic, self._run_shadow)
@@ -188,7 +188,7 @@ class TextGenerator:
         if pinned.archive.contract < CONTRACT_VERSION:
             # In a thread: for thousands of messages it takes a tenth of a second.
             await asyncio.to_thread(refuse_what_the_archive_cannot_know, request, pinned)
-        model, version, is_back = pinned.model, pinned.version, bool(call.answer_ids)
+        model, version, had_slot = pinned.model, pinned.version, bool(call.answer_ids)
         if request.seed is None:
             request = request.model_copy(update={"seed": call.seed})
         async with (
@@ -198,7 +198,7 @@ class TextGenerator:
                 pinned.slots,
                 may_wait=may_wait,
                 is_background=call.is_background,
-                is_back=is_back,
+                had_slot=had_slot,
                 timeline=call.timeline,
             ),
             call.timeline.attempt(),

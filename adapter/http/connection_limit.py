@@ -7,7 +7,7 @@ from typing import Protocol
 _log = logging.getLogger(__name__)
 
 
-class Connection(Protocol):
+class LimitedConnection(Protocol):
     @property
     def address(self) -> str:
         """The caller's address, without the port."""
@@ -25,13 +25,13 @@ class ConnectionLimit:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._open: set[Connection] = set()
-        self._waiting: OrderedDict[Connection, None] = OrderedDict()  # the longest silent first
-        self._waiting_of: defaultdict[str, OrderedDict[Connection, None]] = defaultdict(OrderedDict)
+        self._open: set[LimitedConnection] = set()
+        self._waiting: OrderedDict[LimitedConnection, None] = OrderedDict()  # the longest silent first
+        self._waiting_of: defaultdict[str, OrderedDict[LimitedConnection, None]] = defaultdict(OrderedDict)
         self._num_displaced = self._num_refused = 0
         self._is_full = False
 
-    def admit(self, connection: Connection) -> bool:
+    def admit(self, connection: LimitedConnection) -> bool:
         """Returns whether there is room for the connection, or could be made."""
         if len(self._open) >= self._most and not self._make_room(connection.address):
             self._num_refused += 1
@@ -40,23 +40,19 @@ class ConnectionLimit:
         self.waits(connection)
         return True
 
-    def waits(self, connection: Connection) -> None:
+    def waits(self, connection: LimitedConnection) -> None:
         """Notes that bytes have come just now, and no whole request."""
-        self.works(connection)
+        self._stop_waiting(connection)
         if connection in self._open:
             self._waiting[connection] = self._waiting_of[connection.address][connection] = None
 
-    def works(self, connection: Connection) -> None:
+    def works(self, connection: LimitedConnection) -> None:
         """Notes that its request is whole: its answer is on its way."""
-        self._waiting.pop(connection, None)
-        own = self._waiting_of[connection.address]
-        own.pop(connection, None)
-        if not own:
-            del self._waiting_of[connection.address]
+        self._stop_waiting(connection)
 
-    def closed(self, connection: Connection) -> None:
+    def closed(self, connection: LimitedConnection) -> None:
         self._open.discard(connection)
-        self.works(connection)
+        self._stop_waiting(connection)
         if self._is_full and len(self._open) <= self._most // 2:
             gone, refused = self._num_displaced, self._num_refused
             _log.info("there is room for connections again: %d gave way, %d were refused", gone, refused)
@@ -72,6 +68,13 @@ class ConnectionLimit:
             return False
         self._num_displaced += 1
         self._open.discard(longest_silent)
-        self.works(longest_silent)
+        self._stop_waiting(longest_silent)
         longest_silent.give_way()
         return True
+
+    def _stop_waiting(self, connection: LimitedConnection) -> None:
+        self._waiting.pop(connection, None)
+        own = self._waiting_of[connection.address]
+        own.pop(connection, None)
+        if not own:
+            del self._waiting_of[connection.address]

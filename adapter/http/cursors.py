@@ -21,7 +21,7 @@ from adapter.schema import DeltaEvent, DoneEvent, GenerationRequest, Problem, St
 
 _NAME_BYTES = 9  # of a stream's name, at random
 _REMEMBERED_STOPS = 10_000
-_NONE = b"id\n"  # an empty id: from here on the stream cannot be gone on with
+_NONE = b"id\n"  # an empty id: after this event the stream cannot be resumed
 # So much of an answer may come without another id. All ids together then take some 130 bytes a token, however long it
 # is. An id with each event would make it 2 MB for 1,000 tokens, and four times that for twice as many.
 _UNMARKED_SHARE = 1 / 32

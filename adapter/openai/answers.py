@@ -7,10 +7,10 @@ from typing import Any
 
 from adapter.call import Begun
 from adapter.http.openai_problem import OpenAIProblem
+from adapter.names import MODEL_VERSION_SEPARATOR
 from adapter.openai.event_data import DONE, event_data
 from adapter.openai.logprobs import of_chat, of_completion
 from adapter.openai.tools import called, called_so_far
-from adapter.openai.translation import VERSION_SEPARATOR
 from adapter.schema import DeltaEvent, DoneEvent, GenerationResponse, Problem, StartEvent, StreamEvent, TokenLogprob
 
 Json = dict[str, Any]
@@ -173,7 +173,7 @@ def _head(
         "id": id_prefix + (whole or of.id),
         "object": kind,
         "created": int(time.time()) if created is None else created,
-        "model": of.model + VERSION_SEPARATOR + of.model_version,
+        "model": of.model + MODEL_VERSION_SEPARATOR + of.model_version,
         "system_fingerprint": f"fp_{of.model_digest[:12]}",
     }
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from adapter.errors import ModelNotFound, PromptTooLong, TorchbridgeError
-from adapter.names import NAME_PATTERN
+from adapter.names import MODEL_VERSION_SEPARATOR, NAME_PATTERN
 from adapter.openai.messages import Message
 from adapter.openai.schema import ChatCompletionRequest, CompletionRequest, OpenAIRequest, SampledRequest
 from adapter.openai.tools import tool_fields
@@ -23,7 +23,6 @@ from adapter.tools import ToolCall
 from adapter.validation.request_errors import invalid_request, refused_field
 
 _MOST_LOGPROBS = 128  # for one token, in all choices of a prompt: 20 kB, and an answer has thousands of tokens
-VERSION_SEPARATOR = "@"  # no name has one
 
 _NO_TEXT = " "  # the field is not empty; token ids stand in its place
 
@@ -113,7 +112,7 @@ def plain_chat(messages: list[Message], *, continues: bool = False) -> str:
 
 def model_and_version(model_id: str) -> tuple[str, str | None]:
     """The two names in "name" or "name@version"."""
-    model, _, version = model_id.partition(VERSION_SEPARATOR)
+    model, _, version = model_id.partition(MODEL_VERSION_SEPARATOR)
     if not re.fullmatch(NAME_PATTERN, model) or (version and not re.fullmatch(NAME_PATTERN, version)):
         raise ModelNotFound(f"There is no model {model_id!r:.130}. GET /v1/models lists them.")
     return model, version or None

@@ -1,4 +1,4 @@
-"""The table that translates TorchServe's failures into ours: the one place with its words."""
+"""The table that translates the failures among TorchServe's answers over HTTP into ours."""
 
 from pydantic import BaseModel, ValidationError
 
@@ -25,8 +25,8 @@ _Translation = tuple[int, str, type[TorchbridgeError], str]
 _UNUSABLE_OUTPUT = "The model's answer could not be used."
 _UNUSABLE_URL = "The model store has no such archive, and this address is not one to take archives from."
 
-# Status and beginning of the message, as TorchServe 0.12.0 sends them: what else there is does not tell. The
-# `type` is "InternalServerException" for whatever a worker did, and 503 stands for four different things.
+# Status and beginning of the message, as TorchServe 0.12.0 sends them. Other fields do not tell failures apart: the
+# `type` is "InternalServerException" for whatever a worker did. Nor does the status: 503 stands for four things.
 # tests/fixtures/torchserve has an answer for each row; the first row that fits counts.
 _TRANSLATIONS: tuple[_Translation, ...] = (
     (400, "Token Authorization failed", KeyRefused, "The model server does not accept the gateway's key."),

@@ -19,7 +19,7 @@ from adapter.torchserve.management_client import ManagementClient
 from adapter.torchserve.refreshing import Refreshing
 from adapter.torchserve.served_models import Models, PinnedVersion, ServedModel, served_models
 
-# Seconds. What anybody does to TorchServe is noticed within one, unless it takes its time to answer.
+# Seconds. A change in TorchServe is noticed within one second, if TorchServe answers in time.
 _REFRESH_AFTER = 0.5
 _WAIT_FROM, _PATIENCE = 1.0, 0.25
 _USABLE_FOR = 10.0  # without hearing from TorchServe's management API

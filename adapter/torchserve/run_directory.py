@@ -44,7 +44,7 @@ class RunDirectory(RunPaths):
             raise RunDirectoryError(f"{self.path} is too long a path for TorchServe's sockets: use a shorter one.")
 
     def prepare(self, config: Path, overrides: Mapping[str, str]) -> None:
-        """Makes everything anew but what other programs may have put here. Hold the lock."""
+        """Makes all files anew but those of other programs. Hold the lock."""
         self.check_length()
         shutil.rmtree(self.temporary, ignore_errors=True)
         shutil.rmtree(self.compilations, ignore_errors=True)

@@ -9,7 +9,7 @@ import requests
 # Seconds that a look may take: a Java that collects its garbage, or waits for a processor, does not stand still.
 _LEAST_PATIENCE, _MOST_PATIENCE = 2.0, 5.0
 _LEAST_MISSES = 4  # one after the other, unless the limit is shorter than they take
-_STALLED = 2  # times as long as a look may take: then it was we who stood still
+_LOOKS_UNTIL_WE_STALLED = 2  # a look that took as long as so many may take: it was we who stood still
 
 
 class SilenceWatch:
@@ -44,7 +44,7 @@ class SilenceWatch:
             began_at = time.monotonic()
             if self._answers():
                 self._silent_for = 0
-            elif time.monotonic() - began_at < _STALLED * self._longest_look:
+            elif time.monotonic() - began_at < _LOOKS_UNTIL_WE_STALLED * self._longest_look:
                 self._silent_for += self._longest_look
             pause = max(0.0, self._longest_look - (time.monotonic() - began_at))
 

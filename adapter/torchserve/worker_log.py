@@ -5,7 +5,7 @@ from pathlib import Path
 
 from adapter.torchserve.oom_kills import OomKills
 
-_REFUSAL = "torchbridge: cannot load the model: "
+REFUSAL = "torchbridge: cannot load the model: "  # handlers/text_generation.py says it
 _START = "Torch worker started."
 # WorkerLifeCycle's line for the end of a worker's output; log4j2.xml sends it to this log.
 _DEATH = re.compile(r"Stopped Scanner - \S+-stdout$")
@@ -73,7 +73,7 @@ class WorkerLog:
                 self._take(line)
 
     def _take(self, line: str) -> None:
-        _, mark, reason = line.partition(_REFUSAL)
+        _, mark, reason = line.partition(REFUSAL)
         if mark:
             self.refusal = reason.strip()
         elif _DEATH.search(line):

@@ -179,8 +179,8 @@ def in_words(operation: Operation, ending: Ending) -> str:
 def under_way(server: RunningServer, operation: Operation) -> Iterator[Callable[[Step], None]]:
     """Writes down its begin, its steps, and its end. Where the block fails or is stopped, the table gives it its end.
 
-    What became of it is in a note on the error. Where even that fails it stays open, for `status` to show. Nothing is
-    begun without a gateway: to whom it could not be said it could not be undone.
+    What became of it is in a note on the error. Where even that fails it stays open, for `status` to show. Nothing
+    begins unless the gateway answers, because an undo must be told to it.
     """
     server.gateway.traffic()
     is_begun = False

@@ -7,7 +7,7 @@ from transformers import PreTrainedTokenizerBase
 
 from adapter.event_stream import EventDecoder
 from adapter.schema import ChatMessage, DeltaEvent, DoneEvent, FinishReason, StartEvent, StreamEvent, WorkerRequest
-from handlers.answer_text import TextGeneration
+from handlers.answer_text import AnswerText
 from handlers.detokenization import TokenDecoder
 from handlers.prompt_builder import Prompt
 from tests.tokenizer_families import END, FAMILIES, TURN_BEGIN, TURN_END, make_tokenizer
@@ -19,12 +19,12 @@ def ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
-def make(tokenizer: PreTrainedTokenizerBase, prompt: str = "p", **request: Any) -> TextGeneration:
+def make(tokenizer: PreTrainedTokenizerBase, prompt: str = "p", **request: Any) -> AnswerText:
     wanted = WorkerRequest(id="a", prompt=prompt, **request)
-    return TextGeneration(START, wanted, TokenDecoder(tokenizer), Prompt(ids(tokenizer, prompt)))
+    return AnswerText(START, wanted, TokenDecoder(tokenizer), Prompt(ids(tokenizer, prompt)))
 
 
-def take_answer(generation: TextGeneration, tokens: list[int], end: FinishReason | None = None) -> tuple[str, str, int]:
+def take_answer(generation: AnswerText, tokens: list[int], end: FinishReason | None = None) -> tuple[str, str, int]:
     """Its text, which is the sum of its deltas too, its end and its number of tokens."""
     for token_id in tokens[:-1]:
         generation.push([token_id], None)

@@ -17,7 +17,7 @@ from adapter.schema import (
     StreamEvent,
     WorkerRequest,
 )
-from handlers.answer_text import TextGeneration
+from handlers.answer_text import AnswerText
 from handlers.detokenization import TokenDecoder
 from handlers.generation import Generation
 from handlers.prompt_builder import Prompt
@@ -34,8 +34,8 @@ def ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
-def make(tokenizer: PreTrainedTokenizerBase, **request: Any) -> TextGeneration:
-    return TextGeneration(START, WorkerRequest(id="a", prompt="p", **request), TokenDecoder(tokenizer), Prompt([]))
+def make(tokenizer: PreTrainedTokenizerBase, **request: Any) -> AnswerText:
+    return AnswerText(START, WorkerRequest(id="a", prompt="p", **request), TokenDecoder(tokenizer), Prompt([]))
 
 
 def take_events(generation: Generation) -> list[StreamEvent]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from adapter.schema import DeltaEvent, DoneEvent, ErrorCode, ErrorEvent, StartEvent
-from handlers.answer_text import TextGeneration
+from handlers.answer_text import AnswerText
 from handlers.engine_news import Step
 from handlers.forward_pass import Piece
 from handlers.int8_linear import Int8Linear
@@ -85,7 +85,7 @@ def test_only_streams_that_have_begun_slow_each_others_text_down(
     frontend: FakeFrontend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts: list[int] = []
-    monkeypatch.setattr(TextGeneration, "write_among", lambda _, count: counts.append(count))
+    monkeypatch.setattr(AnswerText, "write_among", lambda _, count: counts.append(count))
     monkeypatch.setattr(frontend.handler._run_ahead, "collect", lambda *_: [])  # so that none of them ends
     streams = [frontend.send(prompt=prompt) for prompt in PROMPTS[:2]]
     wholes = [frontend.send(prompt=prompt, stream=False) for prompt in PROMPTS[2:5]]

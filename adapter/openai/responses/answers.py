@@ -4,11 +4,11 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from adapter.names import MODEL_VERSION_SEPARATOR
 from adapter.openai.logprobs import of_chat
 from adapter.openai.response_format import JsonObjectFormat
 from adapter.openai.responses.schema import ResponseRequest, TextForm
 from adapter.openai.responses.tools import FunctionTool, ToolChoice
-from adapter.openai.translation import VERSION_SEPARATOR
 from adapter.schema import GenerationResponse, Problem, SamplingDefaults, StartEvent, TokenLogprob
 from adapter.tools import ToolCall
 
@@ -48,7 +48,7 @@ def begun(
         "status": IN_PROGRESS,
         "error": None,
         "incomplete_details": None,
-        "model": of.model + VERSION_SEPARATOR + of.model_version,
+        "model": of.model + MODEL_VERSION_SEPARATOR + of.model_version,
         "output": [],
         "usage": None,
         "instructions": request.instructions,

@@ -44,7 +44,7 @@ def make_generator(
         admission=Admission(max_waiting),
         cache=cache or ResponseCache(),
         rate_limiter=RateLimiter(None),
-        retries=RetryBudget(first_delay=retry_delay),
+        retry_budget=RetryBudget(first_delay=retry_delay),
         traffic=traffic or Traffic(),
         canaries=canaries or Canaries(),
         max_live=max_live,

@@ -65,7 +65,7 @@ async def test_who_lost_a_slot_may_wait_however_many_do() -> None:
     await settle()
 
     async def come_back() -> None:
-        async with admission.slot("tiny", "1.0", 1, is_back=True):
+        async with admission.slot("tiny", "1.0", 1, had_slot=True):
             pass
 
     back = asyncio.create_task(come_back())
@@ -154,7 +154,7 @@ async def test_one_that_may_not_wait_is_refused_where_it_would_have_to() -> None
             async with admission.slot("tiny", "1.0", 1, may_wait=False):
                 pass
     async with admission.slot("tiny", "1.0", 1, may_wait=False):
-        assert admission.line("tiny", "1.0") == (0, 1)
+        assert admission.queue("tiny", "1.0") == (0, 1)
 
 
 async def test_who_runs_in_the_background_waits_until_nobody_else_does() -> None:
@@ -206,7 +206,7 @@ async def test_who_gives_up_in_the_background_leaves_nothing_behind() -> None:
     background.stay.cancel()
     await settle()
     await inside.leave()
-    assert admission.line("tiny", "1.0") == (0, 0)
+    assert admission.queue("tiny", "1.0") == (0, 0)
 
 
 async def test_the_slot_of_one_who_left_as_it_came_is_for_the_background() -> None:

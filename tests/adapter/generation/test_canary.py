@@ -90,7 +90,7 @@ async def test_requests_of_a_batch_are_chosen_one_by_one_and_those_of_a_user_ali
 async def test_a_version_that_is_named_is_the_one_that_answers(two: TwoVersions) -> None:
     tried = two.begin()
     assert await two.version_of(REQUEST.model_copy(update={"model_version": "1.0"})) == "1.0"
-    assert (tried.canary.num_answers, tried.control.num_answers) == (0, 0)
+    assert (tried.canary_outcomes.num_answers, tried.control_outcomes.num_answers) == (0, 0)
     assert await two.version_of(REQUEST.model_copy(update={"model": "tiny"})) == "2.0"
 
 
@@ -104,7 +104,7 @@ async def test_once_another_version_is_the_default_there_is_nothing_to_compare(t
     tried = two.begin()
     two.management.served["tiny"] = {"3.0": 1, "1.0": 1, "2.0": 1}
     assert await two.version_of() == "3.0"
-    assert (tried.canary.num_answers, tried.control.num_answers) == (0, 0)
+    assert (tried.canary_outcomes.num_answers, tried.control_outcomes.num_answers) == (0, 0)
 
 
 # When the version is not there
@@ -117,8 +117,8 @@ async def test_a_version_that_cannot_answer_leaves_it_to_the_default_and_has_fai
     two.management.served["tiny"] = served
     tried = two.begin()
     assert await two.versions_of(3) == {"1.0": 3}
-    assert (tried.num_fallbacks, tried.canary.failures) == (3, {"model_not_ready": 3})
-    assert tried.control.num_answers == 0
+    assert (tried.num_fallbacks, tried.canary_outcomes.failures) == (3, {"model_not_ready": 3})
+    assert tried.control_outcomes.num_answers == 0
 
 
 async def test_a_version_that_disappears_under_a_request_leaves_it_to_the_default(two: TwoVersions) -> None:
@@ -147,10 +147,10 @@ async def test_a_held_version_keeps_its_requests_until_it_is_released(two: TwoVe
 async def test_each_side_counts_its_own(two: TwoVersions) -> None:
     tried = two.begin(0.5)
     versions = await two.versions_of(40)
-    assert (tried.canary.num_answers, tried.control.num_answers) == (versions["2.0"], versions["1.0"])
+    assert (tried.canary_outcomes.num_answers, tried.control_outcomes.num_answers) == (versions["2.0"], versions["1.0"])
     assert min(versions.values()) > 0
-    assert tried.canary.time_to_first_token is not None
-    assert tried.canary.time_per_token is not None
+    assert tried.canary_outcomes.time_to_first_token is not None
+    assert tried.canary_outcomes.time_per_token is not None
 
 
 async def test_a_failure_is_one_although_the_retry_heals_it(two: TwoVersions) -> None:
@@ -161,7 +161,7 @@ async def test_a_failure_is_one_although_the_retry_heals_it(two: TwoVersions) ->
     tried = two.begin()
     two.inference.scripts["2.0"] = [die_once]
     assert await two.version_of() == "2.0"
-    assert (tried.canary.failures, tried.canary.num_answers) == ({"worker_died": 1}, 1)
+    assert (tried.canary_outcomes.failures, tried.canary_outcomes.num_answers) == ({"worker_died": 1}, 1)
 
 
 async def test_a_retry_stays_on_the_side_of_the_first_attempt(two: TwoVersions) -> None:
@@ -187,17 +187,21 @@ async def test_a_retry_that_finds_no_worker_is_healed_by_the_default_and_counts_
     tried = two.begin()
     two.inference.scripts["2.0"] = [die]
     assert await two.version_of() == "1.0"
-    assert (tried.canary.failures, tried.num_fallbacks) == ({"worker_died": 1}, 0)
+    assert (tried.canary_outcomes.failures, tried.num_fallbacks) == ({"worker_died": 1}, 0)
 
 
 async def test_streams_are_counted_and_one_that_is_left_is_no_trial(two: TwoVersions) -> None:
     tried = two.begin()
     async with aclosing(two.generator.stream(REQUEST, call())) as arrivals:
         await anext(arrivals)
-    assert (tried.canary.num_answers, tried.canary.num_cut, tried.canary.failures) == (0, 1, {})
+    assert (tried.canary_outcomes.num_answers, tried.canary_outcomes.num_cut, tried.canary_outcomes.failures) == (
+        0,
+        1,
+        {},
+    )
     async for _ in two.generator.stream(REQUEST, call()):
         pass
-    assert (tried.canary.num_answers, tried.canary.num_cut) == (1, 1)
+    assert (tried.canary_outcomes.num_answers, tried.canary_outcomes.num_cut) == (1, 1)
 
 
 async def test_what_is_wrong_with_a_request_is_no_failure_of_the_version(two: TwoVersions) -> None:
@@ -205,7 +209,7 @@ async def test_what_is_wrong_with_a_request_is_no_failure_of_the_version(two: Tw
     two.inference.scripts["2.0"] = [PromptTooLong("too long")]
     with pytest.raises(PromptTooLong):
         await two.version_of()
-    assert (tried.canary.num_answers, tried.canary.failures) == (0, {})
+    assert (tried.canary_outcomes.num_answers, tried.canary_outcomes.failures) == (0, {})
 
 
 async def test_answers_from_the_cache_are_no_trials() -> None:
@@ -214,7 +218,7 @@ async def test_answers_from_the_cache_are_no_trials() -> None:
         tried = two.begin()
         for _ in range(3):
             assert await two.version_of(GREEDY) == "2.0"
-    assert (len(two.inference.requests), tried.canary.num_answers) == (1, 1)
+    assert (len(two.inference.requests), tried.canary_outcomes.num_answers) == (1, 1)
 
 
 async def test_a_run_that_several_follow_fails_once() -> None:
@@ -234,7 +238,7 @@ async def test_a_run_that_several_follow_fails_once() -> None:
         failing.set()
         ends = await asyncio.gather(*following, return_exceptions=True)
     assert [type(end) for end in ends] == [GenerationFailed] * 3
-    assert tried.canary.failures == {"generation_failed": 1}
+    assert tried.canary_outcomes.failures == {"generation_failed": 1}
 
 
 # Which is faster

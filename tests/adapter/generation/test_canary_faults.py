@@ -38,7 +38,11 @@ async def hang() -> None:
 
 
 def expect(tried: Canary, *, num_cut: int = 0, **failures: int) -> None:
-    assert (tried.canary.failures, tried.canary.num_cut, tried.canary.num_answers) == (failures, num_cut, 0)
+    assert (tried.canary_outcomes.failures, tried.canary_outcomes.num_cut, tried.canary_outcomes.num_answers) == (
+        failures,
+        num_cut,
+        0,
+    )
 
 
 # Deadlines
@@ -81,9 +85,9 @@ async def test_whose_time_runs_out_in_the_queue_never_was_the_versions(
     two.management.slots = 1
     two.inference.scripts["2.0"] = [hang]
     running = asyncio.create_task(two.version_of())
-    await wait_for(lambda: two.generator._admission.line("tiny", "2.0") == (0, 1))
+    await wait_for(lambda: two.generator._admission.queue("tiny", "2.0") == (0, 1))
     waiting = asyncio.create_task(two.version_of(of=limited_call(LIMIT)))
-    await wait_for(lambda: two.generator._admission.line("tiny", "2.0") == (1, 1))
+    await wait_for(lambda: two.generator._admission.queue("tiny", "2.0") == (1, 1))
     await clock.pass_by(LIMIT)
     with pytest.raises(DeadlineExceeded):
         await waiting
@@ -145,7 +149,7 @@ async def test_torchserve_as_a_whole_is_nobodys_fault(two: TwoVersions, version:
     with pytest.raises(UpstreamUnavailable):
         await two.version_of()
     assert {request.model_version for request in two.inference.requests} == {version}
-    for side in (tried.canary, tried.control):
+    for side in (tried.canary_outcomes, tried.control_outcomes):
         assert (side.failures, side.num_answers, side.num_cut) == ({}, 0, 0)
 
 
@@ -187,7 +191,7 @@ async def test_a_default_without_a_worker_fails_what_is_not_the_canarys_and_each
         with pytest.raises(ModelNotReady):
             await two.version_of(of=call(user=user))
     assert two.inference.requests == []
-    assert (tried.control.failures, tried.canary.failures) == ({"model_not_ready": 2}, {})
+    assert (tried.control_outcomes.failures, tried.canary_outcomes.failures) == ({"model_not_ready": 2}, {})
 
 
 async def test_a_named_version_without_a_worker_is_not_the_defaults_failure(two: TwoVersions) -> None:
@@ -195,7 +199,7 @@ async def test_a_named_version_without_a_worker_is_not_the_defaults_failure(two:
     two.management.served["tiny"]["1.0"] = 0
     with pytest.raises(ModelNotReady):
         await two.version_of(REQUEST.model_copy(update={"model_version": "1.0"}))
-    assert tried.control.failures == {}
+    assert tried.control_outcomes.failures == {}
 
 
 async def test_a_canary_of_which_nobody_knows_whether_it_is_ready_has_not_failed(
@@ -210,7 +214,7 @@ async def test_a_canary_of_which_nobody_knows_whether_it_is_ready_has_not_failed
 
     monkeypatch.setattr(two.generator._registry, "resolve", fail_for_the_canary)
     assert await two.version_of() == "1.0"
-    assert (tried.num_fallbacks, tried.canary.failures) == (0, {})
+    assert (tried.num_fallbacks, tried.canary_outcomes.failures) == (0, {})
 
 
 @pytest.mark.parametrize("failure", [WorkerDied("died"), UpstreamUnavailable("no")], ids=repr)
@@ -221,4 +225,4 @@ async def test_what_the_default_fails_in_a_canarys_place_is_no_trial_of_it(
     two.inference.scripts["1.0"] = [failure]
     with pytest.raises(type(failure)):
         await two.version_of()
-    assert (tried.canary.failures, tried.control.failures) == ({"model_not_ready": 1}, {})
+    assert (tried.canary_outcomes.failures, tried.control_outcomes.failures) == ({"model_not_ready": 1}, {})

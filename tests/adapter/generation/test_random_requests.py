@@ -239,7 +239,7 @@ async def test_whatever_happens_to_them_requests_leave_nothing_behind() -> None:
             admission=admission,
             cache=cache,
             rate_limiter=RateLimiter(None),
-            retries=RetryBudget(first_delay=0.001),
+            retry_budget=RetryBudget(first_delay=0.001),
             traffic=traffic,
             canaries=canaries,
             max_live=MAX_LIVE,
@@ -254,7 +254,7 @@ async def test_whatever_happens_to_them_requests_leave_nothing_behind() -> None:
             calm_down(torchserve, management, canaries)
             await registry.served_anew()
             for version in ("1.0", "2.0"):
-                assert admission.line("tiny", version) == (0, 0)
+                assert admission.queue("tiny", version) == (0, 0)
                 assert traffic.of("tiny", version) == (0, None, 0)
             await check_that_all_places_are_free(generator, torchserve)
             await nothing_goes_on(torchserve)

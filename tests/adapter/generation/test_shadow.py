@@ -30,7 +30,7 @@ async def test_the_default_answers_and_the_new_version_answers_once_more(two: Tw
     assert await two.version_of() == "1.0"
     await has_ended(two)
     assert [request.model_version for request in two.inference.requests] == ["1.0", "2.0"]
-    assert (tried.control.num_answers, tried.canary.num_answers) == (1, 1)
+    assert (tried.control_outcomes.num_answers, tried.canary_outcomes.num_answers) == (1, 1)
     assert not two.traffic._live
 
 
@@ -39,8 +39,8 @@ async def test_only_the_share_is_answered_twice_and_all_count_for_the_default(tw
     for _ in range(60):
         assert await two.version_of() == "1.0"
         await has_ended(two)
-    assert tried.control.num_answers == 60
-    assert 0 < tried.canary.num_answers < 60
+    assert tried.control_outcomes.num_answers == 60
+    assert 0 < tried.canary_outcomes.num_answers < 60
 
 
 async def test_it_is_asked_the_same_under_an_id_of_its_own(two: TwoVersions) -> None:
@@ -74,7 +74,7 @@ async def test_its_failure_is_counted_and_logged_and_nobody_elses(
     assert await two.version_of() == "1.0"
     await has_ended(two)
     code = failure.code if isinstance(failure, TorchbridgeError) else "internal"
-    assert tried.canary.failures == {code: 1}
+    assert tried.canary_outcomes.failures == {code: 1}
     assert len(two.inference.requests) == 2  # it is not tried again
     assert "request-1-shadow" in caplog.text
     assert b"torchbridge_failures_total{" not in two.generator.metrics.render()
@@ -87,7 +87,7 @@ async def test_a_caller_does_not_wait_for_it(two: TwoVersions) -> None:
     async for _ in two.generator.stream(REQUEST, call()):
         pass
     await wait_for(lambda: two.traffic.of("tiny", "2.0").num_live == 4)
-    assert (tried.control.num_answers, two.generator._num_live) == (4, 0)
+    assert (tried.control_outcomes.num_answers, two.generator._num_live) == (4, 0)
     await two.generator.shadows.__aexit__()
 
 
@@ -96,7 +96,7 @@ async def test_it_has_as_much_time_as_its_caller_gave_which_it_need_not_keep(two
     tried = two.begin(is_shadow=True)
     assert await two.version_of(of=hurried_call(LONG)) == "1.0"
     await has_ended(two)
-    assert (tried.canary.failures, tried.canary.num_cut) == ({}, 1)
+    assert (tried.canary_outcomes.failures, tried.canary_outcomes.num_cut) == ({}, 1)
 
 
 async def test_it_fails_where_it_does_not_keep_the_operators_limit(two: TwoVersions) -> None:
@@ -104,7 +104,7 @@ async def test_it_fails_where_it_does_not_keep_the_operators_limit(two: TwoVersi
     tried = two.begin(is_shadow=True)
     assert await two.version_of(of=limited_call(LONG)) == "1.0"
     await has_ended(two)
-    assert tried.canary.failures == {"deadline_exceeded": 1}
+    assert tried.canary_outcomes.failures == {"deadline_exceeded": 1}
 
 
 async def test_what_outlives_its_caller_by_much_has_failed(two: TwoVersions, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +113,7 @@ async def test_what_outlives_its_caller_by_much_has_failed(two: TwoVersions, mon
     tried = two.begin(is_shadow=True)
     assert await two.version_of() == "1.0"
     await has_ended(two)
-    assert tried.canary.failures == {"deadline_exceeded": 1}
+    assert tried.canary_outcomes.failures == {"deadline_exceeded": 1}
 
 
 def test_its_limits_begin_when_it_does() -> None:
@@ -132,11 +132,11 @@ async def test_without_a_free_slot_it_is_dropped(two: TwoVersions) -> None:
     two.inference.scripts["2.0"] = [asyncio.Event().wait]
     tried = two.begin(is_shadow=True)
     await two.version_of()
-    await wait_for(lambda: two.generator._admission.line("tiny", "2.0") == (0, 1))
+    await wait_for(lambda: two.generator._admission.queue("tiny", "2.0") == (0, 1))
     assert await two.versions_of(2) == {"1.0": 2}
     await wait_for(lambda: tried.num_dropped == 2)
-    assert two.generator._admission.line("tiny", "2.0") == (0, 1)
-    assert tried.canary.failures == {}
+    assert two.generator._admission.queue("tiny", "2.0") == (0, 1)
+    assert tried.canary_outcomes.failures == {}
     await two.generator.shadows.__aexit__()
 
 
@@ -153,7 +153,7 @@ async def test_a_version_without_a_worker_fails_it(two: TwoVersions) -> None:
     tried = two.begin(is_shadow=True)
     assert await two.version_of() == "1.0"
     await has_ended(two)
-    assert tried.canary.failures == {"model_not_ready": 1}
+    assert tried.canary_outcomes.failures == {"model_not_ready": 1}
 
 
 async def test_a_request_that_failed_has_one_too(two: TwoVersions) -> None:
@@ -162,7 +162,7 @@ async def test_a_request_that_failed_has_one_too(two: TwoVersions) -> None:
     with pytest.raises(GenerationFailed):
         await two.version_of()
     await has_ended(two)
-    assert (tried.control.failures, tried.canary.num_answers) == ({"generation_failed": 1}, 1)
+    assert (tried.control_outcomes.failures, tried.canary_outcomes.num_answers) == ({"generation_failed": 1}, 1)
 
 
 async def test_a_request_that_is_tried_again_has_one(two: TwoVersions) -> None:
@@ -171,7 +171,7 @@ async def test_a_request_that_is_tried_again_has_one(two: TwoVersions) -> None:
     with pytest.raises(WorkerDied):
         await two.version_of()
     await has_ended(two)
-    assert (tried.control.failures, tried.canary.num_answers) == ({"worker_died": 2}, 1)
+    assert (tried.control_outcomes.failures, tried.canary_outcomes.num_answers) == ({"worker_died": 2}, 1)
 
 
 async def test_a_request_that_is_wrong_or_whose_caller_left_has_none(two: TwoVersions) -> None:
@@ -194,7 +194,7 @@ async def test_an_answer_from_the_cache_has_none_and_a_shadows_answer_is_not_kep
         assert len(two.inference.requests) == 2
         await two.version_of(GREEDY.model_copy(update={"model_version": "2.0"}))
         assert len(two.inference.requests) == 3
-    assert tried.canary.num_answers == 1
+    assert tried.canary_outcomes.num_answers == 1
 
 
 async def test_the_end_of_the_gateway_leaves_none(two: TwoVersions) -> None:
@@ -204,7 +204,7 @@ async def test_the_end_of_the_gateway_leaves_none(two: TwoVersions) -> None:
         await two.versions_of(3)
         await wait_for(lambda: len(two.inference.requests) == 6)
     assert asyncio.all_tasks() == {asyncio.current_task()}
-    assert (two.inference.num_closed, tried.canary.failures) == (6, {})
+    assert (two.inference.num_closed, tried.canary_outcomes.failures) == (6, {})
     await two.version_of()
     await settle()
     assert asyncio.all_tasks() == {asyncio.current_task()}

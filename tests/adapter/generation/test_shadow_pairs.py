@@ -33,7 +33,7 @@ async def test_texts_that_chance_has_made_are_not_compared(two: TwoVersions) -> 
     tried = two.begin(is_shadow=True)
     await two.version_of(REQUEST)
     await has_ended(two)
-    assert (tried.canary.num_answers, tried.num_compared) == (1, 0)
+    assert (tried.canary_outcomes.num_answers, tried.num_compared) == (1, 0)
 
 
 async def test_with_a_failure_there_is_nothing_to_compare(two: TwoVersions) -> None:
@@ -42,7 +42,7 @@ async def test_with_a_failure_there_is_nothing_to_compare(two: TwoVersions) -> N
     with pytest.raises(GenerationFailed):
         await two.version_of(GREEDY)
     await has_ended(two)
-    assert (tried.canary.num_answers, tried.num_compared) == (1, 0)
+    assert (tried.canary_outcomes.num_answers, tried.num_compared) == (1, 0)
 
 
 @pytest.mark.parametrize("told", ["first_token", "per_token"])

@@ -37,8 +37,8 @@ async def gateways(server: RedisServer) -> AsyncIterator[list[SharedCounts]]:
 
 def canary(answers: int = 0, *, version: str = "2.0", rule: Rule = Rule()) -> Canary:  # noqa: B008 - it is a tuple
     made = Canary("tiny", version, "1.0", 0.05, is_sticky=False, is_shadow=False, rule=rule)
-    made.canary.num_answers = answers
-    made.control.num_answers = 10 * answers
+    made.canary_outcomes.num_answers = answers
+    made.control_outcomes.num_answers = 10 * answers
     return made
 
 
@@ -59,15 +59,15 @@ async def test_what_is_added_twice_counts_once_and_what_has_grown_as_it_is_now(g
     one = canary(3)
     for _ in range(2):
         assert (await gateways[0].add(one)).counts == counted(3)
-    one.canary.num_answers, one.control.num_answers = 5, 50
+    one.canary_outcomes.num_answers, one.control_outcomes.num_answers = 5, 50
     assert (await gateways[0].add(one)).counts == counted(5)
 
 
 async def test_failures_and_pairs_are_added_too(gateways: list[SharedCounts]) -> None:
     one, other = canary(), canary()
-    one.canary.failures["internal"] += 2
+    one.canary_outcomes.failures["internal"] += 2
     one.first_token.num_slower = 1
-    other.control.failures["internal"] += 1
+    other.control_outcomes.failures["internal"] += 1
     other.per_token.num_not_slower = 6
     await gateways[0].add(one)
     together = await gateways[1].add(other)

@@ -160,7 +160,7 @@ async function sent<Path extends string, Body>(
     return relayed(await fetch(url, { method, headers, signal, ...(body !== undefined && { body }) }));
   } catch (error) {
     // Nobody hears it, but a log that counts statuses counts no fault of the gateway's.
-    const gone = { status: 499, title: "The caller went away", code: "cancelled" } as const;
+    const gone = { status: 499, title: "The caller went away, or the answer was stopped", code: "cancelled" } as const;
     if (request.signal.aborted) return problemResponse({ ...gone, detail: "The page has left." });
     tell(error, request, options.onError);
     const missing = { status: 503, title: "The model server is not there", code: "upstream_unavailable" } as const;
