@@ -115,11 +115,14 @@ def check_gateway(scene: Scene) -> Iterator[Finding]:
         return
     for model in report.models:
         for version in model.versions:
-            if version.is_default and not version.ready_workers:
-                yield wrong(
-                    f"{model.name} {version.version} has no worker that is ready.",
-                    f"Look into {directory.worker_log}; torchbridge rollback goes back to the version before.",
-                )
+            if version.ready_workers:
+                continue
+            what = f"{model.name} {version.version} has no worker that is ready."
+            look = f"Look into {directory.worker_log}"
+            if version.is_default:
+                yield wrong(what, f"{look}; torchbridge rollback goes back to the version before.")
+            else:
+                yield warning(what, f"{look}; torchbridge retire {version.version} gives it up.")
 
 
 def check_compilations(scene: Scene) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ class Retries:
     """The attempts of one request.
 
     The next attempt goes on behind the text that was sent, at most `max_continuations` times. If it cannot, it begins
-    anew, unless text has reached the caller; a unary answer's text reaches its caller at the end.
+    anew, unless text has reached the caller; a whole answer's text reaches its caller at the end.
 
     An attempt that ended with its worker, or with TorchServe, is free: it costs nothing of the retry budget, which is
     for what an overloaded server refuses. A silent worker is free once: its death may follow, which counts for itself.

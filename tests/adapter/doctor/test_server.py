@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from adapter.compilation import Compilation, CompilationState
-from adapter.control.messages import control_socket
+from adapter.control.client import ControlClient
+from adapter.control.messages import ModelTraffic, TrafficReport, VersionTraffic, control_socket
 from adapter.doctor import server
-from adapter.doctor.finding import Scene
+from adapter.doctor.finding import Scene, Severity
 from adapter.versions.journal import Journal, Operation, Step
 from adapter.versions.server_files import ServerFiles
 from adapter.versions.server_state import ModelState, ServerState, VersionState
@@ -90,6 +91,35 @@ def deaf_gateway(run_directory: Path) -> Iterator[None]:
 def test_a_gateway_that_does_not_answer(scene: Scene) -> None:
     with deaf_gateway(scene.run_directory):
         assert "does not answer" in found(server.check_gateway, scene).what
+
+
+@pytest.mark.parametrize(
+    ("default", "is_wrong", "remedy"), [("1.0", True, "torchbridge rollback"), ("2.0", False, "torchbridge retire 1.0")]
+)
+def test_a_version_without_a_worker(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, default: str, *, is_wrong: bool, remedy: str
+) -> None:
+    versions = [
+        VersionTraffic(
+            version=version,
+            is_default=version == default,
+            ready_workers=version == "2.0",
+            live_requests=0,
+            oldest_live_seconds=None,
+            waiting_requests=0,
+            running_requests=0,
+            held_requests=0,
+        )
+        for version in ("1.0", "2.0")
+    ]
+    model = ModelTraffic(name="tiny", default_version=default, versions=tuple(versions), canary=None)
+    monkeypatch.setattr(ControlClient, "traffic", lambda _: TrafficReport(models=(model,)))
+    with deaf_gateway(scene.run_directory):
+        finding = found(server.check_gateway, scene)
+
+    assert "tiny 1.0 has no worker that is ready" in finding.what
+    assert remedy in finding.remedy
+    assert (finding.severity is Severity.WRONG) is is_wrong
 
 
 def test_steps_that_are_not_compiled(scene: Scene) -> None:
