@@ -33,7 +33,7 @@ def main(output: Path, arguments: list[str]) -> None:
         torchserve = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - ours, not a caller's
         while torchserve.poll() is None and not select.select([sys.stdin], [], [], _SECONDS_BETWEEN_LOOKS)[0]:
             rotate(output)
-        _terminate(psutil.Process().children(recursive=True))
+        _end(torchserve)
     finally:
         # Workers outlive a Java that crashed, and this process is of the group too: this is its last act.
         os.killpg(0, signal.SIGKILL)
@@ -53,13 +53,29 @@ def _leave_terminal() -> None:
             os.close(terminal)
 
 
-def _terminate(processes: list[psutil.Process]) -> None:
-    for process in processes:
-        try:
+def _end(torchserve: subprocess.Popen[bytes]) -> None:
+    """The workers may clean up. Java has nothing to, and would wait two seconds for calls that nobody makes any more.
+
+    It is told to end, so that it starts no worker again. What is left of it has a parent to the end, who reaps it.
+    """
+    java = _children(torchserve.pid)
+    workers = [each for process in java for each in _children(process.pid, recursive=True)]
+    for process in java + workers:
+        with suppress(psutil.NoSuchProcess):
             process.terminate()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(processes, timeout=GRACE_SECONDS)
+    psutil.wait_procs(workers, timeout=GRACE_SECONDS)
+    for process in java:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    with suppress(subprocess.TimeoutExpired):
+        torchserve.wait(GRACE_SECONDS)
+
+
+def _children(pid: int, *, recursive: bool = False) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=recursive)
+    except psutil.NoSuchProcess:
+        return []
 
 
 if __name__ == "__main__":
