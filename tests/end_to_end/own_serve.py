@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from adapter.errors import TorchbridgeError
 from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.management_client import ManagementClient, ModelDescription
 from adapter.torchserve.properties import read_properties
+from tests.end_to_end.versions.light_archives import LightArchives
 from tests.free_ports import write_torchserve_config
 from tests.processes import processes_of
 from tests.waiting import PATIENCE_WITH_WORKERS, wait_until
@@ -69,13 +70,29 @@ class Served:
 @contextmanager
 def serving_model(directory: Path, model: Path, environment: Mapping[str, str]) -> Iterator[Served]:
     """Nothing of it runs on when it has ended."""
+    command = [str(Path(sys.executable).with_name("torchbridge")), "serve", "--model", str(model)]
+    with _serving(command, model.name, directory, environment) as served:
+        yield served
+
+
+@contextmanager
+def serving_light_model(directory: Path, environment: Mapping[str, str]) -> Iterator[Served]:
+    """Its workers start in a second."""
+    archives = LightArchives(directory / "archives")
+    command = [sys.executable, "-m", "tests.end_to_end.versions.light_command", "serve"]
+    command += ["--model", str(archives.make("1.0")), "--key", str(archives.public_key)]
+    with _serving(command, archives.name, directory, environment) as served:
+        yield served
+
+
+@contextmanager
+def _serving(command: Sequence[str], model: str, directory: Path, environment: Mapping[str, str]) -> Iterator[Served]:
     config = write_torchserve_config(directory / "config.properties")
     management_address = read_properties(config)["management_address"]
     run_directory = directory / "run"
-    command = [str(Path(sys.executable).with_name("torchbridge")), "serve", "--port", "0", "--model", str(model)]
-    command += ["--run-directory", str(run_directory), "--torchserve-config", str(config)]
+    options = ["--port", "0", "--run-directory", str(run_directory), "--torchserve-config", str(config)]
     with subprocess.Popen(
-        command,
+        [*command, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -89,7 +106,7 @@ def serving_model(directory: Path, model: Path, environment: Mapping[str, str]) 
             reader.start()
             keys = KeyFile(run_directory / "key_file.json", management_address)
             management = ManagementClient(management_address, keys)
-            yield Served(process, run_directory, url, keys, management, model.name)
+            yield Served(process, run_directory, url, keys, management, model)
         finally:
             process.terminate()
             process.wait()

@@ -1,10 +1,11 @@
 """What dies or stands still under `torchbridge serve` comes back, and whoever can wait does not notice.
 
-One server for all tests here: each leaves it as it found it.
+One server for all tests here: each leaves it as it found it. Its model is the light one, which is there again in a
+second; what models themselves write behind the death of a worker is for test_continuations.py.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 
@@ -13,16 +14,17 @@ import pytest
 import requests
 
 from tests.calling import Callers, calling
-from tests.end_to_end.endless_model import write_endless_model
 from tests.end_to_end.gateway_calls import TIMEOUT, expect_problem
-from tests.end_to_end.own_serve import Served, serving_model
-from tests.project import PROJECT
+from tests.end_to_end.own_serve import Served, serving_light_model
+from tests.end_to_end.versions.light_handler import LETTER, NO_TEXT
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.torchserve
 
 SILENCE_TIMEOUT = 16  # seconds: TorchServe is killed after half of it
-NUM_CALLERS = 64  # as many as the worker has slots
+NUM_CALLERS = 16  # as many as the worker has slots
+PROMPTS = [f"Once upon {number}" for number in range(NUM_CALLERS)]
+LENGTH = 300
 TRIES = 4
 
 
@@ -53,11 +55,8 @@ class Server(Served):
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    directory = tmp_path_factory.mktemp("serve")
-    write_endless_model(PROJECT / "models" / "tiny", directory / "endless")
-    with serving_model(
-        directory, directory / "endless", {"TORCHBRIDGE_SILENCE_TIMEOUT": str(SILENCE_TIMEOUT)}
-    ) as served:
+    environment = {"TORCHBRIDGE_SILENCE_TIMEOUT": str(SILENCE_TIMEOUT)}
+    with serving_light_model(tmp_path_factory.mktemp("serve"), environment) as served:
         yield Server(**vars(served))
 
 
@@ -68,18 +67,13 @@ def server(started: Server) -> Server:
     return started
 
 
-def begin(
-    server: Server, pool: ThreadPoolExecutor, num_callers: int, max_length: int = 150
-) -> list[Future[requests.Response]]:
-    """That many answers, each of another prompt; all of them are being written when this returns."""
-    asked = [
-        {"prompt": f"Once upon {number}", "max_length": max_length, "temperature": 0} for number in range(num_callers)
-    ]
+def begin(server: Server, pool: ThreadPoolExecutor, prompts: Sequence[str]) -> list[Future[requests.Response]]:
+    """Answers of which all are being written when this returns."""
     worker = server.worker()
     worker.suspend()  # so that the first ones have not ended when the last ones come, however slowly that is
     try:
-        answers = [pool.submit(server.post, **body) for body in asked]
-        wait_until(lambda: server.metric("live_requests") == num_callers)
+        answers = [pool.submit(server.post, prompt=prompt, max_length=LENGTH) for prompt in prompts]
+        wait_until(lambda: server.metric("live_requests") == len(prompts))
     finally:
         worker.resume()
     wait_until(lambda: server.describe().job_queue_status.pending_requests == 0)  # the worker has them
@@ -93,16 +87,15 @@ def texts(answers: list[Future[requests.Response]]) -> list[str]:
 
 def test_a_worker_that_is_killed_under_as_many_as_it_has_slots_fails_none_of_them(server: Server) -> None:
     with ThreadPoolExecutor(NUM_CALLERS) as pool:
-        undisturbed = texts(begin(server, pool, NUM_CALLERS))
         for _ in range(TRIES):
             wait_until(server.is_ready)
             num_retries = server.metric("retries_total")
-            answers = begin(server, pool, NUM_CALLERS)
+            answers = begin(server, pool, PROMPTS)
             server.worker().kill()
             wait_until(lambda: not server.has_ready_worker())
             is_ready, is_served = server.is_ready(), server.is_served(within=0.1)
             is_still_gone = not server.has_ready_worker()
-            assert texts(answers) == undisturbed
+            assert texts(answers) == [LETTER * LENGTH] * NUM_CALLERS
             if is_still_gone and server.metric("retries_total") - num_retries > NUM_CALLERS / 2:  # they were there
                 break
         else:
@@ -110,12 +103,16 @@ def test_a_worker_that_is_killed_under_as_many_as_it_has_slots_fails_none_of_the
     assert (is_ready, is_served) == (False, False)
 
 
+def is_in_the_worker(server: Server) -> bool:
+    return server.metric("running_requests") == 1 and server.describe().job_queue_status.pending_requests == 0
+
+
 def test_what_was_there_at_death_after_death_is_told_so(server: Server) -> None:
     with ThreadPoolExecutor(1) as pool:
-        [answer] = begin(server, pool, 1, max_length=30_000)
-        for _ in range(3):  # at the second one already, where it has got no further since the first
+        [answer] = begin(server, pool, [NO_TEXT])
+        for _ in range(3):  # at the second one already, where it was the worker that had it
             wait_until(lambda: answer.done() or server.has_ready_worker())
-            wait_until(lambda: answer.done() or server.describe().job_queue_status.pending_requests == 0)
+            wait_until(lambda: answer.done() or is_in_the_worker(server))
             if answer.done():
                 break
             server.worker().kill()
@@ -184,7 +181,7 @@ def test_it_is_not_ready_while_torchserve_stands_still(server: Server) -> None:
 
 def test_it_is_ready_while_all_slots_are_taken(server: Server) -> None:
     with ThreadPoolExecutor(NUM_CALLERS) as pool:
-        answers = begin(server, pool, NUM_CALLERS)
+        answers = begin(server, pool, PROMPTS)
         is_ready = server.is_ready()
         assert server.metric("live_requests") > 0
         texts(answers)
@@ -204,10 +201,10 @@ def test_it_is_ready_where_nothing_can_be_written_to_the_disk_any_more(server: S
 
 
 def test_it_is_not_ready_without_workers(server: Server) -> None:
-    server.management.scale("endless", "1.0", 0)
+    server.management.scale("light", "1.0", 0)
     try:
         wait_until(lambda: server.describe().workers == ())
         expect_problem(server.post(prompt="Once", max_length=1), "model_not_ready")
         expect_problem(server.readiness(), "model_not_ready")
     finally:
-        server.management.scale("endless", "1.0", 1)
+        server.management.scale("light", "1.0", 1)

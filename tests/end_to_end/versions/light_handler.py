@@ -1,6 +1,7 @@
 """Stands for a model in archives that tests sign: it loads at once, and gives one letter a call.
 
 Packed as text_generation.py, where TorchServe looks for the one class. It knows the protocol of handlers/ and no torch.
+Like a model it goes on behind what another worker has told.
 """
 
 import hashlib
@@ -10,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from adapter.event_stream import CONTENT_TYPE, encode_event
-from adapter.schema import DeltaEvent, DoneEvent, GenerationResponse, StartEvent, WorkerRequest
+from adapter.schema import DoneEvent, GenerationResponse, StartEvent, WorkerDelta, WorkerRequest
 
 SECONDS_PER_LETTER = 0.005
+LETTER, ITS_TOKEN = "x", 3
+NO_TEXT = "Say nothing."  # a prompt whose answer begins, and gets no further
 
 
 class LightHandler:
@@ -44,13 +47,16 @@ class LightHandler:
         request, given = self._live[id_]
         self._live[id_] = request, given + 1
         own = {"id": request.id, **self._identity}
+        num_letters = len(request.answer_ids) + given
         if given < 0:
             return encode_event(StartEvent(prompt_tokens=len(request.prompt.split()), **own)), False
-        if given < request.max_length:
-            return encode_event(DeltaEvent(index=given, text="x")), False
+        if request.prompt == NO_TEXT:
+            return b"", False
+        if num_letters < request.max_length:
+            return encode_event(WorkerDelta(index=given, text=LETTER, ids=(ITS_TOKEN,))), False
         response = GenerationResponse(
-            text="x" * given,
-            tokens_generated=given,
+            text=LETTER * num_letters,
+            tokens_generated=num_letters,
             generation_time=given * SECONDS_PER_LETTER,
             finish_reason="length",
             prompt_tokens=len(request.prompt.split()),
