@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from adapter.errors import TorchbridgeError
 from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.management_client import ManagementClient, ModelDescription
 from adapter.torchserve.properties import read_properties
+from tests.end_to_end.serve_command import LIGHT_TORCHBRIDGE, TORCHBRIDGE
 from tests.end_to_end.versions.light_archives import LightArchives
 from tests.free_ports import write_torchserve_config
 from tests.processes import processes_of
@@ -70,7 +70,7 @@ class Served:
 @contextmanager
 def serving_model(directory: Path, model: Path, environment: Mapping[str, str]) -> Iterator[Served]:
     """Nothing of it runs on when it has ended."""
-    command = [str(Path(sys.executable).with_name("torchbridge")), "serve", "--model", str(model)]
+    command = [*TORCHBRIDGE, "serve", "--model", str(model)]
     with _serving(command, model.name, directory, environment) as served:
         yield served
 
@@ -79,8 +79,7 @@ def serving_model(directory: Path, model: Path, environment: Mapping[str, str]) 
 def serving_light_model(directory: Path, environment: Mapping[str, str]) -> Iterator[Served]:
     """Its workers start in a second."""
     archives = LightArchives(directory / "archives")
-    command = [sys.executable, "-m", "tests.end_to_end.versions.light_command", "serve"]
-    command += ["--model", str(archives.make("1.0")), "--key", str(archives.public_key)]
+    command = [*LIGHT_TORCHBRIDGE, "serve", "--model", str(archives.make("1.0")), "--key", str(archives.public_key)]
     with _serving(command, archives.name, directory, environment) as served:
         yield served
 

@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,15 +14,19 @@ from tests.waiting import PATIENCE_WITH_WORKERS, wait_until
 
 Serve = Callable[..., subprocess.Popen[str]]
 
+TORCHBRIDGE = (str(Path(sys.executable).with_name("torchbridge")),)
+# Workers with the light handler start in a second.
+LIGHT_TORCHBRIDGE = (sys.executable, "-m", "tests.end_to_end.versions.light_command")
+
 
 @contextmanager
-def serving(directory: Path) -> Iterator[Serve]:
+def serving(directory: Path, program: Sequence[str] = TORCHBRIDGE) -> Iterator[Serve]:
     """Starts the command on ports, a store and a run directory of its own."""
     config = write_torchserve_config(directory / "config.properties")
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str) -> subprocess.Popen[str]:
-        command = [str(Path(sys.executable).with_name("torchbridge")), "serve", "--port", "0"]
+        command = [*program, "serve", "--port", "0"]
         command += ["--run-directory", str(directory / "run")]
         command += ["--torchserve-config", str(config), *arguments]
         started.append(
