@@ -49,8 +49,11 @@ def _held_block() -> tuple[int, socket.socket]:
     """No other process gets it while this one has the socket, which is of no file and named after the block."""
     for block in random.sample(range(_NUM_BLOCKS), _NUM_BLOCKS):
         holder = socket.socket(socket.AF_UNIX)
-        with suppress(OSError):
+        try:
             holder.bind(f"\0torchbridge-test-ports-{block}")
+        except OSError:
+            holder.close()
+        else:
             return block, holder
     raise OSError(f"{_NUM_BLOCKS} processes run tests.")
 
