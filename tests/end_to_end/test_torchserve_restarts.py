@@ -10,12 +10,11 @@ import psutil
 import pytest
 import requests
 
-from adapter.archives.archive import DEFAULT_MODEL_CONFIG, build_archive
 from adapter.archives.archive_reader import read_record
-from tests.end_to_end.serve_command import read_until, serving, url_in
+from tests.end_to_end.serve_command import LIGHT_TORCHBRIDGE, read_until, serving, url_in
+from tests.end_to_end.versions.light_archives import LightArchives
 from tests.free_ports import write_torchserve_config
 from tests.processes import processes_of
-from tests.project import PROJECT
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.torchserve
@@ -42,24 +41,25 @@ class Restarts:
 @pytest.fixture(scope="module")
 def restarts(tmp_path_factory: pytest.TempPathFactory) -> Restarts:
     directory = tmp_path_factory.mktemp("restarts")
-    config = directory / "model-config.yaml"
-    config.write_text(DEFAULT_MODEL_CONFIG.read_text() + "\n")
-    tiny = PROJECT / "models" / "tiny"
-    first, second = (build_archive(tiny, "tiny", version, directory / "packed") for version in ("1.0", "2.0"))
-    other = build_archive(tiny, "tiny", "2.0", directory / "other", config)
+    archives = LightArchives(directory / "archives")
+    first, second = (archives.make(version) for version in ("1.0", "2.0"))
+    others = LightArchives(directory / "others")
+    other = others.make("2.0", answer=None)
     assert read_record(second).digest != read_record(other).digest
     models = directory / "models.yaml"
     models.write_text(
-        "models:\n  tiny:\n    default: '2.0'\n    versions:\n"
+        "models:\n  light:\n    default: '2.0'\n    versions:\n"
         f"      '1.0': {{archive: {first}}}\n      '2.0': {{archive: {second}}}\n"
     )
     run_directory = directory / "run"
-    with serving(directory) as serve:
-        process = serve("--models", str(models))
+    with serving(directory, LIGHT_TORCHBRIDGE) as serve:
+        process = serve("--models", str(models), "--key", str(archives.public_key))
         url = url_in(read_until(process, "curl"))
         before = answers_of(url)
         other_ports = write_torchserve_config(directory / "other.properties")
-        refused = serve("--model", str(other), "--torchserve-config", str(other_ports))
+        refused = serve(
+            *("--model", str(other), "--key", str(others.public_key), "--torchserve-config", str(other_ports))
+        )
         refusal = refused.wait(), refused.communicate()[1]
         kill_java(run_directory)
         read_until(process, "TorchServe serves again", is_error=True)
@@ -105,5 +105,5 @@ def test_a_server_that_is_refused_changes_nothing_of_what_the_running_one_starts
 def test_torchserve_is_not_started_again_with_another_file_than_was_verified(restarts: Restarts) -> None:
     status, errors = restarts.end
     assert status == 1
-    assert re.search(r"torchbridge: .*tiny-2\.0\.mar is not the file that was verified", errors)
+    assert re.search(r"torchbridge: .*light-2\.0\.mar is not the file that was verified", errors)
     assert restarts.left == []
