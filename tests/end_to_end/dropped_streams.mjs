@@ -1,5 +1,5 @@
-// Opens 200 streams, 20 at a time, and drops each at a random point: node dropped_streams.mjs CLIENT GATEWAY
-const [client, gateway] = process.argv.slice(2);
+// Opens streams, 20 at a time, and drops each at a random point: node dropped_streams.mjs CLIENT GATEWAY NUMBER
+const [client, gateway, number] = process.argv.slice(2);
 const { PythonClient } = await import(client);
 const python = new PythonClient(gateway, { maxRetries: 0 });
 const ends = {};
@@ -33,8 +33,11 @@ async function open(way) {
   }
 }
 
+let left = Number(number);
+
 async function work() {
-  for (let stream = 0; stream < 10; stream += 1) {
+  while (left > 0) {
+    left -= 1;
     const end = await open(random(3));
     ends[end] = (ends[end] ?? 0) + 1;
   }
