@@ -13,10 +13,14 @@ import psutil
 import pytest
 import requests
 
+from adapter.schema import DoneEvent
 from tests.calling import Callers, calling
-from tests.end_to_end.gateway_calls import TIMEOUT, expect_problem
+from tests.end_to_end.gateway_calls import TIMEOUT, expect_problem, stream
 from tests.end_to_end.own_serve import Served, serving_light_model
 from tests.end_to_end.versions.light_handler import LETTER, NO_TEXT
+from tests.faults.made import kill_the_worker
+from tests.faults.record import Fate, Outcome
+from tests.faults.under_load import make_fault
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.torchserve
@@ -30,7 +34,7 @@ TRIES = 4
 
 class Server(Served):
     def post(self, timeout: float | None = None, **body: object) -> requests.Response:
-        headers = {"cache-control": "no-store"} | ({} if timeout is None else {"x-request-timeout": str(timeout)})
+        headers = {} if timeout is None else {"x-request-timeout": str(timeout)}
         return requests.post(f"{self.url}/generate", json=body, headers=headers, timeout=TIMEOUT)
 
     def is_served(self, within: float = 3) -> bool:
@@ -55,7 +59,7 @@ class Server(Served):
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    environment = {"TORCHBRIDGE_SILENCE_TIMEOUT": str(SILENCE_TIMEOUT)}
+    environment = {"TORCHBRIDGE_SILENCE_TIMEOUT": str(SILENCE_TIMEOUT), "TORCHBRIDGE_CACHE_MAX_AGE": "0"}
     with serving_light_model(tmp_path_factory.mktemp("serve"), environment) as served:
         yield Server(**vars(served))
 
@@ -103,8 +107,37 @@ def test_a_worker_that_is_killed_under_as_many_as_it_has_slots_fails_none_of_the
     assert (is_ready, is_served) == (False, False)
 
 
+def test_a_stream_goes_on_behind_the_death_of_its_worker(server: Server) -> None:
+    num_continuations = server.metric("continuations_total")
+    with stream(server.url, prompt="Once", max_length=LENGTH) as (_, events):
+        assert [next(events).type, next(events).type] == ["start", "delta"]
+        server.worker().kill()
+        *_, last = events
+    assert isinstance(last, DoneEvent)
+    assert last.response.text == LETTER * LENGTH
+    assert server.metric("continuations_total") == num_continuations + 1
+
+
+def test_a_worker_that_is_killed_before_any_text_fails_no_unary_request(server: Server) -> None:
+    worker = server.worker()
+    with ThreadPoolExecutor(1) as pool:
+        worker.suspend()  # so that nothing can be produced before its end
+        answer = pool.submit(server.post, prompt="Once", max_length=3)
+        wait_until(lambda: is_in_the_worker(server))
+        worker.kill()
+        assert texts([answer]) == [LETTER * 3]
+
+
 def is_in_the_worker(server: Server) -> bool:
     return server.metric("running_requests") == 1 and server.describe().job_queue_status.pending_requests == 0
+
+
+def test_a_worker_that_is_killed_under_callers_loses_no_call_and_spoils_none(server: Server) -> None:
+    """A sample of `make faults`, which makes the others, too, and with models/tiny."""
+    outcome, fates, _ = make_fault(kill_the_worker, server)
+    assert outcome is Outcome.HELD
+    assert fates[Fate.RIGHT] > 0
+    assert fates[Fate.LOST] == fates[Fate.WRONG] == 0
 
 
 def test_what_was_there_at_death_after_death_is_told_so(server: Server) -> None:

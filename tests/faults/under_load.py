@@ -38,7 +38,7 @@ def make_faults(
             for fault in wanted:
                 if deadline is not None and time.monotonic() > deadline:
                     return
-                outcome, fates, seconds = _make(faults[fault], served)
+                outcome, fates, seconds = make_fault(faults[fault], served)
                 run = Run(fault=fault, outcome=outcome, seconds=seconds, commit=commit, fates=fates)
                 add(run, record)
                 sys.stderr.write(f"{run}\n")
@@ -46,7 +46,7 @@ def make_faults(
                     break
 
 
-def _make(fault: Fault, served: Served) -> tuple[Outcome, Counter[Fate], float]:
+def make_fault(fault: Fault, served: Served) -> tuple[Outcome, Counter[Fate], float]:
     """Amid calls: some end before it, and some begin after it."""
     served.wait_until_ready()
     began_at = time.monotonic()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from adapter.event_stream import CONTENT_TYPE, encode_event
-from adapter.schema import DoneEvent, GenerationResponse, StartEvent, WorkerDelta, WorkerRequest
+from adapter.schema import WORKER_EVENT, DoneEvent, GenerationResponse, StartEvent, WorkerDelta, WorkerRequest
 
 SECONDS_PER_LETTER = 0.005
 LETTER, ITS_TOKEN = "x", 3
@@ -53,7 +53,7 @@ class LightHandler:
         if request.prompt == NO_TEXT:
             return b"", False
         if num_letters < request.max_length:
-            return encode_event(WorkerDelta(index=given, text=LETTER, ids=(ITS_TOKEN,))), False
+            return encode_event(WorkerDelta(index=given, text=LETTER, ids=(ITS_TOKEN,)), WORKER_EVENT), False
         response = GenerationResponse(
             text=LETTER * num_letters,
             tokens_generated=num_letters,
