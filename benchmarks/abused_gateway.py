@@ -52,9 +52,9 @@ class AbusedGateway:
         fcntl.ioctl(self._process.stderr, termios.FIONREAD, waiting)
         return waiting[0]
 
-    def abuse(self, name: str) -> None:
-        """Returns when the abuse of that name (benchmarks/abuses.py) has ended; it runs in a process of its own."""
-        with _start("benchmarks.abuses", name, self.url) as process:
+    def abuse(self, name: str, share: float = 1) -> None:
+        """Returns when this share of the abuse (benchmarks/abuses.py) has ended; it runs in a process of its own."""
+        with _start("benchmarks.abuses", name, self.url, str(share)) as process:
             _, errors = process.communicate()
         if process.returncode:
             raise RuntimeError(f"{name} failed: {errors.decode()}")

@@ -1,7 +1,7 @@
-"""What somebody without a key can send to a gateway: `python -m benchmarks.abuses NAME URL`.
+"""What somebody without a key can send to a gateway: `python -m benchmarks.abuses NAME URL SHARE`.
 
-Each abuse is of a fixed size, and ends when all of it is sent, and answered where it is answered. To add one, write a
-function of the gateway's address and give it a name in ABUSES.
+Each abuse is of a fixed size, of which a share is sent, and ends when all of that is answered where it is answered. To
+add one, write a function of the gateway's address and the share and give it a name in ABUSES.
 """
 
 import contextlib
@@ -18,82 +18,82 @@ _LARGEST_BODY: int = Settings.model_fields["max_body_bytes"].default
 _SLOW_CALLERS = 200
 
 
-def idle_connections(url: str) -> None:
+def idle_connections(url: str, share: float) -> None:
     """More than the gateway has file descriptors for, five times."""
-    for _ in range(5):
+    for _ in _turns(5, share):
         with _connections(url, 400) as connections:
             list(map(_status, connections[:100]))  # the first ones have to give way
 
 
-def slow_heads(url: str) -> None:
+def slow_heads(url: str, _share: float) -> None:
     _send_slowly(url, _head("GET /livez", f"x: {'a' * 300}")[:300])
 
 
-def slow_bodies(url: str) -> None:
+def slow_bodies(url: str, _share: float) -> None:
     _send_slowly(url, _post("/generate", b" " * 10_000)[:300])
 
 
-def bodies_in_chunks_of_a_byte(url: str) -> None:
+def bodies_in_chunks_of_a_byte(url: str, share: float) -> None:
     head = _head("POST /generate", "content-type: application/json", "transfer-encoding: chunked")
-    for _ in range(10):
+    for _ in _turns(10, share):
         _volley(url, [head + b"1\r\n \r\n" * 40_000 + b"0\r\n\r\n"] * 4, {400})
 
 
-def bodies_of_a_million_values(url: str) -> None:
+def bodies_of_a_million_values(url: str, share: float) -> None:
     lists = [b"[" + value * (_LARGEST_BODY // len(value) - 2) + b"1]" for value in (b"{},", b"1,", b"1.5,")]
     names = json.dumps({f"{number:x}": 1 for number in range(_LARGEST_BODY // 18)}).encode()
-    for _ in range(20):
+    for _ in _turns(20, share):
         _volley(url, [_post("/generate", body) for body in [*lists, names] * 2], {422})
 
 
-def bodies_of_long_numbers(url: str) -> None:
+def bodies_of_long_numbers(url: str, share: float) -> None:
     numbers = b"[" + b",".join([b"9" * 4_000] * (_LARGEST_BODY // 4_100)) + b"]"
-    for _ in range(4):
+    for _ in _turns(4, share):
         _volley(url, [_post("/generate", numbers)] * 10, {422})
 
 
-def large_bodies_at_once(url: str) -> None:
+def large_bodies_at_once(url: str, share: float) -> None:
     """Each is JSON, within the limits of a body, and refused when all of it is read."""
     body = json.dumps({"prompt": ',"\n\\' * (_LARGEST_BODY // 7 - 100), "max_length": 0}).encode()
-    for _ in range(8):
+    for _ in _turns(8, share):
         _volley(url, [_post("/generate", body)] * 24, {422})
 
 
-def requests_of_twenty_thousand_faults(url: str) -> None:
+def requests_of_twenty_thousand_faults(url: str, share: float) -> None:
     """Half of them of OpenAI's API."""
     fields = json.dumps({"prompt": "p"} | {f"field{number}": 1 for number in range(19_900)}).encode()
     messages = json.dumps({"messages": [{}] * 19_900}).encode()
-    for _ in range(5):
+    for _ in _turns(5, share):
         _volley(url, [_post("/generate", fields), _post("/v1/chat/completions", messages)] * 4, {422})
 
 
-def long_prompts(url: str) -> None:
+def long_prompts(url: str, share: float) -> None:
     """Four in each body, as long as it takes."""
     body = json.dumps({"requests": [{"prompt": "word " * (_LARGEST_BODY // 20 - 100)}] * 4}).encode()
-    for _ in range(12):
+    for _ in _turns(12, share):
         _volley(url, [_post("/generate/batch", body)] * 3, {200})
 
 
-def invalid_http(url: str) -> None:
+def invalid_http(url: str, share: float) -> None:
     """As a scanner sends it: TLS, HTTP/2 in clear, and an upgrade to it."""
     upgrade = _head("GET /", "connection: upgrade, http2-settings", "upgrade: h2c", "http2-settings: AA")
     tries = [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", upgrade]
-    for _ in range(100):
+    for _ in _turns(100, share):
         _volley(url, tries * 10, {307, 400, 404})
 
 
-def long_addresses(url: str) -> None:
+def long_addresses(url: str, share: float) -> None:
     """Each is a line of the log, which nobody reads."""
-    for _ in range(100):
+    for _ in _turns(100, share):
         _volley(url, [_head(f"GET /{'a' * 7_000}")] * 20, {404})
 
 
-def strange_hosts(url: str) -> None:
-    for turn in range(100):
+def strange_hosts(url: str, share: float) -> None:
+    for turn in _turns(100, share):
         _volley(url, [_head("GET /models", host=f"{turn}-{number}.example") for number in range(20)], {403})
 
 
-ABUSES: dict[str, Callable[[str], None]] = {
+ABUSES: dict[str, Callable[[str, float], None]] = {
     abuse.__name__: abuse
     for abuse in (
         idle_connections,
@@ -110,6 +110,10 @@ ABUSES: dict[str, Callable[[str], None]] = {
         strange_hosts,
     )
 }
+
+
+def _turns(count: int, share: float) -> range:
+    return range(max(1, round(count * share)))
 
 
 @contextlib.contextmanager
@@ -167,8 +171,8 @@ def _head(request: str, *headers: str, host: str = "127.0.0.1") -> bytes:
 
 
 def main() -> None:
-    name, url = sys.argv[1:]
-    ABUSES[name](url)
+    name, url, share = sys.argv[1:]
+    ABUSES[name](url, float(share))
 
 
 if __name__ == "__main__":
