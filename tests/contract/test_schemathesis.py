@@ -15,7 +15,7 @@ from tests.fakes import FakeInference, FakeManagement, serving
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 # Of an operation, and of all in all phases. Those of the coverage phase are always the same; `make soak` has the most.
-MOST_EXAMPLES, FEWEST_CASES = (450, 5_000) if "TORCHBRIDGE_TEST_EVERY_POINT" in os.environ else (50, 700)
+MOST_EXAMPLES, FEWEST_CASES = (450, 5_000) if "TORCHBRIDGE_TEST_EVERY_POINT" in os.environ else (20, 500)
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 
 

@@ -77,8 +77,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             yield Stack(torchserve, settings, url)
 
 
-def request_of(number: int) -> dict[str, Any]:
-    return {"prompt": f"Once {number}", "seed": number, "max_length": 250} | KINDS[number % len(KINDS)]
+def request_of(number: int, max_length: int = 150) -> dict[str, Any]:
+    return {"prompt": f"Once {number}", "seed": number, "max_length": max_length} | KINDS[number % len(KINDS)]
 
 
 @dataclass
@@ -167,7 +167,7 @@ def beginning_of(url: str, request: dict[str, Any], num_texts: int) -> tuple[str
 
 @pytest.mark.parametrize("num_texts", [1, 4])
 def test_a_stream_goes_on_at_another_gateway(stack: Stack, num_texts: int) -> None:
-    request = request_of(2)
+    request = request_of(2, max_length=60)
     whole = requests.post(f"{stack.url}/generate", json=request, headers=NO_STORE, timeout=TIMEOUT).json()
     beginning, cursor = beginning_of(stack.url, request, num_texts)
     with (

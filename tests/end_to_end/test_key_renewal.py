@@ -17,6 +17,8 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.torchserve
 
+RENEWALS = 3
+
 
 @pytest.fixture(scope="module")
 def torchserve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TorchServeProcess]:
@@ -59,7 +61,7 @@ def test_an_expired_key_is_refused_and_the_next_one_is_taken(torchserve: TorchSe
 
 def test_management_calls_outlive_their_keys(torchserve: TorchServeProcess) -> None:
     used = set()
-    while len(used) < 4:
+    while len(used) < RENEWALS:
         assert torchserve.management.default_version("echo") == "1.0"
         used.add(torchserve.keys.management_key())
         time.sleep(0.1)
@@ -71,7 +73,7 @@ def test_two_processes_over_one_file_never_use_a_key_that_the_other_one_replaced
     gateway = KeyFile(torchserve.keys.path, torchserve.keys.management_url)
     command_line = KeyFile(torchserve.keys.path, torchserve.keys.management_url)
     used = set()
-    while len(used) < 4:
+    while len(used) < RENEWALS:
         for keys in (gateway, command_line):
             expect_service(torchserve, keys)
             used.add(keys.inference_key())

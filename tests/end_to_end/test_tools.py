@@ -12,7 +12,7 @@ from openai import OpenAI, UnprocessableEntityError
 
 from tests.waiting import PATIENCE
 
-CONVERSATIONS = 200 if "TORCHBRIDGE_TEST_EVERY_POINT" in os.environ else 50
+CONVERSATIONS = 200 if "TORCHBRIDGE_TEST_EVERY_POINT" in os.environ else 20
 AT_ONCE = 8
 PARAMETERS: dict[str, dict[str, Any]] = {
     "weather": {

@@ -42,10 +42,9 @@ def test_that_needs_the_server() -> None:
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Of a project with tests of its own, and the plugin of this one."""
     monkeypatch.setenv("PYTHONPATH", str(repeated.PROJECT))
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # the sample needs none of them
     monkeypatch.setattr(repeated, "PROJECT", tmp_path)
-    (tmp_path / "pytest.ini").write_text(
-        "[pytest]\nmarkers = torchserve\nasyncio_default_fixture_loop_scope = function\n"
-    )
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = torchserve\n")
     (tmp_path / "tests").mkdir()
     return tmp_path
 
