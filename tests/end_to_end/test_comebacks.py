@@ -233,11 +233,11 @@ def test_it_is_ready_where_nothing_can_be_written_to_the_disk_any_more(server: S
             process.rlimit(psutil.RLIMIT_FSIZE, limits)
 
 
-def test_it_is_not_ready_without_workers(server: Server) -> None:
+def test_without_workers_it_is_not_ready_and_not_overloaded(server: Server) -> None:
     server.management.scale("light", "1.0", 0)
     try:
         wait_until(lambda: server.describe().workers == ())
-        expect_problem(server.post(prompt="Once", max_length=1), "model_not_ready")
+        expect_problem(server.post(timeout=60, prompt="Once", max_length=1), "model_not_ready")
         expect_problem(server.readiness(), "model_not_ready")
     finally:
         server.management.scale("light", "1.0", 1)

@@ -14,10 +14,9 @@ from adapter.gateway import create_app
 from adapter.schema import BatchResponse, DeltaEvent, ErrorEvent, GenerationRequest, GenerationResponse, Problem
 from adapter.settings import Settings
 from adapter.torchserve.inference_client import InferenceClient
-from adapter.torchserve.keys import send_with_key
 from adapter.torchserve.server_process import TorchServeProcess
 from tests.end_to_end.gateway_calls import TIMEOUT, expect_problem, post, stream
-from tests.end_to_end.observing import cpu_seconds, describe, num_waiting, wait_until_idle
+from tests.end_to_end.observing import cpu_seconds, num_waiting, wait_until_idle
 from tests.fakes import serving, wait_for
 from tests.waiting import wait_until
 
@@ -101,31 +100,6 @@ async def test_a_full_queue_of_torchserve_is_overload_too(
         await asyncio.gather(*waiting, return_exceptions=True)
     # It forgets who has left the queue when it comes to them, and is full until then.
     await wait_for(lambda: num_waiting(torchserve) == 0)
-
-
-def test_a_model_without_workers_is_not_ready_and_not_overloaded(
-    gateway_url: str, torchserve: TorchServeProcess
-) -> None:
-    assert post(gateway_url, prompt="Once", model="endless", max_length=1).status_code == 200
-    scale(torchserve, 0)
-    try:
-        expect_problem(
-            requests.post(
-                f"{gateway_url}/generate", json=ENDLESS, headers={"x-request-timeout": "60"}, timeout=TIMEOUT
-            ),
-            "model_not_ready",
-        )
-    finally:
-        scale(torchserve, 1)
-        wait_until(lambda: describe(torchserve, "endless").ready_workers == 1)
-
-
-def scale(torchserve: TorchServeProcess, workers: int) -> None:
-    url = f"{torchserve.properties['management_address']}/models/endless"
-    query = {"min_worker": str(workers), "max_worker": str(workers)}
-    answer = send_with_key("PUT", url, torchserve.keys.management_key(), query)
-    assert answer.status_code == 202
-    wait_until(lambda: len(describe(torchserve, "endless").workers) == workers)
 
 
 @pytest.mark.parametrize("path", ["/generate", "/generate/stream"])
