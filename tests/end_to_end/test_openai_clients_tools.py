@@ -52,11 +52,15 @@ def check_ai_sdk(arguments: Sequence[str | Path]) -> None:
     assert seen["streamed_text"]
 
 
+@pytest.fixture(scope="module")
+def seen_by_langchain(gateway_url: str) -> dict[str, Any]:
+    return run_program([sys.executable, PROGRAMS / "langchain_tools.py", gateway_url, "tiny"])
+
+
 @pytest.mark.torchserve
 @pytest.mark.parametrize("api", ["chats", "responses"])
-def test_langchain_gets_objects_and_calls_tools(api: str, gateway_url: str) -> None:
-    seen = run_program([sys.executable, PROGRAMS / "langchain_tools.py", gateway_url, "tiny", api])
-
+def test_langchain_gets_objects_and_calls_tools(api: str, seen_by_langchain: dict[str, Any]) -> None:
+    seen = seen_by_langchain[api]
     assert is_dog(seen["by_schema"])
     assert is_dog(seen["by_tool"])
     [call], [result] = seen["calls"], seen["results"]
