@@ -1,6 +1,7 @@
 """What holds for all tests."""
 
 import os
+import re
 import ssl
 from functools import cache
 from pathlib import PurePath
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
 
+from tests.project import PROJECT
 from tests.waiting import PATIENCE
 
 # A busy machine is no failure, and chance decides about no run but that of `make soak`, which looks for new examples.
@@ -52,15 +54,26 @@ os.environ.setdefault("AOT_INDUCTOR_COMPILE_WRAPPER_OPT_LEVEL", "O0")
 
 # The app, and a model's compiled steps, are built once for all tests of these directories.
 _BUILT_ONCE = {"browser", "compiled_steps"}
+# As a test, or a fixture, asks for the one TorchServe of tests/end_to_end/conftest.py. Some files have their own.
+_SHARED_STACK = re.compile(r"\b(gateway_url: str|gateway_settings: Settings|torchserve: TorchServeProcess)[,)]")
+_OWN_STACK = re.compile(r"^def (gateway_url|torchserve)\(", re.MULTILINE)
 
 
-class _FilesAndDirectories(LoadFileScheduling):
-    """A file's tests in one process, as `--dist loadfile` has them, and all those of some directories."""
+class _FilesThatShare(LoadFileScheduling):
+    """A file's tests in one process, as `--dist loadfile` has them, and all that share what is slow to start."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = PurePath(super()._split_scope(nodeid))
-        return str(file.parent if file.parent.name in _BUILT_ONCE else file)
+        return str(file.parent if file.parent.name in _BUILT_ONCE or _shares_the_stack(file) else file)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _FilesAndDirectories | None:
-    return _FilesAndDirectories(config, log) if config.getvalue("dist") == "loadfile" else None
+@cache
+def _shares_the_stack(file: PurePath) -> bool:
+    if file.parent.name != "end_to_end":
+        return False
+    content = (PROJECT / file).read_text()
+    return bool(_SHARED_STACK.search(content)) and not _OWN_STACK.search(content)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _FilesThatShare | None:
+    return _FilesThatShare(config, log) if config.getvalue("dist") == "loadfile" else None
