@@ -13,7 +13,6 @@ from adapter.schema import DoneEvent, ErrorEvent
 from tests.end_to_end.endless_model import model_config, write_endless_model
 from tests.end_to_end.gateway_calls import TIMEOUT, expect_problem, post, stream
 from tests.end_to_end.own_stack import running_gateway
-from tests.project import PROJECT
 from tests.tokenizer_families import save_random_model
 from tests.waiting import wait_until
 
@@ -27,18 +26,23 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def url(directory: Path) -> Iterator[str]:
-    """A gateway before a model whose tokenizer has no token for "é", and whose tokens may be of any length."""
-    save_random_model(directory / "model", "unigram_without_unknown")
-    archives = [
-        build_archive(directory / "model", "unigram", "1.0", directory / "model_store"),
-        build_breakable_archive(directory),
-    ]
-    with running_gateway(archives, directory / "run", default_model="unigram") as url:
+    """A gateway before a model without an end, whose tokenizer has no token for "é" and tokens of any length.
+
+    Its device is lost while there is a file called `broken`.
+    """
+    save_random_model(directory / "random", "unigram_without_unknown")
+    write_endless_model(directory / "random", directory / "model")
+    config = directory / "model-config.yaml"
+    config.write_text(model_config(slots=4))
+    with pytest.MonkeyPatch.context() as patch:
+        code = breakable_code(directory)
+        patch.setattr("adapter.archives.archive.packed_code", lambda: code)
+        archive = build_archive(directory / "model", "breakable", "1.0", directory / "model_store", config)
+    with running_gateway([archive], directory / "run", default_model="breakable") as url:
         yield url
 
 
-def build_breakable_archive(directory: Path) -> Path:
-    """Its device is lost while there is a file called `broken`."""
+def breakable_code(directory: Path) -> dict[str, Path]:
     code = packed_code()
     source = code["handlers/run_ahead.py"].read_text()
     step = "                step = self._threads.step(self._engine)\n"
@@ -48,13 +52,7 @@ def build_breakable_archive(directory: Path) -> Path:
         "                    raise torch.AcceleratorError('CUDA error: device-side assert triggered')\n"
     )
     (directory / "run_ahead.py").write_text(source.replace(step, loss + step))
-    write_endless_model(PROJECT / "models" / "tiny", directory / "endless")
-    config = directory / "model-config.yaml"
-    config.write_text(model_config())
-    with pytest.MonkeyPatch.context() as patch:
-        changed = code | {"handlers/run_ahead.py": directory / "run_ahead.py"}
-        patch.setattr("adapter.archives.archive.packed_code", lambda: changed)
-        return build_archive(directory / "endless", "breakable", "1.0", directory / "model_store", config)
+    return code | {"handlers/run_ahead.py": directory / "run_ahead.py"}
 
 
 @pytest.mark.parametrize("path", ["/generate", "/generate/stream"])
@@ -79,7 +77,7 @@ def test_prompts_that_take_long_to_count_are_refused_with_their_tokens(url: str)
 
 
 def test_worker_whose_device_is_lost_ends_its_answers_and_another_takes_its_place(url: str, directory: Path) -> None:
-    with stream(url, prompt="Once", model="breakable", max_length=32_000) as (_, events):
+    with stream(url, prompt="Once", max_length=32_000) as (_, events):
         assert [next(events).type, next(events).type] == ["start", "delta"]
         (directory / "broken").touch()
         *_, last = events
@@ -89,4 +87,4 @@ def test_worker_whose_device_is_lost_ends_its_answers_and_another_takes_its_plac
     assert last.problem.code == "worker_died"
     log = directory / "run" / "logs" / "model_log.log"  # which Java writes, when it comes to it
     wait_until(lambda: "the engine cannot go on: AcceleratorError" in log.read_text())
-    assert post(url, prompt="Once", model="breakable", max_length=3).json()["tokens_generated"] == 3
+    assert post(url, prompt="Once", max_length=3).json()["tokens_generated"] == 3
