@@ -1,7 +1,8 @@
 """Stands for a model in archives that tests sign: it loads at once, and gives one letter a call.
 
 Packed as text_generation.py, where TorchServe looks for the one class. It knows the protocol of handlers/ and no torch.
-Like a model it goes on behind what another worker has told.
+Like a model it goes on behind what another worker has told. An answer whose prompt is the path of a file ends when that
+is there, or at its greatest length.
 """
 
 import hashlib
@@ -52,7 +53,7 @@ class LightHandler:
             return encode_event(StartEvent(prompt_tokens=len(request.prompt.split()), **own)), False
         if request.prompt == NO_TEXT:
             return b"", False
-        if num_letters < request.max_length:
+        if num_letters < request.max_length and not _is_to_end(request):
             return encode_event(WorkerDelta(index=given, text=LETTER, ids=(ITS_TOKEN,)), WORKER_EVENT), False
         response = GenerationResponse(
             text=LETTER * num_letters,
@@ -65,3 +66,7 @@ class LightHandler:
             **own,
         )
         return encode_event(DoneEvent(response=response)), True
+
+
+def _is_to_end(request: WorkerRequest) -> bool:
+    return request.prompt.startswith("/") and Path(request.prompt).exists()

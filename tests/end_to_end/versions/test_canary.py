@@ -13,13 +13,13 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.torchserve
 
+_WRITES = "        if num_letters < request.max_length and not _is_to_end(request):\n"
 FAILS = LIGHT_HANDLER.replace(
-    "        if given < request.max_length:\n",
+    _WRITES,
     '        if request.prompt == "Once":\n'
     '            problem = Problem.of(ErrorCode.GENERATION_FAILED, "It fails.", request_id=request.id)\n'
-    "            return encode_event(ErrorEvent(problem=problem)), True\n"
-    "        if given < request.max_length:\n",
-).replace("import DeltaEvent,", "import DeltaEvent, ErrorCode, ErrorEvent, Problem,")
+    "            return encode_event(ErrorEvent(problem=problem)), True\n" + _WRITES,
+).replace("import DoneEvent,", "import DoneEvent, ErrorCode, ErrorEvent, Problem,")
 
 SLOW = LIGHT_HANDLER.replace("SECONDS_PER_LETTER = 0.005", "SECONDS_PER_LETTER = 0.05")
 

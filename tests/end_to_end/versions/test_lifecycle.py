@@ -17,16 +17,22 @@ from adapter.torchserve.management_client import ManagementClient
 from adapter.versions.errors import ChangeRefused, DrainTimeout
 from adapter.versions.lifecycle import promote, retire, rollback, scale
 from adapter.versions.recovery import changing
-from adapter.versions.status import server_status
+from adapter.versions.status import VersionStatus, server_status
 from tests.end_to_end.gateway_calls import expect_problem, post, stream
 from tests.end_to_end.versions.conftest import Site, running_site
 from tests.end_to_end.versions.constant_load import constant_load
+from tests.end_to_end.versions.long_answer import LongAnswer
 from tests.end_to_end.versions.test_killed_commands import run
 from tests.waiting import PATIENCE, PATIENCE_WITH_WORKERS, wait_until
 
 pytestmark = pytest.mark.torchserve
 
-LONG = {"prompt": "Once", "max_length": 1_000}  # five seconds at least
+
+@pytest.fixture
+def long(tmp_path: Path) -> Iterator[LongAnswer]:
+    answer = LongAnswer(tmp_path / "ended")
+    yield answer
+    answer.end()
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +54,7 @@ def site(module_site: Site) -> Iterator[Site]:
 
 
 def test_a_deployment_returns_when_what_ran_on_the_version_before_has_ended(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: Site, long: LongAnswer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_default, has_loaded, may_switch = ManagementClient.set_default, Event(), Event()
 
@@ -61,16 +67,16 @@ def test_a_deployment_returns_when_what_ran_on_the_version_before_has_ended(
     with ThreadPoolExecutor(1) as pool:
         deployment = pool.submit(site.deploy, "2.0")
         wait_until(lambda: has_loaded.is_set() or deployment.done(), PATIENCE_WITH_WORKERS)
-        with stream(site.url, **LONG) as (_, events):
+        with stream(site.url, **long.request) as (_, events):
             next(events)
             may_switch.set()
             wait_until(lambda: site.default_version() == "2.0")
             assert not deployment.done()
+            long.end()
             *_, last = events
         deployment.result()
     assert isinstance(last, DoneEvent)
     assert last.response.model_version == "1.0"
-    assert last.response.tokens_generated == LONG["max_length"]
 
 
 def test_a_rollback_loads_nothing_and_a_second_one_goes_back(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +93,7 @@ def test_a_rollback_loads_nothing_and_a_second_one_goes_back(site: Site, monkeyp
 def test_a_version_without_a_worker_does_not_become_the_default(site: Site) -> None:
     site.deploy("2.0", promotes=False)
     site.server.management.scale("light", "2.0", 0)
-    wait_until(lambda: not next(each for each in server_status(site.server) if each.version == "2.0").ready_workers)
+    wait_until(lambda: not _status(site).ready_workers)
     with changing(site.server, "promote", print), pytest.raises(ModelNotReady):
         promote(site.server, "light", "2.0")
     assert site.default_version() == "1.0"
@@ -102,9 +108,11 @@ def test_only_as_many_versions_are_kept_as_was_said(site: Site) -> None:
     assert site.registered() == ["1.0"]
 
 
-def test_a_retirement_waits_for_what_runs_and_who_comes_then_hears_that_it_is_gone(site: Site) -> None:
+def test_a_retirement_waits_for_what_runs_and_who_comes_then_hears_that_it_is_gone(
+    site: Site, long: LongAnswer
+) -> None:
     site.deploy("2.0", promotes=False)
-    with stream(site.url, model_version="2.0", **LONG) as (_, events), ThreadPoolExecutor(2) as pool:
+    with stream(site.url, model_version="2.0", **long.request) as (_, events), ThreadPoolExecutor(2) as pool:
         next(events)
 
         def take_away() -> None:
@@ -112,35 +120,42 @@ def test_a_retirement_waits_for_what_runs_and_who_comes_then_hears_that_it_is_go
                 retire(site.server, "light", "2.0", 60)
 
         retirement = pool.submit(take_away)
-        late: list[Future[requests.Response]] = []
-
-        def is_held() -> bool:
-            if not late or late[-1].done():  # one that came before the version was held has its answer
-                late.append(pool.submit(post, site.url, prompt="Once", max_length=1, model_version="2.0"))
-            return _held(site) == 1
-
-        wait_until(is_held)
-        status = next(each for each in server_status(site.server) if each.version == "2.0")
+        late = _held_request(site, pool)
+        status = _status(site)
         assert (status.is_draining, status.live_requests, retirement.done()) == (True, 1, False)
+        long.end()
         *_, last = events
         retirement.result()
-        expect_problem(late[-1].result(), "version_not_found")
+        expect_problem(late.result(), "version_not_found")
     assert isinstance(last, DoneEvent)
     assert site.registered() == ["1.0"]
 
 
-def _held(site: Site) -> int:
-    traffic = site.server.gateway.traffic().of("light", "2.0")
-    return traffic.held_requests if traffic else 0
+def _status(site: Site) -> VersionStatus:
+    return next(each for each in server_status(site.server) if each.version == "2.0")
 
 
-def test_a_retirement_that_would_cut_a_request_is_given_up_and_all_goes_on(site: Site) -> None:
+def _held_request(site: Site, pool: ThreadPoolExecutor) -> Future[requests.Response]:
+    """One that came when 2.0 was being drained."""
+    late: list[Future[requests.Response]] = []
+
+    def is_held() -> bool:
+        if not late or late[-1].done():  # one that came before has its answer
+            late.append(pool.submit(post, site.url, prompt="Once", max_length=1, model_version="2.0"))
+        return _status(site).is_draining
+
+    wait_until(is_held)
+    return late[-1]
+
+
+def test_a_retirement_that_would_cut_a_request_is_given_up_and_all_goes_on(site: Site, long: LongAnswer) -> None:
     site.deploy("2.0", promotes=False)
-    with stream(site.url, model_version="2.0", **LONG) as (_, events):
+    with stream(site.url, model_version="2.0", **long.request) as (_, events):
         next(events)
         with changing(site.server, "retire", print), pytest.raises(DrainTimeout, match="1 requests still run"):
             retire(site.server, "light", "2.0", 0)
         assert post(site.url, prompt="Once", max_length=1, model_version="2.0").status_code == 200
+        long.end()
         *_, last = events
     assert isinstance(last, DoneEvent)
 
@@ -151,26 +166,28 @@ def test_the_default_version_is_not_retired(site: Site) -> None:
         retire(site.server, "light", "2.0", 60)
 
 
-def test_a_version_is_unloaded_when_what_runs_on_it_has_ended_and_loaded_again(site: Site) -> None:
+def test_a_version_is_unloaded_when_what_runs_on_it_has_ended_and_loaded_again(site: Site, long: LongAnswer) -> None:
     site.deploy("2.0", promotes=False)
 
     def unload() -> None:
         with changing(site.server, "scale", print):
             scale(site.server, "light", "2.0", 0, timeout=PATIENCE_WITH_WORKERS, report=print)
 
-    with constant_load(site.url) as load, stream(site.url, model_version="2.0", **LONG) as (_, events):
+    with constant_load(site.url) as load, stream(site.url, model_version="2.0", **long.request) as (_, events):
         next(events)
-        with ThreadPoolExecutor(1) as pool:
+        with ThreadPoolExecutor(2) as pool:
             unloading = pool.submit(unload)
+            late = _held_request(site, pool)
+            assert not unloading.done()
+            long.end()
             *_, last = events
             unloading.result()
+            expect_problem(late.result(), "model_not_ready")
     assert isinstance(last, DoneEvent)
     assert load.failures == []
-    request = {"prompt": "Once", "max_length": 1, "model_version": "2.0"}
-    expect_problem(post(site.url, **request), "model_not_ready")
     with changing(site.server, "scale", print):
         scale(site.server, "light", "2.0", 1, timeout=PATIENCE_WITH_WORKERS, report=print)
-    assert post(site.url, **request).status_code == 200
+    assert post(site.url, prompt="Once", max_length=1, model_version="2.0").status_code == 200
 
 
 def test_the_default_version_is_not_unloaded(site: Site) -> None:
