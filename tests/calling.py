@@ -23,9 +23,9 @@ class Callers(Generic[_Outcome]):
         enough = self.outcomes.total() + num_calls
         wait_until(lambda: self.outcomes.total() >= enough, patience)
 
-    def call_on(self, caller: AbstractContextManager[Callable[[], _Outcome]]) -> None:
+    def call_on(self, caller: AbstractContextManager[Callable[[], _Outcome]], pause: float) -> None:
         with caller as ask:
-            while not self._is_over.is_set():
+            while not self._is_over.wait(pause):
                 outcome = ask()
                 with self._lock:
                     self.outcomes[outcome] += 1
@@ -35,10 +35,15 @@ class Callers(Generic[_Outcome]):
 
 
 @contextmanager
-def calling(each: Sequence[AbstractContextManager[Callable[[], _Outcome]]]) -> Iterator[Callers[_Outcome]]:
-    """A caller is entered in its own thread, and gives what makes one call and says what came of it."""
+def calling(
+    each: Sequence[AbstractContextManager[Callable[[], _Outcome]]], pause: float = 0
+) -> Iterator[Callers[_Outcome]]:
+    """A caller is entered in its own thread, and gives what makes one call and says what came of it.
+
+    pause: seconds before each call.
+    """
     callers = Callers[_Outcome]()
-    threads = [threading.Thread(target=callers.call_on, args=(caller,)) for caller in each]
+    threads = [threading.Thread(target=callers.call_on, args=(caller, pause)) for caller in each]
     for thread in threads:
         thread.start()
     try:

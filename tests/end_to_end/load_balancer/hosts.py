@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.end_to_end.serve_command import LIGHT_TORCHBRIDGE
 from tests.free_ports import free_port, write_torchserve_config
 from tests.processes import processes_of
 from tests.waiting import PATIENCE_WITH_WORKERS, wait_until
@@ -81,7 +82,16 @@ def _started(directory: Path, arguments: Sequence[str], environment: Mapping[str
     directory.mkdir(parents=True)
     config = write_torchserve_config(directory / "config.properties")
     port = free_port()
-    command = [PROGRAM, "serve", "--port", str(port), "--torchserve-config", str(config), "--no-compile", *arguments]
+    command = [
+        *LIGHT_TORCHBRIDGE,
+        "serve",
+        "--port",
+        str(port),
+        "--torchserve-config",
+        str(config),
+        "--no-compile",
+        *arguments,
+    ]
     command += ["--run-directory", str(directory / "run")]
     with (directory / "output").open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=os.environ | environment)

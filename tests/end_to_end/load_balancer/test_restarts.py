@@ -15,10 +15,14 @@ import requests
 from adapter.settings import Settings
 from tests.end_to_end.load_balancer.callers import ANSWERED, NUM_CALLERS, calling_once_each
 from tests.end_to_end.load_balancer.haproxy import READINESS, haproxy_program, running_haproxy
+from tests.end_to_end.own_stack import running_torchserve, settings_before
+from tests.end_to_end.serve_command import LIGHT_TORCHBRIDGE
+from tests.end_to_end.versions.conftest import LIGHT_WORKER
 from tests.end_to_end.versions.light_archives import LightArchives
 from tests.free_ports import free_ports, write_torchserve_config
 from tests.processes import processes_of
 from tests.waiting import PATIENCE, wait_until
+from tests.worker_variables import workers_with
 
 GATEWAY = Path(__file__).with_name("gateway_process.py")
 EVERY_POINT = bool(os.environ.get("TORCHBRIDGE_TEST_EVERY_POINT"))
@@ -41,9 +45,21 @@ def ports() -> list[int]:
     return free_ports(4)
 
 
+@pytest.fixture(scope="module")
+def gateway_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Over a TorchServe with a light model."""
+    directory = tmp_path_factory.mktemp("light")
+    archive = LightArchives(directory / "archives").make("1.0")
+    with (
+        workers_with({"PYTHONPATH": str(LIGHT_WORKER)}),
+        running_torchserve([archive], directory / "run") as torchserve,
+    ):
+        yield settings_before(torchserve, [archive], "light")
+
+
 @pytest.fixture
 def start(gateway_settings: Settings) -> Iterator[Start]:
-    """A gateway at a port, over the TorchServe of all tests here."""
+    """A gateway at a port."""
     named = {f"TORCHBRIDGE_{name}".upper(): str(value) for name, value in gateway_settings if value}
     with ExitStack() as until_the_end:
 
@@ -106,7 +122,7 @@ def test_a_gateway_that_is_to_stop_serves_until_the_balancer_has_seen_it(
 
 @contextmanager
 def serving(directory: Path, config: Path, port: int) -> Iterator[subprocess.Popen[str]]:
-    command = [str(Path(sys.executable).with_name("torchbridge")), "serve", "--port", str(port)]
+    command = [*LIGHT_TORCHBRIDGE, "serve", "--port", str(port)]
     command += ["--run-directory", str(directory / "run"), "--torchserve-config", str(config)]
     archives = LightArchives(directory / "archives")
     command += ["--model", str(archives.make("1.0")), "--key", str(archives.public_key)]

@@ -1,4 +1,4 @@
-"""One rate limit of a service of four hosts, which count together in a real Redis behind the real HAProxy.
+"""One rate limit of a service of several hosts, which count together in a real Redis behind the real HAProxy.
 
 By the day: of 60 a minute a machine that stalls for a second would give one more. `make soak` counts those, too.
 """
@@ -24,7 +24,8 @@ from tests.redis_server import BINARY, RedisServer
 from tests.waiting import PATIENCE, wait_until
 
 EVERY_POINT = bool(os.environ.get("TORCHBRIDGE_TEST_EVERY_POINT"))
-NUM_HOSTS, LIMIT, NUM_CALLS = 4, 60, 100
+NUM_HOSTS = 4 if EVERY_POINT else 2
+LIMIT, NUM_CALLS = 60, 100
 
 pytestmark = [
     pytest.mark.skipif(haproxy_program() is None, reason="there is no HAProxy, and only root can install it"),
@@ -80,13 +81,13 @@ def statuses_of_calls(url: str) -> Counter[int]:
         return Counter(callers.map(ask, range(NUM_CALLS)))
 
 
-def test_four_hosts_admit_what_one_would(redis: RedisServer, tmp_path: Path) -> None:
+def test_several_hosts_admit_what_one_would(redis: RedisServer, tmp_path: Path) -> None:
     with service(redis, tmp_path, "day") as url:
         assert statuses_of_calls(url) == {200: LIMIT, 429: NUM_CALLS - LIMIT}
 
 
 @pytest.mark.skipif(not EVERY_POINT, reason="what it admits depends on how long the calls take")
-def test_four_hosts_admit_one_more_for_each_second_of_a_minute(redis: RedisServer, tmp_path: Path) -> None:
+def test_several_hosts_admit_one_more_for_each_second_of_a_minute(redis: RedisServer, tmp_path: Path) -> None:
     with service(redis, tmp_path, "minute") as url:
         began_at = time.monotonic()
         statuses = statuses_of_calls(url)
