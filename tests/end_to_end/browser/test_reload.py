@@ -25,7 +25,7 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.torchserve
 
 DEEP = "deep@1.0"
-NUM_TOKENS, MOST_TOKENS = 100, 900  # seconds, in which a page is loaded anew, and stopped
+NUM_TOKENS, MOST_TOKENS = 60, 900  # seconds, in which a page is loaded anew, and stopped
 SOMETHING, FIGURES, STOPPED = re.compile(r"\S"), re.compile(r"\d tokens · \d+ a second"), "deep 1.0 · stopped"
 CONVERSATIONS = "torchbridge-conversations"
 
