@@ -63,7 +63,7 @@ def running_site(directory: Path, archives: LightArchives | TinyArchives | None 
         yield Site(stack.url, run, archives)
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with running_site(tmp_path) as running:
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with running_site(tmp_path_factory.mktemp("site")) as running:
         yield running

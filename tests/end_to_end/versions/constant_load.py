@@ -15,7 +15,7 @@ from tests.waiting import wait_until
 
 NUM_CLIENTS = 8
 # Seconds before a client asks again: what is done to the server has the rest of the machine. `make soak` leaves none.
-PAUSE = 0.0 if "TORCHBRIDGE_TEST_EVERY_POINT" in os.environ else 0.03
+PAUSE = 0.0 if "TORCHBRIDGE_TEST_EVERY_POINT" in os.environ else 0.1
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from adapter.versions.running_server import RunningServer
 from tests.adapter.archives.model_files import write_model
 from tests.adapter.archives.repacking import put, repack
 from tests.end_to_end.gateway_calls import post
-from tests.end_to_end.versions.conftest import Site, running_site
+from tests.end_to_end.versions.conftest import Site
 from tests.end_to_end.versions.constant_load import constant_load
 from tests.end_to_end.versions.light_archives import LIGHT_HANDLER, probes
 from tests.project import PROJECT
@@ -39,12 +39,6 @@ from tests.waiting import PATIENCE_WITH_WORKERS, wait_until
 pytestmark = pytest.mark.torchserve
 
 INITIALIZE = "def initialize(self, context: Any) -> None:\n"
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with running_site(tmp_path_factory.mktemp("bad")) as running:
-        yield running
 
 
 @contextmanager
@@ -215,19 +209,19 @@ def test_keys_that_have_expired(site: Site, tmp_path: Path) -> None:
         deploy(server, archive, options, print)
 
 
-def test_torchserve_that_is_gone(tmp_path: Path) -> None:
-    with running_site(tmp_path) as site:
-        stored, state = site.stored(), site.server.state
-        worker = psutil.Process(site.server.management.describe("light")[0].workers[0].pid)
-        [java] = [parent for parent in worker.parents() if parent.name() == "java"]
-        java.kill()
-        wait_until(lambda: not worker.is_running())
-        done = run_deploy(site, site.archives.make("2.0"))
-        assert (done.returncode, site.stored(), site.server.state) == (1, stored, state)
-        assert "TorchServe" in done.stderr
-        assert site.server.journal.unfinished() is None
-
-
 def test_a_good_deployment_after_all_that(site: Site) -> None:
     site.deploy("2.0")
     assert post(site.url, prompt="Once", max_length=2).json()["model_version"] == "2.0"
+
+
+def test_torchserve_that_is_gone(site: Site) -> None:
+    """Last here: afterwards it answers nobody."""
+    stored, state = site.stored(), site.server.state
+    worker = psutil.Process(site.server.management.describe("light")[0].workers[0].pid)
+    [java] = [parent for parent in worker.parents() if parent.name() == "java"]
+    java.kill()
+    wait_until(lambda: not worker.is_running())
+    done = run_deploy(site, site.archives.make("3.0"))
+    assert (done.returncode, site.stored(), site.server.state) == (1, stored, state)
+    assert "TorchServe" in done.stderr
+    assert site.server.journal.unfinished() is None

@@ -19,7 +19,7 @@ FAILS = LIGHT_HANDLER.replace(
     '        if request.prompt == "Once":\n'
     '            problem = Problem.of(ErrorCode.GENERATION_FAILED, "It fails.", request_id=request.id)\n'
     "            return encode_event(ErrorEvent(problem=problem)), True\n" + _WRITES,
-).replace("import DoneEvent,", "import DoneEvent, ErrorCode, ErrorEvent, Problem,")
+).replace("schema import ", "schema import ErrorCode, ErrorEvent, Problem, ")
 
 SLOW = LIGHT_HANDLER.replace("SECONDS_PER_LETTER = 0.005", "SECONDS_PER_LETTER = 0.05")
 
@@ -75,7 +75,7 @@ def test_a_slow_version_is_promoted_where_nobody_asks_for_its_times(site: Site) 
 
 
 def test_a_canary_that_is_killed_leaves_all_requests_to_the_default(site: Site) -> None:
-    with constant_load(site.url, pause=0) as load:
+    with constant_load(site.url) as load:
         killed = run(site, "after-ControlClient.renew_canary-3", "canary", "3.0", "--percent", "50")
         assert killed.returncode < 0
         assert "3.0" in load.versions()
@@ -108,7 +108,8 @@ def test_one_that_the_server_watches_is_aborted_from_elsewhere(site: Site) -> No
 
 def test_the_server_promotes_what_is_no_worse_while_no_command_runs(site: Site) -> None:
     with constant_load(site.url, pause=0) as load:
-        begun = run(site, "none", "canary", "3.0", "--percent", "50", "--no-wait", "--max-slowdown", "0")
+        options = ("--percent", "50", "--no-wait", "--max-slowdown", "0", "--margin", "0.2")
+        begun = run(site, "none", "canary", "3.0", *options)
         assert begun.returncode == 0, begun.stderr
         wait_until(lambda: site.default_version() == "3.0")
     assert load.failures == []

@@ -43,12 +43,6 @@ SIGNALS = {"SIGKILL": -signal.SIGKILL, "SIGTERM": 128 + signal.SIGTERM, "SIGHUP"
 EXIT_DISK_FULL = 6
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with running_site(tmp_path_factory.mktemp("killed")) as running:
-        yield running
-
-
 @dataclass(frozen=True)
 class Command:
     """One that is cut short. `versions` are deployed before it, beside 1.0; the `default` is one of them or 1.0."""
