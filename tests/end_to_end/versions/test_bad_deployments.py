@@ -68,12 +68,12 @@ def failing(in_load: str) -> str:
         pytest.param("import a_module_that_is_not_there\n" + LIGHT_HANDLER, "a_module_that", id="import error"),
         pytest.param(failing("raise MemoryError('not enough for the weights')"), "not ready|dies", id="out of memory"),
         pytest.param(failing("import os; os.kill(os.getpid(), 9)"), "ends without a word", id="killed at load"),
-        pytest.param(failing("time.sleep(100_000)"), r"Still loading .* 6 s \(--load-timeout\)", id="load timeout"),
+        pytest.param(failing("time.sleep(100_000)"), r"Still loading .* 1 s \(--load-timeout\)", id="load timeout"),
     ],
 )
 def test_a_worker_that_does_not_load(site: Site, handler: str, reason: str) -> None:
     archive = site.archives.make("2.0", handler=handler)
-    load_timeout = 6 if "load-timeout" in reason else PATIENCE_WITH_WORKERS
+    load_timeout = 1 if "load-timeout" in reason else PATIENCE_WITH_WORKERS
     options = DeploymentOptions(site.archives.public_key, load_timeout=load_timeout)
     with untouched(site), pytest.raises(LoadFailed, match=reason), changing(site.server, "deploy", print):
         deploy(site.server, archive, options, print)

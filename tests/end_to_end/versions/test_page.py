@@ -18,6 +18,7 @@ from tests.waiting import PATIENCE_WITH_WORKERS
 pytestmark = pytest.mark.torchserve
 
 ACTIVATE, *COMMANDS = next(b for b in blocks_of(DOCS / "versions.md") if b.language == "bash").code.splitlines()
+SELDOM = 0.5  # seconds: the real model's workers, which start meanwhile, need the cores
 PACKED = PROJECT / "model_store" / "tiny-2.0.mar"
 
 
@@ -54,7 +55,7 @@ def test_a_version_lives_in_six_commands_and_nobody_notices(served: str, tmp_pat
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # as that makes it
     environment = os.environ | {"TORCHBRIDGE_RUN_DIRECTORY": str(tmp_path), "PATH": path}
     outputs = []
-    with constant_load(served) as load:
+    with constant_load(served, pause=SELDOM) as load:
         for command in COMMANDS:
             done = subprocess.run(
                 ["sh", "-c", command],
@@ -67,7 +68,7 @@ def test_a_version_lives_in_six_commands_and_nobody_notices(served: str, tmp_pat
             )
             assert done.returncode == 0, (command, done.stdout, done.stderr)
             outputs.append(done.stdout)
-            load.wait_for(len(load.answers) + 20)
+            load.wait_for(len(load.answers) + 8)
     assert load.failures == []
     assert load.versions() == {"1.0", "2.0"}
     _, deployed, promoted, status, rolled_back, retired = outputs
