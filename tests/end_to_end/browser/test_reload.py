@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 from pydantic import SecretStr
 
 from adapter.engine_figures import EngineFigures
 from adapter.gateway import create_app
 from adapter.torchserve.run_directory import RunDirectory
-from tests.end_to_end.browser.app_page import SCREENSHOTS, generate, opened, panel, wait_for_menus
+from tests.end_to_end.browser.app_page import SCREENSHOTS, generate, opened_in, panel, wait_for_menus
 from tests.end_to_end.browser.chat_page import expect_answered, messages, say, settings
 from tests.end_to_end.browser.conftest import running_app
 from tests.end_to_end.gateway_calls import TIMEOUT
@@ -83,8 +83,8 @@ def app(site: Site, app_url: str) -> Iterator[KeepingApp]:
 
 
 @pytest.fixture
-def page(browser: Browser, app: KeepingApp) -> Iterator[Page]:
-    with opened(browser, app.url, color_scheme="light") as page:
+def page(window: BrowserContext, app: KeepingApp) -> Iterator[Page]:
+    with opened_in(window, app.url) as page:
         yield page
 
 
