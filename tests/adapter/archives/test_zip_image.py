@@ -2,7 +2,6 @@
 
 import io
 from zipfile import ZIP64_LIMIT, ZipFile, ZipInfo
-from zlib import crc32
 
 import pytest
 
@@ -41,6 +40,11 @@ def zeros(size: int) -> list[bytes]:
     return [BLOCK] * (size // len(BLOCK)) + [BLOCK[: size % len(BLOCK)]]
 
 
+def quick_checksum(data: bytes, before: int = 0) -> int:
+    """In place of crc32, which would take gigabytes of zeros ten seconds."""
+    return (before + 3 * len(data)) % 2**32
+
+
 @pytest.mark.parametrize(
     "sizes",
     [
@@ -52,19 +56,18 @@ def zeros(size: int) -> list[bytes]:
         pytest.param([5, 2**32 + 1_000, ZIP64_LIMIT + 1_000], id="zip64 for both in one file"),
     ],
 )
-def test_image_is_that_of_zipfile(sizes: list[int]) -> None:
+def test_image_is_that_of_zipfile(sizes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zipfile.crc32", quick_checksum)
     hollow = Hollow()
     entries: list[ZipEntry] = []
     with ZipFile(hollow, "w") as archive:
         for index, size in enumerate(sizes):
             entry = ZipInfo(f"{index}.safetensors")
             entry.external_attr, entry.create_system, entry.file_size = 0o100644 << 16, 3, size
-            checksum = 0
             with archive.open(entry, "w") as target:
                 for block in zeros(size):
                     target.write(block)
-                    checksum = crc32(block, checksum)
-            entries.append(ZipEntry(entry.filename, size, checksum, entries[-1].end if entries else 0))
+            entries.append(ZipEntry(entry.filename, size, 3 * size % 2**32, entries[-1].end if entries else 0))
     offset = entries[-1].end
     directory = [piece for position, piece in sorted(hollow.pieces.items()) if position >= offset]
 
