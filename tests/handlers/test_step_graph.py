@@ -17,7 +17,8 @@ from handlers.fixed_positions import fix_positions
 from handlers.linear_layers import pack_linear_layers
 from handlers.slot_cache import SlotCache, UnsupportedModelError, num_cache_layers
 from handlers.step_graph import StepKind, compile_step, tensors_of
-from tests.handlers.small_models import small_model
+from tests.handlers.conftest import random_model
+from tests.handlers.small_models import small_config
 
 CONTEXT_LENGTH, SLOTS = 64, 4
 Graph = Callable[[Tensor, Tensor, Tensor, list[Tensor], list[Tensor]], Tensor]
@@ -39,6 +40,15 @@ def compiler(monkeypatch: pytest.MonkeyPatch) -> Compiler:
     compiler = Compiler()
     monkeypatch.setattr(torch._inductor, "aot_compile", compiler)
     return compiler
+
+
+def one_layer_of(model_type: str) -> PreTrainedModel:
+    """A graph takes as long as there are layers."""
+    config = small_config(model_type)
+    config.num_hidden_layers = 1
+    if getattr(config, "layer_types", None):
+        config.layer_types = config.layer_types[-1:]
+    return random_model(config)
 
 
 def packed(model: PreTrainedModel, *, int8: bool) -> PreTrainedModel:
@@ -68,7 +78,7 @@ def states_of(model: PreTrainedModel) -> list[Tensor]:
 def test_the_graph_of_one_model_computes_pieces_of_another_one_of_its_shape(
     model_type: str, compiler: Compiler, tmp_path: Path, *, int8: bool
 ) -> None:
-    plain = small_model(model_type)
+    plain = one_layer_of(model_type)
     other = packed(with_other_weights(plain), int8=int8)
     model = packed(plain, int8=int8)
     compile_step(model, states_of(model), tmp_path, StepKind.PIECE)
@@ -89,7 +99,7 @@ def test_a_graph_that_would_hold_weights_is_refused(
     compiler: Compiler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As of a layer that sees one token where others see all, and that nobody knows of."""
-    model = packed(small_model("bert"), int8=False)
+    model = packed(one_layer_of("bert"), int8=False)
     states = states_of(model)
     monkeypatch.setattr(step_graph, "_modules_of_one_token_or_all", lambda _: frozenset())
 
