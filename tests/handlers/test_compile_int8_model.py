@@ -1,6 +1,6 @@
 """Compiled steps of weights in 8 bits, which a worker takes as it takes others, whatever the processor has for them.
 
-A library takes the compiler 20 seconds. What test_int8_compiled_steps.py has, too, is made here by `make soak` alone.
+A library takes the compiler 20 seconds. What compiled_steps/ has, too, is made here by `make soak` alone.
 """
 
 import json

@@ -12,19 +12,19 @@ from handlers import packed_attention
 from handlers.compiled_forward_pass import CompiledForwardPass
 from handlers.compiled_steps import _OF_THE_GRAPH, CompiledSteps, allocate, compile_all_steps, leave_out_pieces
 from handlers.engine import Engine
+from handlers.linear_layers import pack_linear_layers
 from handlers.self_check import check_engine
 from handlers.slot_cache import SlotCache, num_cache_layers
 from handlers.step_graph import StepKind, compile_step
 from tests.handlers import windowed_models
-from tests.handlers.compiled_steps.compiled_llama import GREEDY, SLOTS, engine_of, packed
+from tests.handlers.compiled_steps.compiled_llama import GREEDY, SLOTS, engine_of
+from tests.handlers.compiled_steps.conftest import EVERY_LIBRARY
 from tests.handlers.compiling import NEEDS_COMPILER
 from tests.handlers.conftest import CONTEXT_LENGTH
 from tests.handlers.engine_answers import add, counted, generate, run
 from tests.handlers.uncompiled_steps import compile_one_kind
 
 pytestmark = NEEDS_COMPILER
-
-EVERY_LIBRARY = "TORCHBRIDGE_TEST_EVERY_MODEL_TYPE" in os.environ
 
 
 def test_neither_a_prompt_nor_its_answer_calls_the_model(engine: Engine, model: PreTrainedModel) -> None:
@@ -37,7 +37,7 @@ def test_neither_a_prompt_nor_its_answer_calls_the_model(engine: Engine, model: 
 
 @pytest.mark.parametrize("length", [1, 2, 16, 17, 18, 90])
 def test_a_prompt_of_any_length_is_computed_in_compiled_pieces(
-    engine: Engine, model: PreTrainedModel, llama: PreTrainedModel, length: int
+    engine: Engine, model: PreTrainedModel, reference: PreTrainedModel, length: int
 ) -> None:
     """16 tokens are the longest piece here, and one of a single token is as a decode step."""
     assert isinstance(engine.forward_pass, CompiledForwardPass)
@@ -47,22 +47,22 @@ def test_a_prompt_of_any_length_is_computed_in_compiled_pieces(
     with counted(model) as tokens:
         answers = run(engine)
 
-    assert answers["0"] == generate(llama, prompt, 20)
+    assert answers["0"] == generate(reference, prompt, 20)
     assert tokens == []
 
 
 def test_a_prompt_that_begins_as_another_one_is_computed_in_compiled_pieces_from_there_on(
-    engine: Engine, model: PreTrainedModel, llama: PreTrainedModel
+    engine: Engine, model: PreTrainedModel, reference: PreTrainedModel
 ) -> None:
     prompts = [[*range(40), *(9 * number + own for own in range(25))] for number in range(2)]
     for number, prompt in enumerate(prompts):
         engine.submit(str(number), prompt, 10, GREEDY)
         with counted(model) as tokens:
-            assert run(engine)[str(number)] == generate(llama, prompt, 10)
+            assert run(engine)[str(number)] == generate(reference, prompt, 10)
         assert tokens == []
 
 
-def test_compiled_pieces_join_rows_that_run(engine: Engine, model: PreTrainedModel, llama: PreTrainedModel) -> None:
+def test_compiled_pieces_join_rows_that_run(engine: Engine, model: PreTrainedModel, reference: PreTrainedModel) -> None:
     """Pieces of 16 tokens: four of the second prompt beside one row, and two of the third one beside two."""
     prompts = {"0": [3, 5], "1": list(range(65)), "2": list(range(20, 53))}
     answers: dict[str, list[int]] = {}
@@ -74,12 +74,12 @@ def test_compiled_pieces_join_rows_that_run(engine: Engine, model: PreTrainedMod
         while engine.has_work:
             add(answers, engine.step())
 
-    assert answers == {name: generate(llama, prompt, 30) for name, prompt in prompts.items()}
+    assert answers == {name: generate(reference, prompt, 30) for name, prompt in prompts.items()}
     assert tokens == []
 
 
 def test_many_short_prompts_share_a_pass_of_the_model(
-    engine: Engine, model: PreTrainedModel, llama: PreTrainedModel
+    engine: Engine, model: PreTrainedModel, reference: PreTrainedModel
 ) -> None:
     prompts = {str(number): [number, 5, 7] for number in range(SLOTS)}
     for name, prompt in prompts.items():
@@ -87,13 +87,13 @@ def test_many_short_prompts_share_a_pass_of_the_model(
     with counted(model) as tokens:
         answers = run(engine)
 
-    assert answers == {name: generate(llama, prompt, 20) for name, prompt in prompts.items()}
+    assert answers == {name: generate(reference, prompt, 20) for name, prompt in prompts.items()}
     assert tokens == [3 * SLOTS]
 
 
 @pytest.mark.parametrize("is_deleted", [True, False])
 def test_without_a_library_for_pieces_the_model_computes_them(
-    libraries: Path, model: PreTrainedModel, llama: PreTrainedModel, tmp_path: Path, *, is_deleted: bool
+    libraries: Path, model: PreTrainedModel, reference: PreTrainedModel, tmp_path: Path, *, is_deleted: bool
 ) -> None:
     shutil.copytree(libraries, tmp_path, dirs_exist_ok=True)
     if is_deleted:
@@ -105,9 +105,9 @@ def test_without_a_library_for_pieces_the_model_computes_them(
     with counted(model) as tokens:
         answers = run(engine)
 
-    assert answers["0"] == generate(llama, prompt, 20)
+    assert answers["0"] == generate(reference, prompt, 20)
     assert tokens == [len(prompt)]
-    check_engine(engine, llama)
+    check_engine(engine, reference)
 
 
 def compile_with_pieces_failing(
@@ -173,7 +173,8 @@ def test_pieces_that_fail_for_what_may_pass_end_the_build_so_that_another_one_ha
 
 @pytest.mark.skipif(not EVERY_LIBRARY, reason="make soak runs it; test_attention_masks.py has it without a compiler")
 def test_compiled_pieces_leave_sliding_windows(tmp_path: Path) -> None:
-    model = packed(windowed_models.make_model("gemma3"))
+    model = windowed_models.make_model("gemma3")
+    pack_linear_layers(model)
     length = windowed_models.CONTEXT_LENGTH
     steps = compile_one_kind(model, StepKind.PIECE, SLOTS, length, tmp_path)
     engine = Engine(model, (), slots=SLOTS, context_length=length, prefill_tokens=7, compiled_steps=steps)
