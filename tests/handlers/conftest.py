@@ -1,6 +1,8 @@
 """Small randomly initialised models of the families that the engine is compared on, and the embedded one's worker."""
 
+import copy
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,10 @@ from transformers import (
     Qwen2Config,
 )
 
+from handlers import text_generation
+from handlers.model_loading import LoadedModel
+from handlers.settings import HandlerSettings
+from handlers.worker_engine import load_packed_model, worker_engine
 from tests.handlers.fake_frontend import FakeFrontend
 from tests.project import PROJECT
 
@@ -66,11 +72,20 @@ def random_model(config: PreTrainedConfig) -> PreTrainedModel:
     return model.eval()
 
 
+@pytest.fixture(scope="session")
+def tiny() -> LoadedModel:
+    return load_packed_model(PROJECT / "models" / "tiny", HandlerSettings())
+
+
 @pytest.fixture
-def frontend(tmp_path: Path) -> Iterator[FakeFrontend]:
-    """To a worker of the embedded model."""
+def frontend(tmp_path: Path, tiny: LoadedModel) -> Iterator[FakeFrontend]:
+    """To a worker of the embedded model, which is not loaded and checked for each test again."""
     (tmp_path / "model").symlink_to(PROJECT / "models" / "tiny")
-    frontend = FakeFrontend(tmp_path)
+    own = replace(tiny, tokenizer=copy.deepcopy(tiny.tokenizer))  # a test may change it
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_generation, "load_packed_model", lambda *_: own)
+        patch.setattr(text_generation, "checked_engine", worker_engine)
+        frontend = FakeFrontend(tmp_path)
     yield frontend
     frontend.close()
 
