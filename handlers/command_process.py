@@ -18,6 +18,7 @@ def one_line_for(*expected: type[Exception]) -> Iterator[None]:
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     warnings = _OneLineWarnings(sys.stderr)
+    warnings.setLevel(logging.WARNING)
     logger = logging.getLogger("handlers")
     logger.addHandler(warnings)
     try:
@@ -30,8 +31,6 @@ def one_line_for(*expected: type[Exception]) -> Iterator[None]:
 
 
 class _OneLineWarnings(logging.StreamHandler[TextIO]):
-    level = logging.WARNING
-
     def format(self, record: logging.LogRecord) -> str:
         return f"warning: {_one_line(record.getMessage())}"
 

@@ -1,12 +1,14 @@
-"""The check runs the handler's real code in its real process."""
+"""The check runs the handler's real code: in its real process, where it matters which one that is."""
 
 import json
 import re
 import shutil
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from adapter.archives import model_check
 from adapter.archives.archive import DEFAULT_MODEL_CONFIG, build_archive
@@ -14,6 +16,7 @@ from adapter.archives.handler_process import HandlerOutput, run_handler
 from adapter.archives.model_check import check_model
 from adapter.archives.model_source import ModelSourceError
 from tests.adapter.archives.model_files import add_tensor, rename_tensor
+from tests.handler_here import run_handlers_here
 from tests.project import PROJECT
 
 TINY = PROJECT / "models" / "tiny"
@@ -26,15 +29,28 @@ OLD_PROCESSOR = {
 }
 
 
-def test_model_that_can_be_served_is_recorded_alike_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    recorded = set()
-    for environment in ({"OMP_NUM_THREADS": "2"}, OLD_PROCESSOR | {"OMP_NUM_THREADS": "1"}):
-        with monkeypatch.context() as patch:
-            for name, value in environment.items():
-                patch.setenv(name, value)
-            recorded.add(check_model(TINY, DEFAULT_MODEL_CONFIG).to_bytes())
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(threads)
 
-    assert len(recorded) == 1
+
+@pytest.mark.usefixtures("two_threads")
+def test_model_that_can_be_served_is_recorded_alike_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        run_handlers_here(patch)
+        here = check_model(TINY, DEFAULT_MODEL_CONFIG)
+    for name, value in {**OLD_PROCESSOR, "OMP_NUM_THREADS": "1"}.items():
+        monkeypatch.setenv(name, value)
+
+    assert check_model(TINY, DEFAULT_MODEL_CONFIG).to_bytes() == here.to_bytes()
+
+
+@pytest.fixture
+def runs_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    run_handlers_here(monkeypatch)
 
 
 @pytest.fixture
@@ -53,6 +69,7 @@ def test_model_that_cannot_be_served_is_not_packed(model: Path, tmp_path: Path) 
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.usefixtures("runs_here")
 def test_what_the_checkpoint_lacks_is_named_where_it_is_packed(model: Path, tmp_path: Path) -> None:
     rename_tensor(model / "model.safetensors", "model.norm.weight", "model.lost.weight")
 
@@ -62,6 +79,7 @@ def test_what_the_checkpoint_lacks_is_named_where_it_is_packed(model: Path, tmp_
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.usefixtures("runs_here")
 def test_what_does_not_keep_a_model_from_being_served_is_a_warning(model: Path) -> None:
     add_tensor(model / "model.safetensors", "model.layers.99.weight")
     warnings: list[str] = []
@@ -86,6 +104,7 @@ def weights_of_another_model(model: Path) -> None:
     (model / "consolidated.safetensors").write_bytes(b"no weights")
 
 
+@pytest.mark.usefixtures("runs_here")
 def test_what_is_checked_is_what_is_packed(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checked: list[dict[str, bytes]] = []
 
@@ -104,6 +123,7 @@ def test_what_is_checked_is_what_is_packed(model: Path, tmp_path: Path, monkeypa
     assert checked == [packed]
 
 
+@pytest.mark.usefixtures("runs_here")
 def test_a_reason_names_the_directory_of_the_model_and_not_that_of_the_check(model: Path) -> None:
     (model / "config.json").write_text("{}")
     with pytest.raises(ModelSourceError, match=f"Unrecognized model in {re.escape(str(model))}"):

@@ -5,6 +5,7 @@ from gguf import GGMLQuantizationType
 
 from adapter.archives.model_directory import model_directory, model_name
 from adapter.archives.model_source import ModelSourceError, served_files
+from tests.handler_here import run_handlers_here
 from tests.handlers.gguf_files import TINY, write_tiny
 
 
@@ -31,7 +32,10 @@ def test_a_gguf_file_is_a_directory_for_as_long_as_it_is_needed(tmp_path: Path) 
         ("torn.gguf", b"GGUF\x03\x00\x00\x00", "no whole GGUF file"),
     ],
 )
-def test_what_is_no_model_is_refused_in_words(tmp_path: Path, name: str, content: bytes | None, reason: str) -> None:
+def test_what_is_no_model_is_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes | None, reason: str
+) -> None:
+    run_handlers_here(monkeypatch)
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(ModelSourceError, match=reason), model_directory(str(tmp_path / name)):

@@ -1,0 +1,30 @@
+"""The handler's own commands in this process: to import torch takes one of their own five seconds."""
+
+import importlib
+import subprocess
+from contextlib import redirect_stderr, redirect_stdout
+from io import BytesIO, StringIO, TextIOWrapper
+from types import SimpleNamespace
+
+import pytest
+
+from adapter.archives import handler_process
+
+
+def run_handlers_here(patch: pytest.MonkeyPatch) -> None:
+    """What the adapter runs is `main` of its module, as long as the patch lasts."""
+    patch.setattr(handler_process, "subprocess", SimpleNamespace(run=_run))
+
+
+def _run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+    _, _, module, *arguments = command
+    printed, said = TextIOWrapper(BytesIO(), "utf-8"), StringIO()
+    status = 0
+    with redirect_stdout(printed), redirect_stderr(said):
+        try:
+            importlib.import_module(module).main(*arguments)
+        except SystemExit as end:
+            status = 1
+            said.write(f"{end.code}\n")
+    printed.flush()
+    return subprocess.CompletedProcess(command, status, printed.buffer.getvalue(), said.getvalue().encode())
