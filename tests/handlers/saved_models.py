@@ -37,6 +37,14 @@ def save_model(directory: Path, config: PreTrainedConfig) -> Path:
     return directory
 
 
+def save_in(dtype: torch.dtype, directory: Path, config: PreTrainedConfig) -> Path:
+    """As save_model, with weights of this type."""
+    save_model(directory, config)
+    change_weights(directory, lambda weights: {name: tensor.to(dtype) for name, tensor in weights.items()})
+    change_json(directory / "config.json", dtype=str(dtype).removeprefix("torch."))
+    return directory
+
+
 def save_with_tokenizer(directory: Path, config: PreTrainedConfig) -> None:
     """With random weights and the tokenizer of models/tiny."""
     torch.manual_seed(7)

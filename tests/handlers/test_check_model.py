@@ -1,9 +1,6 @@
 """What `torchbridge pack` says yes to is what the worker serves."""
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -26,21 +23,6 @@ from tests.handlers.windowed_models import FAMILIES, LONG_WINDOW
 
 PROJECT = Path(__file__).parents[2]
 TINY = PROJECT / "models" / "tiny"
-# One process: to import torch takes longer than all the rest.
-CHECK_AND_SERVE_INT8 = """
-import sys
-from pathlib import Path
-import torch
-from handlers.check_model import main
-from tests.handlers.fake_frontend import FakeFrontend
-model, config, directory = sys.argv[1:]
-print(torch.ops.mkldnn._is_mkldnn_bf16_supported(), flush=True)
-main(model, config)
-frontend = FakeFrontend(Path(directory), quantization="int8")
-client = frontend.send(prompt="Once upon a time", max_length=10)
-frontend.run()
-print(type(client.events[-1]).__name__)
-"""
 MODEL_CONFIG = PROJECT / "handlers" / "model-config.yaml"
 
 
@@ -185,19 +167,6 @@ def test_the_probes_of_a_model_in_8_bits_are_the_same_whatever_units_the_process
 
     assert types == ["bfloat16", "float32"]
     assert probes[0].to_bytes() == probes[1].to_bytes()
-
-
-def test_int8_weights_are_served_by_a_processor_without_bfloat16(tmp_path: Path) -> None:
-    config = config_of(tmp_path, "quantization: int8")
-    avx2 = os.environ | {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
-
-    (tmp_path / "model").symlink_to(TINY)
-    command = [sys.executable, "-c", CHECK_AND_SERVE_INT8, str(TINY), str(config), str(tmp_path)]
-    ran = subprocess.run(command, cwd=PROJECT, env=avx2, capture_output=True, check=False)
-
-    assert (ran.returncode, ran.stderr) == (0, b"")
-    can_pack, _probes, answer = ran.stdout.splitlines()
-    assert (can_pack, answer) == (b"False", b"DoneEvent")
 
 
 def test_a_prompt_beyond_the_original_context_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

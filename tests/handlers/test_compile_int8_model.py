@@ -1,6 +1,7 @@
 """Compiled steps of weights in 8 bits, which a worker takes as it takes others, whatever the processor has for them.
 
-A library takes the compiler 20 seconds. What compiled_steps/ has, too, is made here by `make soak` alone.
+A library takes the compiler 20 seconds, and so `make soak` alone makes them. compiled_steps/ and test_avx2_alone.py
+have what comes nearest every day.
 """
 
 import json
@@ -21,14 +22,16 @@ from handlers.worker_engine import has_compiled_steps, load_packed_model
 from tests.handlers.compiling import NEEDS_COMPILER
 from tests.handlers.fake_frontend import FakeFrontend, write_record
 from tests.handlers.saved_models import save_with_tokenizer
+from tests.handlers.test_avx2_alone import HELD
 from tests.project import PROJECT
 
-pytestmark = NEEDS_COMPILER
+pytestmark = [
+    *NEEDS_COMPILER,
+    pytest.mark.skipif("TORCHBRIDGE_TEST_EVERY_MODEL_TYPE" not in os.environ, reason="make soak runs it"),
+]
 
 TINY = PROJECT / "models" / "tiny"
 SLOTS, PREFIX_SLOTS = 4, 1
-EVERY_LIBRARY = "TORCHBRIDGE_TEST_EVERY_MODEL_TYPE" in os.environ
-AVX2 = os.environ | {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 
 
 def save_small_llama(directory: Path) -> None:
@@ -54,7 +57,6 @@ def int8_archive(tmp_path: Path) -> Path:
     return tmp_path / "int8"
 
 
-@pytest.mark.skipif(not EVERY_LIBRARY, reason="make soak runs it")
 def test_weights_of_8_bits_have_steps_of_their_own_that_a_worker_takes(
     int8_archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,22 +75,16 @@ def test_weights_of_8_bits_have_steps_of_their_own_that_a_worker_takes(
     assert directory_of_steps(steps, load_packed_model(int8_archive / "model", plain), plain) != made
 
 
-def test_rows_with_weights_of_8_bits_pass_their_check_on_a_processor_with_avx2_alone(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.handlers.check_int8_rows", str(tmp_path)]
-    result = subprocess.run(command, cwd=PROJECT, env=AVX2, capture_output=True, check=False)
-
-    assert result.returncode == 0, result.stderr
-    assert max(json.loads(result.stdout)) > 1
-
-
-@pytest.mark.skipif(not EVERY_LIBRARY, reason="make soak runs it")
 def test_weights_of_8_bits_are_compiled_and_pass_their_check_on_a_processor_with_avx2_alone(
     int8_archive: Path, tmp_path: Path
 ) -> None:
     arguments = [str(int8_archive), str(tmp_path / "steps"), str(tmp_path)]
 
     result = subprocess.run(
-        [sys.executable, "-m", "handlers.compile_model", *arguments], env=AVX2, capture_output=True, check=False
+        [sys.executable, "-m", "handlers.compile_model", *arguments],
+        env=os.environ | HELD,
+        capture_output=True,
+        check=False,
     )
 
     assert (result.returncode, result.stdout.count(b"\n")) == (0, 1), result.stderr

@@ -1,9 +1,6 @@
 """`dtype: auto` is what the processor is fastest in, and the weights stay what they are."""
 
 import logging
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +14,13 @@ from handlers.packed_linear import PackedLinear, packed_layers
 from handlers.probe_check import compare_with
 from handlers.probe_recording import record_probes
 from handlers.settings import HandlerSettings
-from tests.handlers.saved_models import SIZES, change_json, change_weights, load, save_model
+from tests.handlers.saved_models import SIZES, load, save_in, save_model
 
 HALVES = (torch.bfloat16, torch.float16)
 
 
 def saved_in(dtype: torch.dtype, directory: Path) -> Path:
-    save_model(directory, LlamaConfig(**SIZES, eos_token_id=5))
-    change_weights(directory, lambda weights: {name: tensor.to(dtype) for name, tensor in weights.items()})
-    change_json(directory / "config.json", dtype=str(dtype).removeprefix("torch."))
-    return directory
+    return save_in(dtype, directory, LlamaConfig(**SIZES, eos_token_id=5))
 
 
 @pytest.fixture(params=HALVES, ids=str)
@@ -150,22 +144,3 @@ def test_units_are_what_the_processor_names(
         monkeypatch.setattr(torch.ops.mkldnn, f"_is_mkldnn_{name}_supported", lambda: True)
 
     assert tuple(map(computing_type.has_units_for, HALVES)) == are_there
-
-
-LOAD = """
-import sys
-from pathlib import Path
-from handlers.settings import HandlerSettings
-from handlers.worker_engine import checked_engine, load_packed_model
-settings = HandlerSettings(slots=2)
-loaded = load_packed_model(Path(sys.argv[1]), settings)
-checked_engine(loaded, settings)
-print(loaded.model.dtype)
-"""
-
-
-def test_a_process_that_is_held_to_avx2_serves_bfloat16_in_float32(tmp_path: Path) -> None:
-    held = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
-    command = [sys.executable, "-c", LOAD, str(saved_in(torch.bfloat16, tmp_path))]
-    ran = subprocess.run(command, env=held, check=True, capture_output=True, text=True)
-    assert ran.stdout.split() == ["torch.float32"]
