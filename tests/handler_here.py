@@ -4,11 +4,22 @@ import importlib
 import subprocess
 from contextlib import redirect_stderr, redirect_stdout
 from io import BytesIO, StringIO, TextIOWrapper
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from adapter.archives import handler_process
+from adapter.archives.model_check import check_model
+from adapter.probes import Probes
+
+
+def check_model_here(directory: Path, config: Path, *warn: Any) -> Probes:
+    """As check_model."""
+    with pytest.MonkeyPatch.context() as patch:
+        run_handlers_here(patch)
+        return check_model(directory, config, *warn)
 
 
 def run_handlers_here(patch: pytest.MonkeyPatch) -> None:

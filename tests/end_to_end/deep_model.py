@@ -6,9 +6,9 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 
 from adapter.archives.archive import build_archive
-from adapter.archives.model_check import check_model
 from tests.end_to_end.endless_model import model_config, write_endless_model
 from tests.end_to_end.versions.tiny_archives import TINY
+from tests.handler_here import check_model_here
 
 _TIMES = 8
 _LAYER = "model.layers."
@@ -20,7 +20,7 @@ def deep_archive(directory: Path) -> Path:
     directory.mkdir()
     _write_deep_model(model)
     config.write_text(model_config(num_queued=32, context_length=1024))
-    return build_archive(model, "deep", "1.0", directory, config, check=check_model)
+    return build_archive(model, "deep", "1.0", directory, config, check=check_model_here)
 
 
 def _write_deep_model(directory: Path) -> None:

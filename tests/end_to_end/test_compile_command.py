@@ -1,9 +1,10 @@
 """Steps compiled in the background, and by `torchbridge compile`: what comes of it is what a worker answers with."""
 
-import asyncio
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,16 +20,15 @@ from safetensors.numpy import load_file, save_file
 
 from adapter.archives.archive import DEFAULT_MODEL_CONFIG, build_archive
 from adapter.archives.archive_reader import read_probes
-from adapter.archives.model_check import check_model
 from adapter.archives.worker_environment import PASSED_VARIABLE
 from adapter.compilation import Compilation, CompilationState
 from adapter.handler_section import COMPILED_STEPS_VARIABLE
-from adapter.probes import Probe
 from adapter.serving.whole_stack import whole_stack
-from adapter.torchserve.archive_probe import probe_archive, served_alone
 from adapter.versions.running_server import RunningServer
 from adapter.versions.status import VersionStatus, server_status
+from tests.adapter.commands.called_command import run
 from tests.free_ports import write_torchserve_config
+from tests.handler_here import check_model_here, run_handlers_here
 from tests.processes import processes_of
 from tests.progress import without_progress
 from tests.project import PROJECT
@@ -46,6 +46,8 @@ TINY = PROJECT / "models" / "tiny"
 class Served:
     """What was seen of a server before its worker took compiled steps, meanwhile and afterwards."""
 
+    url: str
+    server: RunningServer
     archive: Path
     compiled_steps: Path
     before: VersionStatus
@@ -71,7 +73,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def served(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The one build for all tests here."""
     directory = tmp_path_factory.mktemp("served")
-    archive = build_archive(model, "tiny", "1.0", directory, check=check_model)
+    archive = build_archive(model, "tiny", "1.0", directory, check=check_model_here)
     steps, run = directory / "steps", directory / "run"
     config = write_torchserve_config(directory / "config.properties")
     with pytest.MonkeyPatch.context() as patch:
@@ -94,16 +96,22 @@ def served(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
             [afterwards], workers = server_status(server), workers | workers_of(server)
             # Java writes the log, when it comes to it.
             wait_until(lambda: bool(re.search(r"is (not )?compiled\b", server.worker_log.read_text("utf-8"))))
-            yield Served(archive, steps, before, afterwards, answers, workers, server.worker_log.read_text("utf-8"))
+            log = server.worker_log.read_text("utf-8")
+            yield Served(stack.url, server, archive, steps, before, afterwards, answers, workers, log)
     assert processes_of(run) == []
 
 
 def hurry_the_build(run_directory: Path) -> bool:
-    """Gives it the priority of others, where that is allowed: at its own it would not end on a busy machine."""
+    """Gives it the priority of others, where that is allowed: at its own it would not end on a busy machine.
+
+    At first to the process that starts the compiler, which would not come to it. Whether the compiler has it now.
+    """
     for process in processes_of(run_directory):
         with suppress(psutil.Error):
-            if "handlers.compile_model" in process.cmdline():
+            command = process.cmdline()
+            if "handlers.build_process" in command or "handlers.compile_model" in command:
                 process.nice(0)
+            if "handlers.compile_model" in command:
                 return True
     return False
 
@@ -166,24 +174,8 @@ def test_what_is_compiled_is_not_compiled_again_for_an_archive_of_the_same_shape
     assert {path.name: path.stat().st_ino for path in directory.iterdir()} == libraries
 
 
-def test_a_worker_answers_with_what_was_compiled_as_the_model_was_recorded_to(
-    served: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(COMPILED_STEPS_VARIABLE, str(served.compiled_steps))
-    probes = read_probes(served.archive)
-    assert probes
-    answered: list[Probe] = []
-    with served_alone(served.archive, lambda _: None) as process:
-        asyncio.run(probe_archive(served.archive, process, probes, answered.append))
-        log = process.directory.worker_log
-        wait_until(lambda: " threads, " in log.read_text(encoding="utf-8"))  # Java writes it, when it comes to it
-        said = log.read_text(encoding="utf-8")
-    assert len(answered) == len(probes.probes)
-    assert " threads, compiled steps\n" in said
-
-
 def test_a_shape_that_cannot_be_compiled_is_refused_in_one_line_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     compiled_steps = tmp_path / "steps"
     monkeypatch.setenv(COMPILED_STEPS_VARIABLE, str(compiled_steps))
@@ -193,9 +185,29 @@ def test_a_shape_that_cannot_be_compiled_is_refused_in_one_line_and_leaves_nothi
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
     archive = build_archive(TINY, "tiny", "1.0", tmp_path, file)
 
-    result = run_compile(archive)
+    run_handlers_here(monkeypatch)
 
-    assert result.returncode == 1
+    assert run(monkeypatch, "compile", str(archive)) == 1
+
     reason = "a compiled step takes 3 slots and prefix_slots, not 2"
-    assert without_progress(result.stderr) == f"torchbridge: {archive} cannot be compiled: {reason}\n"
+    assert without_progress(capsys.readouterr().err) == f"torchbridge: {archive} cannot be compiled: {reason}\n"
     assert not compiled_steps.exists()
+
+
+def test_a_worker_answers_with_what_was_compiled_as_the_model_was_recorded_to(served: Served) -> None:
+    """The next one, which finds it when it loads."""
+    [worker] = workers_of(served.server)
+    os.kill(worker, signal.SIGKILL)
+    wait_until(
+        lambda: " threads, compiled steps\n" in served.server.worker_log.read_text("utf-8"), PATIENCE_WITH_WORKERS
+    )
+    wait_until(lambda: httpx.get(f"{served.url}/readyz").is_success)
+    probes = read_probes(served.archive)
+    assert probes
+    recorded = [probe for probe in probes.probes if probe.answer_tokens]
+    assert recorded
+
+    for probe in recorded:
+        request = {"prompt": probe.prompt, "max_length": len(probe.answer_tokens), "temperature": 0}
+        answer = httpx.post(f"{served.url}/generate", json=request, timeout=PATIENCE).json()
+        assert (answer["text"], answer["finish_reason"]) == (probe.answer, probe.finish_reason)

@@ -10,9 +10,9 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from adapter.archives.archive import build_archive
-from adapter.archives.model_check import check_model
 from adapter.archives.model_source import ModelSourceError
 from tests.end_to_end.own_stack import running_gateway
+from tests.handler_here import check_model_here
 from tests.real_model.directory import changed_copy, needs_real_model
 
 pytestmark = needs_real_model
@@ -36,7 +36,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory, warnings: list[str]) -> Pa
         "smol",
         "1.0",
         directory / "store",
-        check=lambda *checked: check_model(*checked, warnings.append),
+        check=lambda *checked: check_model_here(*checked, warnings.append),
     )
 
 
@@ -115,4 +115,4 @@ def test_a_model_without_its_last_norm_is_not_packed(tmp_path: Path) -> None:
     (model / "model.safetensors").unlink()
     save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelSourceError, match=r"lacks tensors of LlamaForCausalLM: model\.norm\.weight"):
-        build_archive(model, "smol", "2.0", tmp_path, check=check_model)
+        build_archive(model, "smol", "2.0", tmp_path, check=check_model_here)

@@ -5,8 +5,8 @@ from functools import cache
 from pathlib import Path
 
 from adapter.archives.archive import build_archive
-from adapter.archives.model_check import check_model
 from adapter.probes import Probes
+from tests.handler_here import check_model_here
 from tests.project import PROJECT
 
 TINY = PROJECT / "models" / "tiny"
@@ -14,7 +14,7 @@ TINY = PROJECT / "models" / "tiny"
 
 @cache
 def probes(model: Path, config: Path) -> Probes:
-    return check_model(model, config)
+    return check_model_here(model, config)
 
 
 @dataclass(frozen=True)
