@@ -32,6 +32,7 @@ TOOL = {
         "additionalProperties": False,
     },
 }
+PROMPT = "Once upon a time"
 SEEDED = {"seed": 11, "temperature": 1.2, "max_length": 40}
 
 
@@ -54,7 +55,7 @@ def told(client: Client) -> list[StreamEvent]:
 
 
 def ask(frontend: FakeFrontend, **request: Any) -> list[StreamEvent]:
-    client = frontend.send(**{"id": "request", "prompt": "Once upon a time", **request})
+    client = frontend.send(**{"id": "request", "prompt": PROMPT, **request})
     frontend.run()
     return told(client)
 
@@ -111,12 +112,17 @@ def test_an_answer_that_goes_on_is_the_undisturbed_one(frontend: FakeFrontend, r
     cuts = [index + 1 for index, delta in enumerate(deltas) if isinstance(delta, WorkerDelta) and delta.ids is not None]
     assert len(cuts) > 2
 
+    begun: list[tuple[AnswerSoFar, list[StreamEvent], Client]] = []
     for cut in some_of(cuts):
         answer = AnswerSoFar(Call("request", time.monotonic()))
         before = answer.take(undisturbed[: 1 + cut])
         answer.go_on()
-        rest = answer.take(ask(frontend, **request_, id="of another connection", answer_ids=answer.call.answer_ids))
+        other = {"id": "of another connection", "answer_ids": answer.call.answer_ids}
+        begun.append((answer, before, frontend.send(**{"prompt": PROMPT, **request_, **other})))
+    frontend.run()
 
+    for answer, before, client in begun:
+        rest = answer.take(told(client))
         assert before[0] == start
         assert joined([*before[1:], *rest[:-1]]) == joined(deltas)
         assert timeless(rest[-1]) == timeless(done)
@@ -127,7 +133,7 @@ def test_an_answer_goes_on_beside_others(frontend: FakeFrontend) -> None:
     [_, *deltas, done] = ask(frontend, **SEEDED)
     ids = [token for delta in deltas[:5] for token in delta.ids or ()]
     others = [frontend.send(prompt=prompt, max_length=60) for prompt in ("A", "The fox", "Mia")]
-    client = frontend.send(id="request", prompt="Once upon a time", **SEEDED, answer_ids=ids)
+    client = frontend.send(id="request", prompt=PROMPT, **SEEDED, answer_ids=ids)
     frontend.run()
 
     assert timeless(told(client)[-1]) == timeless(done)

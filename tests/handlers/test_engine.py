@@ -75,6 +75,7 @@ def test_more_requests_than_slots_wait_and_get_the_same_answers(llama: PreTraine
 
 def test_cancelled_request_gets_no_token_and_changes_no_other(llama: PreTrainedModel) -> None:
     requests = random_requests(llama, 6)
+    alone = {str(index): generate(llama, prompt, count) for index, (prompt, count) in enumerate(requests)}
     for cancelled in range(6):
         engine = make_engine(llama, slots=4)
         answers: dict[str, list[int]] = {}
@@ -88,11 +89,7 @@ def test_cancelled_request_gets_no_token_and_changes_no_other(llama: PreTrainedM
             answers.setdefault(request_id, []).extend(tokens)
 
         assert len(answers.pop(str(cancelled), [])) == before
-        assert answers == {
-            str(index): generate(llama, prompt, max_new_tokens)
-            for index, (prompt, max_new_tokens) in enumerate(requests)
-            if index != cancelled
-        }
+        assert answers == {name: answer for name, answer in alone.items() if name != str(cancelled)}
 
 
 def test_stop_token_ends_a_request_with_reason_stop(llama: PreTrainedModel) -> None:

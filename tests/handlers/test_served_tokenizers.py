@@ -20,7 +20,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[[str], FakeFrontend]]:
 
     def start(family: str) -> FakeFrontend:
         save_random_model(tmp_path / "model", family)
-        frontends.append(FakeFrontend(tmp_path))
+        frontends.append(FakeFrontend(tmp_path, slots=32))
         return frontends[-1]
 
     yield start
