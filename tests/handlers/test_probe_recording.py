@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -14,6 +15,8 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from adapter.probes import LEAST_LOG_PROBABILITY, PROBES_ENTRY, Probe
 from adapter.schema import DoneEvent
+from handlers import probe_recording
+from handlers.engine import Engine
 from handlers.model_loading import LoadedModel, load_model
 from handlers.probe_check import check_probes
 from handlers.probe_recording import record_probes
@@ -58,6 +61,19 @@ def test_every_token_of_an_answer_leads_clearly_and_the_next_one_does_not(tiny: 
         *leads, next_lead = (likeliest[:, 0] - likeliest[:, 1]).tolist()
         assert all(lead >= 0.5 for lead in leads)
         assert next_lead < 0.5
+
+
+def test_an_answer_is_made_no_further_than_it_is_kept(tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, made = probe_recording._greedy_tokens, []
+
+    def noted(engine: Engine, prompt_tokens: Sequence[int]) -> list[int]:
+        made.append(own(engine, prompt_tokens))
+        return made[-1]
+
+    monkeypatch.setattr(probe_recording, "_greedy_tokens", noted)
+    kept = [list(probe.answer_tokens) for probe in record_probes(tiny).probes]
+
+    assert [tokens[:-1] for tokens in made] == kept
 
 
 def test_every_model_is_recorded_by_its_own_log_probabilities(random_model: LoadedModel) -> None:
