@@ -21,6 +21,8 @@ UMASKS = ("022", "077", "000", "027")
 HASH_SEEDS = ("0", "1", "random", "4294967295")
 CLOCKS = (0, 1_000_000_000, 1_800_000_000, 4_500_000_000)  # before a zip's first date, and after 32 bits
 FILE_MODES = (0o644, 0o600, 0o755, 0o400)
+# Each setting with two of another digit's, or with all of them.
+NUMBERS = range(16) if "TORCHBRIDGE_TEST_EVERY_POINT" in os.environ else (0, 1, 5, 6, 10, 11, 12, 15)
 
 
 def users() -> tuple[int, ...]:
@@ -71,10 +73,10 @@ def open_directory() -> Iterator[Path]:
         yield Path(name)
 
 
-def test_sixteen_environments_make_one_archive(tmp_path: Path, open_directory: Path) -> None:
+def test_all_environments_make_one_archive(tmp_path: Path, open_directory: Path) -> None:
     model = write_model(tmp_path)
     digests = {}
-    for number in range(16):
+    for number in NUMBERS:
         place = open_directory / str(number)
         place.mkdir()
         archive = Environment(number).pack(model, place)
