@@ -1,6 +1,7 @@
 """The prompt's text and the pieces of its answer are what the tokenizer makes of all ids, for every family."""
 
 import itertools
+import os
 import random
 import re
 from collections.abc import Iterator, Sequence
@@ -81,7 +82,7 @@ def test_prompt_and_pieces_are_what_the_tokenizer_makes_of_all_ids(family: str) 
     skipped = hidden(tokenizer)
 
     @given(prompts(family), answers(family))
-    @settings(max_examples=200)
+    @settings(max_examples=200 if "TORCHBRIDGE_TEST_EVERY_POINT" in os.environ else 60)
     def check(prompt: list[int], answer: list[int]) -> None:
         detokenizer = Detokenizer(decoder, prompt)
         shown: list[int] = []
