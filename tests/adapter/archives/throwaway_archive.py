@@ -48,6 +48,8 @@ class Handler:
     def handle(self, data, context):
         return data
 """
+# The worker asks torch only whether an answer is a tensor: the true one takes it two seconds of a core.
+TORCH = "class Tensor: ...\n"
 ONE_WORKER = "minWorkers: 1\nmaxWorkers: 1\n"
 
 
@@ -55,6 +57,7 @@ def write_archive(directory: Path, name: str, handler: str, version: str = "1.0"
     archive = directory / f"{name}-{version}.mar"
     model = {"modelName": name, "modelVersion": version, "handler": "tiny_handler.py", "configFile": "config.yaml"}
     manifest = {"createdOn": "01/01/1980 00:00:00", "runtime": "python", "model": model, "archiverVersion": "0.12.0"}
-    contents = {"MAR-INF/MANIFEST.json": json.dumps(manifest), "config.yaml": config, "tiny_handler.py": handler}
+    described = {"MAR-INF/MANIFEST.json": json.dumps(manifest), "config.yaml": config}
+    contents = described | {"tiny_handler.py": handler, "torch.py": TORCH}
     write_contents(archive, {name: content.encode() for name, content in contents.items()})
     return archive

@@ -1,10 +1,15 @@
-"""A TorchServe that does not start is one clear error."""
+"""A TorchServe that does not start, or whose workers do not, is one clear error."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from adapter.torchserve.loading import NotReady, find_unready, wait_until_ready
 from adapter.torchserve.server_process import StartFailed, TorchServeProcess
+from adapter.torchserve.worker_log import WorkerLog
 from tests.adapter.archives.throwaway_archive import (
     ANSWERS,
     CRASHES,
@@ -16,28 +21,70 @@ from tests.adapter.archives.throwaway_archive import (
 )
 from tests.free_ports import torchserve_properties
 from tests.processes import processes_of
+from tests.waiting import PATIENCE_WITH_WORKERS
+
+HANDLERS = {"refuses": REFUSES, "fails-to-import": FAILS_TO_IMPORT, "crashes": CRASHES, "is-too-slow": LOADS_FOR_EVER}
+
+
+@dataclass(frozen=True)
+class Failing:
+    """`refusal`: what the start says of it first."""
+
+    torchserve: TorchServeProcess
+    logs: dict[str, WorkerLog]
+    refusal: StartFailed
+
+
+@pytest.fixture(scope="module")
+def failing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Failing]:
+    """It has an archive whose worker answers, one that is not in its store, and one of each handler."""
+    directory = tmp_path_factory.mktemp("failing")
+    (directory / "other").mkdir()
+    archives = [
+        write_archive(directory, "good", ANSWERS),
+        write_archive(directory / "other", "missing", ANSWERS),
+        # A busy machine may need those seconds for a worker that fails by itself.
+        *(
+            write_archive(
+                directory, name, handler, config=ONE_WORKER + "startupTimeout: 2\n" * (handler == LOADS_FOR_EVER)
+            )
+            for name, handler in HANDLERS.items()
+        ),
+    ]
+    with TorchServeProcess(archives, directory / "run", torchserve_properties()) as torchserve:
+        logs = {name: WorkerLog(torchserve.directory.worker_log, name, "1.0") for name in HANDLERS}
+        torchserve.start()
+        with pytest.raises(StartFailed) as refusal:
+            torchserve.wait_until_ready()
+        yield Failing(torchserve, logs, refusal.value)
+
+
+@pytest.mark.torchserve
+def test_an_archive_that_torchserve_does_not_take_is_one_clear_error(failing: Failing) -> None:
+    assert "did not take the archive of missing" in str(failing.refusal)
 
 
 @pytest.mark.torchserve
 @pytest.mark.parametrize(
-    ("handler", "reason"),
+    ("name", "reason"),
     [
-        pytest.param(REFUSES, "cannot load the model: its weights are of a kind unknown", id="refuses"),
-        pytest.param(FAILS_TO_IMPORT, "ModuleNotFoundError: No module named 'a_module_that", id="fails to import"),
-        pytest.param(CRASHES, "Fatal Python error: Segmentation fault", id="crashes"),
-        pytest.param(LOADS_FOR_EVER, "did not load within 2 s: startupTimeout in the archive's", id="is too slow"),
+        ("refuses", "cannot load the model: its weights are of a kind unknown"),
+        ("fails-to-import", "ModuleNotFoundError: No module named 'a_module_that"),
+        ("crashes", "Fatal Python error: Segmentation fault"),
+        ("is-too-slow", "did not load within 2 s: startupTimeout in the archive's"),
     ],
 )
-def test_a_worker_that_cannot_load_is_one_clear_error(tmp_path: Path, handler: str, reason: str) -> None:
-    # A busy machine may need those seconds for a worker that fails by itself.
-    config = ONE_WORKER + ("startupTimeout: 2\n" if handler == LOADS_FOR_EVER else "")
-    archive = write_archive(tmp_path, "bad", handler, config=config)
-    with TorchServeProcess([archive], tmp_path / "run", torchserve_properties()) as torchserve:
-        torchserve.start()
-        with pytest.raises(StartFailed, match=reason):
-            torchserve.wait_until_ready()
+def test_a_worker_that_cannot_load_is_one_clear_error(failing: Failing, name: str, reason: str) -> None:
+    look = partial(find_unready, failing.torchserve.management, name, "1.0", failing.logs[name])
+    with pytest.raises(NotReady, match=reason):
+        wait_until_ready(look, timeout=PATIENCE_WITH_WORKERS, see=failing.torchserve.directory.logs)
 
-    assert processes_of(tmp_path / "run") == []
+
+@pytest.mark.torchserve
+def test_workers_that_fail_again_and_again_end_with_torchserve(failing: Failing) -> None:
+    with failing.torchserve:
+        pass
+    assert processes_of(failing.torchserve.directory.path) == []
 
 
 @pytest.mark.torchserve
@@ -49,17 +96,6 @@ def test_a_start_that_takes_longer_than_its_limit_is_one_clear_error(tmp_path: P
             torchserve.wait_until_ready()
 
     assert processes_of(tmp_path / "run") == []
-
-
-@pytest.mark.torchserve
-def test_an_archive_that_torchserve_does_not_take_is_one_clear_error(tmp_path: Path) -> None:
-    archive = write_archive(tmp_path, "good", ANSWERS)
-    (tmp_path / "other").mkdir()
-    other = write_archive(tmp_path / "other", "missing", ANSWERS)
-    with TorchServeProcess([archive, other], tmp_path / "run", torchserve_properties()) as torchserve:
-        torchserve.start()
-        with pytest.raises(StartFailed, match="did not take the archive of missing"):
-            torchserve.wait_until_ready()
 
 
 @pytest.mark.torchserve

@@ -5,6 +5,8 @@ import pty
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
@@ -44,39 +46,92 @@ print("on a terminal", flush=True)
 """
 
 
-@pytest.mark.torchserve
-def test_starts_until_a_worker_is_ready_and_stops_without_a_trace(tmp_path: Path) -> None:
+OURS = ("TORCHBRIDGE_API_KEYS", "TORCHBRIDGE_REDIS_URL")
+OTHERS = ("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "NVIDIA_API_KEY", "PGSERVICE", "https_proxy")
+WANTED = ("TOKENIZERS_PARALLELISM", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "SITE_OF_MODEL")
+
+
+@dataclass(frozen=True)
+class Started:
+    """`stages`: what its start has told."""
+
+    torchserve: TorchServeProcess
+    archives: list[Path]
+    stages: list[str]
+
+    def worker(self, model: str) -> psutil.Process:
+        return psutil.Process(self.torchserve.management.describe(model)[0].workers[0].pid)
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
+    """With alpha and beta, from an environment that has secrets."""
+    directory = tmp_path_factory.mktemp("started")
+    archives = [write_archive(directory, name, ANSWERS) for name in ("alpha", "beta")]
     stages: list[str] = []
-    archives = [write_archive(tmp_path, name, ANSWERS) for name in ("alpha", "beta")]
-    with TorchServeProcess(archives, tmp_path / "run", torchserve_properties()) as torchserve:
+    # As an operator's own configuration, which may keep nothing from the workers.
+    properties = torchserve_properties() | {"blacklist_env_vars": "NONE"}
+    with (
+        pytest.MonkeyPatch.context() as environment,
+        TorchServeProcess(archives, directory / "run", properties) as torchserve,
+    ):
+        for name in (*OURS, *OTHERS, *WANTED):
+            environment.setenv(name, "1")
+        environment.setenv("TORCHBRIDGE_PASS_ENVIRONMENT", "SITE_OF_MODEL")
         torchserve.start()
         torchserve.wait_until_ready(stages.append)
-        ready = [torchserve.management.describe(name)[0].ready_workers for name in ("alpha", "beta")]
-        with pytest.raises(StartFailed, match="Another TorchServe runs in"):
-            TorchServeProcess(archives, tmp_path / "run").start()
-
-    assert ready == [1, 1]
-    assert stages[0] == "starting TorchServe"
-    assert processes_of(tmp_path / "run") == []
-    assert [path for path in (tmp_path / "run").rglob("*") if path.stat().st_mode & 0o077] == []
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["config.properties", "lock", "logs"]
-    assert not torchserve.is_running()
+        yield Started(torchserve, archives, stages)
 
 
 @pytest.mark.torchserve
-def test_it_is_a_process_group_of_its_own_in_the_session_where_priorities_are_weighed(tmp_path: Path) -> None:
-    archive = write_archive(tmp_path, "good", ANSWERS)
-    with TorchServeProcess([archive], tmp_path / "run", torchserve_properties()) as torchserve:
-        torchserve.start()
-        torchserve.wait_until_ready()
-        worker = psutil.Process(torchserve.management.describe("good")[0].workers[0].pid)
-        started = list(takewhile(lambda process: process.pid != os.getpid(), [worker, *worker.parents()]))
-        groups, sessions = ([ask(process.pid) for process in started] for ask in (os.getpgid, os.getsid))
+def test_it_has_started_when_each_archive_has_a_worker_that_is_ready(started: Started) -> None:
+    describe = started.torchserve.management.describe
+    assert [describe(name)[0].ready_workers for name in ("alpha", "beta")] == [1, 1]
+    assert started.stages[0] == "starting TorchServe"
 
-    *within, launcher = started
+
+@pytest.mark.torchserve
+def test_its_directory_is_no_others(started: Started) -> None:
+    with pytest.raises(StartFailed, match="Another TorchServe runs in"):
+        TorchServeProcess(started.archives, started.torchserve.directory.path).start()
+
+
+@pytest.mark.torchserve
+def test_it_is_a_process_group_of_its_own_in_the_session_where_priorities_are_weighed(started: Started) -> None:
+    worker = started.worker("alpha")
+    *within, launcher = takewhile(lambda process: process.pid != os.getpid(), [worker, *worker.parents()])
+    groups, sessions = ([ask(each.pid) for each in (*within, launcher)] for ask in (os.getpgid, os.getsid))
     assert worker in within
     assert set(groups) == {launcher.pid}
     assert set(sessions) == {os.getsid(0)}
+
+
+@pytest.mark.torchserve
+def test_neither_java_nor_the_worker_sees_secrets(started: Started) -> None:
+    processes = processes_of(started.torchserve.directory.path)
+    [java] = [process.environ() for process in processes if process.name() == "java"]
+    worker = started.worker("alpha").environ()
+    for environment in (java, worker):
+        assert [name for name in (*OURS, *OTHERS) if name in environment] == []
+        assert [name for name in WANTED if name not in environment] == []
+    assert worker["HF_HUB_OFFLINE"] == "1"
+
+
+@pytest.mark.torchserve
+def test_it_stops_without_a_trace_and_no_signal_ends_its_launcher_before_all_the_others(started: Started) -> None:
+    torchserve, run = started.torchserve, started.torchserve.directory.path
+    launcher = torchserve._process
+    assert launcher is not None
+    for signal_number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        launcher.send_signal(signal_number)
+    with torchserve:
+        pass  # the end of the block stops it
+
+    assert launcher.returncode == -signal.SIGKILL  # its own last act
+    assert processes_of(run) == []
+    assert [path for path in run.rglob("*") if path.stat().st_mode & 0o077] == []
+    assert sorted(path.name for path in run.iterdir()) == ["config.properties", "lock", "logs"]
+    assert not torchserve.is_running()
 
 
 @pytest.mark.torchserve
@@ -108,40 +163,44 @@ def has_status(process: psutil.Process, status: str) -> bool:
         return False
 
 
-@pytest.mark.torchserve
-def test_it_starts_again_where_nothing_is_left_to_serve_and_takes_what_is_registered_then(tmp_path: Path) -> None:
-    archive = write_archive(tmp_path, "good", ANSWERS)
-    with TorchServeProcess([archive], tmp_path / "run", torchserve_properties()) as torchserve:
+@dataclass(frozen=True)
+class StartedEmpty:
+    torchserve: TorchServeProcess
+    models_at_first: list[str]
+
+
+@pytest.fixture(scope="module")
+def started_empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartedEmpty]:
+    """As where nothing is left to serve; "good" is registered then."""
+    directory = tmp_path_factory.mktemp("empty")
+    archive = write_archive(directory, "good", ANSWERS)
+    with TorchServeProcess([archive], directory / "run", torchserve_properties()) as torchserve:
         torchserve.start([])
         torchserve.wait_until_ready()
-        before = torchserve.management.model_names()
+        models = torchserve.management.model_names()
         torchserve.management.register(archive.name)
-        after = torchserve.management.model_names()
-
-    assert (before, after) == ([], ["good"])
+        yield StartedEmpty(torchserve, models)
 
 
 @pytest.mark.torchserve
-def test_neither_java_nor_the_worker_sees_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = ("TORCHBRIDGE_API_KEYS", "TORCHBRIDGE_REDIS_URL")
-    others = ("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "NVIDIA_API_KEY", "PGSERVICE", "https_proxy")
-    wanted = ("TOKENIZERS_PARALLELISM", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "SITE_OF_MODEL")
-    for name in (*ours, *others, *wanted):
-        monkeypatch.setenv(name, "1")
-    monkeypatch.setenv("TORCHBRIDGE_PASS_ENVIRONMENT", "SITE_OF_MODEL")
-    archive = write_archive(tmp_path, "good", ANSWERS)
-    # As an operator's own configuration, which may keep nothing from the workers.
-    properties = torchserve_properties() | {"blacklist_env_vars": "NONE"}
-    with TorchServeProcess([archive], tmp_path / "run", properties) as torchserve:
-        torchserve.start()
-        torchserve.wait_until_ready()
-        environments = {process.name(): process.environ() for process in processes_of(tmp_path / "run")}
-        worker = psutil.Process(torchserve.management.describe("good")[0].workers[0].pid).environ()
+def test_it_starts_again_where_nothing_is_left_to_serve_and_takes_what_is_registered_then(
+    started_empty: StartedEmpty,
+) -> None:
+    assert started_empty.models_at_first == []
+    assert started_empty.torchserve.management.model_names() == ["good"]
 
-    for environment in (environments["java"], worker):
-        assert [name for name in (*ours, *others) if name in environment] == []
-        assert [name for name in wanted if name not in environment] == []
-    assert worker["HF_HUB_OFFLINE"] == "1"
+
+@pytest.mark.torchserve
+def test_a_java_that_dies_takes_its_worker_with_it(started_empty: StartedEmpty) -> None:
+    torchserve, run = started_empty.torchserve, started_empty.torchserve.directory.path
+    wait_until(lambda: torchserve.management.describe("good")[0].ready_workers == 1)
+    [java] = [process for process in processes_of(run) if process.name() == "java"]
+    java.kill()
+    wait_until(lambda: not torchserve.is_running())
+
+    wait_until(lambda: processes_of(run) == [])  # none that lives; a dying one takes its time
+    with pytest.raises(StartFailed, match="TorchServe ended"):
+        torchserve.wait_until_ready()
 
 
 @pytest.mark.torchserve
@@ -172,34 +231,3 @@ def test_nothing_is_left_behind_whenever_the_starter_ends(
 
     # The launcher that outlives a killed starter needs a moment.
     wait_until(lambda: not processes_of(tmp_path / "run"))
-
-
-@pytest.mark.torchserve
-@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda each: each.name)
-def test_a_signal_does_not_end_the_launcher_before_all_that_it_has_started(
-    tmp_path: Path, signal_number: signal.Signals
-) -> None:
-    with TorchServeProcess([], tmp_path / "run", torchserve_properties()) as torchserve:
-        torchserve.start()
-        torchserve.wait_until_ready()
-        launcher = torchserve._process
-        assert launcher is not None
-        launcher.send_signal(signal_number)
-        torchserve.stop()
-
-    assert launcher.returncode == -signal.SIGKILL  # its own last act
-
-
-@pytest.mark.torchserve
-def test_a_java_that_dies_takes_its_worker_with_it(tmp_path: Path) -> None:
-    archive = write_archive(tmp_path, "good", ANSWERS)
-    with TorchServeProcess([archive], tmp_path / "run", torchserve_properties()) as torchserve:
-        torchserve.start()
-        torchserve.wait_until_ready()
-        java = [process for process in processes_of(tmp_path / "run") if process.name() == "java"]
-        java[0].kill()
-        wait_until(lambda: not torchserve.is_running())
-
-        wait_until(lambda: processes_of(tmp_path / "run") == [])  # none that lives; a dying one takes its time
-        with pytest.raises(StartFailed, match="TorchServe ended"):
-            torchserve.wait_until_ready()
