@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
-from importlib.metadata import version
 from os import environ
 
 from fastapi import FastAPI
@@ -42,6 +41,7 @@ from adapter.http.request_envelope import RequestEnvelope
 from adapter.http.resumable_streams import ResumableStreams
 from adapter.http.route_path import check_root_path
 from adapter.http.shutdown import Shutdown
+from adapter.installed_versions import installed_versions
 from adapter.openai.responses.routes import response_routes
 from adapter.openai.routes import openai_routes
 from adapter.openai.ui.routes import ui_routes
@@ -119,7 +119,7 @@ def create_app(
     app = DocumentedApi(
         title="Torchbridge",
         summary="Text generation by a PyTorch language model behind TorchServe.",
-        version=version("torchbridge"),
+        version=installed_versions()["torchbridge"],
         lifespan=lifespan,
         docs_url=None,  # FastAPI's own pages load their scripts from the internet
         redoc_url=None,

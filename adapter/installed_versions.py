@@ -1,6 +1,7 @@
 """The versions for a report of a fault: ours, and those of the packages that we stand on."""
 
 import platform
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 _PACKAGES = ("torchbridge", "torch", "transformers", "torchserve")
@@ -11,6 +12,7 @@ def installed_versions() -> dict[str, str]:
     return {package: _version(package) for package in _PACKAGES} | {"python": platform.python_version()}
 
 
+@cache
 def _version(package: str) -> str:
     try:
         return version(package)

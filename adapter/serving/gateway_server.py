@@ -80,6 +80,7 @@ class GatewayServer(uvicorn.Server):
         self._delay, self._grace = settings.shutdown_delay, settings.shutdown_grace
         self._listens_until = 0.0  # time.monotonic()
         self._is_hurried = False
+        self._has_frozen = False
         self._tls = Tls.configured(settings.tls_certificate, settings.tls_key)
         app_of_sockets = TwoSockets(app, app.state.control)
         max_connections = min(settings.max_connections, most_connections(raise_descriptor_limit()))
@@ -113,8 +114,10 @@ class GatewayServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         asyncio.get_running_loop().set_exception_handler(LoopFailures())
         # Objects of now stay. Looking through them in each full collection would hold the loop for a tenth of a second.
-        gc.collect()
-        gc.freeze()
+        if not gc.get_freeze_count():  # else whoever runs this process has frozen them
+            gc.collect()
+            gc.freeze()
+            self._has_frozen = True
         listeners = sockets or []
         for listener in listeners:
             listener.listen(BACKLOG)  # connections are kept from now on, where `started` is seen
@@ -147,7 +150,8 @@ class GatewayServer(uvicorn.Server):
             await super().shutdown(sockets)
         finally:
             hurrying.cancel()
-            gc.unfreeze()  # if this process goes on, its garbage is found again
+            if self._has_frozen:
+                gc.unfreeze()  # if this process goes on, its garbage is found again
 
     def _is_delay_over(self) -> bool:
         if not self._end.has_begun:

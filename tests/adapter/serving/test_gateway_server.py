@@ -129,6 +129,15 @@ def test_callers_of_one_moment_find_room_while_nothing_is_accepted(serve: Callab
     assert len(connected) == NUM_AT_ONCE
 
 
+@pytest.fixture
+def nothing_is_frozen() -> Iterator[None]:
+    """As in a process without tests/conftest.py."""
+    gc.unfreeze()
+    yield
+    gc.freeze()
+
+
+@pytest.mark.usefixtures("nothing_is_frozen")
 def test_what_was_imported_is_not_looked_through_while_streams_wait() -> None:
     server = GatewayServer(Settings(port=0))
     with bind("127.0.0.1", 0, "the gateway", "") as listener:
@@ -141,6 +150,15 @@ def test_what_was_imported_is_not_looked_through_while_streams_wait() -> None:
         thread.join()
     assert left_alone > looked_through
     assert gc.get_freeze_count() < left_alone  # and the garbage of whoever goes on is found again
+
+
+def test_what_its_process_has_frozen_stays_so(serve: Callable[..., Running]) -> None:
+    before = gc.get_freeze_count()
+    running = serve()
+    while_it_runs = gc.get_freeze_count()
+    running.stop()
+    running.thread.join(PATIENCE)
+    assert before >= while_it_runs >= gc.get_freeze_count() > 0  # some are deleted meanwhile
 
 
 def test_before_it_stops_to_listen_it_serves_and_says_that_it_ends(serve: Callable[..., Running]) -> None:
