@@ -1,15 +1,22 @@
 """What holds for all tests."""
 
+import asyncio
+import gc
 import os
 import re
 import ssl
+from collections.abc import Awaitable
 from functools import cache
 from pathlib import PurePath
+from types import SimpleNamespace
 from typing import Any
 
+import fastapi._compat.v2
 import httpx
 import pytest
+import uvicorn
 from hypothesis import HealthCheck, settings
+from pydantic import TypeAdapter
 from xdist.scheduler import LoadFileScheduling
 
 from tests.project import PROJECT
@@ -41,6 +48,27 @@ httpx._transports.default.create_ssl_context = lambda **options: _kept_context(
     os.environ.get("SSL_CERT_FILE"), **options
 )
 
+_adapters: dict[tuple[Any, str], TypeAdapter[Any]] = {}
+
+
+def _kept_adapter(kind: Any, **config: Any) -> TypeAdapter[Any]:
+    described = kind.__origin__, repr((kind.__metadata__, config))
+    if described not in _adapters:
+        _adapters[described] = TypeAdapter(kind, **config)
+    return _adapters[described]
+
+
+# Each of the thousand gateways makes a hundred of them for FastAPI: half of its time, and then much garbage.
+fastapi._compat.v2.TypeAdapter = _kept_adapter
+
+
+def _sleep_shortly(seconds: float) -> Awaitable[None]:
+    return asyncio.sleep(min(seconds, 0.01))
+
+
+# A server of uvicorn's looks ten times a second whether it is to end, and takes another tenth for that.
+uvicorn.server.asyncio = SimpleNamespace(**vars(asyncio) | {"sleep": _sleep_shortly})
+
 # Of torch here and in what tests start. Small models gain nothing by more, and where a core is busy they wait for it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -50,6 +78,16 @@ os.environ["TORCHBRIDGE_COMPILE"] = "false"
 os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "1")
 # g++ takes most of a build for the code around the loops, which is the same for all: here it need not be fast.
 os.environ.setdefault("AOT_INDUCTOR_COMPILE_WRAPPER_OPT_LEVEL", "O0")
+
+
+# What tests are made of stays: to look for garbage in it takes a second each time, and there is none while it is made.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 # The app, and a model's compiled steps, are built once for all tests of these directories.
