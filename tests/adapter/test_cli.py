@@ -1,27 +1,14 @@
-"""The command line: what `pack` and `--version` print, and a failure in one line."""
+"""The command line: what `--version` prints, and a failure in one line."""
 
 import platform
 import subprocess
 import sys
 from importlib.metadata import version
-from pathlib import Path
 
 import pytest
 
-from adapter.archives.archive_reader import read_record
 from tests.adapter.commands.called_command import run
 from tests.project import PROJECT
-
-
-def test_pack_prints_where_the_archive_is_and_its_digest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    model = str(PROJECT / "models" / "tiny")
-
-    assert run(monkeypatch, "pack", model, "--name", "story", "--version", "2", "--output", str(tmp_path)) == 0
-    path, digest = capsys.readouterr().out.splitlines()
-    assert path == str(tmp_path / "story-2.mar")
-    assert digest == read_record(tmp_path / "story-2.mar").digest
 
 
 @pytest.mark.parametrize(

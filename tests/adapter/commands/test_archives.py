@@ -1,5 +1,5 @@
 import json
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,7 +7,7 @@ import pytest
 from adapter import cli
 from adapter.archives.archive import build_archive
 from adapter.archives.archive_reader import read_probes, read_record
-from tests.adapter.archives.model_files import add_tensor
+from adapter.probes import Probes
 from tests.project import PROJECT
 
 TINY = str(PROJECT / "models" / "tiny")
@@ -42,17 +42,29 @@ def test_what_the_model_answered_is_packed_too(signed: Path) -> None:
     assert "Once upon a time" in {probe.prompt for probe in probes.probes}
 
 
-def test_what_pack_warns_of_is_said_and_no_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model = Path(shutil.copytree(TINY, tmp_path / "model"))
-    add_tensor(model / "model.safetensors", "model.layers.99.weight")
+def test_what_pack_warns_of_is_said_and_no_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(_: Path, __: Path, warn: Callable[[str], None]) -> Probes:
+        warn("The checkpoint has tensors that nobody uses")
+        return Probes(probes=())
 
-    assert run("pack", str(model), "--name", "tiny", "--version", "1.0", "--output", str(tmp_path)) == 0
+    monkeypatch.setattr("adapter.commands.archives.check_model", check)
+
+    assert run("pack", TINY, "--name", "tiny", "--version", "1.0", "--output", str(tmp_path)) == 0
 
     printed = capsys.readouterr()
     assert [line for line in printed.err.splitlines() if "warning" in line] == [
-        "torchbridge: warning: The checkpoint has tensors that LlamaForCausalLM does not use: model.layers.99.weight"
+        "torchbridge: warning: The checkpoint has tensors that nobody uses"
     ]
     assert printed.out.startswith(f"{tmp_path / 'tiny-1.0.mar'}\n")
+
+
+def test_pack_prints_where_the_archive_is_and_its_digest(signed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("pack", TINY, "--name", "tiny", "--version", "1.0", "--output", str(signed)) == 0
+    path, digest = capsys.readouterr().out.splitlines()
+    assert path == str(signed / "tiny-1.0.mar")
+    assert digest == read_record(Path(path)).digest
 
 
 def test_what_pack_prints_for_programs(signed: Path, capsys: pytest.CaptureFixture[str]) -> None:
