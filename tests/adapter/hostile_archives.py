@@ -64,11 +64,12 @@ def write_bomb(archive: Path) -> Path:
     """A megabyte; each of the files that describe an archive is BOMB_BYTES long, and is compressed."""
     compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
     block, blocks = bytes(2**24), BOMB_BYTES // 2**24
-    crc, parts = 0, []
+    # All blocks are alike, and behind a full flush the next one needs nothing of those before.
+    compressed = compressor.compress(block) + compressor.flush(zlib.Z_FULL_FLUSH)
+    content = compressed * blocks + compressor.flush()
+    crc = 0
     for _ in range(blocks):
         crc = zlib.crc32(block, crc)
-        parts.append(compressor.compress(block))
-    content = b"".join(parts) + compressor.flush()
     members = [Member(name, content) for name in _NAMES]
     for member in members:
         member.both(method=8, crc=crc, size=BOMB_BYTES)

@@ -106,7 +106,7 @@ def test_a_bomb_takes_little_memory(bomb: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit is none")
-@pytest.mark.parametrize("size", [2**21, 2**26], ids=["as long as it may be", "longer"])
+@pytest.mark.parametrize("size", [2**21, 2**24], ids=["as long as it may be", "longer"])
 def test_a_record_of_nothing_but_mistakes_takes_little_memory(size: int, tmp_path: Path) -> None:
     refused_in_little_memory(("inspect", "verify"), write_long_record(tmp_path / "tiny-1.0.mar", size))
 
