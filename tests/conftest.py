@@ -69,6 +69,9 @@ def _sleep_shortly(seconds: float) -> Awaitable[None]:
 # A server of uvicorn's looks ten times a second whether it is to end, and takes another tenth for that.
 uvicorn.server.asyncio = SimpleNamespace(**vars(asyncio) | {"sleep": _sleep_shortly})
 
+# No test cuts the power: what is written is there without the disk's word, which takes milliseconds.
+os.fsync = os.fdatasync = lambda _: None
+
 # Of torch here and in what tests start. Small models gain nothing by more, and where a core is busy they wait for it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -8,11 +8,13 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partialmethod
 from pathlib import Path
 from typing import NoReturn
 
 from adapter import cli
 from adapter.commands import serve
+from adapter.process.background_output import BackgroundStream
 from adapter.torchserve.server_process import StartFailed
 from tests.waiting import wait_until
 
@@ -49,5 +51,6 @@ def empty_stack(*_: object, **__: object) -> Iterator[EmptyStack]:
 
 if __name__ == "__main__":
     serve.whole_stack = empty_stack
+    BackgroundStream.end = partialmethod(BackgroundStream.end, patience=0.1)  # who reads nothing gets no seconds for it
     sys.argv = ["torchbridge", "serve"]
     cli.main()

@@ -1,9 +1,11 @@
 """A server in memory: TorchServe and the gateway are dictionaries; our record, store and journal are on the disk."""
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from shutil import copytree
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -221,6 +223,14 @@ class FakeServer(RunningServer):
             self.management.set_default(model, version)
             record_default(self, model, version, deployed)
         self.management.changes.clear()
+
+    def copied(self, directory: Path) -> "FakeServer":
+        """Another one that serves the same."""
+        copy = FakeServer(directory, self.gateway.clock)
+        copytree(self.files.run_directory, directory, dirs_exist_ok=True)
+        for name in ("models", "defaults", "wanted"):
+            setattr(copy.management, name, deepcopy(getattr(self.management, name)))
+        return copy
 
     def put_into_store(self, version: str, model: str = "tiny") -> VersionState:
         return install_verified(self.store, make_archive(self.files.store, version, model), None)[1]

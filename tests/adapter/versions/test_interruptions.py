@@ -116,15 +116,16 @@ class Site:
     """Makes a server with tiny 1.0 and 2.0, the default, for each run of a command."""
 
     def __init__(self, directory: Path, clock: Clock) -> None:
-        self._directory, self._clock = directory, clock
+        self._directory = directory
         self._num_servers = 0
+        self._untouched = FakeServer(directory / "untouched", clock)
+        self._untouched.serve("1.0", "2.0")
         self._archive = make_archive(directory / "release", "3.0")
 
     def run(self, command: Command, fault: Fault, last: int | None = None) -> tuple[FakeServer, int]:
         """How many points it has passed, after the fault is gone; 0 where it was not cut short."""
         self._num_servers += 1
-        server = FakeServer(self._directory / str(self._num_servers), self._clock)
-        server.serve("1.0", "2.0")
+        server = self._untouched.copied(self._directory / str(self._num_servers))
         with pytest.MonkeyPatch.context() as monkeypatch:
             points = Points(server, monkeypatch, last, fault)
             try:
