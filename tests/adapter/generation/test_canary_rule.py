@@ -1,5 +1,6 @@
 """The rule that ends a canary, by what it says at its edges and by simulation."""
 
+import os
 import random
 from collections.abc import Iterator
 from functools import cache
@@ -11,7 +12,7 @@ from adapter.generation.canary_rule import Decision, Interval, Rule, Tally, deci
 RULE = Rule()
 SIDE_ALPHA = RULE.alpha / 2
 EQUAL = 0.02
-NUM_RUNS = 300
+NUM_RUNS = 300 if "TORCHBRIDGE_TEST_EVERY_POINT" in os.environ else 100
 MOST_REQUESTS = 3_000  # on each side
 
 _interval = cache(interval)  # the runs pass the same few tallies

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 import random
 import time
 from collections import Counter
@@ -42,7 +43,7 @@ from tests.adapter.generation.fates import Fates, chance_of, nap
 from tests.fakes import FakeKeys, FakeManagement, FakeTorchServe, Turn, wait_for
 
 NUM_CALLERS = 48
-REQUESTS_OF_EACH = 50
+REQUESTS_OF_EACH = 50 if "TORCHBRIDGE_TEST_EVERY_POINT" in os.environ else 20
 MOST_OF_EACH = 1_000  # should an end be longer in coming, something is wrong
 ENDS = {"answer", "batch", "DoneEvent", "ErrorEvent", "left", "cancelled", ErrorCode.OVERLOADED}
 SLOTS, MAX_WAITING, MAX_LIVE = 8, 24, 70
