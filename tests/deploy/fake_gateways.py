@@ -94,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def fake_gateway() -> Iterator[FakeGateway]:
     with _Server() as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
             yield server.gateway
