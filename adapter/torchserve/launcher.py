@@ -59,6 +59,8 @@ def _end(torchserve: subprocess.Popen[bytes]) -> None:
     It is told to end, so that it starts no worker again. What is left of it has a parent to the end, who reaps it.
     """
     java = _children(torchserve.pid)
+    if not java:  # TorchServe's launcher has not come to start it
+        torchserve.kill()
     workers = [each for process in java for each in _children(process.pid, recursive=True)]
     for process in java + workers:
         with suppress(psutil.NoSuchProcess):

@@ -1,5 +1,6 @@
 """How a TorchServe is ended: its parent, Java and a worker are programs of a few lines here."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -48,3 +49,11 @@ def test_a_worker_cleans_up_and_a_java_that_does_not_end_leaves_nothing(tmp_path
     assert len(started) == 2
     assert [process for process in started if process.is_running()] == []
     assert cleaned_up.exists()
+
+
+def test_a_torchserve_that_has_not_started_java_yet_is_not_waited_for() -> None:
+    with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as torchserve:
+        _end(torchserve)
+        ended = torchserve.poll()
+        torchserve.kill()
+    assert ended == -signal.SIGKILL
