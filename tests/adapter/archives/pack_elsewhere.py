@@ -8,7 +8,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator
-from importlib import import_module
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any, Self
 
@@ -54,7 +54,7 @@ def main(*arguments: str) -> None:
     os.scandir = lambda path=".": ShuffledScan(scan(path))  # type: ignore[assignment]
     os.listdir = listing
     os.umask(int(umask, 8))
-    import_module("email.parser")  # of importlib.metadata: another user may not read this Python
+    metadata("pydantic")  # importlib.metadata imports its parts when it is used: another user may not read this Python
     if int(user) != os.getuid():
         os.setgid(int(user))
         os.setuid(int(user))
