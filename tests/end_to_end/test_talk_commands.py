@@ -4,7 +4,7 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -65,13 +65,20 @@ class Terminal:
         os.write(self._descriptor, keys.encode())
 
     def wait_for(self, text: str, begin: int = 0) -> None:
-        def has_come() -> bool:
-            if text not in self.seen[begin:]:
+        self._read_until(lambda: text in self.seen[begin:])
+
+    def wait_for_more(self) -> None:
+        length = len(self.seen)
+        self._read_until(lambda: len(self.seen) > length)
+
+    def _read_until(self, condition: Callable[[], bool]) -> None:
+        def holds() -> bool:
+            if not condition():
                 with suppress(OSError):  # the other side has ended
                     self.seen += os.read(self._descriptor, 4096).decode(errors="replace")
-            return text in self.seen[begin:]
+            return condition()
 
-        wait_until(has_come)
+        wait_until(holds)
 
 
 @contextmanager
@@ -95,6 +102,7 @@ def test_interrupts_end_an_answer_and_the_end_of_input_the_chat(gateway_url: str
         asked = len(terminal.seen)
         terminal.type("Once upon a time\n")
         terminal.wait_for("time\r\n", asked)
+        terminal.wait_for_more()  # the answer has begun: before, an interrupt ends the chat
         process.send_signal(2)
         answered = len(terminal.seen)
         terminal.wait_for("> ", answered)

