@@ -217,9 +217,11 @@ lock: .venv/.installed ## Write requirements.lock, and the image's part of it, f
 	$(LOCK) --extra dev -o requirements.lock
 	$(LOCK) --extra otel --extra sigstore --constraint requirements.lock --no-annotate -o requirements-serve.lock
 
-# Those of which `make test` has a sample, and those with hypothesis, of which it tries the same examples every day.
-SAMPLED_TESTS = $(shell grep -rlE '"TORCHBRIDGE_TEST_(EVERY|REQUESTS|CONTINUATIONS|RELOADS)|^from hypothesis import' \
-	tests --include='test_*.py')
+# Those of which `make test` has a sample, and those with hypothesis, of which it tries the same examples every day. A
+# conftest.py stands for its directory, but for that of all tests.
+SAMPLED_TESTS = $(filter-out tests,$(patsubst %/conftest.py,%,$(shell \
+	grep -rlE '"TORCHBRIDGE_TEST_(EVERY|REQUESTS|CONTINUATIONS|RELOADS)|^from hypothesis import' \
+	tests --include='test_*.py' --include=conftest.py)))
 
 soak: install real-model ## The long runs: 20,000 requests over 100 switches, commands cut short at each point, restarts (an hour)
 	TORCHBRIDGE_TEST_REQUESTS=20000 TORCHBRIDGE_TEST_EVERY_POINT=1 TORCHBRIDGE_TEST_EVERY_MODEL_TYPE=1 \
