@@ -98,7 +98,7 @@ SIDE_BY_SIDE = --no-print-directory --jobs 2 $(if $(filter output-sync,$(.FEATUR
 # Three at once on two cores: with two a seventh of the time is idle, as tests wait for servers.
 test: install ## All checks and all tests, the real TorchServe's among them
 	@$(MAKE) $(SIDE_BY_SIDE) checks-of-python all-of-typescript
-	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations 20
 
 checks-of-python:
 	@$(MAKE) lint
