@@ -41,7 +41,7 @@ from adapter.http.request_envelope import RequestEnvelope
 from adapter.http.resumable_streams import ResumableStreams
 from adapter.http.route_path import check_root_path
 from adapter.http.shutdown import Shutdown
-from adapter.installed_versions import installed_versions
+from adapter.installed_versions import installed_version
 from adapter.openai.responses.routes import response_routes
 from adapter.openai.routes import openai_routes
 from adapter.openai.ui.routes import ui_routes
@@ -119,7 +119,7 @@ def create_app(
     app = DocumentedApi(
         title="Torchbridge",
         summary="Text generation by a PyTorch language model behind TorchServe.",
-        version=installed_versions()["torchbridge"],
+        version=installed_version("torchbridge"),
         lifespan=lifespan,
         docs_url=None,  # FastAPI's own pages load their scripts from the internet
         redoc_url=None,

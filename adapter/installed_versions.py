@@ -9,11 +9,11 @@ _PACKAGES = ("torchbridge", "torch", "transformers", "torchserve")
 
 def installed_versions() -> dict[str, str]:
     """Read from the packages' own records: importing torch would take seconds."""
-    return {package: _version(package) for package in _PACKAGES} | {"python": platform.python_version()}
+    return {package: installed_version(package) for package in _PACKAGES} | {"python": platform.python_version()}
 
 
 @cache
-def _version(package: str) -> str:
+def installed_version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
