@@ -17,12 +17,11 @@ from tests.end_to_end.load_balancer.callers import ANSWERED, NUM_CALLERS, callin
 from tests.end_to_end.load_balancer.haproxy import READINESS, haproxy_program, running_haproxy
 from tests.end_to_end.own_stack import running_torchserve, settings_before
 from tests.end_to_end.serve_command import LIGHT_TORCHBRIDGE
-from tests.end_to_end.versions.conftest import LIGHT_WORKER
 from tests.end_to_end.versions.light_archives import LightArchives
+from tests.end_to_end.versions.light_command import light_workers
 from tests.free_ports import free_ports, write_torchserve_config
 from tests.processes import processes_of
 from tests.waiting import PATIENCE, wait_until
-from tests.worker_variables import workers_with
 
 GATEWAY = Path(__file__).with_name("gateway_process.py")
 EVERY_POINT = bool(os.environ.get("TORCHBRIDGE_TEST_EVERY_POINT"))
@@ -51,7 +50,7 @@ def gateway_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setti
     directory = tmp_path_factory.mktemp("light")
     archive = LightArchives(directory / "archives").make("1.0")
     with (
-        workers_with({"PYTHONPATH": str(LIGHT_WORKER)}),
+        light_workers(),
         running_torchserve([archive], directory / "run") as torchserve,
     ):
         yield settings_before(torchserve, [archive], "light")

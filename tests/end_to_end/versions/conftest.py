@@ -12,12 +12,10 @@ from adapter.versions.deployment import DeploymentOptions, deploy
 from adapter.versions.recovery import changing
 from adapter.versions.running_server import RunningServer
 from tests.end_to_end.versions.light_archives import LightArchives
+from tests.end_to_end.versions.light_command import light_workers
 from tests.end_to_end.versions.tiny_archives import TinyArchives
 from tests.free_ports import write_torchserve_config
 from tests.waiting import PATIENCE_WITH_WORKERS
-from tests.worker_variables import workers_with
-
-LIGHT_WORKER = Path(__file__).with_name("light_worker")
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ def running_site(directory: Path, archives: LightArchives | TinyArchives | None 
     first = str(archives.make("1.0"))
     run, key = directory / "run", archives.public_key
     with (
-        workers_with({"PYTHONPATH": str(LIGHT_WORKER)}),
+        light_workers(),
         whole_stack(first, print, key=key, port=0, run_directory=run, config=config) as stack,
     ):
         yield Site(stack.url, run, archives)
