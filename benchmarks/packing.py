@@ -134,7 +134,7 @@ def main() -> None:
     fast, peak = ratios["1 GB"], largest["peak"]
     goals = [
         at_least("Packing 1 GB, times as fast as torch-model-archiver", WANTED_RATIO, fast, shown=".1f"),
-        Goal("Packing 2 GB, memory", f"< {WANTED_PEAK} MB", f"{peak:.0f} MB", peak < WANTED_PEAK),
+        Goal("Packing 2 GB, memory", f"at most {WANTED_PEAK} MB", f"{peak:.0f} MB", peak <= WANTED_PEAK),
     ]
     write_report(
         "packing",

@@ -126,10 +126,13 @@ def goals(figures: Figures) -> list[Goal]:
     listed = []
     for streams in sorted({each for _, each in figures}):
         ours, theirs = figures[OURS, streams], figures[VLLM, streams]
-        load = f"Real model, {streams} stream{'s' if streams > 1 else ''}"
-        over, first = ours["tokens/s"].over(theirs["tokens/s"]), ours["first p50"].over(theirs["first p50"])
-        listed.append(at_least(f"{load}: tokens/s over vLLM's", _WANTED, over))
-        name = f"{load}: first token over vLLM's"
+        load = f"Real model, compiled, {streams} stream{'s' if streams > 1 else ''}"
+        for name, setting in ((VLLM, "as installed"), (VLLM_BEST, "on both cores")):
+            if (name, streams) in figures:
+                over = ours["tokens/s"].over(figures[name, streams]["tokens/s"])
+                listed.append(at_least(f"{load}: tokens/s over vLLM's {setting}", _WANTED, over))
+        first = ours["first p50"].over(theirs["first p50"])
+        name = f"{load}: time to first token over vLLM's as installed"
         listed.append(Goal(name, "at most 1", f"{first:.2f}", first.median <= 1))
     return listed
 

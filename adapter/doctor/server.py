@@ -15,7 +15,7 @@ from adapter.doctor.finding import Finding, Scene, warning, wrong
 from adapter.durable.private_directory import NotPrivate, check_private
 from adapter.errors import TorchbridgeError
 from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError
-from adapter.torchserve.worker_log import REFUSAL
+from adapter.torchserve.worker_log import NOT_STARTED, REFUSAL, TOO_SLOW
 from adapter.versions.errors import VersionError
 from adapter.versions.journal import Journal
 from adapter.versions.server_files import ServerFiles
@@ -31,6 +31,12 @@ _KNOWN_LINES = (
         "Set vmargs=-Xmx1g, or more, in the file of --torchserve-config.",
     ),
     (re.compile(f"{REFUSAL}.*"), "A worker could not load its model.", None),
+    (
+        re.compile(f".*{TOO_SLOW}"),
+        "A worker did not load or answer in time.",
+        "Free the processor or the disk, or pack the model with a larger startupTimeout or responseTimeout.",
+    ),
+    (re.compile(f".*{NOT_STARTED}"), "A worker did not start within two minutes.", "Free the processor or the disk."),
     (
         re.compile(r"Fatal Python error: .*"),
         "A worker crashed.",

@@ -22,7 +22,7 @@ Endpoint: TypeAlias = Callable[[Any, Call, Request], Awaitable[ASGIApp]]
 
 
 class DirectRoute(JsonRoute):
-    """A POST's endpoint takes its body, call and request, and returns the answer. Other methods are left to FastAPI."""
+    """A POST's endpoint takes its body, call and request, and returns the response. FastAPI has the other methods."""
 
 
 class _Direct(NamedTuple):
@@ -33,7 +33,7 @@ class _Direct(NamedTuple):
 class DirectRoutes:
     """Pure ASGI, next to FastAPI's own part. Valid requests of the DirectRoutes among `routes` are answered here.
 
-    Other requests are passed on: FastAPI words what is wrong with a body or a header.
+    Other requests are passed on, and so are those without a body or with a wrong header: FastAPI words what is wrong.
     """
 
     def __init__(self, app: ASGIApp, routes: Iterable[BaseRoute]) -> None:
@@ -49,27 +49,27 @@ class DirectRoutes:
         if direct is None:
             await self._app(scope, receive, send)
             return
-        answer = await self._answer(direct, JsonRequest(scope, receive))
-        await answer(scope, receive, send)  # sends it, which may last: nothing is held any more
+        response = await self._response(direct, JsonRequest(scope, receive))
+        await response(scope, receive, send)  # sends it, which may last: nothing is held any more
 
-    async def _answer(self, direct: _Direct, request: JsonRequest) -> ASGIApp:
+    async def _response(self, direct: _Direct, request: JsonRequest) -> ASGIApp:
         content = await request.body()
         if not content:
-            return self._refusal(content)
+            return self._of_fastapi(content)
         read = await read_json(content)
         try:
             call = read_call(request)
         except ValidationError:
             request.scope["state"][READ_JSON] = read  # reading it once more would take as long again
-            return self._refusal(content)
+            return self._of_fastapi(content)
         try:
             body = direct.body.validate_python(read, from_attributes=True)  # as FastAPI does it, and in its words
         except ValidationError as error:
             raise invalid_request(error.errors(include_url=False, include_input=False)) from None
         return await direct.endpoint(body, call, request)
 
-    def _refusal(self, body: bytes) -> ASGIApp:
-        async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    def _of_fastapi(self, body: bytes) -> ASGIApp:
+        async def pass_on(scope: Scope, receive: Receive, send: Send) -> None:
             unread = [body]
 
             async def receive_again() -> Message:
@@ -79,7 +79,7 @@ class DirectRoutes:
 
             await self._app(scope, receive_again, send)
 
-        return refuse
+        return pass_on
 
 
 def _body_of(route: DirectRoute) -> Any:

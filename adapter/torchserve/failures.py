@@ -1,4 +1,4 @@
-"""The table that translates the failures among TorchServe's answers over HTTP into ours."""
+"""Translates TorchServe's error answers into our errors."""
 
 from pydantic import BaseModel, ValidationError
 
@@ -26,8 +26,8 @@ _UNUSABLE_OUTPUT = "The model's answer could not be used."
 _UNUSABLE_URL = "The model store has no such archive, and this address is not one to take archives from."
 
 # Status and beginning of the message, as TorchServe 0.12.0 sends them. Other fields do not tell failures apart: the
-# `type` is "InternalServerException" for whatever a worker did. Nor does the status: 503 stands for four things.
-# tests/fixtures/torchserve has an answer for each row; the first row that fits counts.
+# `type` is "InternalServerException" for whatever a worker did. Nor does the status: 503 is a full queue, or one of
+# four failures of the model. tests/fixtures/torchserve has an answer for each row; the first row that fits counts.
 _TRANSLATIONS: tuple[_Translation, ...] = (
     (400, "Token Authorization failed", KeyRefused, "The model server does not accept the gateway's key."),
     # The token API's answer, and so that of each address with "/token" in it (TokenAuthorizationHandler.java:43).

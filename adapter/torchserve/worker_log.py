@@ -10,14 +10,14 @@ _START = "Torch worker started."
 # WorkerLifeCycle's line for the end of a worker's output; log4j2.xml sends it to this log.
 _DEATH = re.compile(r"Stopped Scanner - \S+-stdout$")
 # WorkerThread.java's line as it ends a worker itself; log4j2.xml sends that here, too.
-_TOO_SLOW = "Backend worker error: Backend worker did not respond in given time"
-_NOT_STARTED = "Backend worker error: Backend worker startup time out."
+TOO_SLOW = "Backend worker error: Backend worker did not respond in given time"
+NOT_STARTED = "Backend worker error: Backend worker startup time out."
 # Python's own word on a signal such as SIGSEGV or SIGABRT: PYTHONFAULTHANDLER (run_directory.py) has it said.
 _CRASH = re.compile(r" - (Fatal Python error: .*)$")
 _ERROR = re.compile(r"(?:^|[ -] )((?:\w+\.)*\w*(?:Error|Exception|Exit|Interrupt)\b.*)$")
 
-# TorchServe closes the output of a worker whose connection is gone (WorkerLifeCycle.java, exit): the last words of a
-# life may be lost, those of several in a row hardly.
+# TorchServe closes the output of a worker whose connection is gone (WorkerLifeCycle.java, exit). So the last words of
+# one worker may be lost. That this happens to several in a row is unlikely.
 _MAX_DEATHS, _MAX_SILENT_DEATHS = 2, 3
 
 _SILENT = (
@@ -80,10 +80,10 @@ class WorkerLog:
             self.deaths += 1
         elif line.endswith(_START):
             self._error_is_of_this_life = False
-        elif line.endswith(_TOO_SLOW):  # whatever was said before did not end it
+        elif line.endswith(TOO_SLOW):  # whatever was said before did not end it
             self.was_too_slow, self._error_is_of_this_life = True, True
-        elif line.endswith(_NOT_STARTED):
-            self._take_error("it did not start within two minutes, more than which TorchServe gives to no worker")
+        elif line.endswith(NOT_STARTED):
+            self._take_error("it did not start within two minutes, and TorchServe gives no worker more")
         elif error := _CRASH.search(line) or _ERROR.search(line):
             self._take_error(error[1])
 

@@ -139,6 +139,8 @@ def test_steps_that_are_not_compiled(scene: Scene) -> None:
         ),
         ("W-9000-tiny_1.0-stdout - torchbridge: cannot load the model: it lacks a tensor", "it lacks a tensor"),
         ("W-9000-tiny_1.0-stderr - Fatal Python error: Segmentation fault", "A worker crashed"),
+        ("ERROR W-9000 - Backend worker error: Backend worker did not respond in given time", "answer in time"),
+        ("ERROR W-9000 - Backend worker error: Backend worker startup time out.", "within two minutes"),
         ("java.io.IOException: No space left on device", "A disk was full"),
         ("java.net.SocketException: Too many open files", "Files ran out"),
     ],
