@@ -21,6 +21,7 @@ from adapter.versions.restoration import default_archives, restore_others
 from adapter.versions.running_server import RunningServer
 from adapter.versions.server_files import ServerFiles
 from adapter.versions.server_state import ServerState
+from adapter.versions.worker_revival import WorkerRevival
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 _MOST_SAMPLES = 3
@@ -50,6 +51,7 @@ class RunningStack:
         self._gateway = gateway
         self._files = files
         self._report = report
+        self._find_server = partial(RunningServer, files.run_directory, settings)
         self._crashes: deque[float] = deque(maxlen=_MOST_CRASHES)
 
     def sample(self) -> Iterator[str]:
@@ -86,7 +88,10 @@ class RunningStack:
         It must be found out before the calls that it has are given up for its silence: they can be made again.
         """
         limit = self._settings.silence_timeout / 2
-        with SilenceWatch(self._settings.torchserve_url, limit) as watch:
+        with (
+            SilenceWatch(self._settings.torchserve_url, limit) as watch,
+            WorkerRevival(self._find_server, self._report),
+        ):
             while self._torchserve.is_running():
                 if not self._gateway.is_alive():
                     raise StartFailed("The gateway ended.")
@@ -113,5 +118,5 @@ class RunningStack:
                 raise
             self._report(str(failure))
             return  # it ended once more, which counts as the times before
-        restore_others(partial(RunningServer, self._files.run_directory, self._settings), self._report)
+        restore_others(self._find_server, self._report)
         self._report("TorchServe serves again")

@@ -21,6 +21,7 @@ def description(
             "batchSize": slots,
             "responseTimeout": 120,
             "startupTimeout": 120,
+            "maxRetryTimeoutInSec": 300,
             "workers": [_worker(number, is_ready=is_ready) for number, is_ready in enumerate(are_ready)],
             "jobQueueStatus": {"remainingCapacity": 100, "pendingRequests": num_waiting},
         }

@@ -50,6 +50,7 @@ class ModelDescription(_Described):
     batch_size: int
     response_timeout: int
     startup_timeout: int  # seconds
+    max_retry_timeout_in_sec: int  # from the first failure of a worker on; after it TorchServe starts it no more
     workers: tuple[WorkerDescription, ...]
     job_queue_status: JobQueue
 

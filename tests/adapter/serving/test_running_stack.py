@@ -8,12 +8,15 @@ from typing import ClassVar
 import pytest
 
 from adapter.archives.archive import build_archive
+from adapter.errors import UpstreamUnavailable
 from adapter.serving import running_stack
 from adapter.serving.running_stack import RunningStack
 from adapter.settings import Settings
 from adapter.torchserve.server_process import StartFailed
+from adapter.versions import worker_revival
 from adapter.versions.errors import VersionError
 from adapter.versions.server_files import ServerFiles
+from adapter.versions.worker_revival import WorkerRevival
 from tests.adapter.archives.model_files import write_model
 from tests.adapter.served_story import serve_story
 
@@ -143,3 +146,20 @@ def test_a_torchserve_that_stands_still_is_killed_and_started_again(tmp_path: Pa
             stack.wait()
     assert (torchserve.num_kills, torchserve.starts) == (1, [[archive]])
     assert reports[0] == "TorchServe has not answered for 0.2 seconds: starting it again"
+
+
+def test_workers_are_looked_after_while_torchserve_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    looks: list[None] = []
+
+    def look(_: WorkerRevival) -> None:
+        looks.append(None)
+        if len(looks) == 1:
+            raise UpstreamUnavailable("TorchServe does not answer.")
+
+    monkeypatch.setattr(worker_revival, "_SECONDS_BETWEEN_LOOKS", 0.01)
+    monkeypatch.setattr(WorkerRevival, "look", look)
+    gateway = SimpleNamespace(is_alive=lambda: len(looks) < 2)
+    files = ServerFiles(tmp_path)
+    stack = RunningStack("", Settings(), FrozenTorchServe(), gateway, files=files, report=lambda _: None)
+    with pytest.raises(StartFailed, match="The gateway ended"):
+        stack.wait()

@@ -42,6 +42,7 @@ class LightArchives:
 
     directory: Path
     name: str = "light"
+    config: str = CONFIG
 
     @property
     def public_key(self) -> Path:
@@ -54,7 +55,7 @@ class LightArchives:
         place = self.directory / f"{self.name}-{version}"
         shutil.rmtree(place, ignore_errors=True)
         config = self.directory / "model-config.yaml"
-        config.write_text(CONFIG)
+        config.write_text(self.config)
         archive = build_archive(write_model(place / "model"), self.name, version, place, config)
 
         def change(contents: Contents) -> None:

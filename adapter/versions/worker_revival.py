@@ -1,0 +1,105 @@
+"""Has TorchServe start workers that it has given up: it tries for maxRetryTimeoutInSec, and then never again.
+
+So a reason that is over after five minutes, as a full disk, would keep a version from answering for ever
+(WorkerThread.java, isHealthy: without it `run` calls no `retry`).
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Self, TypeAlias
+
+import psutil
+
+from adapter.errors import TorchbridgeError
+from adapter.torchserve.loading import describe_versions
+from adapter.torchserve.management_client import ModelDescription
+from adapter.versions.errors import VersionError
+from adapter.versions.running_server import RunningServer
+
+# Seconds. TorchServe waits for at most 55 before it tries again (WorkerThread.java, BACK_OFF).
+_LONGEST_PAUSE = 60.0
+_SECONDS_BETWEEN_LOOKS = 10.0
+_WORKER_PROGRAM = "model_service_worker.py"
+
+_Version: TypeAlias = tuple[str, str]  # model and version
+
+_log = logging.getLogger(__name__)
+
+
+class WorkerRevival:
+    """Looks from a thread of its own, inside of `with`, at the versions that the server's record has.
+
+    A worker is given up if it has no process and was not ready for `longest_pause` seconds longer than TorchServe
+    goes on to try. To start it any earlier would make TorchServe try more often.
+    """
+
+    def __init__(
+        self,
+        find_server: Callable[[], RunningServer],
+        report: Callable[[str], None],
+        longest_pause: float = _LONGEST_PAUSE,
+    ) -> None:
+        self._find_server = find_server
+        self._report = report
+        self._longest_pause = longest_pause
+        self._unready_since: dict[_Version, float] = {}  # time.monotonic()
+        self._end = threading.Event()
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._look_on, name="worker revival", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+
+    def look(self) -> None:
+        """Raises what the management API answers, and VersionError while a command changes the server."""
+        server = self._find_server()
+        now = time.monotonic()
+        unready = dict(_unready(server))
+        self._unready_since = {version: self._unready_since.get(version, now) for version in unready}
+        for version, description in unready.items():
+            patience = description.max_retry_timeout_in_sec + self._longest_pause
+            if now - self._unready_since[version] >= patience and not _has_process(description):
+                self._start(server, version)
+                del self._unready_since[version]
+
+    def _start(self, server: RunningServer, version: _Version) -> None:
+        model, name = version
+        with server.locked(f"torchbridge serve, starting a worker of {model} {name}"):
+            if version not in dict(_unready(server)):
+                return
+            self._report(f"TorchServe has given up the worker of {model} {name}: starting another one")
+            server.management.scale(model, name, 0)  # a number that it has already would change nothing
+            server.management.scale(model, name, server.state.models[model].versions[name].workers)
+
+    def _look_on(self) -> None:
+        while not self._end.wait(_SECONDS_BETWEEN_LOOKS):
+            try:
+                self.look()
+            except (TorchbridgeError, VersionError, OSError) as error:
+                _log.debug("no look at the workers: %s", error)
+
+
+def _unready(server: RunningServer) -> Iterator[tuple[_Version, ModelDescription]]:
+    """The versions that have workers by the record and by TorchServe, but none that is ready."""
+    for model, recorded in server.state.models.items():
+        described = describe_versions(server.management, model)
+        for version, deployed in recorded.versions.items():
+            description = described.get(version)
+            if deployed.workers and description and description.workers and not description.ready_workers:
+                yield (model, version), description
+
+
+def _has_process(description: ModelDescription) -> bool:
+    return any(_is_a_worker(worker.pid) for worker in description.workers)
+
+
+def _is_a_worker(process: int) -> bool:
+    """TorchServe goes on to tell the number of a process that has ended, which may be another one's by now."""
+    try:
+        return process > 0 and any(_WORKER_PROGRAM in word for word in psutil.Process(process).cmdline())
+    except psutil.Error:
+        return False

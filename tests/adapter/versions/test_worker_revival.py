@@ -1,0 +1,116 @@
+"""Workers that TorchServe starts no more are started by the server; all others are left alone."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from adapter.torchserve.management_client import ModelDescription
+from adapter.versions import worker_revival
+from adapter.versions.errors import ServerBusy
+from adapter.versions.worker_revival import WorkerRevival
+from tests.adapter.versions.fake_server import Clock, FakeServer, Lines
+
+PATIENCE = 360.0  # TorchServe's five minutes, and one more
+
+
+class Watched:
+    """A revival over `server`, and what it reports."""
+
+    def __init__(self, server: FakeServer, clock: Clock) -> None:
+        self.server, self.clock, self.reports = server, clock, Lines()
+        self._revival = WorkerRevival(lambda: server, self.reports)
+
+    def look_after(self, seconds: float) -> list[tuple[object, ...]]:
+        """The changes that this look has made."""
+        self.clock.sleep(seconds)
+        self.server.management.changes.clear()
+        self._revival.look()
+        return list(self.server.management.changes)
+
+
+@pytest.fixture
+def watched(server: FakeServer, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Watched:
+    monkeypatch.setattr(worker_revival, "time", clock)
+    server.serve("1.0", "2.0")
+    return Watched(server, clock)
+
+
+def lose_worker(server: FakeServer, version: str = "2.0") -> None:
+    server.management.models["tiny"][version] = [False]
+
+
+def test_a_worker_is_started_when_torchserve_tries_no_more(watched: Watched) -> None:
+    lose_worker(watched.server)
+    assert watched.look_after(0) == []
+    assert watched.look_after(PATIENCE - 1) == []
+    assert watched.look_after(1) == [("scale", "tiny", "2.0", 0), ("scale", "tiny", "2.0", 1)]
+    assert watched.reports == ["TorchServe has given up the worker of tiny 2.0: starting another one"]
+
+
+def test_one_that_is_lost_once_more_gets_the_same_patience(watched: Watched) -> None:
+    lose_worker(watched.server)
+    watched.look_after(0)
+    assert watched.look_after(PATIENCE)
+    lose_worker(watched.server)
+    assert watched.look_after(1) == []
+    assert watched.look_after(PATIENCE - 1) == []
+    assert watched.look_after(1)
+
+
+def test_a_worker_that_was_ready_in_between_counts_anew(watched: Watched) -> None:
+    lose_worker(watched.server)
+    watched.look_after(0)
+    watched.server.management.models["tiny"]["2.0"] = [True]
+    watched.look_after(PATIENCE)
+    lose_worker(watched.server)
+    assert watched.look_after(1) == []
+
+
+@contextmanager
+def worker_process() -> Iterator[int]:
+    command = [sys.executable, "-c", "input()", "ts/model_service_worker.py"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+
+
+def test_a_worker_that_is_still_loading_is_left_alone(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    lose_worker(watched.server)
+    describe = watched.server.management.describe
+
+    def with_process(name: str) -> list[ModelDescription]:
+        return [
+            each.model_copy(
+                update={"workers": tuple(worker.model_copy(update={"pid": pid}) for worker in each.workers)}
+            )
+            for each in describe(name)
+        ]
+
+    watched.look_after(0)
+    with worker_process() as pid:
+        monkeypatch.setattr(watched.server.management, "describe", with_process)
+        assert watched.look_after(PATIENCE) == []
+    assert watched.look_after(0) != []
+
+
+def test_a_version_without_workers_by_the_record_is_left_alone(watched: Watched) -> None:
+    lose_worker(watched.server, "1.0")
+    state = watched.server.state
+    state.models["tiny"].versions["1.0"] = state.models["tiny"].versions["1.0"].model_copy(update={"workers": 0})
+    watched.server.save(state)
+    watched.look_after(0)
+    assert watched.look_after(PATIENCE) == []
+
+
+def test_nothing_is_started_while_a_command_changes_the_server(watched: Watched) -> None:
+    lose_worker(watched.server)
+    watched.look_after(0)
+    with watched.server.locked("retire 2.0"), pytest.raises(ServerBusy, match=r"retire 2\.0"):
+        watched.look_after(PATIENCE)
+    assert watched.server.management.changes == []
+    assert watched.look_after(0) != []
