@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from adapter.errors import TorchbridgeError
-from adapter.torchserve.failures import from_torchserve
+from adapter.torchserve.error_answers import error_from_answer
 
 FIXTURES = Path(__file__).parent / "fixtures" / "torchserve"
 
@@ -65,7 +65,7 @@ def recorded(name: str) -> RecordedAnswer:
 def recorded_failure(name: str) -> TorchbridgeError:
     """What the gateway makes of it."""
     answer = recorded(name)
-    return from_torchserve(answer.status, answer.body)
+    return error_from_answer(answer.status, answer.body)
 
 
 def recorded_answers() -> Iterator[tuple[str, RecordedAnswer]]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from adapter.errors import TorchbridgeError
 from adapter.schema import ErrorCode
-from adapter.torchserve.failures import from_torchserve
+from adapter.torchserve.error_answers import error_from_answer
 
 
 class TorchServeFailure(NamedTuple):
@@ -47,4 +47,4 @@ TORCHSERVE_FAILURES: Mapping[ErrorCode, TorchServeFailure] = {
 def torchserve_failure(code: ErrorCode, model: str, version: str) -> TorchbridgeError:
     """What the gateway makes of it. Raises KeyError for what TorchServe does not say."""
     said = TORCHSERVE_FAILURES[code]
-    return from_torchserve(said.status, said.body(model, version))
+    return error_from_answer(said.status, said.body(model, version))

@@ -27,7 +27,7 @@ from adapter.errors import (
 from adapter.schema import DoneEvent, GenerationRequest, WorkerRequest
 from adapter.settings import Settings
 from adapter.stop_pipe import write_stop
-from adapter.torchserve.failures import from_torchserve
+from adapter.torchserve.error_answers import error_from_answer
 from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.refreshing import Refreshing
 from adapter.torchserve.worker_answer import WorkerAnswer
@@ -206,7 +206,7 @@ async def _failure(response: aiohttp.ClientResponse) -> TorchbridgeError:
     if response.status < _FIRST_FAILURE or ("x-request-id" not in response.headers and response.status != _TOO_LARGE):
         cause = f"{response.status} {response.content_type} of {len(body)} bytes"
         return UpstreamProtocol("The model server's answer is not one of its own.", cause=cause)
-    return from_torchserve(response.status, body)
+    return error_from_answer(response.status, body)
 
 
 async def _read_failure(response: aiohttp.ClientResponse) -> bytes:

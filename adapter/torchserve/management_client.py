@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from adapter.errors import InvalidRequest, KeyRefused, ModelNotFound, UpstreamProtocol
 from adapter.names import NAME_PATTERN
-from adapter.torchserve.failures import from_torchserve
+from adapter.torchserve.error_answers import error_from_answer
 from adapter.torchserve.keys import KeyFile, send_with_key
 
 _ARCHIVE = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]*\.mar", re.ASCII)
@@ -153,7 +153,7 @@ class ManagementClient:
     ) -> bytes:
         response = send_with_key(method, self._url + path, key, query, timeout)
         if response.status_code not in _SUCCESSES:
-            raise from_torchserve(response.status_code, response.content)
+            raise error_from_answer(response.status_code, response.content)
         return response.content
 
 

@@ -71,7 +71,7 @@ class _TorchServeFailure(BaseModel):
     message: str = ""
 
 
-def from_torchserve(status: int, body: bytes) -> TorchbridgeError:
+def error_from_answer(status: int, body: bytes) -> TorchbridgeError:
     """The exception for one of TorchServe's answers; its own words go to `cause`, for the log only."""
     cause = f"TorchServe answered {status}: {body.decode(errors='replace')[:_MAX_CAUSE_CHARACTERS]!r}"
     try:

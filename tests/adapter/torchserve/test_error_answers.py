@@ -4,7 +4,7 @@ import pytest
 
 from adapter import errors
 from adapter.errors import Conflict, TorchbridgeError, UpstreamProtocol, VersionNotFound
-from adapter.torchserve.failures import _TRANSLATIONS, from_torchserve
+from adapter.torchserve.error_answers import _TRANSLATIONS, error_from_answer
 from tests.recorded_answer import recorded_answers, recorded_failure
 
 LEAK = re.compile(r"/tmp|/home|Traceback|org\.pytorch|java|W-9\d|Exception|:\d{4}|\.sock")
@@ -34,13 +34,13 @@ ROWS = [
 
 
 def test_the_words_of_one_status_mean_nothing_with_another() -> None:
-    assert type(from_torchserve(500, envelope(500, "Model version 1.0 is already registered"))) is UpstreamProtocol
-    assert type(from_torchserve(409, envelope(409, "Model version 1.0 is already registered"))) is Conflict
-    assert type(from_torchserve(404, envelope(404, "Model version 1.0 does not exist for model"))) is VersionNotFound
+    assert type(error_from_answer(500, envelope(500, "Model version 1.0 is already registered"))) is UpstreamProtocol
+    assert type(error_from_answer(409, envelope(409, "Model version 1.0 is already registered"))) is Conflict
+    assert type(error_from_answer(404, envelope(404, "Model version 1.0 does not exist for model"))) is VersionNotFound
 
 
 def test_every_row_of_the_table_has_a_recorded_answer() -> None:
-    answers = [(answer.status, from_torchserve(answer.status, answer.body)) for _, answer in recorded_answers()]
+    answers = [(answer.status, error_from_answer(answer.status, answer.body)) for _, answer in recorded_answers()]
     for status, _, error, detail in _TRANSLATIONS:
         assert any((status, error, detail) == (seen, type(failure), failure.detail) for seen, failure in answers), (
             detail
@@ -67,7 +67,7 @@ def test_translates_by_status_and_message(answer: str, error: type[TorchbridgeEr
     ],
 )
 def test_junk_is_a_protocol_failure(body: bytes) -> None:
-    assert type(from_torchserve(503, body)) is errors.UpstreamProtocol
+    assert type(error_from_answer(503, body)) is errors.UpstreamProtocol
 
 
 @pytest.mark.parametrize(
@@ -80,10 +80,10 @@ def test_junk_is_a_protocol_failure(body: bytes) -> None:
     ],
 )
 def test_torchserves_own_words_are_for_the_log_only(message: str) -> None:
-    error = from_torchserve(503, envelope(503, message))
+    error = error_from_answer(503, envelope(503, message))
     assert message in error.cause
     assert not LEAK.search(error.to_problem().model_dump_json())
 
 
 def test_a_long_failure_is_cut_for_the_log() -> None:
-    assert len(from_torchserve(500, b"x" * 100_000).cause) < 1_000
+    assert len(error_from_answer(500, b"x" * 100_000).cause) < 1_000
