@@ -82,7 +82,7 @@ def check_versions(scene: Scene) -> Iterator[Finding]:
     """Whether each archive that is to be served is the one that was verified."""
     files = ServerFiles(scene.run_directory)
     try:
-        state = ServerState.read(files.state) or ServerState()
+        state = _state(scene)
     except VersionError as error:
         yield wrong(str(error))
         return
@@ -106,6 +106,10 @@ def check_changes(scene: Scene) -> Iterator[Finding]:
         )
 
 
+def _state(scene: Scene) -> ServerState:
+    return ServerState.read(ServerFiles(scene.run_directory).state) or ServerState()
+
+
 def check_gateway(scene: Scene) -> Iterator[Finding]:
     directory = RunDirectory(scene.run_directory)
     if not is_served(scene.run_directory):
@@ -116,19 +120,23 @@ def check_gateway(scene: Scene) -> Iterator[Finding]:
         return
     try:
         report = ControlClient(control_socket(scene.run_directory)).traffic()
+        state = _state(scene)
+    except VersionError:  # check_versions says it
+        return
     except (GatewayNotRunning, TorchbridgeError) as error:
         yield wrong(f"The gateway in {directory.path} does not answer: {error}", f"Look into {directory.logs}.")
         return
-    for model in report.models:
-        for version in model.versions:
-            if version.ready_workers:
+    for name, model in state.models.items():
+        for version, deployed in model.versions.items():
+            traffic = report.of(name, version)
+            if deployed.workers == 0 or (traffic and traffic.ready_workers):
                 continue
-            what = f"{model.name} {version.version} has no worker that is ready."
+            what = f"{name} {version} has no worker that is ready."
             look = f"Look into {directory.worker_log}"
-            if version.is_default:
+            if version == model.default:
                 yield wrong(what, f"{look}; torchbridge rollback goes back to the version before.")
             else:
-                yield warning(what, f"{look}; torchbridge retire {version.version} gives it up.")
+                yield warning(what, f"{look}; torchbridge retire {version} gives it up.")
 
 
 def check_compilations(scene: Scene) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Answers POST /generate and its like past FastAPI's router. FastAPI still documents them, and words their errors.
+"""Answers POST /generate and its like past FastAPI's router. FastAPI still documents them.
 
 Its router, exit stacks, dependencies and answers take as long as all else that the gateway does for a short answer, and
 its frames would stay for as long as a stream is open.
@@ -31,9 +31,9 @@ class _Direct(NamedTuple):
 
 
 class DirectRoutes:
-    """Pure ASGI, next to FastAPI's own part. Valid requests of the DirectRoutes among `routes` are answered here.
+    """Pure ASGI, next to FastAPI's own part. Answers POSTs to the DirectRoutes of `routes`, and refuses wrong bodies.
 
-    Other requests are passed on, and so are those without a body or with a wrong header: FastAPI words what is wrong.
+    All else is passed on, also a request without a body or with a wrong header: FastAPI words what is wrong with it.
     """
 
     def __init__(self, app: ASGIApp, routes: Iterable[BaseRoute]) -> None:
@@ -50,7 +50,7 @@ class DirectRoutes:
             await self._app(scope, receive, send)
             return
         response = await self._response(direct, JsonRequest(scope, receive))
-        await response(scope, receive, send)  # sends it, which may last: nothing is held any more
+        await response(scope, receive, send)  # may take as long as a stream; body and call are freed by now
 
     async def _response(self, direct: _Direct, request: JsonRequest) -> ASGIApp:
         content = await request.body()

@@ -93,16 +93,22 @@ def test_a_gateway_that_does_not_answer(scene: Scene) -> None:
         assert "does not answer" in found(server.check_gateway, scene).what
 
 
-@pytest.mark.parametrize(
-    ("default", "is_wrong", "remedy"), [("1.0", True, "torchbridge rollback"), ("2.0", False, "torchbridge retire 1.0")]
-)
-def test_a_version_without_a_worker(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, default: str, *, is_wrong: bool, remedy: str
-) -> None:
+def record(scene: Scene, default: str, workers: dict[str, int]) -> None:
+    versions = {
+        version: VersionState(archive="tiny.mar", digest="", sha256=SHA256, workers=number)
+        for version, number in workers.items()
+    }
+    state = ServerState(models={"tiny": ModelState(default=default, versions=versions)})
+    state.write(ServerFiles(scene.run_directory).state)
+
+
+@pytest.fixture
+def one_worker(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """TorchServe has 1.0 without a worker, and 2.0 with one."""
     versions = [
         VersionTraffic(
             version=version,
-            is_default=version == default,
+            is_default=version == "2.0",
             ready_workers=version == "2.0",
             live_requests=0,
             oldest_live_seconds=None,
@@ -112,14 +118,35 @@ def test_a_version_without_a_worker(
         )
         for version in ("1.0", "2.0")
     ]
-    model = ModelTraffic(name="tiny", default_version=default, versions=tuple(versions), canary=None)
+    model = ModelTraffic(name="tiny", default_version="2.0", versions=tuple(versions), canary=None)
     monkeypatch.setattr(ControlClient, "traffic", lambda _: TrafficReport(models=(model,)))
     with deaf_gateway(scene.run_directory):
-        finding = found(server.check_gateway, scene)
+        yield
+
+
+@pytest.mark.usefixtures("one_worker")
+@pytest.mark.parametrize(
+    ("default", "is_wrong", "remedy"), [("1.0", True, "torchbridge rollback"), ("2.0", False, "torchbridge retire 1.0")]
+)
+def test_a_version_without_a_worker(scene: Scene, default: str, *, is_wrong: bool, remedy: str) -> None:
+    record(scene, default, {"1.0": 1, "2.0": 1})
+    finding = found(server.check_gateway, scene)
 
     assert "tiny 1.0 has no worker that is ready" in finding.what
     assert remedy in finding.remedy
     assert (finding.severity is Severity.WRONG) is is_wrong
+
+
+@pytest.mark.usefixtures("one_worker")
+def test_a_version_that_torchserve_does_not_have(scene: Scene) -> None:
+    record(scene, "2.0", {"2.0": 1, "3.0": 1})
+    assert "tiny 3.0 has no worker that is ready" in found(server.check_gateway, scene).what
+
+
+@pytest.mark.usefixtures("one_worker")
+def test_a_version_that_was_unloaded_needs_no_worker(scene: Scene) -> None:
+    record(scene, "2.0", {"1.0": 0, "2.0": 1})
+    assert list(server.check_gateway(scene)) == []
 
 
 def test_steps_that_are_not_compiled(scene: Scene) -> None:
