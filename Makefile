@@ -123,7 +123,7 @@ test-fast: .venv/.installed ## Some thousand tests that take less than a minute,
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -q $(FAST_TESTS) \
 		$(addprefix --ignore ,$(SLOWER_TESTS))
 
-test-python: .venv/.installed real-model ## The tests of Python but those on the real TorchServe and in containers
+test-python: install real-model ## The tests of Python but those on the real TorchServe and in containers
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
 		--ignore tests/end_to_end --ignore tests/containers --ignore tests/openai_clients
 

