@@ -1,6 +1,6 @@
 /**
- * The generator, whose `return` does not wait for the event that is under way: `leave` has to end that. So a stream that is
- * made of this one is cancelled by it.
+ * The generator, whose `return` and `throw` do not wait for the event that is under way: `leave` has to end that. So a stream
+ * that is made of this one is cancelled by it. Node's streams call `throw` where their reader has failed.
  */
 export function leavable<Event>(
   events: AsyncGenerator<Event, void, undefined>,
@@ -10,6 +10,11 @@ export function leavable<Event>(
   events.return = (value) => {
     leave();
     return end(value);
+  };
+  events.throw = async (error) => {
+    leave();
+    await end();
+    throw error;
   };
   return events;
 }

@@ -79,8 +79,12 @@ class Reading {
 
   constructor(signal: AbortSignal | undefined) {
     this.#signal = signal;
-    signal?.addEventListener("abort", this.#abort);
-    if (signal?.aborted) this.#abort();
+  }
+
+  /** Only when the first event is asked for: nobody would close what is never read. */
+  open(): void {
+    this.#signal?.addEventListener("abort", this.#abort);
+    if (this.#signal?.aborted) this.#abort();
   }
 
   /** Of the caller, and of who leaves. */
@@ -108,6 +112,7 @@ async function* resumableEvents(
   let told = from?.text ?? "";
   let lastIndex = -1;
   let failures = 0; // in a row
+  reading.open();
   try {
     if (from !== undefined) yield from.start;
     if (told !== "") yield { type: "delta", index: 0, text: told, logprobs: null, tool_calls: null };
