@@ -9,6 +9,7 @@ const DEFAULT_TIMEOUTS = {
   idleMs: 120_000,
   totalMs: Number.POSITIVE_INFINITY,
 };
+const NAMES = Object.keys(DEFAULT_TIMEOUTS) as (keyof Timeouts)[];
 const LONGEST_TIMER_MS = 2e9; // one of more than 2 ** 31 would go off at once
 
 /**
@@ -33,6 +34,7 @@ export class HttpExchange {
   constructor(signal: AbortSignal | undefined, timeouts: Timeouts) {
     this.#signal = signal;
     this.#timeouts = timeouts;
+    for (const which of NAMES) this.#milliseconds(which); // before the gateway has begun what could not be read
     this.#deadline = Date.now() + this.#milliseconds("totalMs");
     this.start("totalMs");
     signal?.addEventListener("abort", this.#abortByCaller);

@@ -181,7 +181,10 @@ it("what is not worth a wait that is longer than what is left is an error at onc
 it.each([0, -1, Number.NaN])("%s is no timeout", async (timeout) => {
   const client = new PythonClient("http://unused", { maxRetries: 0 });
   await expect(client.generateText(REQUEST, { timeout })).rejects.toThrow(TypeError);
-  await expect(client.generateText(REQUEST, { timeout: { headersMs: timeout } })).rejects.toThrow("headersMs is");
+  for (const which of ["headersMs", "bodyMs", "firstTokenMs", "idleMs", "totalMs"]) {
+    const call = client.generateText(REQUEST, { timeout: { [which]: timeout } });
+    await expect(call).rejects.toThrow(`${which} is ${timeout}`);
+  }
 });
 
 it("ends a call by its timeout also where fetch does not look at its signal", async () => {
