@@ -1,4 +1,4 @@
-import { useEffect, useState, useSyncExternalStore } from "react";
+import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
 import { PythonClient } from "./client.js";
 import { type GenerationState, GenerationStore } from "./generation-store.js";
 import { type ObjectPrompt, type ObjectState, ObjectStore } from "./object-store.js";
@@ -41,11 +41,13 @@ export function useGeneration(client?: PythonClient): GenerationState & Generati
  * component goes on with it when it is shown again. `stop` ends it for good, also on a gateway that would keep it. For
  * gateways whose events have ids; with others it is `useGeneration`.
  *
- * @param key Of this generation in the page's session: each component has its own.
+ * @param key Of this generation in the page's session: each component has its own. Where it changes, the answer that runs is
+ * left as by a reload, and that of the other key is here.
  * @param client By default one whose gateway is the page's own server, at `/api`.
  */
 export function useResumableGeneration(key: string, client?: PythonClient): GenerationState & Generation {
-  const [store] = useState(() => new ResumableStore(client ?? new PythonClient("/api"), key));
+  const [first] = useState(() => client ?? new PythonClient("/api"));
+  const store = useMemo(() => new ResumableStore(first, key), [first, key]);
   useEffect(() => {
     if (client !== undefined) store.client = client;
   }, [store, client]);

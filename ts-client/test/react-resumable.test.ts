@@ -25,13 +25,13 @@ function openPage(): void {
   root = createRoot(element);
 }
 
-function Page({ client }: { client: PythonClient }): string {
-  generation = useResumableGeneration("story", client);
+function Page({ client, name }: { client: PythonClient; name: string }): string {
+  generation = useResumableGeneration(name, client);
   return `${generation.status}: ${generation.text}`;
 }
 
-async function show(client: PythonClient): Promise<void> {
-  await act(async () => root.render(createElement(StrictMode, null, createElement(Page, { client }))));
+async function show(client: PythonClient, name = "story"): Promise<void> {
+  await act(async () => root.render(createElement(StrictMode, null, createElement(Page, { client, name }))));
 }
 
 async function until(text: string): Promise<void> {
@@ -132,4 +132,17 @@ it("goes on when its component is shown again, and has stopped nothing", async (
   await until(`done: ${TEXT}`);
   expect(asked).toEqual([undefined, "2"]);
   expect(stopped).toEqual([]);
+});
+
+it("shows the answer of the other key when its key changes, and goes on with the first when that is back", async () => {
+  const { client, asked, stopped } = await startWaiting();
+  await show(client);
+  act(() => void generation.generate(REQUEST));
+  await until("streaming: Once upon");
+  await show(client, "another story");
+  expect(element.textContent).toBe("idle: ");
+  expect(generation.request).toBeUndefined();
+  await show(client);
+  await until(`done: ${TEXT}`);
+  expect([asked, stopped]).toEqual([[undefined, "2"], []]);
 });
