@@ -92,6 +92,9 @@ def _unreadable(reason: str) -> TorchbridgeError:
     if reason.startswith("Detected duplicate key"):
         # The name is the caller's own text, of any length and with anything in it.
         return MalformedJson(f"The body has a name twice in one object: at {reason.rpartition(' at ')[2]}.")
+    if "hex escape" in reason:  # what else is wrong with one is an "invalid escape"
+        place = reason.rpartition(" at ")[2]
+        return MalformedJson(f"The body has half of a character, as of a text cut within an emoji: at {place}.")
     return MalformedJson(f"The body is not JSON: {reason}.")
 
 

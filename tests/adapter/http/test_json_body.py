@@ -53,6 +53,13 @@ async def test_a_name_may_not_come_twice(name: bytes) -> None:
         await read_json(b'[{"x": {%s: 1, "b": 2, %s: 1}}]' % (name, name))
 
 
+@pytest.mark.parametrize("text", [r"\ud83d", r"\ud83dx", r"\ud83d\n", r"\ude00", r"\ud83d\ud83d"])
+async def test_half_of_a_character_is_called_so(text: str) -> None:
+    for body in (f'["{text}"]', f'{{"{text}": 1}}'):
+        with pytest.raises(MalformedJson, match=r"half of a character.* at line 1 column \d+\.$"):
+            await read_json(body.encode())
+
+
 async def test_a_hostile_name_does_not_break_the_message() -> None:
     name = json.dumps("\n\x1b\u2028" + "x" * 500)
     with pytest.raises(MalformedJson) as caught:
