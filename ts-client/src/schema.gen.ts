@@ -121,64 +121,64 @@ export interface components {
              * @description Most tokens to generate, the prompt not counted.
              * @default 100
              */
-            max_length?: number;
+            max_length?: number | undefined;
             /**
              * @description 0 always takes the likeliest token.
              * @default 0.7
              */
-            temperature?: number;
+            temperature?: number | undefined;
             /** @description Sample among the likeliest tokens that together reach this probability. */
-            top_p?: number | null;
+            top_p?: (number | null) | undefined;
             /** @description Sample among this many likeliest tokens. */
-            top_k?: number | null;
+            top_k?: (number | null) | undefined;
             /** @description Above 1 makes tokens that were already used less likely. */
-            repetition_penalty?: number | null;
+            repetition_penalty?: (number | null) | undefined;
             /** @description Sample among tokens of at least this part of the likeliest's probability. */
-            min_p?: number | null;
+            min_p?: (number | null) | undefined;
             /**
              * @description Taken off a token's logit for each time that the answer has it already.
              * @default 0
              */
-            frequency_penalty?: number;
+            frequency_penalty?: number | undefined;
             /**
              * @description Taken off a token's logit once, if the answer has it already.
              * @default 0
              */
-            presence_penalty?: number;
+            presence_penalty?: number | undefined;
             /**
              * @description Added to the logits of tokens, by their ids.
              * @default {}
              */
             logit_bias?: {
-                [key: string]: number;
-            };
+                [key: string]: number | undefined;
+            } | undefined;
             /**
              * @description Generation ends before any of these. At most 4,000 characters in all.
              * @default []
              */
-            stop?: string | string[];
+            stop?: (string | string[]) | undefined;
             /** @description The same seed gives the same answer. */
-            seed?: number | null;
+            seed?: (number | null) | undefined;
             /**
              * @description Fewest tokens to generate, unless a text of `stop` comes first.
              * @default 0
              */
-            min_length?: number;
+            min_length?: number | undefined;
             /**
              * @description Whether to go on where the model would end its answer.
              * @default false
              */
-            ignore_eos?: boolean;
+            ignore_eos?: boolean | undefined;
             /** @description Tell how likely each token was, and this many of the likeliest ones in its place. */
-            logprobs?: number | null;
+            logprobs?: (number | null) | undefined;
             /** @description Tell how likely each token of the prompt was, and this many of the likeliest ones in its place. */
-            prompt_logprobs?: number | null;
+            prompt_logprobs?: (number | null) | undefined;
             /** @description What the text has to be; any text when absent. */
-            output?: (components["schemas"]["JsonOutput"] | components["schemas"]["RegexOutput"] | components["schemas"]["ChoiceOutput"]) | null;
+            output?: ((components["schemas"]["JsonOutput"] | components["schemas"]["RegexOutput"] | components["schemas"]["ChoiceOutput"]) | null) | undefined;
             /** @description The gateway's default model when absent. */
-            model?: string | null;
+            model?: (string | null) | undefined;
             /** @description The model's default version when absent. */
-            model_version?: string | null;
+            model_version?: (string | null) | undefined;
         };
         GenerationResponse: {
             text: string;

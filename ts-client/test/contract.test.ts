@@ -34,6 +34,12 @@ it("asks for nothing but a prompt", () => {
   expectTypeOf<{ max_length: number }>().not.toExtend<GenerationRequest>();
 });
 
+it("takes undefined for whatever it does not ask for", () => {
+  type Rest = Omit<GenerationRequest, "prompt">;
+  expectTypeOf<{ prompt: string } & Record<keyof Rest, undefined>>().toExtend<GenerationRequest>();
+  expectTypeOf<{ prompt: undefined }>().not.toExtend<GenerationRequest>();
+});
+
 it("tells the bodies of the gateway from others", () => {
   expect(isGenerationResponse(RESPONSE)).toBe(true);
   expect(isBatchResponse({ results: [RESPONSE, PROBLEM] })).toBe(true);
