@@ -16,6 +16,7 @@ interface Kept {
 export class ResumableStore extends GenerationStore {
   readonly #key: string;
   #kept: Kept | undefined;
+  #isWritten = false;
   #from: StreamPosition | undefined;
   #signal: AbortSignal | undefined; // of what runs
   #left: AbortSignal | undefined;
@@ -37,9 +38,11 @@ export class ResumableStore extends GenerationStore {
   /** Writes down where it is, for the page that comes next. */
   readonly keep = (): void => {
     const { status } = this.getState();
-    if (this.#kept === undefined || (status !== "waiting" && status !== "streaming")) return;
+    const isUnderWay = this.#kept !== undefined && (status === "waiting" || status === "streaming");
     try {
-      sessionStorage.setItem(this.#key, JSON.stringify(this.#kept));
+      if (isUnderWay) sessionStorage.setItem(this.#key, JSON.stringify(this.#kept));
+      else if (this.#isWritten) sessionStorage.removeItem(this.#key); // the page was hidden then, and is shown again
+      this.#isWritten = isUnderWay;
     } catch {
       // A session that is full, or forbidden: then nothing can go on.
     }

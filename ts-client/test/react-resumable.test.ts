@@ -122,6 +122,18 @@ it("does not go on with what was done", async () => {
   expect(asked).toEqual([undefined, "2"]);
 });
 
+it("does not go on with what was done after the page had been hidden, and was back", async () => {
+  const { client, asked } = await startWaiting();
+  await show(client);
+  act(() => void generation.generate(REQUEST));
+  await until("streaming: Once upon");
+  dispatchEvent(new Event("pagehide")); // the browser keeps the page whole, and shows it again
+  act(() => void generation.stop());
+  await reload(client);
+  expect(element.textContent).toBe("idle: ");
+  expect(asked).toEqual([undefined]);
+});
+
 it("goes on when its component is shown again, and has stopped nothing", async () => {
   const { client, asked, stopped } = await startWaiting();
   await show(client);
