@@ -211,7 +211,8 @@ class TextGenerator:
             except Overloaded as error:
                 # TorchServe says it of a full queue and of no worker (ApiUtils.java:456-477): a description tells.
                 await self._registry.resolve_anew(model, version)
-                error.retry_after = self._admission.retry_after(model, version)
+                if error.retry_after is None:  # a script's may tell it
+                    error.retry_after = self._admission.retry_after(model, version)
                 raise
 
 

@@ -128,11 +128,11 @@ def test_each_error_there_is_can_be_had(code: ErrorCode) -> None:
 
 
 def test_a_rule_that_has_answered_often_enough_leaves_it_to_the_next() -> None:
-    with simulating(Rule(times=2, fails=ErrorCode.OVERLOADED, retry_after=1), Rule(text="Now.")) as client:
+    with simulating(Rule(times=2, fails=ErrorCode.OVERLOADED, retry_after=7), Rule(text="Now.")) as client:
         for _ in range(2):
             with pytest.raises(Overloaded) as failure:
                 client.generate_text(prompt="Once", max_retries=0)
-            assert failure.value.retry_after == 1
+            assert failure.value.retry_after == 7
         assert client.generate_text(prompt="Once", max_retries=0).text == "Now."
 
 
