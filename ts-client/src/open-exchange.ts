@@ -70,7 +70,7 @@ async function tryOnce(
     response = await exchange.send(fetch, url, {
       ...init,
       headers,
-      ...(body && { method: "POST", body: JSON.stringify(body) }),
+      ...(body && { method: "POST", body: JSON.stringify(body, refuseNoNumber) }),
     });
   } catch (error) {
     exchange.throwIfAborted();
@@ -80,4 +80,10 @@ async function tryOnce(
   logger?.debug("torchbridge: answer", { ...attempt, status, requestId, ms: Date.now() - startedAt });
   await exchange.waitFor(() => onResponse?.(attempt, headOf(response)));
   return response.ok ? response : await exchange.readFailure(response);
+}
+
+/** @throws TypeError where JSON would have null in place of a number: null means a default. */
+function refuseNoNumber(name: string, value: unknown): unknown {
+  if (typeof value !== "number" || Number.isFinite(value)) return value;
+  throw new TypeError(`${name} is ${value}, which is no number of JSON`);
 }

@@ -1,4 +1,5 @@
 import { expect, expectTypeOf, it } from "vitest";
+import { chat } from "../src/chat.js";
 import { ApiError, ConnectionError, type GenerationResponse, PythonClient } from "../src/index.js";
 import { closedUrl, readBody, sendJson, startServer } from "./local-server.js";
 import { caught, PROBLEM, REQUEST, RESPONSE } from "./wire.js";
@@ -18,6 +19,23 @@ it("runs the snippet of the guide", async () => {
   expect(bodies).toEqual(['POST /generate {"prompt":"Once upon a time","max_length":100,"temperature":0.7}']);
   expectTypeOf(r).toEqualTypeOf<GenerationResponse>();
 });
+
+it.each([Number.NaN, Number.POSITIVE_INFINITY])(
+  "sends no %s, which JSON would have as null: a default",
+  async (seed) => {
+    const server = await startServer((_, response) => sendJson(response, 200, RESPONSE));
+    const client = new PythonClient(server.url);
+    const refusals = [
+      caught(client.generateText({ ...REQUEST, seed })),
+      caught(client.generateBatch([REQUEST, { ...REQUEST, seed }])),
+      caught(chat(client, { messages: [], seed })),
+    ];
+    for (const error of await Promise.all(refusals)) {
+      expect(error).toEqual(new TypeError(`seed is ${seed}, which is no number of JSON`));
+    }
+    expect(server.connections).toBe(0);
+  },
+);
 
 it("throws an ApiError that carries the problem", async () => {
   const server = await startServer((_, response) => sendJson(response, 503, PROBLEM, "application/problem+json"));
