@@ -2,9 +2,7 @@
 
 import os
 import re
-import socket
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 from adapter.archives.verification import VerificationError
@@ -52,13 +50,7 @@ _KNOWN_LINES = (
 
 
 def is_served(run_directory: Path) -> bool:
-    """Whether a gateway listens there. Its socket's file alone is no sign: a killed one leaves it."""
-    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
-        try:
-            connection.connect(str(control_socket(run_directory)))
-        except OSError:
-            return False
-    return True
+    return ControlClient(control_socket(run_directory)).is_answered()
 
 
 def check_run_directory(scene: Scene) -> Iterator[Finding]:

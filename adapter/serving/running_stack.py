@@ -17,11 +17,11 @@ from adapter.torchserve.run_directory import RunDirectory
 from adapter.torchserve.sample_answer import SAMPLE_PROMPT, sample_answer
 from adapter.torchserve.server_process import StartFailed, TorchServeProcess
 from adapter.torchserve.silence_watch import SilenceWatch
+from adapter.versions.healing import Healing
 from adapter.versions.restoration import default_archives, restore_others
 from adapter.versions.running_server import RunningServer
 from adapter.versions.server_files import ServerFiles
 from adapter.versions.server_state import ServerState
-from adapter.versions.worker_revival import WorkerRevival
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 _MOST_SAMPLES = 3
@@ -90,7 +90,7 @@ class RunningStack:
         limit = self._settings.silence_timeout / 2
         with (
             SilenceWatch(self._settings.torchserve_url, limit) as watch,
-            WorkerRevival(self._find_server, self._report),
+            Healing(self._find_server, self._report),
         ):
             while self._torchserve.is_running():
                 if not self._gateway.is_alive():

@@ -1,11 +1,13 @@
 """The versions that a server starts with: its recorded ones, or its own choice. Also after TorchServe has crashed."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from adapter.archives.verification import verify_archive
+from adapter.errors import TorchbridgeError
 from adapter.torchserve.loading import describe_version
-from adapter.versions.changes import unregister
+from adapter.versions.changes import Report, unregister
 from adapter.versions.errors import VersionError
 from adapter.versions.journal import Journal
 from adapter.versions.model_store import ModelStore
@@ -60,35 +62,46 @@ def default_archives(state: ServerState, files: ServerFiles) -> list[Path]:
     return [files.store / version.archive for version in defaults]
 
 
-def restore_others(find_server: Callable[[], RunningServer], report: Callable[[str], None]) -> None:
+def restore_others(find_server: Callable[[], RunningServer], report: Report) -> None:
     """Loads the versions that are not defaults, one after the other, and starts the workers that are missing.
 
     A version that does not load, or whose file is no longer the verified one, is left out and reported: the others
-    need not be stopped for it.
+    need not be stopped for it. LeftOutVersions tries it again.
     """
     # A command may be at work on what it found before TorchServe ended: it hears soon that it is gone.
     with find_server().locked("torchbridge serve, loading what was served", waits=True) as server:
         for model, state in server.state.models.items():
             for version, deployed in state.versions.items():
-                _restore(server, model, version, deployed, report)
+                restore(server, model, version, deployed, report)
 
 
-def _restore(
-    server: RunningServer, model: str, version: str, deployed: VersionState, report: Callable[[str], None]
-) -> None:
+def restore(server: RunningServer, model: str, version: str, deployed: VersionState, report: Report) -> None:
+    """Has TorchServe serve a version as it is recorded, or reports why not. Hold the server's lock."""
+    try:
+        if describe_version(server.management, model, version) is None:
+            _load(server, model, version, deployed, report)
+        _scale_as_recorded(server, model, version, deployed)
+    except (VersionError, TorchbridgeError) as error:
+        report(f"{model} {version} is left out: {error}")
+
+
+def _load(server: RunningServer, model: str, version: str, deployed: VersionState, report: Report) -> None:
+    log, timeout = server.log_of(model, version), server.settings.load_timeout
+    expect_verified(server.store.path(deployed.archive), deployed.sha256)
+    report(f"loading {model} {version}")
+    try:
+        server.management.register(deployed.archive)
+        wait_for_workers(server.management, model, version, log, timeout=timeout)
+    except (VersionError, TorchbridgeError):
+        server.files.clear_unpacking()
+        with suppress(TorchbridgeError):  # that has ended: then it has forgotten the version, too
+            unregister(server, model, version)
+        raise
+
+
+def _scale_as_recorded(server: RunningServer, model: str, version: str, deployed: VersionState) -> None:
     log, timeout = server.log_of(model, version), server.settings.load_timeout
     description = describe_version(server.management, model, version)
-    if description is None:
-        try:
-            expect_verified(server.store.path(deployed.archive), deployed.sha256)
-            report(f"loading {model} {version}")
-            server.management.register(deployed.archive)
-            wait_for_workers(server.management, model, version, log, timeout=timeout)
-        except VersionError as error:
-            report(f"{model} {version} is left out: {error}")
-            unregister(server, model, version)
-            return
-        description = describe_version(server.management, model, version)
     if description is not None and description.min_workers != deployed.workers:
         server.management.scale(model, version, deployed.workers)
         wait_for_workers(server.management, model, version, log, timeout=timeout, workers=deployed.workers)

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from adapter.compilation import Compilation, CompilationState
-from adapter.control.messages import ModelTraffic, PairsReport, TrafficReport, VersionTraffic
-from adapter.versions.journal import Operation, Unfinished
+from adapter.control.messages import CanaryReport, PairsReport, TrafficReport, VersionTraffic
+from adapter.versions.journal import Unfinished
 from adapter.versions.observed_server import ObservedServer
 from adapter.versions.server_state import ModelState
 
@@ -65,13 +65,14 @@ class VersionStatus(BaseModel):
 
 
 def server_status(server: ObservedServer) -> list[VersionStatus]:
-    """Includes a version of which nothing but an open change is left."""
+    """Includes a version that TorchServe does not have, if it is recorded or a change of it is open."""
     report: TrafficReport = server.gateway.traffic()
     state = server.state
     default_model = report.default_model or (report.models[0].name if len(report.models) == 1 else None)
     statuses = [
         _status(
-            model,
+            model.name,
+            model.canary,
             version,
             default_model,
             state.models.get(model.name),
@@ -79,6 +80,13 @@ def server_status(server: ObservedServer) -> list[VersionStatus]:
         )
         for model in report.models
         for version in model.versions
+    ]
+    seen = {(each.model, each.version) for each in statuses}
+    statuses += [
+        _not_served(model, version, known)
+        for model, known in state.models.items()
+        for version in known.versions
+        if (model, version) not in seen
     ]
     unfinished = server.journal.unfinished()
     return statuses if unfinished is None else _with_open_change(statuses, server, unfinished)
@@ -90,7 +98,7 @@ def _with_open_change(
     operation = unfinished.operation
     names = [(each.model, each.version) for each in statuses]
     if (operation.model, operation.version) not in names:
-        statuses = [*statuses, _nothing_left_of(operation)]
+        statuses = [*statuses, _not_served(operation.model, operation.version)]
     change = _open_change(server, unfinished)
     return [
         each.model_copy(update={"open_change": change})
@@ -119,30 +127,25 @@ def _ending(server: ObservedServer, unfinished: Unfinished) -> str:
     return in_words(unfinished.operation, look(RunningServer.of(server), unfinished)[1])
 
 
-def _nothing_left_of(operation: Operation) -> VersionStatus:
-    return VersionStatus(
-        model=operation.model,
-        version=operation.version,
+def _not_served(model: str, version: str, state: ModelState | None = None) -> VersionStatus:
+    """A version that TorchServe does not have. state: the record of its model, where it is in it."""
+    traffic = VersionTraffic(
+        version=version,
         is_default=False,
-        is_default_model=False,
-        is_previous=False,
-        is_draining=False,
-        canary_percent=None,
-        canary_first_token=None,
-        canary_per_token=None,
-        workers=0,
+        workers=state.versions[version].workers if state else 0,
         ready_workers=0,
         live_requests=0,
+        oldest_live_seconds=None,
         waiting_requests=0,
-        queued_in_torchserve=0,
-        archive=None,
-        digest=None,
-        deployed_at=None,
+        running_requests=0,
+        held_requests=0,
     )
+    return _status(model, None, traffic, None, state, compilation=None)
 
 
 def _status(
-    model: ModelTraffic,
+    model: str,
+    canary: CanaryReport | None,
     traffic: VersionTraffic,
     default_model: str | None,
     state: ModelState | None,
@@ -150,13 +153,13 @@ def _status(
     compilation: Compilation | None,
 ) -> VersionStatus:
     deployed = state.versions.get(traffic.version) if state else None
-    canary = model.canary if model.canary and model.canary.version == traffic.version else None
+    canary = canary if canary and canary.version == traffic.version else None
     is_previous = state is not None and traffic.version in state.previous
     return VersionStatus(
-        model=model.name,
+        model=model,
         version=traffic.version,
         is_default=traffic.is_default,
-        is_default_model=model.name == default_model,
+        is_default_model=model == default_model,
         is_previous=is_previous,
         is_draining=traffic.held_requests > 0 or (is_previous and traffic.live_requests > 0),
         canary_percent=canary.percent if canary else None,

@@ -4,59 +4,38 @@ So a reason that is over after five minutes, as a full disk, would keep a versio
 (WorkerThread.java, isHealthy: without it `run` calls no `retry`).
 """
 
-import logging
-import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Self, TypeAlias
+from collections.abc import Iterator
+from typing import TypeAlias
 
 import psutil
 
-from adapter.errors import TorchbridgeError
 from adapter.torchserve.loading import describe_versions
 from adapter.torchserve.management_client import ModelDescription
-from adapter.versions.errors import VersionError
+from adapter.versions.changes import Report
 from adapter.versions.running_server import RunningServer
 
 # Seconds. TorchServe waits for at most 55 before it tries again (WorkerThread.java, BACK_OFF).
 _LONGEST_PAUSE = 60.0
-_SECONDS_BETWEEN_LOOKS = 10.0
 _WORKER_PROGRAM = "model_service_worker.py"
 
 _Version: TypeAlias = tuple[str, str]  # model and version
 
-_log = logging.getLogger(__name__)
-
 
 class WorkerRevival:
-    """Looks from a thread of its own, inside of `with`, at the versions that the server's record has.
+    """Looks at the versions that the server's record has.
 
     A worker is given up if it has no process and was not ready for `longest_pause` seconds longer than TorchServe
     goes on to try. To start it any earlier would make TorchServe try more often.
     """
 
-    def __init__(
-        self,
-        find_server: Callable[[], RunningServer],
-        report: Callable[[str], None],
-        longest_pause: float = _LONGEST_PAUSE,
-    ) -> None:
-        self._find_server = find_server
+    def __init__(self, report: Report, longest_pause: float = _LONGEST_PAUSE) -> None:
         self._report = report
         self._longest_pause = longest_pause
         self._unready_since: dict[_Version, float] = {}  # time.monotonic()
-        self._end = threading.Event()
 
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._look_on, name="worker revival", daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-
-    def look(self) -> None:
+    def look(self, server: RunningServer) -> None:
         """Raises what the management API answers, and VersionError while a command changes the server."""
-        server = self._find_server()
         now = time.monotonic()
         unready = dict(_unready(server))
         self._unready_since = {version: self._unready_since.get(version, now) for version in unready}
@@ -74,13 +53,6 @@ class WorkerRevival:
             self._report(f"TorchServe has given up the worker of {model} {name}: starting another one")
             server.management.scale(model, name, 0)  # a number that it has already would change nothing
             server.management.scale(model, name, server.state.models[model].versions[name].workers)
-
-    def _look_on(self) -> None:
-        while not self._end.wait(_SECONDS_BETWEEN_LOOKS):
-            try:
-                self.look()
-            except (TorchbridgeError, VersionError, OSError) as error:
-                _log.debug("no look at the workers: %s", error)
 
 
 def _unready(server: RunningServer) -> Iterator[tuple[_Version, ModelDescription]]:

@@ -12,9 +12,11 @@ from adapter.errors import UpstreamUnavailable
 from adapter.serving import running_stack
 from adapter.serving.running_stack import RunningStack
 from adapter.settings import Settings
+from adapter.torchserve.properties import PropertiesError
 from adapter.torchserve.server_process import StartFailed
-from adapter.versions import worker_revival
+from adapter.versions import healing
 from adapter.versions.errors import VersionError
+from adapter.versions.left_out_versions import LeftOutVersions
 from adapter.versions.server_files import ServerFiles
 from adapter.versions.worker_revival import WorkerRevival
 from tests.adapter.archives.model_files import write_model
@@ -150,15 +152,18 @@ def test_a_torchserve_that_stands_still_is_killed_and_started_again(tmp_path: Pa
 
 def test_workers_are_looked_after_while_torchserve_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     looks: list[None] = []
+    failures = [UpstreamUnavailable("TorchServe does not answer."), PropertiesError("No descriptor is left.")]
 
-    def look(_: WorkerRevival) -> None:
+    def look(*_: object) -> None:
         looks.append(None)
-        if len(looks) == 1:
-            raise UpstreamUnavailable("TorchServe does not answer.")
+        if len(looks) <= len(failures):
+            raise failures[len(looks) - 1]
 
-    monkeypatch.setattr(worker_revival, "_SECONDS_BETWEEN_LOOKS", 0.01)
+    monkeypatch.setattr(healing, "_SECONDS_BETWEEN_LOOKS", 0.01)
+    monkeypatch.setattr(running_stack, "RunningServer", lambda *_: None)
+    monkeypatch.setattr(LeftOutVersions, "look", lambda *_: None)
     monkeypatch.setattr(WorkerRevival, "look", look)
-    gateway = SimpleNamespace(is_alive=lambda: len(looks) < 2)
+    gateway = SimpleNamespace(is_alive=lambda: len(looks) < 3)
     files = ServerFiles(tmp_path)
     stack = RunningStack("", Settings(), FrozenTorchServe(), gateway, files=files, report=lambda _: None)
     with pytest.raises(StartFailed, match="The gateway ended"):

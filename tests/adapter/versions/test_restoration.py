@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from adapter.errors import UpstreamUnavailable
 from adapter.versions.errors import VersionError
 from adapter.versions.journal import Journal, Operation
 from adapter.versions.restoration import alone, begin_anew, default_archives, recorded_state, restore_others
@@ -82,3 +83,24 @@ def test_what_does_not_load_any_more_is_left_out_and_the_default_goes_on(restore
     restore_others(lambda: restored, lines)
     assert (restored.registered(), restored.recorded()) == (["2.0"], ["1.0", "2.0"])
     assert any(line.startswith("tiny 1.0 is left out: Still loading tiny 1.0") for line in lines)
+
+
+def refuse(*_: object) -> None:
+    raise UpstreamUnavailable("TorchServe does not answer. Is it running?")
+
+
+def test_a_torchserve_that_ends_meanwhile_does_not_end_the_server(
+    restored: FakeServer, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restored.management, "register", refuse)
+    monkeypatch.setattr(restored.management, "unregister", refuse)
+    restore_others(lambda: restored, lines)
+    assert "tiny 1.0 is left out: TorchServe does not answer. Is it running?" in lines
+
+
+def test_what_was_half_unpacked_where_a_version_does_not_load_is_deleted(restored: FakeServer, lines: Lines) -> None:
+    half = restored.files.unpacked / "models1.download"
+    half.mkdir(parents=True)
+    restored.management.starts_ready = False
+    restore_others(lambda: restored, lines)
+    assert not half.exists()

@@ -63,6 +63,14 @@ def test_a_version_that_is_not_recorded_is_shown_too(server: FakeServer) -> None
     assert status_of(server, "1.0", "other").is_default
 
 
+def test_a_recorded_version_that_torchserve_does_not_have_is_shown(server: FakeServer) -> None:
+    server.serve("1.0", "2.0")
+    server.management.unregister("tiny", "1.0")
+    digest = server.state.models["tiny"].versions["1.0"].digest[:12]
+    row = next(row for row in rows(server_status(server)) if row[1] == "1.0")
+    assert (row[:6], row[-1]) == (["tiny", "1.0", "previous", "0 of 1 ready", "0", "0"], digest)
+
+
 @pytest.mark.parametrize(
     ("version", "live", "held", "is_draining"),
     [

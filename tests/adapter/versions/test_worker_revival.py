@@ -21,13 +21,13 @@ class Watched:
 
     def __init__(self, server: FakeServer, clock: Clock) -> None:
         self.server, self.clock, self.reports = server, clock, Lines()
-        self._revival = WorkerRevival(lambda: server, self.reports)
+        self._revival = WorkerRevival(self.reports)
 
     def look_after(self, seconds: float) -> list[tuple[object, ...]]:
         """The changes that this look has made."""
         self.clock.sleep(seconds)
         self.server.management.changes.clear()
-        self._revival.look()
+        self._revival.look(self.server)
         return list(self.server.management.changes)
 
 
