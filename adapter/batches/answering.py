@@ -25,16 +25,27 @@ _log = logging.getLogger(__name__)
 
 
 async def answer_request(
-    endpoints: Endpoints, batch: Batch, owner: str, request: Request, path: Path, *, first_delay: float = FIRST_DELAY
+    endpoints: Endpoints,
+    batch: Batch,
+    owner: str,
+    request: Request,
+    path: Path,
+    *,
+    turns: asyncio.Semaphore,
+    first_delay: float = FIRST_DELAY,
 ) -> Answer:
-    """The answer to the line in `path`, or what has failed for good. If cancelled, it cancels the generation."""
+    """The answer to the line in `path`, or what has failed for good. If cancelled, it cancels the generation.
+
+    Each attempt takes one of the turns of all batches. The pauses take none: others must not wait for its model.
+    """
     request_id = f"{batch.id}-{request.line}"
     attempts = Attempts(first_delay)
     while True:
         try:
-            line = await read_line(path, request.position, request.length)
-            prepared = endpoints.prepare(batch.endpoint, line.body)
-            body = await prepared.answer(_call(request_id, owner))
+            async with turns:
+                line = await read_line(path, request.position, request.length)
+                prepared = endpoints.prepare(batch.endpoint, line.body)
+                body = await prepared.answer(_call(request_id, owner))
         except Exception as error:  # noqa: BLE001 - a bug, too, is the bad luck of one request
             if not isinstance(error, TorchbridgeError):
                 _log.exception("%s failed", request_id)

@@ -15,17 +15,19 @@ _OF_THE_SERVER = frozenset(
         ErrorCode.RATE_LIMITED,
     }
 )
-# Failures that may be the request's own fault. The model was there when the batch began, and may be on its way back.
+# Failures that may be the request's own fault.
 _UNCLEAR = frozenset(
     {
         ErrorCode.WORKER_DIED,
         ErrorCode.OUT_OF_MEMORY,
         ErrorCode.DEADLINE_EXCEEDED,
-        ErrorCode.MODEL_NOT_FOUND,
-        ErrorCode.VERSION_NOT_FOUND,
     }
 )
+# The model was there when the batch began, and may be on its way back: a start loads one version after the other, and
+# tries one that does not load again (left_out_versions.py).
+_ABSENCES = frozenset({ErrorCode.MODEL_NOT_FOUND, ErrorCode.VERSION_NOT_FOUND})
 _MOST_UNCLEAR = 8  # a minute and a half in all
+_MOST_ABSENCES = 120  # an hour or more
 _MOST_PAIRS_OF_DEATHS = 2  # each is two workers that died on it, one after the other
 _GROWTH = 2.0
 _LONGEST_DELAY = 30.0  # seconds
@@ -37,6 +39,7 @@ class Attempts:
     def __init__(self, first_delay: float) -> None:
         self._delay = first_delay
         self._num_unclear = 0
+        self._num_absences = 0
         self._num_pairs_of_deaths = 0
 
     def delay_after(self, failure: TorchbridgeError) -> float | None:
@@ -56,5 +59,8 @@ class Attempts:
             return code == ErrorCode.WORKER_DIED and self._num_pairs_of_deaths < _MOST_PAIRS_OF_DEATHS
         if code in _OF_THE_SERVER:
             return True
+        if code in _ABSENCES:
+            self._num_absences += 1
+            return self._num_absences < _MOST_ABSENCES
         self._num_unclear += code in _UNCLEAR
         return code in _UNCLEAR and self._num_unclear < _MOST_UNCLEAR

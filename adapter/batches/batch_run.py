@@ -38,12 +38,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Means:
-    """The parts that all batches of a gateway share. turns: to run requests; validating: one batch at a time."""
+    """The parts that all batches of a gateway share. validating: one batch at a time.
+
+    turns: to run requests, of which a batch has no more than `max_running` under way, with those that it tries again.
+    """
 
     database: Database
     directory: BatchDirectory
     endpoints: Endpoints
     turns: asyncio.Semaphore
+    max_running: int
     validating: asyncio.Lock
     max_line_bytes: int
     max_lines: int
@@ -124,12 +128,12 @@ class BatchRun:
             self._limit = None
 
     async def _answer_all(self, own: OwnBatch) -> None:
-        turns = self._means.turns
+        room = asyncio.Semaphore(self._means.max_running)
         async with aclosing(self._pending()) as pending, asyncio.TaskGroup() as group:
             async for request in pending:
-                await turns.acquire()
+                await room.acquire()
                 # Released at the end of the task: one that is cancelled before it begins runs nothing of its own.
-                group.create_task(self._answer(own, request)).add_done_callback(lambda _: turns.release())
+                group.create_task(self._answer(own, request)).add_done_callback(lambda _: room.release())
 
     async def _pending(self) -> AsyncGenerator[Request, None]:
         line = 0
@@ -144,7 +148,13 @@ class BatchRun:
         means = self._means
         path = means.directory.file(own.batch.input_file_id)
         answer = await answer_request(
-            means.endpoints, own.batch, own.owner, request, path, first_delay=means.first_delay
+            means.endpoints,
+            own.batch,
+            own.owner,
+            request,
+            path,
+            turns=means.turns,
+            first_delay=means.first_delay,
         )
         await self._keep(request, answer)
 

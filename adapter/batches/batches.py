@@ -58,6 +58,7 @@ class Batches:
             directory,
             endpoints,
             turns=asyncio.Semaphore(max_running),
+            max_running=max_running,
             validating=asyncio.Lock(),
             max_line_bytes=max_line_bytes,
             max_lines=max_lines,

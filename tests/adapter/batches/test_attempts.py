@@ -1,3 +1,5 @@
+from itertools import takewhile
+
 import pytest
 
 from adapter.batches.attempts import Attempts
@@ -12,8 +14,10 @@ from adapter.errors import (
     TorchbridgeError,
     UpstreamLost,
     UpstreamUnavailable,
+    VersionNotFound,
     WorkerDied,
 )
+from adapter.settings import LOAD_TIMEOUT
 
 
 def delays(failure: TorchbridgeError, number: int) -> list[float | None]:
@@ -28,10 +32,18 @@ def test_what_is_wrong_with_the_server_is_waited_out_at_a_growing_distance(kind:
     assert waited[4] > waited[0] + 8
 
 
-@pytest.mark.parametrize("kind", [WorkerDied, OutOfMemory, ModelNotFound])
+@pytest.mark.parametrize("kind", [WorkerDied, OutOfMemory])
 def test_what_may_be_its_own_fault_has_an_end(kind: type[TorchbridgeError]) -> None:
     waited = delays(kind("no"), 8)
     assert (None in waited[:7], waited[7]) == (False, None)
+
+
+@pytest.mark.parametrize("kind", [ModelNotFound, VersionNotFound])
+def test_a_version_that_is_gone_is_waited_for_longer_than_a_start_takes_to_load_it(
+    kind: type[TorchbridgeError],
+) -> None:
+    before_the_end = list(takewhile(lambda each: each is not None, delays(kind("no"), 500)))
+    assert 2 * LOAD_TIMEOUT < sum(before_the_end) < 24 * LOAD_TIMEOUT
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,15 @@ def test_a_small_batch_has_its_turns_beside_a_large_one(gateway: httpx.Client, e
     assert echo.order.index("small") < 20
 
 
+def test_a_batch_whose_model_is_away_keeps_no_other_one_waiting(tmp_path: Path, echo: EchoInference) -> None:
+    management = FakeManagement({"tiny": {"1.0": 1}, "away": {"1.0": 0}})
+    with batch_gateway(tmp_path, echo, management) as gateway:
+        away = begin(gateway, *(line(number, body={**line(number)["body"], "model": "away"}) for number in range(10)))
+        wait_until(lambda: state_of(gateway, away)["status"] == "in_progress")
+        assert counts(wait_for_end(gateway, begin(gateway, line(1)))) == (1, 1, 0)
+        assert state_of(gateway, away)["status"] == "in_progress"
+
+
 def test_a_live_call_is_admitted_before_all_that_batches_have_waiting(tmp_path: Path, echo: EchoInference) -> None:
     management = FakeManagement(slots=1)
     with batch_gateway(tmp_path, echo, management, batch_max_running=3) as gateway:
