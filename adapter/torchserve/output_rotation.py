@@ -13,9 +13,15 @@ def rotate(output: Path, max_bytes: int = MAX_BYTES) -> None:
 
     Its writer must append (O_APPEND): others would go on where they were, and leave a hole before. Text that is
     printed between the copy and the emptying is lost, as with logrotate's copytruncate.
+
+    It raises nothing: a file that somebody has deleted, or cannot write to, is no reason for its writer to end.
     """
-    if output.stat().st_size <= max_bytes:
-        return
+    with contextlib.suppress(OSError):
+        if output.stat().st_size > max_bytes:
+            _empty(output)
+
+
+def _empty(output: Path) -> None:
     with contextlib.suppress(OSError):  # a full disk is a reason to empty it all the more
         shutil.copyfile(output, output.with_name(f"{output.name}.1"))
     os.truncate(output, 0)

@@ -34,3 +34,9 @@ def test_where_no_copy_can_be_made_it_is_emptied(tmp_path: Path) -> None:
     (tmp_path / "torchserve.out.1").mkdir()
     rotate(output, max_bytes=4)
     assert output.read_text() == ""
+
+
+def test_one_that_somebody_has_deleted_or_replaced_does_not_end_its_writer(tmp_path: Path) -> None:
+    rotate(tmp_path / "deleted.out")
+    rotate(tmp_path, max_bytes=1)  # as what cannot be written
+    assert list(tmp_path.iterdir()) == []
