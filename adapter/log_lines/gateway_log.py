@@ -42,13 +42,22 @@ class RotatingFile(io.RawIOBase):
         self._size = os.fstat(self._file).st_size
 
     def _rotate(self) -> None:
-        os.close(self._file)
-        try:
+        """Where no file can be made the last one goes on: nothing is closed before there is another one."""
+        with suppress(OSError):
+            self._take_place_of_all(os.open(self._next, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+    def _take_place_of_all(self, following: int) -> None:
+        with suppress(OSError):  # a file that cannot be renamed is lost, and not the lines to come
             for number in range(self._max_older, 0, -1):
                 with suppress(FileNotFoundError):
                     self._numbered(number - 1).rename(self._numbered(number))
-        finally:
-            self._open()
+            self._next.rename(self._path)
+        os.close(self._file)
+        self._file, self._size = following, 0
+
+    @property
+    def _next(self) -> Path:
+        return self._path.with_name(f"{self._path.name}.next")
 
     def _numbered(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}") if number else self._path

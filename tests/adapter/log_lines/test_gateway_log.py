@@ -2,6 +2,7 @@ import json
 import logging
 import stat
 import sys
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -27,6 +28,27 @@ def test_a_full_file_makes_room_and_the_oldest_goes(path: Path) -> None:
         "gateway.log": "line 4\n",
         "gateway.log.1": "line 3\n",
         "gateway.log.2": "line 2\n",
+    }
+
+
+def test_a_file_that_cannot_begin_anew_goes_on_as_it_is_and_touches_no_other_one(path: Path) -> None:
+    """A descriptor that is closed may be a caller's connection by the next line."""
+    directory, elsewhere = path.parent, path.parent.with_name("elsewhere")
+    with RotatingFile(path, max_bytes=10) as file:
+        file.write(b"line 0\n")
+        directory.rename(elsewhere)  # as one without a descriptor that is left, or a disk that is read-only
+        with suppress(OSError):
+            file.write(b"line 1\n")
+        with (elsewhere / "another").open("xb") as another:
+            with suppress(OSError):
+                file.write(b"line 2\n")
+            another.write(b"another's")
+        elsewhere.rename(directory)
+        file.write(b"line 3\n")
+    assert {each.name: each.read_text() for each in directory.iterdir()} == {
+        "another": "another's",
+        "gateway.log": "line 3\n",
+        "gateway.log.1": "line 0\nline 1\nline 2\n",
     }
 
 
