@@ -90,7 +90,7 @@ class RunningStack:
         limit = self._settings.silence_timeout / 2
         with (
             SilenceWatch(self._settings.torchserve_url, limit) as watch,
-            Healing(self._find_server, self._report),
+            Healing(self._find_server, self._report, self._torchserve.kill),
         ):
             while self._torchserve.is_running():
                 if not self._gateway.is_alive():

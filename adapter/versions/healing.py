@@ -24,12 +24,14 @@ class _Look(Protocol):
 
 
 class Healing:
-    """Runs a thread inside of `with`."""
+    """Runs a thread inside of `with`. `end_torchserve`: TorchServe is to be started again."""
 
-    def __init__(self, find_server: Callable[[], RunningServer], report: Report) -> None:
+    def __init__(
+        self, find_server: Callable[[], RunningServer], report: Report, end_torchserve: Callable[[], None]
+    ) -> None:
         self._find_server = find_server
         self._report = report
-        self._looks: tuple[_Look, ...] = (WorkerRevival(self._say), LeftOutVersions(self._say))
+        self._looks: tuple[_Look, ...] = (WorkerRevival(self._say, end_torchserve), LeftOutVersions(self._say))
         self._end = threading.Event()
 
     def __enter__(self) -> Self:

@@ -1,11 +1,12 @@
 """Has TorchServe start workers that it has given up: it tries for maxRetryTimeoutInSec, and then never again.
 
 So a reason that is over after five minutes, as a full disk, would keep a version from answering for ever
-(WorkerThread.java, isHealthy: without it `run` calls no `retry`).
+(WorkerThread.java, isHealthy: without it `run` calls no `retry`). And where it has unpacked the archive and those files
+are lost, no worker of it can be started at all.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import psutil
@@ -14,6 +15,7 @@ from adapter.torchserve.loading import describe_versions
 from adapter.torchserve.management_client import ModelDescription
 from adapter.versions.changes import Report
 from adapter.versions.running_server import RunningServer
+from adapter.versions.unpacked_archives import is_unpacked
 
 # Seconds. TorchServe waits for at most 55 before it tries again (WorkerThread.java, BACK_OFF).
 _LONGEST_PAUSE = 60.0
@@ -26,11 +28,14 @@ class WorkerRevival:
     """Looks at the versions that the server's record has.
 
     A worker is given up if it has no process and was not ready for `longest_pause` seconds longer than TorchServe
-    goes on to try. To start it any earlier would make TorchServe try more often.
+    goes on to try. To start it any earlier would make TorchServe try more often. `end_torchserve` has it started again.
     """
 
-    def __init__(self, report: Report, longest_pause: float = _LONGEST_PAUSE) -> None:
+    def __init__(
+        self, report: Report, end_torchserve: Callable[[], None], longest_pause: float = _LONGEST_PAUSE
+    ) -> None:
         self._report = report
+        self._end_torchserve = end_torchserve
         self._longest_pause = longest_pause
         self._unready_since: dict[_Version, float] = {}  # time.monotonic()
 
@@ -50,9 +55,14 @@ class WorkerRevival:
         with server.locked(f"torchbridge serve, starting a worker of {model} {name}"):
             if version not in dict(_unready(server)):
                 return
+            deployed = server.state.models[model].versions[name]
+            if not is_unpacked(server.files, deployed):
+                self._report(f"what TorchServe has unpacked of {model} {name} is lost: it has to unpack it again")
+                self._end_torchserve()
+                return
             self._report(f"TorchServe has given up the worker of {model} {name}: starting another one")
             server.management.scale(model, name, 0)  # a number that it has already would change nothing
-            server.management.scale(model, name, server.state.models[model].versions[name].workers)
+            server.management.scale(model, name, deployed.workers)
 
 
 def _unready(server: RunningServer) -> Iterator[tuple[_Version, ModelDescription]]:

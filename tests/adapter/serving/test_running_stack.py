@@ -68,6 +68,8 @@ class FailingTorchServe:
     def is_running(self) -> bool:
         return False
 
+    def kill(self) -> None: ...
+
     def stop(self) -> None: ...
 
     def start(self, archives: list[Path]) -> None:

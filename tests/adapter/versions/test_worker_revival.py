@@ -1,9 +1,12 @@
 """Workers that TorchServe starts no more are started by the server; all others are left alone."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -21,7 +24,11 @@ class Watched:
 
     def __init__(self, server: FakeServer, clock: Clock) -> None:
         self.server, self.clock, self.reports = server, clock, Lines()
-        self._revival = WorkerRevival(self.reports)
+        self.num_ends = 0
+        self._revival = WorkerRevival(self.reports, self._end_torchserve)
+
+    def _end_torchserve(self) -> None:
+        self.num_ends += 1
 
     def look_after(self, seconds: float) -> list[tuple[object, ...]]:
         """The changes that this look has made."""
@@ -35,7 +42,15 @@ class Watched:
 def watched(server: FakeServer, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Watched:
     monkeypatch.setattr(worker_revival, "time", clock)
     server.serve("1.0", "2.0")
+    for archive in server.files.store.glob("*.mar"):
+        with ZipFile(archive) as opened:
+            opened.extractall(unpacked(server, archive))
     return Watched(server, clock)
+
+
+def unpacked(server: FakeServer, archive: Path) -> Path:
+    """Where TorchServe has unpacked it."""
+    return server.files.unpacked / "models" / archive.stem
 
 
 def lose_worker(server: FakeServer, version: str = "2.0") -> None:
@@ -48,6 +63,20 @@ def test_a_worker_is_started_when_torchserve_tries_no_more(watched: Watched) -> 
     assert watched.look_after(PATIENCE - 1) == []
     assert watched.look_after(1) == [("scale", "tiny", "2.0", 0), ("scale", "tiny", "2.0", 1)]
     assert watched.reports == ["TorchServe has given up the worker of tiny 2.0: starting another one"]
+
+
+@pytest.mark.parametrize("lost", ["", "model/config.json"])
+def test_one_of_which_what_was_unpacked_is_lost_has_it_unpacked_again(watched: Watched, lost: str) -> None:
+    directory = unpacked(watched.server, watched.server.store.path("tiny-2.0.mar"))
+    if lost:
+        (directory / lost).unlink()
+    else:
+        shutil.rmtree(directory)
+    lose_worker(watched.server)
+    watched.look_after(0)
+    assert watched.look_after(PATIENCE) == []
+    assert watched.num_ends == 1
+    assert watched.reports == ["what TorchServe has unpacked of tiny 2.0 is lost: it has to unpack it again"]
 
 
 def test_one_that_is_lost_once_more_gets_the_same_patience(watched: Watched) -> None:

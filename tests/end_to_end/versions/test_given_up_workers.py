@@ -35,7 +35,11 @@ def test_a_version_answers_again_whose_worker_torchserve_has_given_up(tmp_path: 
         moved.rename(unpacked)
 
         reports: list[str] = []
-        revival = WorkerRevival(reports.append, longest_pause=0)
+
+        def end_torchserve() -> None:
+            raise AssertionError("all is unpacked")
+
+        revival = WorkerRevival(reports.append, end_torchserve, longest_pause=0)
         wait_until(lambda: revival.look(site.server) is None and reports != [])
 
         wait_until(lambda: site.server.management.describe("light")[0].ready_workers == 1, PATIENCE_WITH_WORKERS)
