@@ -112,9 +112,10 @@ class RunningStack:
         state = ServerState.read(self._files.state) or ServerState()
         self._torchserve.start(default_archives(state, self._files))
         try:
-            self._torchserve.wait_until_ready(self._report)
+            # What is left out is seen to by Healing: models that answer need not end for it.
+            self._torchserve.wait_until_ready(self._report, some_will_do=True)
         except StartFailed as failure:
-            if self._torchserve.is_running():  # with a worker that will never be ready
+            if self._torchserve.is_running():  # with no worker that will ever be ready
                 raise
             self._report(str(failure))
             return  # it ended once more, which counts as the times before

@@ -113,15 +113,23 @@ class TorchServeProcess:
             umask=0o077,  # TorchServe makes the key file first and takes the others' rights away afterwards
         )
 
-    def wait_until_ready(self, report: Callable[[str], None] = lambda _: None) -> None:
+    def wait_until_ready(self, report: Callable[[str], None] = lambda _: None, *, some_will_do: bool = False) -> None:
         """Returns when every archive has a worker that is ready. `report` is told of each new stage.
 
-        Raises StartFailed when there is nothing more to wait for, or it takes longer than the limit.
+        With `some_will_do` it is told, too, of one that will have none, if there is another one. Raises StartFailed
+        when there is nothing more to wait for, or it takes longer than the limit.
         """
+        left_out: dict[WorkerLog, str] = {}
+
+        def find_unready() -> str | None:
+            return self._find_unready(left_out if some_will_do else None)
+
         try:
-            wait_until_ready(self._find_unready, timeout=self._load_timeout, see=self.directory.logs, report=report)
+            wait_until_ready(find_unready, timeout=self._load_timeout, see=self.directory.logs, report=report)
         except NotReady as error:
             raise StartFailed(str(error)) from error
+        for log, reason in left_out.items():
+            report(f"{log.model} {log.version} is left out: {reason}")
 
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
@@ -169,18 +177,35 @@ class TorchServeProcess:
         reason = reasons[0] if reasons else "it gave no reason"
         raise StartFailed(f"TorchServe ended: {reason}. See {self.directory.logs}.")
 
-    def _find_unready(self) -> str | None:
+    def _find_unready(self, left_out: dict[WorkerLog, str] | None) -> str | None:
+        """`left_out`: where it may write down why one will not be ready, unless that is true of all."""
         self._check_alive()
         try:
             self.management.model_names()  # without an archive to wait for, its answer is waited for
-            stages = [find_unready(self.management, log.model, log.version, log) for log in self._awaited]
+            stages = [self._stage(log, left_out) for log in self._awaited]
         except (UpstreamUnavailable, ModelNotReady):
             return "starting TorchServe"
-        except NotRegistered as error:
-            # It listens only after it has registered all archives (ModelServer.java, start).
-            reason = f"TorchServe did not take the archive of {error.model}. See {self.directory.logs / 'ts_log.log'}."
-            raise StartFailed(reason) from None
+        if left_out and len(left_out) == len(self._awaited):
+            raise NotReady(next(iter(left_out.values())))
         return next((stage for stage in stages if stage is not None), None)
+
+    def _stage(self, log: WorkerLog, left_out: dict[WorkerLog, str] | None) -> str | None:
+        try:
+            stage = find_unready(self.management, log.model, log.version, log)
+        except NotReady as error:
+            reason = str(error)
+            if isinstance(error, NotRegistered):
+                # It listens only after it has registered all archives (ModelServer.java, start).
+                reason = (
+                    f"TorchServe did not take the archive of {log.model}. See {self.directory.logs / 'ts_log.log'}."
+                )
+            if left_out is None:
+                raise NotReady(reason) from None
+            left_out[log] = reason
+            return None
+        if left_out is not None:
+            left_out.pop(log, None)
+        return stage
 
 
 def _members(group: int) -> list[psutil.Process]:

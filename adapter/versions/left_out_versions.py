@@ -53,7 +53,7 @@ def _missing(server: RunningServer) -> Iterator[tuple[_Version, VersionState]]:
     changing = (unfinished.operation.model, unfinished.operation.version) if unfinished else None
     for model, recorded in server.state.models.items():
         described = describe_versions(server.management, model)
-        for version, deployed in recorded.versions.items():
+        for version, deployed in recorded.default_first():
             is_served = version in described and described[version].workers
             if deployed.workers and not is_served and (model, version) != changing:
                 yield (model, version), deployed

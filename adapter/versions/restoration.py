@@ -8,7 +8,7 @@ from adapter.archives.verification import verify_archive
 from adapter.errors import TorchbridgeError
 from adapter.torchserve.loading import describe_version
 from adapter.versions.changes import Report, unregister
-from adapter.versions.errors import VersionError
+from adapter.versions.errors import LoadFailed, VersionError
 from adapter.versions.journal import Journal
 from adapter.versions.model_store import ModelStore
 from adapter.versions.required_key import require_key
@@ -71,7 +71,7 @@ def restore_others(find_server: Callable[[], RunningServer], report: Report) -> 
     # A command may be at work on what it found before TorchServe ended: it hears soon that it is gone.
     with find_server().locked("torchbridge serve, loading what was served", waits=True) as server:
         for model, state in server.state.models.items():
-            for version, deployed in state.versions.items():
+            for version, deployed in state.default_first():
                 restore(server, model, version, deployed, report)
 
 
@@ -79,10 +79,18 @@ def restore(server: RunningServer, model: str, version: str, deployed: VersionSt
     """Has TorchServe serve a version as it is recorded, or reports why not. Hold the server's lock."""
     try:
         if describe_version(server.management, model, version) is None:
+            _expect_default(server, model, version)
             _load(server, model, version, deployed, report)
         _scale_as_recorded(server, model, version, deployed)
     except (VersionError, TorchbridgeError) as error:
         report(f"{model} {version} is left out: {error}")
+
+
+def _expect_default(server: RunningServer, model: str, version: str) -> None:
+    """Raises LoadFailed where `version` would become the default in its place."""
+    default = server.state.models[model].default
+    if version != default and describe_version(server.management, model, default) is None:
+        raise LoadFailed(f"{default}, the default version, is not loaded.")
 
 
 def _load(server: RunningServer, model: str, version: str, deployed: VersionState, report: Report) -> None:

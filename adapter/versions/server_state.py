@@ -33,6 +33,10 @@ class ModelState(_State):
     previous: tuple[Name, ...] = Field(default=(), description="What was the default before, the latest first.")
     versions: dict[Name, VersionState]
 
+    def default_first(self) -> list[tuple[str, VersionState]]:
+        """The versions. TorchServe makes the one default that it is given first."""
+        return sorted(self.versions.items(), key=lambda item: item[0] != self.default)
+
     def with_default(self, version: str) -> Self:
         earlier = (self.default, *self.previous)
         previous = tuple(dict.fromkeys(each for each in earlier if each != version))

@@ -75,7 +75,7 @@ class FailingTorchServe:
     def start(self, archives: list[Path]) -> None:
         self.starts.append(archives)
 
-    def wait_until_ready(self, _: object) -> None: ...
+    def wait_until_ready(self, *_: object, **_named: object) -> None: ...
 
 
 def reports_until_it_is_given_up(torchserve: FailingTorchServe, files: ServerFiles) -> list[str]:
@@ -97,7 +97,7 @@ def test_a_torchserve_that_ends_is_started_again_with_what_is_recorded_by_then_b
 
 
 class TorchServeThatEndsAsItStarts(FailingTorchServe):
-    def wait_until_ready(self, _: object) -> None:
+    def wait_until_ready(self, *_: object, **_named: object) -> None:
         raise StartFailed("TorchServe ended: it gave no reason.")
 
 

@@ -81,6 +81,15 @@ def test_a_worker_that_cannot_load_is_one_clear_error(failing: Failing, name: st
 
 
 @pytest.mark.torchserve
+def test_after_a_crash_the_models_that_load_do_for_a_start(failing: Failing) -> None:
+    reports: list[str] = []
+    failing.torchserve.wait_until_ready(reports.append, some_will_do=True)
+    left_out = {report.partition(" ")[0] for report in reports if "is left out: " in report}
+    assert left_out == {"missing", *HANDLERS}
+    assert failing.torchserve.management.describe("good")[0].ready_workers == 1
+
+
+@pytest.mark.torchserve
 def test_workers_that_fail_again_and_again_end_with_torchserve(failing: Failing) -> None:
     with failing.torchserve:
         pass

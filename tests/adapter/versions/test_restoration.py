@@ -104,3 +104,14 @@ def test_what_was_half_unpacked_where_a_version_does_not_load_is_deleted(restore
     restored.management.starts_ready = False
     restore_others(lambda: restored, lines)
     assert not half.exists()
+
+
+def test_no_other_version_becomes_the_default_where_that_does_not_load(restored: FakeServer, lines: Lines) -> None:
+    restored.management.unregister("tiny", "2.0")
+    restored.management.starts_ready = False
+    restore_others(lambda: restored, lines)
+    assert restored.registered() == []
+    assert "tiny 1.0 is left out: 2.0, the default version, is not loaded." in lines
+    restored.management.starts_ready = True
+    restore_others(lambda: restored, lines)
+    assert (restored.registered(), restored.management.default_version("tiny")) == (["1.0", "2.0"], "2.0")
