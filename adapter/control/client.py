@@ -1,5 +1,6 @@
 """Asks a running gateway on this machine, over its control socket."""
 
+import socket
 from contextlib import closing
 from http.client import HTTPException
 from pathlib import Path
@@ -32,6 +33,15 @@ class ControlClient:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+
+    def is_answered(self) -> bool:
+        """Whether a gateway listens there. Its socket's file alone is no sign: a killed one leaves it."""
+        with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
+            try:
+                connection.connect(str(self._path))
+            except OSError:
+                return False
+        return True
 
     def traffic(self) -> TrafficReport:
         """After it returns, every later request gets the default version that the report names."""

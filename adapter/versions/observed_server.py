@@ -18,10 +18,11 @@ class ObservedServer:
     def __init__(self, run_directory: Path) -> None:
         self.files = ServerFiles(run_directory.resolve())
         directory = RunPaths(run_directory)
-        if not directory.key_file.exists() or not directory.config.exists():
+        self.gateway = ControlClient(control_socket(run_directory))
+        # One that answers has lost its key file, and has it written anew when it is asked next.
+        if not directory.config.exists() or not (directory.key_file.exists() or self.gateway.is_answered()):
             raise ServerNotRunning(f"No server runs in {directory.path}: torchbridge serve starts one.")
         claim_directory(directory.path)
-        self.gateway = ControlClient(control_socket(run_directory))
         self.journal = Journal(self.files.journal)
 
     @property

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from adapter.control.messages import control_socket
 from adapter.durable.private_directory import NotPrivate
 from adapter.versions.errors import ServerBusy, ServerNotRunning
 from adapter.versions.running_server import RunningServer
@@ -52,6 +54,15 @@ def server(tmp_path: Path) -> RunningServer:
     (tmp_path / "key_file.json").write_text("{}")
     (tmp_path / "config.properties").write_text(ADDRESSES)
     return RunningServer(tmp_path)
+
+
+def test_a_server_that_answers_runs_also_where_its_key_file_is_lost(server: RunningServer) -> None:
+    directory = server.files.run_directory
+    (directory / "key_file.json").unlink()
+    with socket.socket(socket.AF_UNIX) as gateway:
+        gateway.bind(str(control_socket(directory)))
+        gateway.listen()
+        RunningServer(directory)
 
 
 @pytest.mark.parametrize("missing", ["key_file.json", "config.properties"])
