@@ -16,6 +16,7 @@ from adapter.process.stop_signals import Stopped
 from adapter.versions.follow_record import FollowRecord
 from adapter.versions.observed_server import ObservedServer
 from adapter.versions.server_files import ServerFiles
+from adapter.versions.server_state import ServerState
 from adapter.versions.status import (
     VersionStatus,
     as_rows,
@@ -83,4 +84,4 @@ def _show(statuses: list[VersionStatus], files: ServerFiles, *, as_json: bool) -
     for line in open_changes_in_words(statuses):
         say(f"\n{line}")
     if followed := FollowRecord.read(files.followed):
-        say(f"\n{followed.in_words()}")
+        say(f"\n{followed.in_words(ServerState.read(files.state))}")

@@ -9,6 +9,7 @@ from adapter.versions.errors import ChangeRefused
 from adapter.versions.follow_record import FollowRecord
 from adapter.versions.followed_file import FollowedFile
 from adapter.versions.follower import Follower
+from adapter.versions.lifecycle import promote
 from adapter.versions.reconcile_loop import ReconcileLoop
 from tests.adapter.versions.fake_server import Clock, FakeServer, let_versions_answer_as_recorded, make_archive
 
@@ -54,6 +55,25 @@ def look(loop: ReconcileLoop, times: int = 3) -> None:
 def test_a_file_that_stays_changes_nothing(loop: ReconcileLoop, server: FakeServer) -> None:
     look(loop)
     assert (server.management.changes, reason(server)) == ([], None)
+
+
+def test_what_a_command_has_changed_since_is_said_until_the_file_changes(
+    loop: ReconcileLoop, server: FakeServer, file: Path, both: str
+) -> None:
+    def words() -> str:
+        record = FollowRecord.read(server.files.followed)
+        assert record is not None
+        return record.in_words(server.state)
+
+    file.write_text(both)
+    look(loop)
+    assert words().endswith("and serves what it says.")
+    promote(server, "tiny", "1.0")
+    look(loop)
+    assert "a command or a canary has changed what is served since" in words()
+    file.write_text(f"{both}\n")
+    look(loop)
+    assert words().endswith("and serves what it says.")
 
 
 def test_one_that_is_renamed_into_its_place_is_served(
