@@ -27,6 +27,8 @@ _SECONDS_BETWEEN_LOOKS = 0.5
 _MOST_SAMPLES = 3
 # TorchServe is started again unless it ends this often within this time (seconds).
 _MOST_CRASHES, _CRASH_WINDOW = 3, 600
+# Before each of these starts: a reason such as a full disk may be over by then.
+_PAUSES = (0.0, 5.0, 30.0)
 
 
 class RunningStack:
@@ -106,9 +108,11 @@ class RunningStack:
         now = time.monotonic()
         if len(self._crashes) == _MOST_CRASHES and now - self._crashes[0] < _CRASH_WINDOW:
             raise StartFailed(f"{reason}, as it did before. See {self._torchserve.directory.logs}.")
+        pause = _PAUSES[sum(now - crash < _CRASH_WINDOW for crash in self._crashes)]
         self._crashes.append(now)
-        self._report(f"{reason}: starting it again")
+        self._report(f"{reason}: starting it again" + (f" in {pause:g} seconds" if pause else ""))
         self._torchserve.stop()
+        time.sleep(pause)
         state = ServerState.read(self._files.state) or ServerState()
         self._torchserve.start(default_archives(state, self._files))
         try:

@@ -24,8 +24,9 @@ from tests.adapter.served_story import serve_story
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_is_restored_and_pauses_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running_stack, "restore_others", lambda *_: None)
+    monkeypatch.setattr(running_stack, "_PAUSES", (0.0, 0.01, 0.02))
 
 
 class ReadyAtTheSecondLook(BaseHTTPRequestHandler):
@@ -94,6 +95,8 @@ def test_a_torchserve_that_ends_is_started_again_with_what_is_recorded_by_then_b
     reports = reports_until_it_is_given_up(torchserve, files)
     assert torchserve.starts == [[archive]] * 3
     assert reports.count("TorchServe serves again") == 3
+    starts = [line for line in reports if "starting it again" in line]
+    assert [line.partition("starting it again")[2] for line in starts] == ["", " in 0.01 seconds", " in 0.02 seconds"]
 
 
 class TorchServeThatEndsAsItStarts(FailingTorchServe):
