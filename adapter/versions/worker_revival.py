@@ -12,14 +12,13 @@ from typing import TypeAlias
 import psutil
 
 from adapter.torchserve.loading import describe_versions
-from adapter.torchserve.management_client import ModelDescription
+from adapter.torchserve.management_client import ModelDescription, WorkerDescription
 from adapter.versions.changes import Report
 from adapter.versions.running_server import RunningServer
 from adapter.versions.unpacked_archives import is_unpacked
 
 # Seconds. TorchServe waits for at most 55 before it tries again (WorkerThread.java, BACK_OFF).
 _LONGEST_PAUSE = 60.0
-_WORKER_PROGRAM = "model_service_worker.py"
 
 _Version: TypeAlias = tuple[str, str]  # model and version
 
@@ -76,12 +75,13 @@ def _unready(server: RunningServer) -> Iterator[tuple[_Version, ModelDescription
 
 
 def _has_process(description: ModelDescription) -> bool:
-    return any(_is_a_worker(worker.pid) for worker in description.workers)
+    return any(_lives(worker) for worker in description.workers)
 
 
-def _is_a_worker(process: int) -> bool:
+def _lives(worker: WorkerDescription) -> bool:
     """TorchServe goes on to tell the number of a process that has ended, which may be another one's by now."""
+    socket = f".ts.sock.{worker.id}"  # WorkerLifeCycle.java names it so, and no worker's id comes twice
     try:
-        return process > 0 and any(_WORKER_PROGRAM in word for word in psutil.Process(process).cmdline())
+        return worker.pid > 0 and any(word.endswith(socket) for word in psutil.Process(worker.pid).cmdline())
     except psutil.Error:
         return False

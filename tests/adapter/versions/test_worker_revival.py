@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from zipfile import ZipFile
@@ -99,8 +99,8 @@ def test_a_worker_that_was_ready_in_between_counts_anew(watched: Watched) -> Non
 
 
 @contextmanager
-def worker_process() -> Iterator[int]:
-    command = [sys.executable, "-c", "input()", "ts/model_service_worker.py"]
+def worker_process(number: int = 9000) -> Iterator[int]:
+    command = [sys.executable, "-c", "input()", "--sock-name", f"/tmp/.ts.sock.{number}"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         try:
             yield process.pid
@@ -108,23 +108,37 @@ def worker_process() -> Iterator[int]:
             process.kill()
 
 
-def test_a_worker_that_is_still_loading_is_left_alone(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def loading(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Sets the process that TorchServe names for its workers."""
     lose_worker(watched.server)
     describe = watched.server.management.describe
 
-    def with_process(name: str) -> list[ModelDescription]:
-        return [
-            each.model_copy(
-                update={"workers": tuple(worker.model_copy(update={"pid": pid}) for worker in each.workers)}
-            )
-            for each in describe(name)
-        ]
+    def in_process(pid: int) -> None:
+        def with_process(name: str) -> list[ModelDescription]:
+            described = [
+                (each, [worker.model_copy(update={"pid": pid}) for worker in each.workers]) for each in describe(name)
+            ]
+            return [each.model_copy(update={"workers": tuple(workers)}) for each, workers in described]
 
+        monkeypatch.setattr(watched.server.management, "describe", with_process)
+
+    return in_process
+
+
+def test_a_worker_that_is_still_loading_is_left_alone(watched: Watched, loading: Callable[[int], None]) -> None:
     watched.look_after(0)
     with worker_process() as pid:
-        monkeypatch.setattr(watched.server.management, "describe", with_process)
+        loading(pid)
         assert watched.look_after(PATIENCE) == []
     assert watched.look_after(0) != []
+
+
+def test_a_process_of_another_worker_is_none_of_this_one(watched: Watched, loading: Callable[[int], None]) -> None:
+    watched.look_after(0)
+    with worker_process(9001) as pid:
+        loading(pid)
+        assert watched.look_after(PATIENCE) != []
 
 
 def test_a_version_without_workers_by_the_record_is_left_alone(watched: Watched) -> None:
