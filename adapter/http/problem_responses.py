@@ -31,7 +31,7 @@ def problem_response(error: TorchbridgeError, scope: Scope) -> Response:
     request_id = scope.get("state", {}).get("request_id")
     problem = error.to_problem(request_id)
     level = logging.WARNING if problem.status >= _FIRST_SERVER_ERROR else logging.INFO
-    _log.log(level, "%s %s: %s", request_id, problem.code, error.with_cause)
+    _log.log(level, "%s %s: %s", request_id or "-", problem.code, error.with_cause)  # a command's has no id
     headers = {} if problem.retry_after is None else {"retry-after": str(problem.retry_after)}
     if is_openai(scope):
         problem = OpenAIProblem.from_problem(problem)
