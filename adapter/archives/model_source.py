@@ -34,6 +34,7 @@ SERVED_FILES = (
 _TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt")
 _ADAPTER = "adapter_config.json"  # of PEFT; looked for, and never served
 _WEIGHTS = ("*.safetensors", _INDEX)
+_POINTER = b"version https://git-lfs"  # where the file itself should be, in a clone without Git LFS
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
 
 
@@ -71,9 +72,10 @@ def served_files(directory: Path) -> list[Path]:
     """
     if not directory.is_dir():
         raise ModelSourceError(f"{directory} is not a directory.")
-    files = sorted(path for path in directory.iterdir() if path.is_file())
+    files = sorted(path for path in directory.iterdir() if path.is_file() or path.is_symlink())
     for path in files:
         if matches(path, (*SERVED_FILES, *_WEIGHTS, _ADAPTER)):
+            _refuse_broken_link(path)
             _refuse_link_out(path)
     _refuse_adapter(directory, files)
     for name in ("config.json", "generation_config.json", "tokenizer_config.json"):
@@ -85,10 +87,8 @@ def served_files(directory: Path) -> list[Path]:
             f"{directory} has no tokenizer.json. transformers writes it, with the tokenizer's library installed"
             ' (sentencepiece or tiktoken): AutoTokenizer.from_pretrained("DIRECTORY").save_pretrained("DIRECTORY").'
         )
-    for path in weights:
-        if path.suffix == ".safetensors":
-            _check_safetensors(path)
     for path in (*served, *weights):
+        (_check_safetensors if path.suffix == ".safetensors" else _check_text)(path)
         if not re.fullmatch(r"\w[\w.-]*", path.name, re.ASCII):
             raise ModelSourceError(f"{path} has a name that not every system reads alike.")
     return sorted([*served, *weights])
@@ -96,6 +96,12 @@ def served_files(directory: Path) -> list[Path]:
 
 def matches(path: Path, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(path.name, pattern) for pattern in patterns)
+
+
+def _refuse_broken_link(path: Path) -> None:
+    """Its file is missing then, and a message that says only so would not say why."""
+    if path.is_symlink() and not path.exists():
+        raise ModelSourceError(f"{path} is a link to {path.readlink()}, which is not there: download the model again.")
 
 
 def _refuse_link_out(path: Path) -> None:
@@ -139,7 +145,9 @@ def _shards(index: Path) -> list[Path]:
     names = _read_json(index).get("weight_map")
     if not isinstance(names, dict) or not names:
         raise ModelSourceError(f"{index} has no weight_map.")
-    return [index.parent / str(name) for name in sorted(set(names.values()))]
+    if others := [name for name, shard in names.items() if not isinstance(shard, str)]:
+        raise ModelSourceError(f"{index} names no file for {others[0]}.")
+    return [index.parent / name for name in sorted(set(names.values()))]
 
 
 def _refuse_adapter(directory: Path, files: list[Path]) -> None:
@@ -165,20 +173,38 @@ def _refuse_own_code(path: Path, *, required: bool) -> None:
 
 
 def _check_safetensors(path: Path) -> None:
-    size = path.stat().st_size
     try:
         with path.open("rb") as file:
-            read_safetensors_header(file, size)
+            read_safetensors_header(file, path.stat().st_size)
     except (SafetensorsHeaderError, OSError) as error:
-        hint = " It looks like a Git LFS pointer: run git lfs pull." if size < 1_000 else ""  # noqa: PLR2004
-        raise ModelSourceError(f"{path} is not a safetensors file ({error}).{hint}") from error
+        raise ModelSourceError(f"{path} is not a safetensors file ({error}).{_pointer_hint(path)}") from error
+
+
+def _check_text(path: Path) -> None:
+    """Names the file that transformers could not read: its own error does not."""
+    if path.suffix == ".model":
+        return
+    try:
+        content = path.read_text(encoding="utf-8")
+        if path.suffix == ".json":
+            json.loads(content)
+    except (OSError, ValueError, RecursionError) as error:
+        kind = "JSON" if path.suffix == ".json" else "text in UTF-8"
+        raise ModelSourceError(f"{path} is not {kind}: {error}.{_pointer_hint(path)}") from error
+
+
+def _pointer_hint(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            is_pointer = file.read(len(_POINTER)) == _POINTER
+    except OSError:
+        return ""
+    return " It is a Git LFS pointer: run git lfs pull." if is_pointer else ""
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelSourceError(f"{path} is not JSON: {error}") from error
+    _check_text(path)
+    content = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict):
         raise ModelSourceError(f"{path} is not a JSON object.")
     return content

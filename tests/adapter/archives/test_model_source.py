@@ -10,6 +10,7 @@ import pytest
 from adapter.archives.model_source import ModelSourceError, fetch_model, package_url, served_files
 from tests.adapter.archives.model_files import FILES, write_weights
 
+LFS = "version https://git-lfs.github.com/spec/v1"
 COMMIT = "043235d6088ecd3dd5fb5ca3592b6913fd516027"
 
 
@@ -139,6 +140,24 @@ def _earlier_model_beside_shards(model: Path) -> None:
     (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": shard}}))
 
 
+def _write_latin_1(name: str) -> Callable[[Path], object]:
+    return lambda model: (model / name).write_text("é", encoding="latin-1")
+
+
+def _shards_without_names(model: Path) -> None:
+    (model / "model.safetensors").rename(model / "model-00001-of-00001.safetensors")
+    weight_map = {"a": "model-00001-of-00001.safetensors", "b": None}
+    (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+
+
+def _lose_target(name: str) -> Callable[[Path], object]:
+    def spoil(model: Path) -> None:
+        (model / name).unlink()
+        (model / name).symlink_to("gone")
+
+    return spoil
+
+
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
@@ -161,7 +180,15 @@ def _earlier_model_beside_shards(model: Path) -> None:
         pytest.param(_write("config.json", '{"auto_map": {}}'), "code of its own", id="own model code"),
         pytest.param(_write("tokenizer_config.json", '{"auto_map": {}}'), "code of its own", id="own tokenizer code"),
         pytest.param(_write("config.json", "{"), "not JSON", id="broken configuration"),
-        pytest.param(_write("model.safetensors", "version https://git-lfs"), "git lfs pull", id="LFS pointer"),
+        pytest.param(_write("model.safetensors", LFS), "git lfs pull", id="LFS pointer"),
+        pytest.param(
+            _write("tokenizer.json", f"{LFS}\noid sha256:0\n"), r"tokenizer\.json.*git lfs pull", id="LFS tokenizer"
+        ),
+        pytest.param(_write("tokenizer.json", '{"model": '), r"tokenizer\.json is not JSON", id="half a tokenizer"),
+        pytest.param(_write_latin_1("chat_template.jinja"), r"chat_template\.jinja is not text in UTF-8", id="Latin 1"),
+        pytest.param(_write("model.safetensors", ""), r"not a safetensors file \(.*\)\.\Z", id="empty weights"),
+        pytest.param(_shards_without_names, r"names no file for b", id="an index without a file's name"),
+        pytest.param(_lose_target("model.safetensors"), "a link to gone, which is not there", id="a broken link"),
         pytest.param(_write("a b.model", ""), "not every system", id="a name with a space"),
         pytest.param(_write("ä.model", ""), "not every system", id="a name that is not ASCII"),
         pytest.param(shutil.rmtree, "not a directory", id="no directory"),
