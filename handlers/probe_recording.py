@@ -4,8 +4,9 @@ In float32 and on one thread, as rounded log-probabilities and only those tokens
 order of additions makes 0.00005 nats at most, which changes a rounded number in less than one archive of a hundred.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 
 import torch
 
@@ -23,6 +24,7 @@ _PROMPTS = (
     "def add(a, b):\n    return",
     "1, 2, 3, 4, 5, 6,",
 )
+_MOST_OWN_PROMPTS = 4
 _REQUEST = "probe"
 _MAX_NEW_TOKENS = 32
 # Nats by which the likeliest token leads. The largest lead that bfloat16 was seen to turn round is 0.30 with random
@@ -34,17 +36,28 @@ _SURELY_NO_LEAD = 0.4
 
 def record_probes(loaded: LoadedModel) -> Probes:
     """Leaves the model in float32. A prompt that does not fit into the context is left out, and one that the tokenizer
-    cannot write.
+    cannot write. If none is left, as with a tokenizer for DNA, the prompts are texts of its own vocabulary.
     """
     model = loaded.model.float()
     engine = Engine(model, loaded.stop_token_ids, slots=1, context_length=loaded.context_length)
-    probes = []
+    prompts = _written(_PROMPTS, loaded) or _written(_own_texts(loaded), loaded, _MOST_OWN_PROMPTS)
     with _one_thread():
-        for prompt in _PROMPTS:
-            prompt_tokens = _encode(prompt, loaded)
-            if 1 <= len(prompt_tokens) < loaded.context_length:
-                probes.append(_record(prompt, prompt_tokens, engine, loaded))
+        probes = [_record(prompt, prompt_tokens, engine, loaded) for prompt, prompt_tokens in prompts.items()]
     return Probes(probes=tuple(probes))
+
+
+def _written(prompts: Iterable[str], loaded: LoadedModel, most: int | None = None) -> dict[str, list[int]]:
+    """The tokens of the first prompts that the model can be asked."""
+    tokens = ((prompt, _encode(prompt, loaded)) for prompt in prompts)
+    return dict(islice(((prompt, ids) for prompt, ids in tokens if 1 <= len(ids) < loaded.context_length), most))
+
+
+def _own_texts(loaded: LoadedModel) -> Iterator[str]:
+    """The text of each token that is no special one."""
+    for token_id in range(len(loaded.tokenizer)):
+        text = loaded.tokenizer.decode([token_id])
+        if token_id not in loaded.tokenizer.all_special_ids and isinstance(text, str) and text:
+            yield text
 
 
 def _encode(prompt: str, loaded: LoadedModel) -> list[int]:

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import requests
 
-from adapter.errors import TorchbridgeError, WorkerDied
+from adapter.errors import InvalidRequest, PromptTooLong, TorchbridgeError, WorkerDied
 from adapter.serving.readiness_check import check_readiness
 from adapter.settings import Settings
 from adapter.torchserve.model_registry import ModelRegistry
@@ -64,9 +64,14 @@ class RunningStack:
         registry = ModelRegistry(self._torchserve.management, self._settings.default_model)
         try:
             yield from self._whole_answer(registry)
+        except (InvalidRequest, PromptTooLong) as refusal:  # a model of DNA has no tokens for English
+            yield f" ...\n\nThis model does not take the sample's prompt: {refusal}"
+        except TorchbridgeError as error:
+            raise _no_sample(error) from error
+        try:
             check_readiness(self.url, self._settings.tls_certificate)
-        except (TorchbridgeError, requests.RequestException) as error:
-            raise StartFailed(f"There was no whole sample answer: {error}") from error
+        except requests.RequestException as error:
+            raise _no_sample(error) from error
 
     def _whole_answer(self, registry: ModelRegistry, most_tries: int = _MOST_SAMPLES) -> Iterator[str]:
         """A whole answer, of the next worker if one dies: callers are answered by now, and go on to be."""
@@ -125,3 +130,7 @@ class RunningStack:
             return  # it ended once more, which counts as the times before
         restore_others(self._find_server, self._report)
         self._report("TorchServe serves again")
+
+
+def _no_sample(error: Exception) -> StartFailed:
+    return StartFailed(f"There was no whole sample answer: {error}")

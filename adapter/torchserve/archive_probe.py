@@ -47,5 +47,5 @@ async def probe_archive(
     )
     registry = ModelRegistry(process.management, model.name)
     async with InferenceClient(settings, process.keys, registry.resolve_anew) as inference:
-        await warm_up(inference, model.name, model.version)
+        await warm_up(inference, model.name, model.version, probes)
         await probe(inference, model.name, model.version, probes, report)

@@ -5,11 +5,11 @@ It asks TorchServe itself, below the gateway's cache: every answer is the worker
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
 from adapter.call import Call
-from adapter.errors import PromptTooLong, UpstreamProtocol
+from adapter.errors import InvalidRequest, PromptTooLong, UpstreamProtocol
 from adapter.probes import Probe, Probes
 from adapter.schema import DoneEvent, GenerationRequest, GenerationResponse
 from adapter.torchserve.inference_client import InferenceClient
@@ -23,12 +23,20 @@ class ProbeMismatch(ValueError):
     """The model answers something else than it did where it was packed; the message shows what."""
 
 
-async def warm_up(inference: InferenceClient, model: str, version: str) -> None:
-    """Asks once and then several times at once, long and short, greedy and not: the first times are slow."""
+async def warm_up(inference: InferenceClient, model: str, version: str, probes: Probes) -> None:
+    """Asks once and then several times at once, long and short, greedy and not: the first times are slow.
+
+    A model whose tokenizer cannot write English is asked what it was asked where it was packed.
+    """
+    try:
+        await _ask_all([" ".join(["Hello"] * words) for words in _WARM_UP_WORDS], inference, model, version)
+    except InvalidRequest:
+        await _ask_all([probe.prompt for probe in probes.probes], inference, model, version)
+
+
+async def _ask_all(prompts: Sequence[str], inference: InferenceClient, model: str, version: str) -> None:
     first, *others = (
-        _request(" ".join(["Hello"] * words), _WARM_UP_TOKENS, temperature, model, version)
-        for words in _WARM_UP_WORDS
-        for temperature in (0, 1)
+        _request(prompt, _WARM_UP_TOKENS, temperature, model, version) for prompt in prompts for temperature in (0, 1)
     )
     await _answer(inference, first, "warm-up-0")
     asked = (_answer(inference, request, f"warm-up-{number}") for number, request in enumerate(others, start=1))

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import NamedTuple, Self
 
 from adapter.call import Call
-from adapter.errors import ModelNotReady, TorchbridgeError
+from adapter.errors import InvalidRequest, ModelNotReady, PromptTooLong, TorchbridgeError
 from adapter.schema import GenerationRequest
 from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.model_registry import ModelRegistry
@@ -82,6 +82,8 @@ class Readiness:
             async with aclosing(self._inference.stream(request, call)) as arrivals:
                 async for _ in arrivals:
                     pass
+        except (InvalidRequest, PromptTooLong):
+            return None  # so the worker has looked at the prompt: not every tokenizer can write it
         except TorchbridgeError as error:
             return error
         return None

@@ -156,7 +156,7 @@ def _bring_up(
         wait_for_compilation(compilations, model, version, timeout=options.load_timeout, report=report)
     step(Step.WARM_UP)
     report("warming up")
-    run_until_stopped(lambda: _ask(server, lambda inference: warm_up(inference, model, version)))
+    run_until_stopped(lambda: _ask(server, lambda inference: warm_up(inference, model, version, probes)))
     step(Step.PROBE)
     report(f"comparing {len(probes.probes)} answers with those recorded when it was packed")
     run_until_stopped(lambda: _ask(server, lambda inference: probe(inference, model, version, probes)))

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 from torch.nn.functional import cross_entropy
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from adapter.probes import LEAST_LOG_PROBABILITY, PROBES_ENTRY, Probe
@@ -19,7 +21,7 @@ from handlers import probe_recording
 from handlers.engine import Engine
 from handlers.model_loading import LoadedModel, load_model
 from handlers.probe_check import check_probes
-from handlers.probe_recording import record_probes
+from handlers.probe_recording import _PROMPTS, record_probes
 from handlers.settings import HandlerSettings
 from tests.handlers.character_tokenizer import character_tokenizer
 from tests.handlers.conftest import CONTEXT_LENGTH
@@ -109,6 +111,16 @@ def test_the_handler_answers_just_what_was_recorded_wherever_it_ends(tmp_path: P
         assert done.response.tokens_generated == len(probe.answer_tokens)
         assert done.response.finish_reason == probe.finish_reason
         assert done.response.prompt_tokens == len(probe.prompt_tokens)
+
+
+@pytest.mark.parametrize("unknown", [None, "N"], ids=["refuses English", "reads it as one token"])
+def test_a_tokenizer_without_english_is_asked_its_own_words(any_model: PreTrainedModel, unknown: str | None) -> None:
+    tokenizer = Tokenizer(WordLevel({"A": 0, "C": 1, "G": 2, "T": 3, "N": 4}, unk_token=unknown or "none"))
+    loaded = LoadedModel(any_model, PreTrainedTokenizerFast(tokenizer_object=tokenizer), frozenset(), CONTEXT_LENGTH)
+
+    prompts = [probe.prompt for probe in record_probes(loaded).probes]
+
+    assert prompts == (list(_PROMPTS) if unknown else ["A", "C", "G", "T"])
 
 
 def test_an_answer_does_not_end_within_a_character(tiny: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,7 +112,7 @@ async def test_warming_up_asks_for_short_and_long_some_at_once(
         await turn.send(*others)
 
     torchserve.play = play
-    await warm_up(inference, "tiny", "2.0")
+    await warm_up(inference, "tiny", "2.0", PROBES)
 
     assert {turn.http.path for turn in torchserve.turns} == {"/predictions/tiny/2.0"}
     assert len({len(turn.request.prompt) for turn in torchserve.turns}) == 3
@@ -130,7 +130,7 @@ async def test_warming_up_minds_no_context_that_is_short(
             await turn.send(*answer_to(turn.request, "Hello"))
 
     torchserve.play = play
-    await warm_up(inference, "tiny", "1.0")
+    await warm_up(inference, "tiny", "1.0", PROBES)
 
     assert len(torchserve.turns) == 6
 
@@ -147,4 +147,20 @@ async def test_warming_up_passes_failures_on(
 
     torchserve.play = play
     with pytest.raises(GenerationFailed):
-        await warm_up(inference, "tiny", "1.0")
+        await warm_up(inference, "tiny", "1.0", PROBES)
+
+
+async def test_warming_up_asks_what_was_recorded_where_the_tokenizer_has_no_english(
+    inference: InferenceClient, torchserve: FakeTorchServe
+) -> None:
+    async def play(turn: Turn) -> None:
+        if turn.request.prompt.startswith("Hello"):
+            problem = Problem.of(ErrorCode.INVALID_REQUEST, "The prompt has no tokens.")
+            await turn.send(answer_to(turn.request)[0], ErrorEvent(problem=problem))
+        else:
+            await turn.send(*answer_to(turn.request, "GATTACA"))
+
+    torchserve.play = play
+    await warm_up(inference, "tiny", "1.0", PROBES)
+
+    assert [turn.request.prompt for turn in torchserve.turns][1:].count("Twice") == 2

@@ -4,7 +4,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from adapter.errors import GenerationFailed, ModelNotReady, Overloaded, TorchbridgeError, UpstreamUnavailable
+from adapter.errors import (
+    GenerationFailed,
+    InvalidRequest,
+    ModelNotReady,
+    Overloaded,
+    PromptTooLong,
+    TorchbridgeError,
+    UpstreamUnavailable,
+)
 from adapter.torchserve import readiness as of_readiness
 from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.readiness import Readiness
@@ -92,6 +100,14 @@ async def test_a_worker_that_fails_the_probe_is_not_ready_until_one_succeeds(
     with pytest.raises(ModelNotReady):
         await readiness.check()
     inference.script = None
+    await readiness.check()
+
+
+@pytest.mark.parametrize("refusal", [InvalidRequest("No tokens."), PromptTooLong("Of 4 tokens.")])
+async def test_a_model_that_cannot_read_the_probe_is_ready(
+    readiness: Readiness, inference: FakeInference, refusal: TorchbridgeError
+) -> None:
+    inference.script = [refusal]
     await readiness.check()
 
 

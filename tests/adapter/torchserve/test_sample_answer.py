@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from adapter.gateway import create_app
-from adapter.schema import ErrorCode
+from adapter.schema import ErrorCode, ErrorEvent, Problem
 from adapter.serving.running_stack import RunningStack
 from adapter.settings import Settings
 from adapter.torchserve.inference_client import InferenceClient
@@ -88,6 +88,15 @@ async def test_an_answer_that_fails_ends_the_start(stack: RunningStack, torchser
     with pytest.raises(StartFailed, match="sample answer"):
         await sample(stack)
     assert len(torchserve.turns) == 3
+
+
+async def test_a_model_that_cannot_read_its_prompt_is_served(stack: RunningStack, torchserve: FakeTorchServe) -> None:
+    async def refuse(turn: Turn) -> None:
+        problem = Problem.of(ErrorCode.INVALID_REQUEST, "The prompt has no tokens.")
+        await turn.send(answer_to(turn.request)[0], ErrorEvent(problem=problem))
+
+    torchserve.play = refuse
+    assert "does not take the sample's prompt" in await sample(stack)
 
 
 async def test_where_a_worker_dies_on_it_the_next_one_is_asked(stack: RunningStack, torchserve: FakeTorchServe) -> None:
