@@ -1,16 +1,20 @@
 """Loads a model directory, ready to serve: safetensors only, no network, no code from the directory."""
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from huggingface_hub.errors import StrictDataclassError
 from torch import nn
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     GenerationConfig,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -26,6 +30,9 @@ from handlers.stop_tokens import stop_token_ids
 from handlers.tokenizer_check import check_vocabulary, check_vocabulary_file
 
 MAX_DEFAULT_CONTEXT_LENGTH = 4_096
+_LEAST_CONTEXT_LENGTH = 2
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +52,12 @@ def load_model(directory: Path, settings: HandlerSettings, device: str = "cpu") 
     if settings.quantization is not None and dtype == "auto":
         dtype = type_beside_int8()
     model = _load_checkpoint(directory, dtype, device)
+    if model.dtype is torch.float64:
+        model = model.float()
+        logger.warning("The weights are in float64: they are served in float32")
     if dtype == "auto" and device == "cpu":
         model = computed_by_this_processor(model)
-    tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+    tokenizer = _load_tokenizer(directory)
     if not tokenizer.is_fast:
         raise UnsupportedModelError("the tokenizer has no tokenizer.json, which text in whole characters needs")
     if not tokenizer.chat_template:
@@ -57,6 +67,17 @@ def load_model(directory: Path, settings: HandlerSettings, device: str = "cpu") 
     context_length = _context_length(model, settings)
     fix_positions(model, context_length)
     return LoadedModel(model, tokenizer, stop_token_ids(model, tokenizer), context_length)
+
+
+def _load_tokenizer(directory: Path) -> Any:
+    try:
+        return AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError):
+        raise  # they say what is wrong
+    except Exception as error:  # of files that are none of a tokenizer; the tokenizers library raises no other class
+        raise UnsupportedModelError(
+            f"transformers cannot make a tokenizer of its files: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _load_checkpoint(directory: Path, dtype: str, device: str) -> PreTrainedModel:
@@ -71,6 +92,7 @@ def _load_checkpoint(directory: Path, dtype: str, device: str) -> PreTrainedMode
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # check_checkpoint names them, transformers' own error does not
             generation_config=GenerationConfig() if generation_config else None,  # so that it does not read the file
+            **_own_attention(directory),
             device_map=device if device != "cpu" and is_accelerate_available() else None,  # else by way of the CPU
         )
     except (AttributeError, ImportError, KeyError, RuntimeError, StrictDataclassError, TypeError) as error:
@@ -83,10 +105,23 @@ def _load_checkpoint(directory: Path, dtype: str, device: str) -> PreTrainedMode
         ) from error
     model, info = loaded
     check_checkpoint(model, directory, info)
+    model.config.return_dict = True  # without it the model gives tuples
     if generation_config:
         model.generation_config = generation_config
     moved: PreTrainedModel = model.eval().to(device)
     return moved
+
+
+def _own_attention(directory: Path) -> dict[str, PreTrainedConfig]:
+    """PyTorch's own attention in place of FlashAttention, which the engine does not use.
+
+    Some models say in config.json what they were trained with, and transformers takes it for a wish.
+    """
+    config = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+    if not str(config._attn_implementation).startswith("flash"):  # noqa: SLF001 - there is no public name
+        return {}
+    config._attn_implementation = "sdpa"  # noqa: SLF001 - see above
+    return {"config": config}
 
 
 def _generation_config(directory: Path) -> GenerationConfig | None:
@@ -100,7 +135,8 @@ def _generation_config(directory: Path) -> GenerationConfig | None:
         return None
     config = GenerationConfig()
     for name, value in values.items():
-        setattr(config, name, value)
+        if not hasattr(GenerationConfig, name):  # that would be a method
+            setattr(config, name, value)
     return config
 
 
@@ -109,7 +145,13 @@ def _context_length(model: PreTrainedModel, settings: HandlerSettings) -> int:
     if settings.context_length is None:
         # Beyond its original context LongRoPE gives other text for short prompts, too: nobody has it without asking.
         original = original_context_length(model.config) if has_longrope(model.config) else None
-        return min(filter(None, [own_limit, original, MAX_DEFAULT_CONTEXT_LENGTH]))
+        length = min(filter(None, [own_limit, original, MAX_DEFAULT_CONTEXT_LENGTH]))
+        if length < _LEAST_CONTEXT_LENGTH:
+            raise UnsupportedModelError(
+                f"max_position_embeddings of config.json gives it a context of {length} tokens: a prompt and an answer"
+                f" need {_LEAST_CONTEXT_LENGTH}"
+            )
+        return length
     if own_limit is not None and settings.context_length > own_limit:
         raise UnsupportedModelError(
             f"context_length is {settings.context_length}, but the model was made for {own_limit} positions"
