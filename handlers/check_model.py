@@ -17,7 +17,7 @@ from handlers.probe_check import compare_with
 from handlers.probe_recording import record_probes
 from handlers.self_check import TIGHT_TOLERANCE, check_engine_beyond_original, check_engine_beyond_windows
 from handlers.settings import HandlerSettings
-from handlers.tokenizer_check import warn_of_other_tokens
+from handlers.tokenizer_check import warn_of_ended_prompts, warn_of_other_tokens
 from handlers.worker_engine import checked_engine, load_packed_model, worker_engine
 
 _FEW_PREFILL_TOKENS = 16  # so that a prompt takes several steps
@@ -42,6 +42,7 @@ def _check_in_float32(directory: Path, settings: HandlerSettings) -> Probes:
     settings = settings.model_copy(update={"quantization": None})
     loaded = load_model(directory, settings)
     warn_of_other_tokens(loaded.tokenizer, directory)
+    warn_of_ended_prompts(loaded.tokenizer, loaded.stop_token_ids)
     check_chat_template(loaded.tokenizer)
     model = loaded.model.float()
     few = settings.model_copy(update={"prefill_tokens": _FEW_PREFILL_TOKENS})

@@ -14,6 +14,7 @@ from handlers.chat_template import CONVERSATIONS
 from handlers.request_encoder import RequestEncoder
 from handlers.short_list import short_list
 from handlers.slot_cache import UnsupportedModelError
+from handlers.tokenization import PromptEncodingError, encode_prompt
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +98,18 @@ def warn_of_other_tokens(tokenizer: PreTrainedTokenizerBase, directory: Path) ->
                     sample,
                 )
                 return
+
+
+def warn_of_ended_prompts(tokenizer: PreTrainedTokenizerBase, stop_token_ids: frozenset[int]) -> None:
+    """Logs a warning where the tokenizer writes the end of an answer behind each prompt.
+
+    So it is for training (add_eos_token). What a model says behind it does not continue the prompt.
+    """
+    with suppress(PromptEncodingError):
+        last = encode_prompt(tokenizer, "a")[-1:]
+        if stop_token_ids.intersection(last):
+            token = tokenizer.convert_ids_to_tokens(last)[0]
+            logger.warning("The tokenizer ends each prompt with %s, behind which the model begins another text", token)
 
 
 def _written_ids(tokenizer: PreTrainedTokenizerBase) -> Iterator[int]:

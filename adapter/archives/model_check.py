@@ -7,7 +7,7 @@ from pathlib import Path
 
 from adapter.archives.handler_process import HandlerProcessError, run_handler
 from adapter.archives.model_source import ModelSourceError, served_files
-from adapter.archives.recommended_sampling import GENERATION_CONFIG, unusable_recommendations
+from adapter.archives.recommended_sampling import GENERATION_CONFIG, unheeded_settings, unusable_recommendations
 from adapter.probes import Probes
 
 logger = logging.getLogger(__name__)
@@ -39,5 +39,10 @@ def check_model(directory: Path, config_file: Path, warn: Callable[[str], None] 
 
 def _recommendation_warnings(directory: Path) -> Iterator[str]:
     file = directory / GENERATION_CONFIG
-    for each in unusable_recommendations(file.read_bytes()) if file.exists() else ():
+    if not file.exists():
+        return
+    content = file.read_bytes()
+    for each in unusable_recommendations(content):
         yield f"{GENERATION_CONFIG} recommends {each}, which no request can ask for: /v1 does without it"
+    if unheeded := unheeded_settings(content):
+        yield f"{GENERATION_CONFIG} sets {', '.join(unheeded)}, which generate() heeds and workers do not"

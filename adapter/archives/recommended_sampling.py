@@ -8,6 +8,27 @@ from pydantic import ValidationError
 from adapter.schema import GenerationRequest, SamplingDefaults
 
 GENERATION_CONFIG = "generation_config.json"
+# What generate() heeds and no worker does, and the values that change nothing.
+_HEEDED_BY_GENERATE: dict[str, tuple[object, ...]] = {
+    "bad_words_ids": ([],),
+    "begin_suppress_tokens": ([],),
+    "epsilon_cutoff": (0,),
+    "eta_cutoff": (0,),
+    "exponential_decay_length_penalty": (),
+    "forced_bos_token_id": (),
+    "forced_eos_token_id": (),
+    "guidance_scale": (1,),
+    "min_length": (0,),
+    "min_new_tokens": (0,),
+    "min_p": (0,),
+    "no_repeat_ngram_size": (0,),
+    "num_beams": (1,),
+    "penalty_alpha": (0,),
+    "sequence_bias": ([], {}),
+    "stop_strings": ([], ""),
+    "suppress_tokens": ([],),
+    "typical_p": (1,),
+}
 _NONE = {"top_k": (0, -1)}  # transformers' and vLLM's words for no such filter
 
 
@@ -21,6 +42,16 @@ def unusable_recommendations(generation_config: bytes) -> list[str]:
     """The recommendations that no request could ask for. Raises ValueError."""
     return [
         f"{name} {value!r:.40}" for name, value in _recommended(generation_config) if not _can_be_asked(name, value)
+    ]
+
+
+def unheeded_settings(generation_config: bytes) -> list[str]:
+    """What changes the answers of generate(), and not those of a worker. Raises ValueError."""
+    config = json.loads(generation_config)
+    return [
+        name
+        for name, neutral in _HEEDED_BY_GENERATE.items()
+        if isinstance(config, dict) and config.get(name) not in (None, *neutral)
     ]
 
 

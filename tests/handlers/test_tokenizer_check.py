@@ -16,7 +16,12 @@ from transformers import AutoTokenizer, LlamaConfig, PreTrainedTokenizerFast
 from handlers.engine import Engine
 from handlers.sampling import SamplingParameters
 from handlers.slot_cache import UnsupportedModelError
-from handlers.tokenizer_check import check_vocabulary, check_vocabulary_file, warn_of_other_tokens
+from handlers.tokenizer_check import (
+    check_vocabulary,
+    check_vocabulary_file,
+    warn_of_ended_prompts,
+    warn_of_other_tokens,
+)
 from tests.handlers.character_tokenizer import UNKNOWN, character_tokenizer
 from tests.handlers.saved_models import SIZES, change_json, load, save_model
 
@@ -190,3 +195,15 @@ def test_a_tokenizer_that_has_no_token_for_some_characters_is_compared_on_the_ot
     lowering.backend_tokenizer.normalizer = Lowercase()
     warn_of_other_tokens(lowering, tmp_path)
     assert "in another way than tokenizer.json says" in caplog.text
+
+
+@pytest.mark.parametrize(("stop", "is_warned_of"), [(ord("b"), True), (ord("c"), False)])
+def test_a_tokenizer_that_ends_each_prompt_as_an_answer_is_a_warning(
+    stop: int, caplog: pytest.LogCaptureFixture, *, is_warned_of: bool
+) -> None:
+    tokenizer = character_tokenizer()
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="$A b", special_tokens=[("b", ord("b"))])
+
+    warn_of_ended_prompts(tokenizer, frozenset({stop}))
+
+    assert ("The tokenizer ends each prompt with b" in caplog.text) == is_warned_of

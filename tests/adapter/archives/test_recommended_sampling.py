@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from adapter.archives.recommended_sampling import read_sampling_defaults, unusable_recommendations
+from adapter.archives.recommended_sampling import read_sampling_defaults, unheeded_settings, unusable_recommendations
 from adapter.schema import SamplingDefaults
 
 
@@ -21,3 +21,19 @@ def test_what_no_request_could_ask_for_is_left_out_and_said(
     assert unusable_recommendations(content) == unusable
     if unusable:
         assert read_sampling_defaults(content) == SamplingDefaults()
+
+
+@pytest.mark.parametrize(
+    ("settings", "unheeded"),
+    [
+        ({"no_repeat_ngram_size": 3, "stop_strings": ["END"]}, ["no_repeat_ngram_size", "stop_strings"]),
+        (
+            {"no_repeat_ngram_size": 0, "num_beams": 1, "typical_p": 1.0, "suppress_tokens": None, "bad_words_ids": []},
+            [],
+        ),
+        ({"temperature": 0.6, "max_new_tokens": 5, "eos_token_id": [1, 2]}, []),
+    ],
+    ids=["what changes answers", "what changes none", "what is heeded"],
+)
+def test_what_generate_heeds_and_workers_do_not_is_said(settings: dict[str, object], unheeded: list[str]) -> None:
+    assert unheeded_settings(json.dumps(settings).encode()) == unheeded
