@@ -2,9 +2,10 @@
 
 import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer._click.exceptions import UsageError
 from typer._completion_classes import completion_init
 
 from adapter.command_line.command_group import CommandGroup, command_group
@@ -141,11 +142,24 @@ def torchbridge(
     """Packs a PyTorch language model into a TorchServe archive and serves it with one typed API."""
 
 
+def _run_for_a_program() -> NoReturn:
+    """As `app()`, but a command line that is wrong is said in JSON as well."""
+    try:
+        code = app(standalone_mode=False)
+    except UsageError as error:
+        complain(error.format_message(), error, exit_code=error.exit_code)
+        sys.exit(error.exit_code)
+    sys.exit(code)
+
+
 def main() -> None:
     if COMPLETION_VARIABLE in os.environ:
         completion_init()
+    as_json = "--json" in sys.argv
     try:
-        with failures_in_one_line(as_json="--json" in sys.argv), stop_signals():
+        with failures_in_one_line(as_json=as_json), stop_signals():
+            if as_json:
+                _run_for_a_program()
             app()
     except Stopped as stopped:
         complain(str(stopped), stopped)

@@ -1,5 +1,6 @@
 """The command line: what `--version` prints, and a failure in one line."""
 
+import json
 import platform
 import subprocess
 import sys
@@ -49,3 +50,27 @@ def test_version_is_had_without_importing_torch() -> None:
     script = "import sys\nfrom adapter import cli\nsys.argv[1:] = ['--version']\ntry: cli.main()\n"
     script += "finally: assert not {'torch', 'transformers', 'ts'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", script], cwd=PROJECT, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("pack", "models/tiny", "--name", "a"), "Missing option '--version'."),
+        (("verify", "a.mar", "--key", "gone.pub"), "Invalid value for '--key': file 'gone.pub' does not exist."),
+        (("verfy",), "No such command 'verfy'. Did you mean 'verify'?"),
+    ],
+    ids=["an option that is missing", "a value that is wrong", "a command that is none"],
+)
+def test_a_wrong_command_line_is_json_for_programs(
+    arguments: tuple[str, ...], reason: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, *arguments, "--json") == 2
+    assert json.loads(capsys.readouterr().err) == {"error": reason, "notes": [], "exit_code": 2}
+
+
+def test_a_command_for_programs_ends_as_it_does_for_people(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "list", "--json", "--run-directory", "/nowhere") == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert run(monkeypatch, "list", "--json", "--help") == 0
