@@ -55,7 +55,8 @@ def build_archive(
     for word, value in (("name", name), ("version", version)):
         if not re.fullmatch(NAME_PATTERN, value):
             raise ArchiveError(
-                f"{value!r} cannot be a {word}: letters, digits, . _ and -, and it must not start with token."
+                f"{value!r} cannot be a {word}. It has at most 128 letters, digits, . _ and -, begins with a letter or"
+                " a digit and not with token, and has no two dots in a row."
             )
     check_model_config(config_file)
     model_files = {f"model/{path.name}": path for path in served_files(model_directory)}

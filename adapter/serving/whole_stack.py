@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,6 +18,7 @@ from adapter.control.messages import control_socket
 from adapter.durable.private_directory import claim_directory
 from adapter.durable.secret_file import kept_secret
 from adapter.installation import INSTALLATION
+from adapter.names import NAME_PATTERN
 from adapter.process.stop_signals import StopSignals
 from adapter.serving.gateway_address import is_loopback, url_of
 from adapter.serving.gateway_server import GatewayServer
@@ -150,7 +152,19 @@ def _state_to_serve(
             "of it that torchbridge serve --model FILE.mar --key takes."
         )
     with model_directory(model) as directory:
+        name = _name_for(model)
         report(f"packing {model}")
         source = package_url(model, directory)
-        archive = build_archive(directory, model_name(model), VERSION, files.store, source=source)
+        archive = build_archive(directory, name, VERSION, files.store, source=source)
     return alone(archive, files, key)
+
+
+def _name_for(model: str) -> str:
+    """Raises ChangeRefused where nobody has given the model a name, and that of its directory will not do."""
+    name = model_name(model)
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise ChangeRefused(
+            f"{model} would be served as {name!r}, which cannot be a model's name: torchbridge pack --name makes an "
+            "archive with another name, which torchbridge serve --model FILE.mar takes."
+        )
+    return name

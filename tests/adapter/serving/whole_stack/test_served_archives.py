@@ -12,7 +12,7 @@ from adapter.serving.gateway_server import GatewayServer
 from adapter.settings import Settings
 from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError
 from adapter.torchserve.server_process import StartFailed, TorchServeProcess
-from adapter.versions.errors import ServerBusy, VersionError
+from adapter.versions.errors import ChangeRefused, ServerBusy, VersionError
 from adapter.versions.model_store import ModelStore
 from adapter.versions.restoration import alone
 from adapter.versions.server_files import ServerFiles
@@ -132,3 +132,12 @@ def test_into_a_directory_that_others_may_write_nothing_is_written(tmp_path: Pat
     ):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_whose_name_cannot_be_a_models_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    model = write_model(tmp_path / "my model")
+    with (
+        pytest.raises(ChangeRefused, match=r"served as 'my model', .* torchbridge pack --name"),
+        whole_stack.whole_stack(str(model), lambda _: None, port=0, run_directory=tmp_path / "run"),
+    ):
+        pass
