@@ -162,5 +162,5 @@ def main() -> None:
                 _run_for_a_program()
             app()
     except Stopped as stopped:
-        complain(str(stopped), stopped)
+        complain(str(stopped), stopped, exit_code=128 + stopped.signal_number if as_json else None)
         raise

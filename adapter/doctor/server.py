@@ -132,12 +132,17 @@ def check_gateway(scene: Scene) -> Iterator[Finding]:
 
 
 def check_compilations(scene: Scene) -> Iterator[Finding]:
-    directory = ServerFiles(scene.run_directory).compilations
-    for file in sorted(directory.glob("*/*.json")):
-        compilation = Compilation.read(directory, file.parent.name, file.stem)
+    files = ServerFiles(scene.run_directory)
+    try:
+        state = ServerState.read(files.state) or ServerState()
+    except VersionError:
+        return  # check_versions says it
+    # What a worker wrote stays when its version is retired, or another model is served.
+    for model, version in ((name, each) for name in sorted(state.models) for each in state.models[name].versions):
+        compilation = Compilation.read(files.compilations, model, version)
         if compilation is not None and compilation.state is CompilationState.NOT_COMPILED:
             yield warning(
-                f"The steps of {file.parent.name} {file.stem} are not compiled: {compilation.reason}.",
+                f"The steps of {model} {version} are not compiled: {compilation.reason}.",
                 "Answers are right, and take up to twice as long.",
             )
 

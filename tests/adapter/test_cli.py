@@ -2,12 +2,14 @@
 
 import json
 import platform
+import signal
 import subprocess
 import sys
 from importlib.metadata import version
 
 import pytest
 
+from adapter import cli
 from tests.adapter.commands.called_command import run
 from tests.project import PROJECT
 
@@ -74,3 +76,10 @@ def test_a_command_for_programs_ends_as_it_does_for_people(
     assert run(monkeypatch, "list", "--json", "--run-directory", "/nowhere") == 0
     assert json.loads(capsys.readouterr().out) == []
     assert run(monkeypatch, "list", "--json", "--help") == 0
+
+
+@pytest.mark.usefixtures("hears_all_signals")
+def test_a_stop_is_json_for_programs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(cli, "app", lambda **_: signal.raise_signal(signal.SIGTERM))
+    assert run(monkeypatch, "pack", "--json") == 143
+    assert json.loads(capsys.readouterr().err) == {"error": "stopped by SIGTERM", "notes": [], "exit_code": 143}

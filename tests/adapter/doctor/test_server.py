@@ -149,9 +149,11 @@ def test_a_version_that_was_unloaded_needs_no_worker(scene: Scene) -> None:
     assert list(server.check_gateway(scene)) == []
 
 
-def test_steps_that_are_not_compiled(scene: Scene) -> None:
+def test_steps_that_are_not_compiled(scene: Scene, recorded: ServerFiles) -> None:
     compilation = Compilation(state=CompilationState.NOT_COMPILED, reason="there is no compiler")
-    compilation.write(ServerFiles(scene.run_directory).compilations, "tiny", "1.0")
+    compilation.write(recorded.compilations, "tiny", "0.9")  # which is retired
+    assert list(server.check_compilations(scene)) == []
+    compilation.write(recorded.compilations, "tiny", "1.0")
     assert (
         "The steps of tiny 1.0 are not compiled: there is no compiler." in found(server.check_compilations, scene).what
     )
