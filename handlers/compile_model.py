@@ -5,9 +5,12 @@ Prints the directory that it wrote, or ends with status 1 and one line on standa
 """
 
 import logging
+import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from torch._inductor.runtime.cache_dir_utils import temporary_cache_dir
@@ -47,11 +50,25 @@ def compile_model(directory: Path, compiled_steps: Path, scratch: Path | None = 
         written = Path(temporary) / "steps"
         written.mkdir()
         slots = settings.slots + settings.prefix_slots
-        with temporary_cache_dir(str(Path(temporary) / "cache")):  # hundreds of megabytes, which die with it
+        # Hundreds of megabytes of the cache die with it, and what g++ leaves where it is killed.
+        with temporary_cache_dir(str(Path(temporary) / "cache")), _temporary_files_in(temporary):
             compile_all_steps(loaded.model, slots, loaded.context_length, written)
         _check_written(written, loaded, settings)
         keep(written, target)
     return target
+
+
+@contextmanager
+def _temporary_files_in(directory: str) -> Iterator[None]:
+    """For the compilers that the block starts."""
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = directory
+    try:
+        yield
+    finally:
+        del os.environ["TMPDIR"]
+        if before is not None:
+            os.environ["TMPDIR"] = before
 
 
 def _can_be_loaded(target: Path, loaded: LoadedModel) -> bool:

@@ -175,10 +175,11 @@ def test_pieces_that_fail_are_left_out_and_the_rest_is_installed(
 def test_what_the_compiler_keeps_goes_with_the_scratch_directory(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    caches: list[Path] = []
+    kept: list[Path] = []
+    before = os.environ.get("TMPDIR")
 
     def fail(*_: object) -> None:
-        caches.append(Path(cache_dir()))
+        kept.extend([Path(cache_dir()), Path(os.environ["TMPDIR"])])
         raise RuntimeError("no compiler")
 
     monkeypatch.setattr(compile_model, "compile_all_steps", fail)
@@ -186,7 +187,8 @@ def test_what_the_compiler_keeps_goes_with_the_scratch_directory(
     with pytest.raises(RuntimeError, match="no compiler"):
         compile_model.compile_model(archive, tmp_path / "steps", tmp_path / "scratch")
 
-    assert caches[0].is_relative_to(tmp_path / "scratch")
+    assert all(each.is_relative_to(tmp_path / "scratch") for each in kept)
+    assert os.environ.get("TMPDIR") == before
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
