@@ -33,6 +33,7 @@ from adapter.names import NAME_PATTERN
 from adapter.probes import PROBES_ENTRY, Probes
 from adapter.schema import CONTRACT_VERSION
 
+_MOST_CHARACTERS = 180  # file systems take 255 in a name, and signatures beside the archive have longer ones
 DEFAULT_MODEL_CONFIG = CODE / "handlers" / "model-config.yaml"
 
 
@@ -58,6 +59,10 @@ def build_archive(
                 f"{value!r} cannot be a {word}. It has at most 128 letters, digits, . _ and -, begins with a letter or"
                 " a digit and not with token, and has no two dots in a row."
             )
+    if len(name) + len(version) > _MOST_CHARACTERS:
+        raise ArchiveError(
+            f"The file's name would be too long: name and version have at most {_MOST_CHARACTERS} characters together."
+        )
     check_model_config(config_file)
     model_files = {f"model/{path.name}": path for path in served_files(model_directory)}
     sources: dict[str, Source] = {

@@ -169,6 +169,12 @@ def test_refuses_a_name_or_version_that_cannot_be_a_url_segment(model: Path, tmp
         build(model, tmp_path / "store", version=bad)
 
 
+def test_refuses_what_would_be_too_long_a_name_of_a_file(model: Path, tmp_path: Path) -> None:
+    assert build(model, tmp_path / "store", name="a" * 128, version="1" * 52).exists()
+    with pytest.raises(ArchiveError, match="at most 180 characters together"):
+        build(model, tmp_path / "store", name="a" * 128, version="1" * 53)
+
+
 def test_refuses_to_replace_another_model_of_the_same_file_name(model: Path, tmp_path: Path) -> None:
     build(model, tmp_path / "store", name="a-1", version="2")
     with pytest.raises(ArchiveError, match="holds 'a-1'"):
