@@ -134,7 +134,7 @@ def check_gateway(scene: Scene) -> Iterator[Finding]:
 def check_compilations(scene: Scene) -> Iterator[Finding]:
     files = ServerFiles(scene.run_directory)
     try:
-        state = ServerState.read(files.state) or ServerState()
+        state = _state(scene)
     except VersionError:
         return  # check_versions says it
     # What a worker wrote stays when its version is retired, or another model is served.
