@@ -36,7 +36,10 @@ export function createTorchbridgeV3(options?: TorchbridgeOptions): TorchbridgePr
   return provider("v3", () => client);
 }
 
-/** For `ai` 7: the gateway that TORCHBRIDGE_BASE_URL names when a model is called, or `http://localhost:8000`. */
+/**
+ * For `ai` 7: the gateway that TORCHBRIDGE_BASE_URL names when a model is called, or `http://localhost:8000`, with the key
+ * TORCHBRIDGE_API_KEY.
+ */
 export const torchbridge: TorchbridgeProvider = /* @__PURE__ */ provider("v4", () => new PythonClient());
 
 function provider<Version extends SpecificationVersion>(

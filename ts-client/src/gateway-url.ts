@@ -1,10 +1,12 @@
+import { environment, hasPage } from "./environment.js";
+
 /**
  * Where the gateway is, without a slash at its end: as given, or as the environment says, or a default.
  *
  * @throws TypeError where that is no address of one.
  */
 export function gatewayUrl(given: string | undefined): string {
-  const url = given ?? environmentUrl() ?? (hasPage() ? "/api" : "http://localhost:8000");
+  const url = given ?? environment("TORCHBRIDGE_BASE_URL") ?? (hasPage() ? "/api" : "http://localhost:8000");
   // What a URL may have beside, requests would lose, or `fetch` would take for a broken network.
   const isPlain = !/[@?#\s]/.test(url);
   if (!/^(https?:\/)?\//i.test(url) || !isPlain || !isComplete(url)) {
@@ -27,18 +29,5 @@ function isComplete(url: string): boolean {
     return url[0] === "/" || Boolean(new URL(url)); // React Native's has no `host` to ask for
   } catch {
     return false;
-  }
-}
-
-function hasPage(): boolean {
-  return (globalThis as { location?: object }).location !== undefined;
-}
-
-function environmentUrl(): string | undefined {
-  try {
-    const { process } = globalThis as unknown as { process: { env: { TORCHBRIDGE_BASE_URL?: string } } };
-    return process.env.TORCHBRIDGE_BASE_URL || undefined;
-  } catch {
-    return undefined; // a browser has no environment, and Deno may let nobody look
   }
 }

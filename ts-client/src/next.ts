@@ -46,7 +46,7 @@ export type ChatRouteOptions = RouteOptions<ChatPath, ChatBody>;
  * request id. A page that goes away cancels its request, also on the gateway. It tries nothing again: the page's client does.
  *
  *     // app/api/[...path]/route.ts
- *     const route = createGenerateRoute({ apiKey: process.env.TORCHBRIDGE_API_KEY });
+ *     const route = createGenerateRoute(); // TORCHBRIDGE_BASE_URL is the gateway, TORCHBRIDGE_API_KEY its key
  *     export { route as GET, route as POST, route as DELETE };
  *
  * It never throws, but for what is Next.js's own: `redirect()` and its like within `prepare`.

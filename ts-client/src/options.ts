@@ -56,8 +56,9 @@ export interface PythonClientOptions {
    */
   readonly baseUrl?: string | undefined;
   /**
-   * Goes out as `authorization: Bearer …`. A function is asked before each attempt, for keys that do not last. A key in
-   * code that a browser runs is public.
+   * Goes out as `authorization: Bearer …`, unless `headers` has one. A function is asked before each attempt, for keys that
+   * do not last. Left out, it is the environment variable TORCHBRIDGE_API_KEY, but not in a browser: a key in code that a
+   * browser runs is public. "" is none.
    */
   readonly apiKey?: string | (() => string | Promise<string>) | undefined;
   /** Go out with every request. */

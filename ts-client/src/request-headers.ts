@@ -1,3 +1,4 @@
+import { environment, hasPage } from "./environment.js";
 import type { CallOptions, PythonClientOptions } from "./options.js";
 
 /** The client's, those of the call, and what neither can change. */
@@ -8,8 +9,9 @@ export async function requestHeaders(
   body: object | undefined,
 ): Promise<Headers> {
   const all = new Headers();
+  setHeaders(all, { authorization: await authorization(apiKey) });
   setHeaders(all, own);
-  setHeaders(all, { authorization: await authorization(apiKey), "idempotency-key": idempotencyKey });
+  setHeaders(all, { "idempotency-key": idempotencyKey });
   setHeaders(all, headers);
   setHeaders(all, { accept, "content-type": body && "application/json" });
   return all;
@@ -26,7 +28,9 @@ export function setHeaders(all: Headers, added: Readonly<Record<string, string |
   }
 }
 
-export async function authorization(apiKey: PythonClientOptions["apiKey"]): Promise<string | undefined> {
+/** By the environment's key where none is given, but not in a page: whatever is there for an environment is public. */
+export async function authorization(given: PythonClientOptions["apiKey"]): Promise<string | undefined> {
+  const apiKey = given ?? (hasPage() ? undefined : environment("TORCHBRIDGE_API_KEY"));
   const key = typeof apiKey === "function" ? await apiKey() : apiKey;
   return key && `Bearer ${key}`;
 }

@@ -49,7 +49,10 @@ export interface RouteOptions<Path extends string, Body> {
   readonly baseUrl?: string | undefined;
   /** The gateway's addresses that the route stands for. All of them. */
   readonly paths?: readonly Path[] | undefined;
-  /** The gateway's key, which stays on the server, or what gives it for each request. */
+  /**
+   * The gateway's key, which stays on the server, or what gives it for each request. Left out, it is the environment
+   * variable TORCHBRIDGE_API_KEY. "" is none.
+   */
   readonly apiKey?: PythonClientOptions["apiKey"];
   /** Headers for the gateway that only the server can know, such as `x-user` of the session. */
   readonly headers?: ((request: Request) => Record<string, string> | Promise<Record<string, string>>) | undefined;
@@ -151,8 +154,8 @@ async function sent<Path extends string, Body>(
 ): Promise<Response> {
   const { apiKey, fetch = globalThis.fetch } = options;
   const headers = pick(request.headers, REQUEST_HEADERS);
-  setHeaders(headers, await options.headers?.(request));
   setHeaders(headers, { authorization: await authorization(apiKey) });
+  setHeaders(headers, await options.headers?.(request));
   const url = gatewayUrl(options.baseUrl) + address;
   checkReachable(url);
   try {
