@@ -5,12 +5,16 @@ const FRAME_MS = 16;
 
 /** What there is to show of a run: nothing yet, a part, or the whole of it. */
 export type RunState<Nothing, Part, Whole> =
-  | ({ readonly status: "idle" } & Nothing)
-  | ({ readonly status: "waiting"; readonly retrying?: GenerationRetry } & Nothing)
-  | ({ readonly status: "streaming"; readonly start: StartEvent } & Part)
-  | ({ readonly status: "done"; readonly start: StartEvent; readonly response: GenerationResponse } & Whole)
-  | ({ readonly status: "stopped"; readonly start: StartEvent | undefined } & Part)
-  | ({ readonly status: "failed"; readonly start: StartEvent | undefined; readonly error: Error } & Part);
+  | (State<{ readonly status: "idle" }> & Nothing)
+  | (State<{ readonly status: "waiting"; readonly retrying?: GenerationRetry }> & Nothing)
+  | (State<{ readonly status: "streaming"; readonly start: StartEvent }> & Part)
+  | (State<{ readonly status: "done"; readonly start: StartEvent; readonly response: GenerationResponse }> & Whole)
+  | (State<{ readonly status: "stopped"; readonly start: StartEvent | undefined }> & Part)
+  | (State<{ readonly status: "failed"; readonly start: StartEvent | undefined; readonly error: Error }> & Part);
+
+/** What one of the states does not have is undefined there, so that a component can take any of them apart. */
+type State<Facts> = Facts & { readonly [Fact in Exclude<keyof AllFacts, keyof Facts>]?: undefined };
+type AllFacts = Record<"retrying" | "start" | "response" | "error", unknown>;
 
 /** Why nothing has come yet: an attempt failed, and the client makes another one. */
 export interface GenerationRetry {
