@@ -56,10 +56,9 @@ export async function* readChunks(
       if (done) throw new StreamTruncatedError(stream.text);
       for (const chunk of stream.feed(value)) {
         exchange.throwIfAborted();
-        exchange.stop("idleMs"); // how long the caller takes is no fault of the gateway's
-        if (isAnswer(chunk)) exchange.stop("firstTokenMs");
+        const waitForNext = exchange.handOver(isAnswer(chunk));
         yield chunk;
-        exchange.start("idleMs");
+        waitForNext();
       }
     }
   } catch (error) {

@@ -72,14 +72,13 @@ export class PythonClient {
       const schema = this.#options.schemas?.event;
       exchange.start("idleMs");
       for await (const sent of readEvents(response)) {
+        const waitForNext = exchange.handOver(sent.type !== "start");
         reading.isLast = sent.type === "done" || sent.type === "error";
         const event = schema ? await exchange.waitFor(() => checked(schema, sent, response)) : sent;
         exchange.throwIfAborted();
         if (event.type === "error") throw new ApiError(event.problem);
-        if (event.type !== "start") exchange.stop("firstTokenMs");
-        exchange.stop("idleMs"); // how long the caller takes is no fault of the gateway's
         yield event.type === "delta" ? event : keepHead(event, head); // a set for each would take a tenth of the time
-        exchange.start("idleMs");
+        waitForNext();
       }
     } catch (error) {
       if (reading.isLeft) return;

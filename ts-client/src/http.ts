@@ -20,7 +20,7 @@ export class HttpExchange {
   readonly #signal: AbortSignal | undefined;
   readonly #timeouts: Timeouts;
   readonly #timers: Partial<Record<keyof Timeouts | "retry", ReturnType<typeof setTimeout>>> = {};
-  readonly #deadline: number;
+  readonly #ends: Partial<Record<keyof Timeouts, number | undefined>> = {}; // of the times that run
   #rejectWait: (reason: unknown) => void = () => undefined; // of the one wait that there is at a time
   // React Native's signals keep no reason, and nothing else that is newer than `aborted` and its event.
   #reason: { readonly value: unknown } | undefined;
@@ -35,20 +35,39 @@ export class HttpExchange {
     this.#signal = signal;
     this.#timeouts = timeouts;
     for (const which of NAMES) this.#milliseconds(which); // before the gateway has begun what could not be read
-    this.#deadline = Date.now() + this.#milliseconds("totalMs");
     this.start("totalMs");
     signal?.addEventListener("abort", this.#abortByCaller);
     if (signal?.aborted) this.#abortByCaller();
   }
 
   /** Aborts the exchange with a TimeoutError when this time is over; it begins anew with each call. */
-  start(which: keyof Timeouts): void {
-    const milliseconds = this.#milliseconds(which);
-    this.#startTimer(which, milliseconds, () => this.abort(new TimeoutError(which, milliseconds)));
+  start(which: keyof Timeouts, left: number = this.#milliseconds(which)): void {
+    this.#ends[which] = performance.now() + left;
+    this.#startTimer(which, left, () => this.abort(new TimeoutError(which, this.#milliseconds(which))));
   }
 
   stop(which: keyof Timeouts): void {
     clearTimeout(this.#timers[which]);
+    this.#ends[which] = undefined;
+  }
+
+  /** For as long as its caller has something to do. Returns what has the time go on, if it ran. */
+  pause(which: keyof Timeouts): () => void {
+    const end = this.#ends[which];
+    this.stop(which);
+    const left = end && end - performance.now();
+    return () => left !== undefined && this.start(which, left);
+  }
+
+  /** When an event is here: how long the caller takes is no fault of the gateway's. Returns what waits for the next one. */
+  handOver(hasText: boolean): () => void {
+    this.stop("idleMs");
+    if (hasText) this.stop("firstTokenMs");
+    const goOn = this.pause("firstTokenMs");
+    return () => {
+      goOn();
+      this.start("idleMs");
+    };
   }
 
   /** Throws why the exchange was aborted, if it was: by its caller, or by a timer. */
@@ -76,7 +95,7 @@ export class HttpExchange {
 
   /** Whether this much time is left of the whole. */
   hasTime(milliseconds: number): boolean {
-    return Date.now() + milliseconds < this.#deadline;
+    return performance.now() + milliseconds < (this.#ends.totalMs ?? 0);
   }
 
   /** Makes an attempt, and returns its answer as soon as the head is here. */

@@ -37,6 +37,7 @@ export async function openExchange(
       const attempt = { url: outgoing.url, number };
       const outcome = await tryOnce(exchange, attempt, outgoing, client, call);
       if ("headers" in outcome) return [exchange, outcome];
+      exchange.stop("firstTokenMs"); // of this attempt: the next one has its own
       const delay = number < maxRetries ? retryDelay(outcome, number) : undefined;
       if (delay === undefined || !exchange.hasTime(delay)) throw outcome;
       client.logger?.warn("torchbridge: trying again", { ...attempt, error: outcome, delayMs: delay });
@@ -63,7 +64,7 @@ async function tryOnce(
   if (typeof fetch !== "function") throw new TypeError("There is no fetch here: give the client one");
   const headers = await exchange.waitFor(() => requestHeaders(client, call, accept, body));
   await exchange.waitFor(() => onRequest?.(attempt, headers));
-  const startedAt = Date.now();
+  const startedAt = performance.now();
   if (timer) exchange.start(timer);
   let response: Response;
   try {
@@ -77,8 +78,15 @@ async function tryOnce(
     return error as Error;
   }
   const { status, requestId } = headOf(response);
-  logger?.debug("torchbridge: answer", { ...attempt, status, requestId, ms: Date.now() - startedAt });
+  logger?.debug("torchbridge: answer", {
+    ...attempt,
+    status,
+    requestId,
+    ms: Math.round(performance.now() - startedAt),
+  });
+  const goOn = exchange.pause("firstTokenMs");
   await exchange.waitFor(() => onResponse?.(attempt, headOf(response)));
+  goOn();
   return response.ok ? response : await exchange.readFailure(response);
 }
 

@@ -187,10 +187,9 @@ async function* connection(
       reading.isLast = event.type === "done" || event.type === "error";
       exchange.throwIfAborted();
       if (event.type === "error") throw new ApiError(event.problem);
-      if (event.type !== "start") exchange.stop("firstTokenMs");
-      exchange.stop("idleMs"); // how long the caller takes is no fault of the gateway's
+      const waitForNext = exchange.handOver(event.type !== "start");
       yield [event, decoder.lastEventId];
-      exchange.start("idleMs");
+      waitForNext();
     }
   } catch (error) {
     exchange.throwIfAborted();
