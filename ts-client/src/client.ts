@@ -24,9 +24,9 @@ export class PythonClient {
 
   /** @throws TypeError where the address is none of a gateway. */
   constructor(options?: PythonClientOptions);
-  constructor(baseUrl: string, options?: PythonClientOptions);
-  constructor(first: string | PythonClientOptions = {}, second: PythonClientOptions = {}) {
-    this.#options = typeof first === "string" ? { ...second, baseUrl: first } : first;
+  constructor(baseUrl: string | URL, options?: PythonClientOptions);
+  constructor(first: string | URL | PythonClientOptions = {}, second: PythonClientOptions = {}) {
+    this.#options = typeof first === "string" || "href" in first ? { ...second, baseUrl: first } : first;
     this.baseUrl = gatewayUrl(this.#options.baseUrl);
   }
 

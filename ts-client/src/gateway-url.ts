@@ -5,12 +5,12 @@ import { environment, hasPage } from "./environment.js";
  *
  * @throws TypeError where that is no address of one.
  */
-export function gatewayUrl(given: string | undefined): string {
-  const url = given ?? environment("TORCHBRIDGE_BASE_URL") ?? (hasPage() ? "/api" : "http://localhost:8000");
+export function gatewayUrl(given: string | URL | undefined): string {
+  const url = String(given ?? environment("TORCHBRIDGE_BASE_URL") ?? (hasPage() ? "/api" : "http://localhost:8000"));
   // What a URL may have beside, requests would lose, or `fetch` would take for a broken network.
-  const isPlain = !/[@?#\s]/.test(url);
+  const isPlain = !/[?#\s]|^(https?:)?[/\\]{2,}[^/\\]*@/i.test(url);
   if (!/^(https?:\/)?\//i.test(url) || !isPlain || !isComplete(url)) {
-    const shown = isPlain ? ` ${JSON.stringify(url)}` : ""; // else it may hold a secret
+    const shown = /[@?#\s]/.test(url) ? "" : ` ${JSON.stringify(url)}`; // else it may hold a secret
     throw new TypeError(
       `Not the address of a gateway${shown}: it begins with http:// or https://, or in a page with /, and has no user, query or fragment`,
     );

@@ -28,7 +28,8 @@ export class HttpExchange {
   #attempt = new AbortController();
   #url = "";
   readonly #abortByCaller = (): void => {
-    this.abort(this.#signal?.reason ?? Object.assign(new Error("The call was aborted"), { name: "AbortError" }));
+    const aborted = Object.assign(new Error("The call was aborted"), { name: "AbortError" });
+    this.abort(this.#signal?.reason === undefined ? aborted : this.#signal.reason);
   };
 
   constructor(signal: AbortSignal | undefined, timeouts: Timeouts) {

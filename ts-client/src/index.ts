@@ -16,6 +16,7 @@ export type {
   FetchFunction,
   Logger,
   PythonClientOptions,
+  RequestHeaders,
   RetryHook,
   SchemaResult,
   StandardSchema,

@@ -5,6 +5,9 @@ import type { GenerationResponse } from "./schema.gen.js";
 /** What `fetch` is in this environment. */
 export type FetchFunction = typeof globalThis.fetch;
 
+/** Headers, in each form that `fetch` takes. What is empty is not sent. */
+export type RequestHeaders = Headers | readonly (readonly [string, string])[] | Readonly<Record<string, string>>;
+
 /** What a validator such as Zod, Valibot or ArkType offers: https://standardschema.dev. */
 export interface StandardSchema<Output> {
   /** The part of it that this package calls. */
@@ -51,10 +54,10 @@ export interface Logger {
 /** All that a client can be told. Everything has a default. */
 export interface PythonClientOptions {
   /**
-   * Where the gateway is; in a browser it may be a path of the page's own server, such as `/api`. Left out, it is the
+   * Where the gateway is, a text or a URL; in a browser it may be a path of the page's own server, such as `/api`. Left out, it is the
    * environment variable TORCHBRIDGE_BASE_URL, or in a browser `/api`, or `http://localhost:8000`.
    */
-  readonly baseUrl?: string | undefined;
+  readonly baseUrl?: string | URL | undefined;
   /**
    * Goes out as `authorization: Bearer …`, unless `headers` has one. A function is asked before each attempt, for keys that
    * do not last. Left out, it is the environment variable TORCHBRIDGE_API_KEY, but not in a browser: a key in code that a
@@ -62,7 +65,7 @@ export interface PythonClientOptions {
    */
   readonly apiKey?: string | (() => string | Promise<string>) | undefined;
   /** Go out with every request. */
-  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly headers?: RequestHeaders | undefined;
   /** Takes the place of the global `fetch`, for example to trace calls. It has to respect `signal`. */
   readonly fetch?: FetchFunction | undefined;
   /**
@@ -99,7 +102,7 @@ export interface CallOptions {
   /** Goes out as `idempotency-key`, the same in each attempt, for proxies that know it: the gateway does not look. */
   readonly idempotencyKey?: string | undefined;
   /** Go out with this call, in place of the client's of the same names. */
-  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly headers?: RequestHeaders | undefined;
   /** As many milliseconds as the whole call may take, retries and all; or timeouts in place of the client's. */
   readonly timeout?: number | Timeouts | undefined;
   /** In place of the client's. */

@@ -1,5 +1,5 @@
 import { environment, hasPage } from "./environment.js";
-import type { CallOptions, PythonClientOptions } from "./options.js";
+import type { CallOptions, PythonClientOptions, RequestHeaders } from "./options.js";
 
 /** The client's, those of the call, and what neither can change. */
 export async function requestHeaders(
@@ -17,15 +17,20 @@ export async function requestHeaders(
   return all;
 }
 
-/** What is empty is not set. @throws TypeError where a value is none that a request can carry, without the value. */
-export function setHeaders(all: Headers, added: Readonly<Record<string, string | undefined>> = {}): void {
-  for (const [name, value] of Object.entries(added)) {
+/** In place of those of the same names. @throws TypeError where a value is none that a request can carry, without the value. */
+export function setHeaders(all: Headers, added: RequestHeaders | Record<string, string | undefined> = {}): void {
+  const own = new Headers(); // a name that comes twice has both values, as with `fetch`
+  const isIterable = Symbol.iterator in added;
+  for (const [name, value] of isIterable ? (added as Iterable<[string, string]>) : Object.entries(added)) {
     try {
-      if (value) all.set(name, value);
+      if (value) own.append(name, value);
     } catch {
       throw new TypeError(`The header ${name} has a name or a value that no request can carry`); // it may be a secret
     }
   }
+  own.forEach((value, name) => {
+    all.set(name, value);
+  });
 }
 
 /** By the environment's key where none is given, but not in a page: whatever is there for an environment is public. */

@@ -5,6 +5,7 @@ import { EventStreamDecoder, readEvents } from "./event-stream.js";
 import { HttpExchange } from "./http.js";
 import { leavable } from "./leavable.js";
 import type { CallOptions } from "./options.js";
+import { setHeaders } from "./request-headers.js";
 import { retryDelay } from "./retry.js";
 import type { ErrorEvent, GenerationRequest, StartEvent } from "./schema.gen.js";
 
@@ -63,7 +64,10 @@ export async function stopStream(
   position: Pick<StreamPosition, "lastEventId">,
   options: CallOptions = {},
 ): Promise<void> {
-  const call = { ...options, headers: { ...options.headers, "last-event-id": position.lastEventId } };
+  const headers = new Headers();
+  setHeaders(headers, options.headers);
+  setHeaders(headers, { "last-event-id": position.lastEventId });
+  const call = { ...options, headers };
   const init = { method: "DELETE", keepalive: true };
   const [exchange] = await client.open("/generate/stream", undefined, call, "application/json", undefined, init);
   exchange.close(true);
@@ -166,11 +170,9 @@ async function* connection(
   position: StreamPosition | undefined,
   reading: Reading,
 ): AsyncGenerator<readonly [TextEvent, string], void, undefined> {
-  const headers = {
-    ...options.headers,
-    "x-resumable": "true",
-    ...(position && { "last-event-id": position.lastEventId }),
-  };
+  const headers = new Headers();
+  setHeaders(headers, options.headers);
+  setHeaders(headers, { "x-resumable": "true", "last-event-id": position?.lastEventId });
   const call = { ...options, headers, signal: reading.signal };
   const [exchange, response] = await client.open(
     "/generate/stream",

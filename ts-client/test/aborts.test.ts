@@ -1,6 +1,8 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, it } from "vitest";
+import { chat } from "../src/chat.js";
 import { PythonClient, type StreamEvent } from "../src/index.js";
+import { streamResumable } from "../src/resume.js";
 import { deferred } from "./deferred.js";
 import { sendJson, startEndlessStream, startServer } from "./local-server.js";
 import { caught, collect, PROBLEM, REQUEST, RESPONSE, START, WHOLE_STREAM } from "./wire.js";
@@ -108,4 +110,22 @@ describe("streamText", () => {
     await disconnected;
     expect(await events.next()).toEqual({ done: true, value: undefined });
   });
+});
+
+it.each([null, false, 0, ""])("throws the reason %j, as fetch does", async (reason) => {
+  const calls = [
+    (client: PythonClient, signal: AbortSignal) => client.generateText(REQUEST, { signal }),
+    (client: PythonClient, signal: AbortSignal) => collect(client.streamText(REQUEST, { signal })),
+    (client: PythonClient, signal: AbortSignal) => collect(streamResumable(client, REQUEST, { signal })),
+    (client: PythonClient, signal: AbortSignal) => chat(client, { messages: [] }, { signal }),
+  ];
+  for (const call of calls) {
+    const controller = new AbortController();
+    const { url } = await startServer(() => controller.abort(reason));
+    const outcome = call(new PythonClient(url), controller.signal).then(
+      () => "an answer",
+      (error: unknown) => [error],
+    );
+    expect(await outcome).toEqual([reason]);
+  }
 });

@@ -51,11 +51,28 @@ it.each([
   "http://gateway/?tenant=a",
   "http://gateway/#a",
   "http://ada:secret@gateway",
+  "http://ada:secret@gateway/api@1",
+  "http:///ada:secret@gateway",
+  "http:/ada:secret@gateway",
+  "//ada:secret@gateway/api",
+  "/\\ada:secret@gateway/api",
 ])("refuses %j at once", (address) => {
   expect(() => new PythonClient(address)).toThrow(TypeError);
   expect(() => new PythonClient(address)).toThrow(/^Not the address of a gateway(?!.*secret)/);
   vi.stubEnv("TORCHBRIDGE_BASE_URL", address);
   if (address !== "") expect(() => new PythonClient()).toThrow(TypeError);
+});
+
+it.each(["http://gateway/api@2", "https://gateway:8000/a/@b", "/api@2"])("takes %j, which has no user", (address) => {
+  expect(new PythonClient(address).baseUrl).toBe(address);
+});
+
+it("takes an address that is a URL, and refuses it as it does a text", () => {
+  expect(new PythonClient(new URL("http://gateway/api/")).baseUrl).toBe("http://gateway/api");
+  expect(new PythonClient(new URL("http://gateway"), { apiKey: "k" }).baseUrl).toBe("http://gateway");
+  expect(new PythonClient({ baseUrl: new URL("http://gateway") }).baseUrl).toBe("http://gateway");
+  for (const address of ["http://ada:secret@gateway", "http://gateway/?a=1", "ftp://gateway"])
+    expect(() => new PythonClient(new URL(address))).toThrow(/^Not the address of a gateway(?!.*secret)/);
 });
 
 it("refuses an address without a host where there is no page, and only when it is called", async () => {

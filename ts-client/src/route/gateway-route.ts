@@ -1,6 +1,6 @@
 import { member } from "../contract.js";
 import { checkReachable, gatewayUrl } from "../gateway-url.js";
-import type { FetchFunction, PythonClientOptions } from "../options.js";
+import type { FetchFunction, PythonClientOptions, RequestHeaders } from "../options.js";
 import { authorization, setHeaders } from "../request-headers.js";
 import { isOwnPage } from "./own-page.js";
 import { type Prepare, preparedBody } from "./prepared-body.js";
@@ -46,7 +46,7 @@ interface Meant<Path extends string> {
 /** Where the gateway is, and what the route sends it. */
 export interface RouteOptions<Path extends string, Body> {
   /** Where the gateway is. Left out, it is the environment variable TORCHBRIDGE_BASE_URL, or `http://localhost:8000`. */
-  readonly baseUrl?: string | undefined;
+  readonly baseUrl?: string | URL | undefined;
   /** The gateway's addresses that the route stands for. All of them. */
   readonly paths?: readonly Path[] | undefined;
   /**
@@ -55,7 +55,7 @@ export interface RouteOptions<Path extends string, Body> {
    */
   readonly apiKey?: PythonClientOptions["apiKey"];
   /** Headers for the gateway that only the server can know, such as `x-user` of the session. */
-  readonly headers?: ((request: Request) => Record<string, string> | Promise<Record<string, string>>) | undefined;
+  readonly headers?: ((request: Request) => RequestHeaders | Promise<RequestHeaders>) | undefined;
   /**
    * Decides about each request before the gateway hears of it: the body that it returns is sent, and a Response that it
    * returns is the answer. `body` is as the page sent it, and the gateway checks what comes of it. Of a batch each request
