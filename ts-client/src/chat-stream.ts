@@ -1,4 +1,4 @@
-import { hasText, isProblem, member, parseJson } from "./contract.js";
+import { hasText, isWholeProblem, member, parseJson } from "./contract.js";
 import { ApiError, protocolError, StreamTruncatedError } from "./errors.js";
 import { cancel, EventStreamDecoder, EventStreamError, readerOf, readToEnd } from "./event-stream.js";
 import type { HttpExchange } from "./http.js";
@@ -104,8 +104,8 @@ class ChatStream {
   *feed(bytes: Uint8Array): Generator<ChatChunk, void, undefined> {
     for (const data of this.#decoder.feed(bytes)) {
       const sent = parseJson(data);
-      this.isEnded = data === "[DONE]" || isProblem(sent);
-      if (isProblem(sent)) throw new ApiError(sent);
+      this.isEnded = data === "[DONE]" || isWholeProblem(sent);
+      if (isWholeProblem(sent)) throw new ApiError(sent);
       if (this.isEnded && !this.#isFinished) throw new EventStreamError("it ends without a finish_reason");
       if (this.isEnded) return;
       const choices = member(sent, "choices");

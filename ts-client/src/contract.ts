@@ -60,6 +60,11 @@ export function isProblem(value: unknown): value is Problem {
   return hasText(value, "detail") && hasText(value, "code");
 }
 
+/** Of a stream that has begun: no head tells what it leaves out. */
+export function isWholeProblem(value: unknown): value is Problem {
+  return isProblem(value) && typeof member(value, "status") === "number";
+}
+
 /** Whether it is an event of ours, or undefined if it is of a type that this version does not know. */
 export function isStreamEvent(value: unknown): boolean | undefined {
   if (!hasText(value, "type")) return false;
@@ -71,7 +76,7 @@ export function isStreamEvent(value: unknown): boolean | undefined {
     case "done":
       return isGenerationResponse(member(value, "response"));
     case "error":
-      return isProblem(member(value, "problem"));
+      return isWholeProblem(member(value, "problem"));
     default:
       return undefined;
   }

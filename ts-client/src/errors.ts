@@ -57,7 +57,8 @@ export class ApiError extends TorchbridgeError {
   declare readonly problem: Problem;
 
   constructor(problem: Problem) {
-    const { code, status, detail, request_id: requestId, retryable, retry_after: retryAfter, errors } = problem;
+    const { code, status, detail, retryable = RETRYABLE_STATUSES.includes(status), errors = [] } = problem;
+    const { request_id: requestId = null, retry_after: retryAfter = null } = problem;
     const facts = { code, status, detail, requestId, retryable, retryAfter, errors, problem };
     super("ApiError", `API error: ${detail}`, facts);
   }
