@@ -38,7 +38,8 @@ type TextEvent = Exclude<StreamEvent, ErrorEvent>;
 
 /**
  * Generates a text as `streamText` does, and goes on behind the last event where the connection is lost, or the gateway:
- * no text is lost, and none comes twice. It takes gateways that give their events ids; from others it is `streamText`.
+ * no text is lost, and none comes twice. Where it is lost before the first event, it asks anew. It takes gateways that give
+ * their events ids; from others it is `streamText`.
  * Timeouts hold for each connection. Leaving the loop early stops the stream for good, also on a gateway that would keep
  * it for a while.
  *
@@ -115,6 +116,7 @@ async function* resumableEvents(
   let position = from;
   let told = from?.text ?? "";
   let lastIndex = -1;
+  let isBegun = from !== undefined;
   let failures = 0; // in a row
   reading.open();
   try {
@@ -125,6 +127,7 @@ async function* resumableEvents(
       let start = position?.start;
       try {
         for await (const [event, id] of connection(client, request, options, position, reading)) {
+          isBegun = true;
           if (event.type === "start") start = event;
           if (event.type === "delta") text += event.text;
           if (start !== undefined && id !== (position?.lastEventId ?? "")) {
@@ -143,7 +146,8 @@ async function* resumableEvents(
         }
         return;
       } catch (error) {
-        const delay = position && failures < maxResumes ? resumeDelay(error, failures) : undefined;
+        const canGoOn = position !== undefined || (!isBegun && isLost(error)); // of what nobody has heard, nothing is lost
+        const delay = canGoOn && failures < maxResumes ? resumeDelay(error, failures) : undefined;
         if (delay === undefined || reading.signal.aborted) {
           throw isStreamTruncatedError(error) ? new StreamTruncatedError(told, { cause: error }) : error;
         }
@@ -203,8 +207,12 @@ async function* connection(
 
 /** Milliseconds until it is worth going on, or undefined where the failure would come again. */
 function resumeDelay(error: unknown, failures: number): number | undefined {
-  const isLost = isStreamTruncatedError(error) || (isTimeoutError(error) && error.timeout === "idleMs");
-  return retryDelay(isLost ? new ConnectionError("") : error, failures);
+  return retryDelay(isLost(error) ? new ConnectionError("") : error, failures);
+}
+
+/** Whether the connection broke, or fell silent, after the head of its answer. */
+function isLost(error: unknown): boolean {
+  return isStreamTruncatedError(error) || (isTimeoutError(error) && error.timeout === "idleMs");
 }
 
 /** @throws As soon as the signal is aborted. */
