@@ -1,8 +1,10 @@
 import type { PythonClient } from "./client.js";
 import type { StreamEvent } from "./contract.js";
+import { TorchbridgeError } from "./errors.js";
 import { leavable } from "./leavable.js";
 import { PartialJson } from "./objects/partial-json.js";
 import { jsonSchemaOf, type ObjectSchema, writtenValue } from "./objects/schema.js";
+import { withPauses } from "./objects/with-pauses.js";
 import type { CallOptions } from "./options.js";
 import { keepHead, type ResponseHead, responseHead } from "./response-head.js";
 import type { ErrorEvent, GenerationRequest, GenerationResponse, StartEvent } from "./schema.gen.js";
@@ -15,6 +17,9 @@ export {
   type SchemaIssue,
 } from "./objects/errors.js";
 export type { JsonSchema, ObjectSchema, StandardJsonSchema } from "./objects/schema.js";
+
+const LENGTH_OF_A_LONG_TEXT = 4_096;
+const FRAME_MS = 16;
 
 /** What to generate, and what it has to be. */
 export interface ObjectRequest<Value, Sent = Value> extends Omit<GenerationRequest, "output"> {
@@ -77,20 +82,51 @@ export function streamObject<Value = unknown, Sent = Value>(
 }
 
 async function* objectEvents<Value, Sent>(
-  events: AsyncIterable<Exclude<StreamEvent, ErrorEvent>>,
+  events: AsyncGenerator<Exclude<StreamEvent, ErrorEvent>, void, undefined>,
   schema: ObjectSchema<Value, Sent>,
 ): AsyncGenerator<ObjectEvent<Value, Sent>, void, undefined> {
-  const json = new PartialJson();
-  for await (const event of events) {
-    if (event.type === "start") yield event;
-    else if (event.type === "done") {
-      const head = responseHead(event);
-      const result = await resultOf(schema, event.response, head);
-      yield keepHead({ type: "done", ...result }, head);
-    } else {
-      const object = json.add(event.text) ? json.value : undefined;
-      if (object !== undefined) yield { type: "partial", object: object as PartialObject<Sent> };
+  const partials = new Partials<Sent>();
+  try {
+    for await (const event of withPauses(events, partials.patience)) {
+      if (event?.type === "start") yield event;
+      if (event?.type === "delta") partials.add(event.text);
+      if (event?.type === "done") {
+        yield* partials.rest();
+        const head = responseHead(event);
+        const result = await resultOf(schema, event.response, head);
+        yield keepHead({ type: "done", ...result }, head);
+      } else if (partials.isDue) yield* partials.rest();
     }
+  } catch (error) {
+    if (error instanceof TorchbridgeError) yield* partials.rest(); // and not for who has aborted it
+    throw error;
+  }
+}
+
+/** Of a long text not every delta is told: to read all of it for each takes longer the longer it is. */
+class Partials<Sent> {
+  readonly #json = new PartialJson();
+  #isMore = false;
+  #due = 0;
+
+  add(text: string): void {
+    if (this.#json.add(text)) this.#isMore = true;
+  }
+
+  get isDue(): boolean {
+    return this.#json.length < LENGTH_OF_A_LONG_TEXT || performance.now() >= this.#due;
+  }
+
+  /** How long to wait for more, in milliseconds. */
+  readonly patience = (): number | undefined => (this.#isMore ? this.#due - performance.now() : undefined);
+
+  /** What there is that nobody has been told. */
+  *rest(): Generator<{ readonly type: "partial"; readonly object: PartialObject<Sent> }, void, undefined> {
+    if (!this.#isMore) return;
+    this.#isMore = false;
+    const object = this.#json.value;
+    this.#due = performance.now() + FRAME_MS;
+    if (object !== undefined) yield { type: "partial", object: object as PartialObject<Sent> };
   }
 }
 

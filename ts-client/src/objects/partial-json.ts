@@ -20,6 +20,10 @@ export class PartialJson {
   /** What follows a backslash, as far as it has come. */
   #escape: string | undefined;
 
+  get length(): number {
+    return this.#text.length;
+  }
+
   /** Whether there is more of the value now. */
   add(text: string): boolean {
     const before = this.#taken;
