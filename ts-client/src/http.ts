@@ -158,7 +158,7 @@ export class HttpExchange {
 
   #startTimer(which: keyof Timeouts | "retry", milliseconds: number, end: () => void): void {
     clearTimeout(this.#timers[which]);
-    this.#timers[which] = setTimeout(end, Math.min(milliseconds, LONGEST_TIMER_MS));
+    this.#timers[which] = setTimeout(end, Math.min(Math.max(0, milliseconds), LONGEST_TIMER_MS));
   }
 
   async #waitForNetwork<Result>(step: () => Promise<Result>): Promise<Result> {

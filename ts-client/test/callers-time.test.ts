@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { streamChat } from "../src/chat.js";
-import { PythonClient, type StandardSchema, type StreamEvent } from "../src/index.js";
+import { type FetchFunction, PythonClient, type StandardSchema, type StreamEvent } from "../src/index.js";
 import { streamResumable } from "../src/resume.js";
 import { TOOL_CHUNKS, wholeStream } from "./chat.js";
 import { sendJson, startEndlessStream, startEventStream, startServer } from "./local-server.js";
-import { caught, collect, PROBLEM, REQUEST, RESPONSE, START, WHOLE_STREAM } from "./wire.js";
+import { caught, collect, encodeEvents, PROBLEM, REQUEST, RESPONSE, START, WHOLE_STREAM } from "./wire.js";
 
 // The client's clock stands still where a test does not move it, and the network goes on.
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
@@ -111,4 +111,18 @@ it("a clock that is set meanwhile changes nothing", async () => {
   });
   await new PythonClient(url, { onRetry: later(10_000) }).generateText(REQUEST, { timeout: 20_000 });
   expect(requests).toBe(2);
+});
+
+it("starts no timer with a negative time, of which Node warns, where a time is over already", async () => {
+  vi.useRealTimers();
+  const timers = vi.spyOn(globalThis, "setTimeout");
+  const fetch: FetchFunction = async () => {
+    const end = performance.now() + 5;
+    while (performance.now() < end); // so that no timer can tell
+    return new Response(encodeEvents(WHOLE_STREAM), { headers: { "content-type": "text/event-stream" } });
+  };
+  const client = new PythonClient("http://unused", { fetch, timeouts: { firstTokenMs: 1 } });
+  await caught(collect(client.streamText(REQUEST)));
+  expect(timers.mock.calls.length).toBeGreaterThan(0);
+  expect(timers.mock.calls.filter(([, milliseconds]) => (milliseconds ?? 0) < 0)).toEqual([]);
 });
