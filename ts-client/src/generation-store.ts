@@ -1,7 +1,7 @@
 import type { PythonClient } from "./client.js";
 import type { StreamEvent } from "./contract.js";
 import type { CallOptions } from "./options.js";
-import { type RunState, type RunStep, RunStore } from "./run-store.js";
+import { type RunCallbacks, type RunState, type RunStep, RunStore } from "./run-store.js";
 import type { ErrorEvent, GenerationRequest } from "./schema.gen.js";
 
 export interface NoText {
@@ -13,6 +13,9 @@ export interface Text {
 
 /** What there is to show of a generation. `text` is all of it that is here. */
 export type GenerationState = RunState<NoText, Text, Text>;
+
+/** What a component can have called when its generation has ended by itself: not where it was stopped, or made anew. */
+export type GenerationCallbacks = RunCallbacks<Text>;
 
 /** One generation at a time, as a store that any framework can follow: it tells its listeners once a frame at most. */
 export class GenerationStore extends RunStore<GenerationRequest, NoText, Text, Text> {

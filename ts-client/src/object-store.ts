@@ -1,7 +1,7 @@
 import type { PythonClient } from "./client.js";
 import { type ObjectRequest, type ObjectSchema, type PartialObject, streamObject } from "./objects.js";
 import type { CallOptions } from "./options.js";
-import { type RunState, type RunStep, RunStore } from "./run-store.js";
+import { type RunCallbacks, type RunState, type RunStep, RunStore } from "./run-store.js";
 
 interface NoObject {
   readonly object: undefined;
@@ -18,6 +18,9 @@ export type ObjectPrompt = Omit<ObjectRequest<unknown>, "schema">;
 
 /** What there is to show of an object. Until it is done, `object` is what is written of it, and no schema has seen it. */
 export type ObjectState<Value, Sent = Value> = RunState<NoObject, Part<Sent>, Whole<Value>>;
+
+/** What a component can have called when its object is whole, or has failed: not where it was stopped, or made anew. */
+export type ObjectCallbacks<Value> = RunCallbacks<Whole<Value>>;
 
 /** One object at a time, as a store that any framework can follow: it tells its listeners once a frame at most. */
 export class ObjectStore<Value, Sent = Value> extends RunStore<ObjectPrompt, NoObject, Part<Sent>, Whole<Value>> {

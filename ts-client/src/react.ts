@@ -1,13 +1,14 @@
 import { useEffect, useMemo, useState, useSyncExternalStore } from "react";
 import { PythonClient } from "./client.js";
-import { type GenerationState, GenerationStore } from "./generation-store.js";
-import { type ObjectPrompt, type ObjectState, ObjectStore } from "./object-store.js";
+import { type GenerationCallbacks, type GenerationState, GenerationStore } from "./generation-store.js";
+import { type ObjectCallbacks, type ObjectPrompt, type ObjectState, ObjectStore } from "./object-store.js";
 import type { ObjectSchema } from "./objects.js";
 import { ResumableStore } from "./resumable-store.js";
+import type { RunCallbacks } from "./run-store.js";
 import type { GenerationRequest } from "./schema.gen.js";
 
-export type { GenerationState } from "./generation-store.js";
-export type { ObjectPrompt, ObjectState } from "./object-store.js";
+export type { GenerationCallbacks, GenerationState } from "./generation-store.js";
+export type { ObjectCallbacks, ObjectPrompt, ObjectState } from "./object-store.js";
 export type { GenerationRetry } from "./run-store.js";
 
 /** What a component can do with its generation. */
@@ -27,12 +28,14 @@ export interface Generation<Request = GenerationRequest> {
  * goes away or generates anew.
  *
  * @param client By default one whose gateway is the page's own server, at `/api`.
+ * @param callbacks What to call when it has ended. They may be other ones at each render.
  */
-export function useGeneration(client?: PythonClient): GenerationState & Generation {
+export function useGeneration(client?: PythonClient, callbacks?: GenerationCallbacks): GenerationState & Generation {
   const [store] = useState(() => new GenerationStore(client ?? new PythonClient("/api")));
   useEffect(() => {
     if (client !== undefined) store.client = client;
   }, [store, client]);
+  useCallbacks(store, callbacks);
   return useStore<GenerationState, GenerationRequest>(store);
 }
 
@@ -44,13 +47,19 @@ export function useGeneration(client?: PythonClient): GenerationState & Generati
  * @param key Of this generation in the page's session: each component has its own. Where it changes, the answer that runs is
  * left as by a reload, and that of the other key is here.
  * @param client By default one whose gateway is the page's own server, at `/api`.
+ * @param callbacks What to call when it has ended, also after a reload.
  */
-export function useResumableGeneration(key: string, client?: PythonClient): GenerationState & Generation {
+export function useResumableGeneration(
+  key: string,
+  client?: PythonClient,
+  callbacks?: GenerationCallbacks,
+): GenerationState & Generation {
   const [first] = useState(() => client ?? new PythonClient("/api"));
   const store = useMemo(() => new ResumableStore(first, key), [first, key]);
   useEffect(() => {
     if (client !== undefined) store.client = client;
   }, [store, client]);
+  useCallbacks(store, callbacks);
   const generation = useFollowed<GenerationState, GenerationRequest>(store);
   useEffect(() => {
     store.resume();
@@ -69,22 +78,34 @@ export function useResumableGeneration(key: string, client?: PythonClient): Gene
  *
  * @param schema What the object has to be.
  * @param client By default one whose gateway is the page's own server, at `/api`.
+ * @param callbacks What to call when it has ended.
  */
 export function useObject<Value = unknown, Sent = Value>(
   schema: ObjectSchema<Value, Sent>,
   client?: PythonClient,
+  callbacks?: ObjectCallbacks<Value>,
 ): ObjectState<Value, Sent> & Generation<ObjectPrompt> {
   const [store] = useState(() => new ObjectStore(client ?? new PythonClient("/api"), schema));
   useEffect(() => {
     store.schema = schema;
     if (client !== undefined) store.client = client;
   }, [store, schema, client]);
+  useCallbacks(store, callbacks);
   return useStore<ObjectState<Value, Sent>, ObjectPrompt>(store);
 }
 
 interface Followed<State, Request> extends Generation<Request> {
   readonly subscribe: (listener: () => void) => () => void;
   readonly getState: () => State;
+}
+
+function useCallbacks<Whole>(
+  store: { callbacks: RunCallbacks<Whole> },
+  callbacks: RunCallbacks<Whole> | undefined,
+): void {
+  useEffect(() => {
+    store.callbacks = callbacks ?? {};
+  }, [store, callbacks]);
 }
 
 function useStore<State, Request>(store: Followed<State, Request>): State & Generation<Request> {

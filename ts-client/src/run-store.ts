@@ -8,9 +8,25 @@ export type RunState<Nothing, Part, Whole> =
   | (State<{ readonly status: "idle" }> & Nothing)
   | (State<{ readonly status: "waiting"; readonly retrying?: GenerationRetry }> & Nothing)
   | (State<{ readonly status: "streaming"; readonly start: StartEvent }> & Part)
-  | (State<{ readonly status: "done"; readonly start: StartEvent; readonly response: GenerationResponse }> & Whole)
+  | DoneState<Whole>
   | (State<{ readonly status: "stopped"; readonly start: StartEvent | undefined }> & Part)
   | (State<{ readonly status: "failed"; readonly start: StartEvent | undefined; readonly error: Error }> & Part);
+
+/** A run whose whole answer is here. */
+export type DoneState<Whole> = State<{
+  readonly status: "done";
+  readonly start: StartEvent;
+  readonly response: GenerationResponse;
+}> &
+  Whole;
+
+/** What is called when a run has ended by itself: not where it was stopped, or another one took its place. */
+export interface RunCallbacks<Whole> {
+  /** With the whole of it, when it is there to be seen. */
+  readonly onFinish?: ((done: DoneState<Whole>) => void) | undefined;
+  /** With why it failed. */
+  readonly onError?: ((error: Error) => void) | undefined;
+}
 
 /** What one of the states does not have is undefined there, so that a component can take any of them apart. */
 type State<Facts> = Facts & { readonly [Fact in Exclude<keyof AllFacts, keyof Facts>]?: undefined };
@@ -34,6 +50,7 @@ export type RunStep<Part, Whole> =
 
 /** One run at a time, as a store that any framework can follow: it tells its listeners once a frame at most. */
 export abstract class RunStore<Request, Nothing extends Part, Part extends object, Whole extends object> {
+  callbacks: RunCallbacks<Whole> = {};
   readonly #nothing: Nothing;
   #state: RunState<Nothing, Part, Whole>;
   #part: Part;
@@ -86,7 +103,7 @@ export abstract class RunStore<Request, Nothing extends Part, Part extends objec
       }
     } catch (error) {
       // Who has aborted it has also said what there is to show instead.
-      if (!signal.aborted) this.#tell({ status: "failed", start: this.#start, error: error as Error, ...this.#part });
+      if (!signal.aborted) this.#fail(error as Error);
     }
   };
 
@@ -107,8 +124,19 @@ export abstract class RunStore<Request, Nothing extends Part, Part extends objec
     if (step.type === "part") this.#part = step.part;
     if (this.#start === undefined) return;
     const start = this.#start;
-    if (step.type === "done") this.#tell({ status: "done", start, response: step.response, ...step.whole });
+    if (step.type === "done") this.#finish({ status: "done", start, response: step.response, ...step.whole });
     else this.#tellInFrame({ status: "streaming", start, ...this.#part });
+  }
+
+  // What a callback throws is no failure of the run: the page hears of it as of what a handler of an event throws.
+  #finish(done: DoneState<Whole>): void {
+    this.#tell(done);
+    queueMicrotask(() => this.callbacks.onFinish?.(done));
+  }
+
+  #fail(error: Error): void {
+    this.#tell({ status: "failed", start: this.#start, error, ...this.#part });
+    queueMicrotask(() => this.callbacks.onError?.(error));
   }
 
   #cancel(): void {
