@@ -38,14 +38,9 @@ class LeftOutVersions:
         self._retries = {version: self._retries.get(version) or _Retry(now + _FIRST_RETRY) for version in missing}
         for version, retry in self._retries.items():
             if now >= retry.at:
-                self._load(server, version)
+                restore(server, *version, self._report)
                 retry.pause = min(2 * retry.pause, _LAST_RETRY)
                 retry.at = time.monotonic() + retry.pause
-
-    def _load(self, server: RunningServer, version: _Version) -> None:
-        with server.locked(f"torchbridge serve, loading {' '.join(version)} again"):
-            if (deployed := dict(_missing(server)).get(version)) is not None:
-                restore(server, *version, deployed, self._report)
 
 
 def _missing(server: RunningServer) -> Iterator[tuple[_Version, VersionState]]:

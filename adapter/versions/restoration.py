@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from adapter.archives.verification import verify_archive
 from adapter.errors import TorchbridgeError
 from adapter.torchserve.loading import describe_version
 from adapter.versions.changes import Report, unregister
-from adapter.versions.errors import LoadFailed, VersionError
+from adapter.versions.errors import LoadFailed, ServerBusy, VersionError
 from adapter.versions.journal import Journal
 from adapter.versions.model_store import ModelStore
 from adapter.versions.required_key import require_key
@@ -70,20 +71,69 @@ def restore_others(find_server: Callable[[], RunningServer], report: Report) -> 
     """
     # A command may be at work on what it found before TorchServe ended: it hears soon that it is gone.
     with find_server().locked("torchbridge serve, loading what was served", waits=True) as server:
-        for model, state in server.state.models.items():
-            for version, deployed in state.default_first():
-                restore(server, model, version, deployed, report)
+        models = server.state.models
+    for model, state in models.items():
+        for version, _ in state.default_first():
+            restore(server, model, version, report, waits=True)
 
 
-def restore(server: RunningServer, model: str, version: str, deployed: VersionState, report: Report) -> None:
-    """Has TorchServe serve a version as it is recorded, or reports why not. Hold the server's lock."""
+def restore(server: RunningServer, model: str, version: str, report: Report, *, waits: bool = False) -> None:
+    """Has TorchServe serve a version as it is recorded, or reports why not. `waits`: for the lock, as `locked` does.
+
+    The lock is not held while a worker loads: it may be one that never will, and has to be retired. Raises ServerBusy.
+    """
+    lock = partial(server.locked, f"torchbridge serve, loading {model} {version}", waits=waits)
+    deployed, is_new = _recorded(server, model, version), False
+    log, timeout = server.log_of(model, version), server.settings.load_timeout
+    wait = partial(wait_for_workers, server.management, model, version, log, timeout=timeout)
     try:
-        if describe_version(server.management, model, version) is None:
-            _expect_default(server, model, version)
-            _load(server, model, version, deployed, report)
-        _scale_as_recorded(server, model, version, deployed)
+        with lock():
+            if deployed is None or deployed != _recorded(server, model, version):
+                return  # a command has changed it
+            is_new = _register(server, model, version, deployed, report)
+        if is_new:
+            wait()
+        with lock():
+            is_scaled = deployed == _recorded(server, model, version) and _scale(server, model, version, deployed)
+        if is_scaled:
+            wait()
+    except ServerBusy:
+        raise
     except (VersionError, TorchbridgeError) as error:
-        report(f"{model} {version} is left out: {error}")
+        with lock():
+            if deployed == _recorded(server, model, version):  # no command has taken it away meanwhile
+                report(f"{model} {version} is left out: {error}")
+                if is_new:
+                    _clear(server, model, version)
+
+
+def _recorded(server: RunningServer, model: str, version: str) -> VersionState | None:
+    state = server.state.models.get(model)
+    return state.versions.get(version) if state else None
+
+
+def _register(server: RunningServer, model: str, version: str, deployed: VersionState, report: Report) -> bool:
+    """Whether TorchServe did not have it, and loads it now."""
+    if describe_version(server.management, model, version) is not None:
+        return False
+    _expect_default(server, model, version)
+    expect_verified(server.store.path(deployed.archive), deployed.sha256)
+    report(f"loading {model} {version}")
+    try:
+        server.management.register(deployed.archive)
+    except (VersionError, TorchbridgeError):
+        _clear(server, model, version)
+        raise
+    return True
+
+
+def _clear(server: RunningServer, model: str, version: str) -> None:
+    """Takes away what does not load, unless another one has had it load by now."""
+    server.files.clear_unpacking()
+    with suppress(TorchbridgeError):  # that has ended: then it has forgotten the version, too
+        description = describe_version(server.management, model, version)
+        if description is None or not description.ready_workers:
+            unregister(server, model, version)
 
 
 def _expect_default(server: RunningServer, model: str, version: str) -> None:
@@ -93,23 +143,10 @@ def _expect_default(server: RunningServer, model: str, version: str) -> None:
         raise LoadFailed(f"{default}, the default version, is not loaded.")
 
 
-def _load(server: RunningServer, model: str, version: str, deployed: VersionState, report: Report) -> None:
-    log, timeout = server.log_of(model, version), server.settings.load_timeout
-    expect_verified(server.store.path(deployed.archive), deployed.sha256)
-    report(f"loading {model} {version}")
-    try:
-        server.management.register(deployed.archive)
-        wait_for_workers(server.management, model, version, log, timeout=timeout)
-    except (VersionError, TorchbridgeError):
-        server.files.clear_unpacking()
-        with suppress(TorchbridgeError):  # that has ended: then it has forgotten the version, too
-            unregister(server, model, version)
-        raise
-
-
-def _scale_as_recorded(server: RunningServer, model: str, version: str, deployed: VersionState) -> None:
-    log, timeout = server.log_of(model, version), server.settings.load_timeout
+def _scale(server: RunningServer, model: str, version: str, deployed: VersionState) -> bool:
+    """Whether it had another number of workers than it is to have."""
     description = describe_version(server.management, model, version)
-    if description is not None and description.min_workers != deployed.workers:
-        server.management.scale(model, version, deployed.workers)
-        wait_for_workers(server.management, model, version, log, timeout=timeout, workers=deployed.workers)
+    if description is None or description.min_workers == deployed.workers:
+        return False
+    server.management.scale(model, version, deployed.workers)
+    return True

@@ -7,10 +7,11 @@ import pytest
 from adapter.errors import UpstreamUnavailable
 from adapter.versions.errors import VersionError
 from adapter.versions.journal import Journal, Operation
+from adapter.versions.lifecycle import retire
 from adapter.versions.restoration import alone, begin_anew, default_archives, recorded_state, restore_others
 from adapter.versions.server_files import ServerFiles
 from adapter.versions.server_state import ServerState
-from tests.adapter.versions.fake_server import FakeServer, Lines, make_archive
+from tests.adapter.versions.fake_server import Clock, FakeServer, Lines, make_archive
 
 RETIREMENT = Operation(kind="retire", model="tiny", version="1.0", archive="tiny-1.0.mar")
 
@@ -115,3 +116,17 @@ def test_no_other_version_becomes_the_default_where_that_does_not_load(restored:
     restored.management.starts_ready = True
     restore_others(lambda: restored, lines)
     assert (restored.registered(), restored.management.default_version("tiny")) == (["1.0", "2.0"], "2.0")
+
+
+def test_a_version_that_does_not_load_is_retired_while_it_is_tried(
+    restored: FakeServer, clock: Clock, lines: Lines
+) -> None:
+    def retire_it() -> None:
+        with restored.locked("retire 1.0"):
+            retire(restored, "tiny", "1.0", timeout=1)
+
+    restored.management.starts_ready = False
+    clock.after(5, retire_it)
+    restore_others(lambda: restored, lines)
+    assert (restored.registered(), restored.recorded()) == (["2.0"], ["2.0"])
+    assert lines == ["loading tiny 1.0"]
