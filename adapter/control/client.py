@@ -17,11 +17,19 @@ from adapter.control.messages import (
     TrafficReport,
 )
 from adapter.control.unix_connection import UnixConnection
+from adapter.durable.lock import is_held
+from adapter.torchserve.run_paths import RunPaths
 
 _TIMEOUT = 30  # seconds; TorchServe has to answer within it, too
 _FIRST_FAILURE = 400
 
 _Answer = TypeVar("_Answer", bound=BaseModel)
+
+
+def without_socket(path: Path) -> str:
+    """Of a server that runs. It may answer callers: they need no control socket."""
+    remedy = f"or {path.name} was deleted: then stop it and start it again."
+    return f"The server in {path.parent} is still starting, {remedy}"
 
 
 class GatewayNotRunning(RuntimeError):
@@ -90,11 +98,16 @@ class ControlClient:
                 response = connection.getresponse()
                 status, answer = response.status, response.read()
         except (OSError, HTTPException) as error:
-            directory = self._path.parent
-            raise GatewayNotRunning(f"No gateway runs in {directory}: torchbridge serve starts one.") from error
+            raise GatewayNotRunning(self._why_there_is_none()) from error
         if status >= _FIRST_FAILURE:
             raise self._failure(answer)
         return answer
+
+    def _why_there_is_none(self) -> str:
+        directory = RunPaths(self._path.parent)
+        if is_held(directory.lock_file) and not self.is_answered():
+            return without_socket(self._path)
+        return f"No gateway runs in {self._path.parent}: torchbridge serve starts one."
 
     def _failure(self, answer: bytes) -> Exception:
         from adapter.errors import from_problem  # noqa: PLC0415 - the whole contract, which no success has a use for

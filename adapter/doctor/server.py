@@ -7,9 +7,10 @@ from pathlib import Path
 
 from adapter.archives.verification import VerificationError
 from adapter.compilation import Compilation, CompilationState
-from adapter.control.client import ControlClient, GatewayNotRunning
+from adapter.control.client import ControlClient, GatewayNotRunning, without_socket
 from adapter.control.messages import control_socket
 from adapter.doctor.finding import Finding, Scene, warning, wrong
+from adapter.durable.lock import is_held
 from adapter.durable.private_directory import NotPrivate, check_private
 from adapter.errors import TorchbridgeError
 from adapter.torchserve.run_directory import RunDirectory, RunDirectoryError
@@ -105,7 +106,9 @@ def _state(scene: Scene) -> ServerState:
 def check_gateway(scene: Scene) -> Iterator[Finding]:
     directory = RunDirectory(scene.run_directory)
     if not is_served(scene.run_directory):
-        if directory.key_file.exists():
+        if is_held(directory.lock_file):
+            yield warning(without_socket(control_socket(directory.path)))
+        elif directory.key_file.exists():
             yield warning(
                 f"The server in {directory.path} ended without clearing up.", "torchbridge serve starts it again."
             )

@@ -17,3 +17,15 @@ def exclusive(path: Path, is_taken: Exception) -> Iterator[None]:
         except BlockingIOError:
             raise is_taken from None
         yield
+
+
+def is_held(path: Path) -> bool:
+    """Whether another one holds it, also in this process. Who would take it in the same instant is refused."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # there is none
+        return False
+    return False

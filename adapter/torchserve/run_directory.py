@@ -30,7 +30,7 @@ class RunDirectory(RunPaths):
         """Holds the directory against other processes; the keys and what TorchServe unpacked go at the end."""
         claim_directory(self.path)
         is_taken = RunDirectoryError(f"Another TorchServe runs in {self.path}: stop it first.")
-        with exclusive(self.path / "lock", is_taken):
+        with exclusive(self.lock_file, is_taken):
             try:
                 yield
             finally:

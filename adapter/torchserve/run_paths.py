@@ -6,6 +6,7 @@ from pathlib import Path
 class RunPaths:
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
+        self.lock_file = self.path / "lock"  # held by who runs TorchServe here
         self.config = self.path / "config.properties"
         # TorchServe writes it into its working directory, and that cannot be configured (TokenAuthorization.java:49).
         self.key_file = self.path / "key_file.json"

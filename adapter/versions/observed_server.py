@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from adapter.control.client import ControlClient
+from adapter.control.client import ControlClient, without_socket
 from adapter.control.messages import control_socket
+from adapter.durable.lock import is_held
 from adapter.durable.private_directory import claim_directory
 from adapter.torchserve.run_paths import RunPaths
 from adapter.versions.errors import ServerNotRunning
@@ -21,6 +22,8 @@ class ObservedServer:
         self.gateway = ControlClient(control_socket(run_directory))
         # One that answers has lost its key file, and has it written anew when it is asked next.
         if not directory.config.exists() or not (directory.key_file.exists() or self.gateway.is_answered()):
+            if is_held(directory.lock_file):
+                raise ServerNotRunning(without_socket(control_socket(directory.path)))
             raise ServerNotRunning(f"No server runs in {directory.path}: torchbridge serve starts one.")
         claim_directory(directory.path)
         self.journal = Journal(self.files.journal)

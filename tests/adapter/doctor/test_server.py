@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from adapter.compilation import Compilation, CompilationState
-from adapter.control.client import ControlClient
+from adapter.control.client import ControlClient, GatewayNotRunning
 from adapter.control.messages import ModelTraffic, TrafficReport, VersionTraffic, control_socket
 from adapter.doctor import server
 from adapter.doctor.finding import Scene, Severity
+from adapter.torchserve.run_directory import RunDirectory
 from adapter.versions.journal import Journal, Operation, Step
 from adapter.versions.server_files import ServerFiles
 from adapter.versions.server_state import ModelState, ServerState, VersionState
@@ -69,6 +70,14 @@ def test_a_server_that_was_killed(scene: Scene) -> None:
     (scene.run_directory / "key_file.json").touch()
     control_socket(scene.run_directory).touch()
     assert "ended without clearing up" in found(server.check_gateway, scene).what
+
+
+def test_a_server_that_runs_without_a_control_socket(scene: Scene) -> None:
+    with RunDirectory(scene.run_directory).lock():
+        (scene.run_directory / "key_file.json").touch()
+        assert "is still starting, or control.sock was deleted" in found(server.check_gateway, scene).what
+        with pytest.raises(GatewayNotRunning, match=r"control\.sock was deleted: then stop it"):
+            ControlClient(control_socket(scene.run_directory)).traffic()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import pytest
 
 from adapter.control.messages import control_socket
 from adapter.durable.private_directory import NotPrivate
+from adapter.torchserve.run_directory import RunDirectory
 from adapter.versions.errors import ServerBusy, ServerNotRunning
 from adapter.versions.running_server import RunningServer
 from adapter.versions.server_files import ServerFiles
@@ -151,3 +152,9 @@ def test_a_run_directory_that_others_may_write_is_not_spoken_to(server: RunningS
     server.files.run_directory.chmod(0o777)
     with pytest.raises(NotPrivate, match="Other users may write"):
         RunningServer(server.files.run_directory)
+
+
+def test_a_server_that_is_still_starting_is_none_yet(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path)
+    with directory.lock(), pytest.raises(ServerNotRunning, match="is still starting"):
+        RunningServer(tmp_path)
