@@ -154,5 +154,6 @@ def _is_empty(traffic: VersionTraffic) -> bool:
 
 
 def _queue_length(server: RunningServer, model: str, version: str) -> int:
+    """What waits in TorchServe. Without a worker nothing takes it, and no caller waits for it any more."""
     description = describe_version(server.management, model, version)
-    return description.job_queue_status.pending_requests if description else 0
+    return description.job_queue_status.pending_requests if description and description.ready_workers else 0

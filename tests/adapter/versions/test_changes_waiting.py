@@ -141,6 +141,16 @@ def test_what_waits_in_torchserve_counts(server: FakeServer, live: list[float], 
     assert clock.now >= since + 20
 
 
+def test_what_waits_in_torchserve_for_a_worker_that_is_lost_does_not_count(
+    server: FakeServer, live: list[float], clock: Clock
+) -> None:
+    assert live == []
+    since, server.management.queued = clock.now, 1
+    server.management.models["tiny"]["1.0"] = [False]
+    hold(server)
+    assert clock.now == since
+
+
 def test_a_version_that_the_gateway_does_not_know_is_empty(server: FakeServer, live: list[float], clock: Clock) -> None:
     assert live == []
     since = clock.now
