@@ -181,13 +181,15 @@ def _check_safetensors(path: Path) -> None:
 
 
 def _check_text(path: Path) -> None:
-    """Names the file that transformers could not read: its own error does not."""
-    if path.suffix == ".model":
-        return
+    if path.suffix != ".model":
+        _content(path)
+
+
+def _content(path: Path) -> Any:
+    """Its text, or what it says in JSON. Names the file that transformers could not read: its own error does not."""
     try:
-        content = path.read_text(encoding="utf-8")
-        if path.suffix == ".json":
-            json.loads(content)
+        text = path.read_text(encoding="utf-8")
+        return json.loads(text) if path.suffix == ".json" else text
     except (OSError, ValueError, RecursionError) as error:
         kind = "JSON" if path.suffix == ".json" else "text in UTF-8"
         raise ModelSourceError(f"{path} is not {kind}: {error}.{_pointer_hint(path)}") from error
@@ -203,8 +205,7 @@ def _pointer_hint(path: Path) -> str:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    _check_text(path)
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = _content(path)
     if not isinstance(content, dict):
         raise ModelSourceError(f"{path} is not a JSON object.")
     return content

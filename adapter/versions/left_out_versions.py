@@ -9,7 +9,6 @@ from adapter.torchserve.loading import describe_versions
 from adapter.versions.changes import Report
 from adapter.versions.restoration import restore
 from adapter.versions.running_server import RunningServer
-from adapter.versions.server_state import VersionState
 
 _FIRST_RETRY, _LAST_RETRY = 30.0, 960.0  # seconds after it is seen to be missing, twice as long each time
 
@@ -34,7 +33,7 @@ class LeftOutVersions:
 
     def look(self, server: RunningServer) -> None:
         """Raises what the management API answers, and VersionError while a command changes the server."""
-        missing, now = dict(_missing(server)), time.monotonic()
+        missing, now = list(_missing(server)), time.monotonic()
         self._retries = {version: self._retries.get(version) or _Retry(now + _FIRST_RETRY) for version in missing}
         for version, retry in self._retries.items():
             if now >= retry.at:
@@ -43,7 +42,7 @@ class LeftOutVersions:
                 retry.at = time.monotonic() + retry.pause
 
 
-def _missing(server: RunningServer) -> Iterator[tuple[_Version, VersionState]]:
+def _missing(server: RunningServer) -> Iterator[_Version]:
     unfinished = server.journal.unfinished()
     changing = (unfinished.operation.model, unfinished.operation.version) if unfinished else None
     for model, recorded in server.state.models.items():
@@ -51,4 +50,4 @@ def _missing(server: RunningServer) -> Iterator[tuple[_Version, VersionState]]:
         for version, deployed in recorded.default_first():
             is_served = version in described and described[version].workers
             if deployed.workers and not is_served and (model, version) != changing:
-                yield (model, version), deployed
+                yield model, version
