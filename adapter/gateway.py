@@ -70,7 +70,9 @@ def create_app(
     registry = registry or ModelRegistry(
         management, settings.default_model, settings.model_store, restart_timeout=settings.restart_timeout
     )
-    inference = inference or InferenceClient(settings, keys, registry.resolve_anew, registry.wait_for_comeback)
+    inference = inference or InferenceClient(
+        settings, keys, registry.resolve_anew, registry.wait_for_comeback, registry.is_queue_empty
+    )
     redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
     cache = ResponseCache(response_store(redis_url, settings.cache_max_bytes, settings.cache_max_age))
     rate_limiter = RateLimiter(settings.rate_limit, redis_url)

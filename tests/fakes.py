@@ -152,13 +152,14 @@ async def find_a_worker(model: str, version: str) -> PinnedVersion:
 
 
 class FakeManagement(SimulatedManagement):
-    """failure: what it answers with. restarting: versions whose workers are not ready."""
+    """failure: what it answers with. restarting: versions whose workers are not ready. num_waiting: in each queue."""
 
     def __init__(self, served: dict[str, dict[str, int]] | None = None, slots: int = 64) -> None:
         super().__init__({"tiny": {"1.0": 1}} if served is None else served, slots)
         self.failure: Exception | None = None
         self.restarting: set[str] = set()
         self.num_listings = 0
+        self.num_waiting = 0
 
     def model_names(self) -> list[str]:
         self.num_listings += 1
@@ -168,9 +169,13 @@ class FakeManagement(SimulatedManagement):
 
     def describe(self, name: str) -> list[ModelDescription]:
         return [
-            description(name, each.model_version, are_ready=[False] * len(each.workers), slots=self.slots)
-            if each.model_version in self.restarting
-            else each
+            description(
+                name,
+                each.model_version,
+                are_ready=[each.model_version not in self.restarting] * len(each.workers),
+                slots=self.slots,
+                num_waiting=self.num_waiting,
+            )
             for each in super().describe(name)
         ]
 

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Self
@@ -53,6 +54,8 @@ class InferenceClient:
     from there, and an answer that is slow as one that TorchServe forgot when its worker died.
 
     `wait_for_workers` does the same, but waits for those that are expected back: what was not sent is not lost.
+    `is_queue_empty` says whether nothing waits in TorchServe's queue for this model and version, as those two have
+    heard last. Without it a request that TorchServe has forgotten waits until its deadline.
     """
 
     def __init__(
@@ -61,10 +64,12 @@ class InferenceClient:
         keys: KeyFile,
         find_workers: FindWorkers,
         wait_for_workers: FindWorkers | None = None,
+        is_queue_empty: Callable[[str, str], bool] = lambda *_: False,
     ) -> None:
         self._settings = settings
         self._keys = keys
         self._wait_for_workers = wait_for_workers or find_workers
+        self._is_queue_empty = is_queue_empty
         self._watch = WorkerWatch(find_workers)
         self._heard_at: dict[tuple[str, str], float] = {}  # time.monotonic(), by model and version
         self._key = Refreshing(keys.inference_key, _KEY_REFRESH_AFTER)
@@ -187,7 +192,8 @@ class InferenceClient:
         model, version = request.model or "", request.model_version or ""
         url = prediction_url(self._settings.torchserve_url, model, version)
         find = partial(self._wait_for_workers, model, version)
-        async with while_found(find, self._settings.silence_timeout):
+        is_queue_empty = partial(self._is_queue_empty, model, version)
+        async with while_found(find, self._settings.silence_timeout, is_queue_empty):
             return await self._session.post(url, data=body, headers=headers, allow_redirects=False)
 
 

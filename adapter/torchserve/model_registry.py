@@ -93,6 +93,12 @@ class ModelRegistry:
         pinned = served.pinned.get(version) if served else None
         return pinned.archive.sampling_defaults if pinned else SamplingDefaults()
 
+    def is_queue_empty(self, model: str, version: str) -> bool:
+        """Whether no request waits in TorchServe's queue for a worker of this version, as heard last."""
+        served = (self._models.latest or {}).get(model)
+        described = served.described.get(version) if served else None
+        return described is not None and described.job_queue_status.pending_requests == 0
+
     async def resolve(self, model: str | None = None, version: str | None = None) -> PinnedVersion:
         """The model and version that a request means, with at least one worker that is ready, or is expected back.
 

@@ -1,13 +1,29 @@
-"""Looks for workers while a request waits for the beginning of its answer: it may be one that nobody will ever take."""
+"""Looks for workers while a request waits for the beginning of its answer: it may be one that nobody will ever take.
+
+Or that nobody has any more. TorchServe takes requests from its queue, waits for maxBatchDelay whether more come, and
+forgets them if the worker dies in that time (Model.java, pollInferJob: its thread is interrupted, and WorkerThread.java
+then answers only the batch before).
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import NoReturn
+
+from adapter.errors import WorkerSilent
+
+# A worker answers within a tenth of a second that it has taken a request, whatever it is busy with.
+_SECONDS_TO_BE_TAKEN = 1.0
 
 
 @asynccontextmanager
-async def while_found(find: Callable[[], Awaitable[object]], silence: float) -> AsyncIterator[None]:
+async def while_found(
+    find: Callable[[], Awaitable[object]], silence: float, is_queue_empty: Callable[[], bool] = lambda: False
+) -> AsyncIterator[None]:
     """Ends the wait inside with what `find` raises. `find` is called after each `silence` seconds.
+
+    Raises WorkerSilent when TorchServe's queue has been empty at two looks: no worker that lives has the request.
+    `is_queue_empty` is asked after `find`, and so knows what that has heard.
 
     It begins with a timer. Nearly all answers are there long before, and a task for each of them would cost as much
     as sending its request.
@@ -20,9 +36,7 @@ async def while_found(find: Callable[[], Awaitable[object]], silence: float) -> 
     async def search() -> None:
         nonlocal failure
         try:
-            while True:
-                await find()
-                await asyncio.sleep(silence)
+            await _look_on(find, silence, is_queue_empty)
         except Exception as error:  # noqa: BLE001 - it is the waiting one's
             failure = error
             waiting.reschedule(loop.time())
@@ -43,3 +57,16 @@ async def while_found(find: Callable[[], Awaitable[object]], silence: float) -> 
         timer.cancel()
         if searching is not None:
             searching.cancel()
+
+
+async def _look_on(
+    find: Callable[[], Awaitable[object]], silence: float, is_queue_empty: Callable[[], bool]
+) -> NoReturn:
+    was_empty = False
+    while True:
+        await find()
+        is_empty = is_queue_empty()
+        if was_empty and is_empty:
+            raise WorkerSilent("The model server has forgotten the request.", cause="no answer, and an empty queue")
+        was_empty = is_empty
+        await asyncio.sleep(_SECONDS_TO_BE_TAKEN if is_empty else silence)

@@ -16,7 +16,7 @@ from adapter.torchserve.keys import KeyFile
 from adapter.torchserve.management_client import ManagementClient, ModelDescription
 from adapter.torchserve.properties import read_properties
 from tests.end_to_end.serve_command import LIGHT_TORCHBRIDGE, TORCHBRIDGE
-from tests.end_to_end.versions.light_archives import LightArchives
+from tests.end_to_end.versions.light_archives import CONFIG, LightArchives
 from tests.free_ports import write_torchserve_config
 from tests.processes import processes_of
 from tests.waiting import PATIENCE_WITH_WORKERS, wait_until
@@ -76,9 +76,9 @@ def serving_model(directory: Path, model: Path, environment: Mapping[str, str]) 
 
 
 @contextmanager
-def serving_light_model(directory: Path, environment: Mapping[str, str]) -> Iterator[Served]:
+def serving_light_model(directory: Path, environment: Mapping[str, str], config: str = CONFIG) -> Iterator[Served]:
     """Its workers start in a second."""
-    archives = LightArchives(directory / "archives")
+    archives = LightArchives(directory / "archives", config=config)
     command = [*LIGHT_TORCHBRIDGE, "serve", "--model", str(archives.make("1.0")), "--key", str(archives.public_key)]
     with _serving(command, archives.name, directory, environment) as served:
         yield served

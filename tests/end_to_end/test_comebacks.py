@@ -4,7 +4,6 @@ One server for all tests here: each leaves it as it found it. Its model is the l
 second; what models themselves write behind the death of a worker is for test_continuations.py.
 """
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
@@ -15,8 +14,9 @@ import requests
 
 from adapter.schema import DoneEvent
 from tests.calling import Callers, calling
-from tests.end_to_end.gateway_calls import TIMEOUT, expect_problem, stream
-from tests.end_to_end.own_serve import Served, serving_light_model
+from tests.end_to_end.asked_serve import Server
+from tests.end_to_end.gateway_calls import expect_problem, stream
+from tests.end_to_end.own_serve import serving_light_model
 from tests.end_to_end.versions.light_handler import LETTER, NO_TEXT
 from tests.faults.made import kill_the_worker
 from tests.faults.record import Fate, Outcome
@@ -30,31 +30,6 @@ NUM_CALLERS = 16  # as many as the worker has slots
 PROMPTS = [f"Once upon {number}" for number in range(NUM_CALLERS)]
 LENGTH = 300
 TRIES = 4
-
-
-class Server(Served):
-    def post(self, timeout: float | None = None, **body: object) -> requests.Response:
-        headers = {} if timeout is None else {"x-request-timeout": str(timeout)}
-        return requests.post(f"{self.url}/generate", json=body, headers=headers, timeout=TIMEOUT)
-
-    def is_served(self, within: float = 3) -> bool:
-        return self.post(timeout=within, prompt="Once", max_length=1).status_code == 200
-
-    def readiness(self) -> requests.Response:
-        return requests.get(f"{self.url}/readyz", timeout=TIMEOUT)
-
-    def is_ready(self) -> bool:
-        return self.readiness().status_code == 200
-
-    def metric(self, name: str) -> float:
-        [value] = re.findall(
-            rf"^torchbridge_{name} (\S+)$", requests.get(f"{self.url}/metrics", timeout=60).text, re.MULTILINE
-        )
-        return float(value)
-
-    def wait_until_it_serves(self) -> None:
-        wait_until(self.is_served)
-        wait_until(self.is_ready)
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +144,7 @@ def test_a_torchserve_that_is_killed_under_callers_fails_none_of_them(server: Se
         java.kill()
         wait_until(lambda: not java.is_running())
         assert not server.is_ready()
-        assert not server.is_served()
+        assert not server.is_served(within=0.1)  # it is there again within seconds
         wait_until(server.has_ready_worker)
     assert set(callers.outcomes) == {200}
     assert server.java().pid != java.pid

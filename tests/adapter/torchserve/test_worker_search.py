@@ -2,7 +2,8 @@ import asyncio
 
 import pytest
 
-from adapter.errors import ModelNotReady
+from adapter.errors import ModelNotReady, WorkerSilent
+from adapter.torchserve import worker_search
 from adapter.torchserve.worker_search import while_found
 
 
@@ -34,6 +35,15 @@ async def test_what_waits_ends_when_nothing_is_found_any_more() -> None:
         async with while_found(search, silence=0):
             await asyncio.Event().wait()
     assert search.num_calls == 3
+
+
+async def test_what_nobody_has_ends_when_nothing_was_queued_at_two_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_search, "_SECONDS_TO_BE_TAKEN", 0)
+    looks = iter([True, False, True, True])  # at the third look it may have been taken a moment before
+    with pytest.raises(WorkerSilent):
+        async with while_found(Search(num_successes=4), 0, lambda: next(looks)):
+            await asyncio.Event().wait()
+    assert list(looks) == []
 
 
 async def test_what_is_found_lets_it_wait() -> None:

@@ -65,3 +65,14 @@ async def test_a_version_is_pinned_with_what_its_archive_says(management: FakeMa
 async def test_an_archive_that_is_not_to_be_seen_is_taken_for_one_of_today(management: FakeManagement) -> None:
     of_another_place = ModelRegistry(management, None, PLAIN.parent / "absent")
     assert (await of_another_place.resolve("chat")).archive == ServedArchive(contract=CONTRACT_VERSION)
+
+
+async def test_a_queue_is_empty_if_torchserve_has_said_so(management: FakeManagement) -> None:
+    registry = ModelRegistry(management, None)
+    assert not registry.is_queue_empty("story", "2.0")  # nothing was heard yet
+    await registry.served_anew()
+    assert registry.is_queue_empty("story", "2.0")
+    assert not registry.is_queue_empty("story", "9.0")
+    management.num_waiting = 1
+    await registry.served_anew()
+    assert not registry.is_queue_empty("story", "2.0")
