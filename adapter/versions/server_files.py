@@ -7,12 +7,13 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from adapter.durable.private_directory import open_private
 from adapter.versions.errors import ServerBusy
 
-_PROCESS = re.compile(r"\(process (\d+)\)\n\Z")
+_PROCESS = re.compile(r"\(process (\d+)(?:, since [^)]*)?\)\n\Z")
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ class ServerFiles:
                 raise ServerBusy(f"{_holder(file.read(), self.lock)}.") from None
             file.truncate(0)
             with contextlib.suppress(OSError):  # of a full disk: then it is held without a word
-                os.write(file.fileno(), f"{what} (process {os.getpid()})\n".encode())
+                since = datetime.now(UTC)
+                os.write(file.fileno(), f"{what} (process {os.getpid()}, since {since:%H:%M:%S} UTC)\n".encode())
             try:
                 yield
             finally:

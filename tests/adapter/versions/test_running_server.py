@@ -107,7 +107,9 @@ def test_a_log_is_read_from_now_on(server: RunningServer) -> None:
 def test_who_holds_the_lock_is_named_to_who_comes(server: RunningServer) -> None:
     with (
         server.locked("rollback"),
-        pytest.raises(ServerBusy, match=rf"changing this server: rollback \(process {os.getpid()}\)\.$"),
+        pytest.raises(
+            ServerBusy, match=rf"changing this server: rollback \(process {os.getpid()}, since \d\d:\d\d:\d\d UTC\)\.$"
+        ),
         RunningServer(server.files.run_directory).locked("scale 1.0"),
     ):
         pytest.fail("both have it")
@@ -116,14 +118,18 @@ def test_who_holds_the_lock_is_named_to_who_comes(server: RunningServer) -> None
 def test_the_lock_ends_with_the_block_and_the_next_name_replaces_the_one_before(server: RunningServer) -> None:
     with pytest.raises(KeyError), server.locked("a name that is longer than the next"):
         raise KeyError
-    with server.locked("scale"), pytest.raises(ServerBusy, match=r": scale \(process \d+\)\.$"), server.locked(""):
+    with (
+        server.locked("scale"),
+        pytest.raises(ServerBusy, match=r": scale \(process \d+, since [^)]+\)\.$"),
+        server.locked(""),
+    ):
         pytest.fail("both have it")
 
 
 def test_the_lock_ends_with_a_process_that_is_killed(server: RunningServer) -> None:
     with (
         holding(HOLDS_THE_LOCK, server.files.run_directory) as holder,
-        pytest.raises(ServerBusy, match=rf"deploy tiny-2\.0\.mar \(process {holder.pid}\)"),
+        pytest.raises(ServerBusy, match=rf"deploy tiny-2\.0\.mar \(process {holder.pid}, since"),
         server.locked("rollback"),
     ):
         pytest.fail("both have it")
