@@ -154,7 +154,10 @@ class Settings(BaseSettings):
         description="Directory of /v1/files and /v1/batches. None: these routes do not exist. `torchbridge"
         " serve` sets it.",
     )
-    batch_max_running: PositiveInt = Field(default=4, description="Most requests of batches that run at once.")
+    batch_max_running: PositiveInt = Field(
+        default=16,
+        description="Most requests of batches that run at once. Beside live calls it is 4, or less.",
+    )
     batch_max_lines: PositiveInt = Field(
         default=50_000, description="Most requests of one batch. Each is at most as long as a body may be."
     )

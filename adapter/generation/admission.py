@@ -5,7 +5,7 @@ import math
 import time
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from statistics import fmean
 
 from anyio import CapacityLimiter, WouldBlock
@@ -16,6 +16,9 @@ from adapter.timeline import Timeline
 _LONGEST_RETRY_AFTER = 60  # seconds; clients ignore more
 _MEASURED_STAYS = 64
 _SLOTS_LEFT_BY_BACKGROUND = 1
+# Each row of a step makes it longer for all. So the background has few beside live requests, and between two of those.
+_MOST_BESIDE_LIVE = 4
+_QUIET_AFTER = 10.0  # seconds without a live request
 
 
 class Admission:
@@ -37,7 +40,8 @@ class Admission:
     ) -> AsyncIterator[None]:
         """Holds one of the version's `slots`, after a wait in order of arrival, which `timeline` records.
 
-        is_background: waits until nobody else does, and leaves the last free slot of several to others.
+        is_background: waits until nobody else does, and leaves the last free slot of several to others. While they run,
+        and for some seconds longer, the background begins nothing above its first four slots.
         had_slot: it lost one with a worker, so it may always wait.
         Raises Overloaded at once if the queue is full, or if this request may not wait.
         """
@@ -100,16 +104,36 @@ class _Queue:
         self.stays: deque[float] = deque(maxlen=_MEASURED_STAYS)  # seconds
         self.waiting_since: dict[object, float] = {}  # time.monotonic() by ticket, in order of arrival
         self._released = asyncio.Event()
+        self._background: set[object] = set()  # tickets that hold a slot
+        self._live_until = -math.inf  # time.monotonic() when the last live one left
 
     async def acquire_what_others_leave(self, ticket: object) -> None:
         # No slot is free while somebody waits. Nothing else runs between this check and the taking.
-        while self.slots.available_tokens < min(_SLOTS_LEFT_BY_BACKGROUND + 1, self.slots.total_tokens):
-            await self._released.wait()
+        while not self._leaves_one_over():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._seconds_until_quiet() or None):
+                    await self._released.wait()
         self.slots.acquire_on_behalf_of_nowait(ticket)
+        self._background.add(ticket)
+
+    def _leaves_one_over(self) -> bool:
+        if self.slots.available_tokens < min(_SLOTS_LEFT_BY_BACKGROUND + 1, self.slots.total_tokens):
+            return False
+        return len(self._background) < _MOST_BESIDE_LIVE or self._seconds_until_quiet() == 0
+
+    def _seconds_until_quiet(self) -> float | None:
+        """None while a live one runs: its end wakes those who wait."""
+        if self.slots.borrowed_tokens > len(self._background):
+            return None
+        return max(0.0, self._live_until + _QUIET_AFTER - time.monotonic())
 
     def release(self, ticket: object) -> None:
         """Gives it to the first in the queue. Those in the background look after that: it may leave with a slot."""
         self.slots.release_on_behalf_of(ticket)
+        if ticket in self._background:
+            self._background.remove(ticket)
+        else:
+            self._live_until = time.monotonic()
         self._released.set()
         self._released = asyncio.Event()
 

@@ -185,6 +185,44 @@ async def test_the_background_leaves_the_last_free_slot_of_several() -> None:
         await visitor.leave()
 
 
+async def test_the_background_begins_few_beside_a_live_request_and_for_some_time_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr("adapter.generation.admission.time", clock)
+    admission = Admission(max_waiting=2)
+    live = Visitor(admission, slots=64)
+    await settle()
+    background = [Visitor(admission, slots=64, is_background=True) for _ in range(7)]
+    await settle()
+    assert [visitor.is_in.is_set() for visitor in background] == [True] * 4 + [False] * 3
+    await live.leave()
+    clock.now += 9
+    await background[0].leave()
+    await settle()
+    assert [visitor.is_in.is_set() for visitor in background] == [True] * 5 + [False] * 2
+    clock.now += 1
+    await background[1].leave()
+    await settle()
+    assert all(visitor.is_in.is_set() for visitor in background)
+    for visitor in background[2:]:
+        await visitor.leave()
+
+
+async def test_the_background_begins_more_by_itself_when_no_live_request_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapter.generation.admission._QUIET_AFTER", 0.01)
+    admission = Admission(max_waiting=2)
+    live = Visitor(admission, slots=64)
+    await settle()
+    background = [Visitor(admission, slots=64, is_background=True) for _ in range(7)]
+    await settle()
+    await live.leave()
+    for visitor in background:
+        await asyncio.wait_for(visitor.is_in.wait(), 30)
+    for visitor in background:
+        await visitor.leave()
+
+
 async def test_who_waits_in_the_background_sends_nobody_away() -> None:
     admission = Admission(max_waiting=1)
     inside = Visitor(admission, slots=1)
