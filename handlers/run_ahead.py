@@ -67,6 +67,7 @@ class RunAhead:
         self._news: list[Step | Failure] = []
         self._is_urgent = False  # whether `collect` should not wait
         self._live: set[str] = set()
+        self._in_engine: dict[str, None] = {}  # those whose end is not among the news
         self._awaited: set[str] = set()  # those of them whose first token somebody waits for
         self._last_call = time.monotonic()
         self._is_closed = False
@@ -90,6 +91,7 @@ class RunAhead:
         def submit() -> None:
             try:
                 self._engine.submit(request_id, prompt, max_new_tokens, parameters, constraint, answer=answer)
+                self._in_engine[request_id] = None
             except Exception as error:
                 logger.exception("the engine refuses request %s", request_id)
                 self._add_news(Failure([request_id], error))
@@ -164,7 +166,17 @@ class RunAhead:
         for gone in ids:
             self._live.discard(gone)
             self._awaited.discard(gone)
-            self._commands.append(lambda gone=gone: self._engine.cancel(gone))  # type: ignore[misc]
+            self._commands.append(lambda gone=gone: self._forget(gone))  # type: ignore[misc]
+
+    def _forget(self, gone: str) -> None:
+        self._in_engine.pop(gone, None)
+        self._engine.cancel(gone)
+
+    def _forget_all(self) -> list[str]:
+        """Says which they were, with those that a step has ended of which nobody will hear, as it failed after that."""
+        forgotten, self._in_engine = [*self._in_engine], {}
+        self._engine.cancel_all()
+        return forgotten
 
     def _touch(self) -> None:
         self._last_call = time.monotonic()
@@ -184,6 +196,8 @@ class RunAhead:
                 step = self._step() if self._await_turn() else None
                 if step is not None:
                     self._add_news(step)
+                    for ended in step.ended:
+                        self._in_engine.pop(ended, None)
                     num_failures = 0
                 self._work_between_steps()
             except Exception as failure:
@@ -191,7 +205,7 @@ class RunAhead:
                 if num_failures == _MOST_FAILURES or _is_lasting(failure):
                     raise
                 logger.exception("the engine failed; its requests end")
-                self._add_news(Failure(self._engine.cancel_all(), failure))
+                self._add_news(Failure(self._forget_all(), failure))
 
     def _step(self) -> Step | None:
         with self._watchdog.watching():
@@ -227,7 +241,7 @@ class RunAhead:
                         return True
                     self._changed.wait(seconds)
                 elif silent_for >= self._abandon:
-                    forgotten = self._engine.cancel_all()
+                    forgotten = self._forget_all()
                     logger.warning("nobody has asked for %d requests in %.0f s; they end", len(forgotten), silent_for)
                     self._add_news(Failure(forgotten, TimeoutError("nobody collected the answer in time")))
                 elif silent_for >= self._silence or len(self._news) >= self._max_uncollected:

@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Callable
+from operator import attrgetter
+from types import SimpleNamespace
 
 import pytest
 import torch
 from transformers import PreTrainedModel
 
-from handlers.engine_news import Failure
+from handlers.engine_news import Failure, Step
 from handlers.run_ahead import RunAhead
 from tests.handlers.ended_worker import EndedWorker
 from tests.handlers.run_ahead.counting_engine import GREEDY, CountingEngine, collect_all, reference, wait_until_full
@@ -26,6 +28,42 @@ def test_failure_of_the_engine_ends_its_requests_and_the_next_one_works(
     run_ahead.submit("b", [1, 2], 5, GREEDY)
 
     assert collect_all(run_ahead, "b") == reference(llama, [1, 2], 5)
+
+
+@pytest.mark.parametrize("place", ["engine._rows_changed", "engine._rows.clear", "run_ahead.counts.add"])
+def test_failure_at_the_end_of_a_request_ends_it_too(
+    engine: CountingEngine, run: Callable[..., RunAhead], monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """It runs no more, and nobody has heard yet that it has ended."""
+    run_ahead, failure = run(silence=PATIENCE), RuntimeError("broken")
+    path, _, name = place.rpartition(".")
+    owner = attrgetter(path)(SimpleNamespace(engine=engine, run_ahead=run_ahead))
+    healthy = getattr(owner, name)
+
+    def fail_once(*_: object) -> None:
+        monkeypatch.setattr(owner, name, healthy)
+        raise failure
+
+    remove = engine._remove
+
+    def remove_and_fail(rows: list[int]) -> None:
+        if rows:
+            monkeypatch.setattr(engine, "_remove", remove)
+            monkeypatch.setattr(owner, name, fail_once)
+        remove(rows)
+
+    engine.go_on = threading.Event()  # until both are there
+    run_ahead.submit("short", [1, 2], 3, GREEDY)
+    run_ahead.submit("long", [1, 2, 3], 20, GREEDY)
+    monkeypatch.setattr(engine, "_remove", remove_and_fail)
+    engine.go_on.set()
+    news: list[Step | Failure] = []
+    wait_until(lambda: any(isinstance(item, Failure) for item in news) or bool(news.extend(run_ahead.collect(0.01))))
+
+    assert not any(step.ended for step in news[:-1])
+    assert (sorted(news[-1].ids), news[-1].error) == (["long", "short"], failure)
+    run_ahead.submit("next", [1, 2], 5, GREEDY)
+    assert len(collect_all(run_ahead, "next")) == 5
 
 
 def test_request_that_the_engine_refuses_ends_alone(run: Callable[..., RunAhead], llama: PreTrainedModel) -> None:
