@@ -7,7 +7,7 @@ from contextlib import aclosing
 from copy import copy
 
 from adapter.call import Arrivals
-from adapter.errors import ShuttingDown, TorchbridgeError
+from adapter.errors import Internal, ShuttingDown, TorchbridgeError
 from adapter.schema import DoneEvent, GenerationResponse, StreamEvent
 
 
@@ -86,6 +86,11 @@ class Broadcast:
         except Exception as error:  # noqa: BLE001 - it is raised in each reader
             self._end(error)
             return
+        except asyncio.CancelledError:
+            if not self._has_ended:  # nobody has called `cancel`: the readers would wait for ever
+                cause = "something on its way was cancelled"
+                self._end(Internal("The gateway failed on this request.", cause=cause))
+            raise
         if last is not None:
             self._arrived.append(last)
         self._end()

@@ -6,6 +6,7 @@ from contextlib import aclosing
 from typing import Any, NamedTuple
 
 from adapter.call import Arrivals, Call
+from adapter.errors import Internal
 from adapter.generation.text_generator import TextGenerator
 from adapter.schema import GenerationRequest, GenerationResponse, StreamEvent
 
@@ -60,6 +61,11 @@ async def _pass_on(
                 await arrived.put([NumberedEvent(index, event) for event in events])
     except Exception as error:  # noqa: BLE001 - it is raised where the events are taken
         await arrived.put(error)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        await arrived.put(Internal("The gateway failed on this request.", cause="something on its way was cancelled"))
     else:
         await arrived.put(None)
 

@@ -17,15 +17,15 @@ ANSWER = [[event] for event in answer_to(REQUEST, *TEXTS)]
 class HeldGenerations:
     """All runs take from one line of what there is to give."""
 
-    def __init__(self, *steps: list[StreamEvent] | Exception) -> None:
+    def __init__(self, *steps: list[StreamEvent] | BaseException) -> None:
         self.num_started = 0
         self.num_closed = 0
         self.may_close = asyncio.Event()
         self.may_close.set()
-        self._steps: asyncio.Queue[list[StreamEvent] | Exception] = asyncio.Queue()
+        self._steps: asyncio.Queue[list[StreamEvent] | BaseException] = asyncio.Queue()
         self.give(*steps)
 
-    def give(self, *steps: list[StreamEvent] | Exception) -> None:
+    def give(self, *steps: list[StreamEvent] | BaseException) -> None:
         for step in steps:
             self._steps.put_nowait(step)
 
@@ -34,7 +34,7 @@ class HeldGenerations:
         try:
             while True:
                 step = await self._steps.get()
-                if isinstance(step, Exception):
+                if isinstance(step, BaseException):
                     raise step
                 events = list(step)
                 yield events

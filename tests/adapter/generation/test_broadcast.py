@@ -3,7 +3,7 @@ from contextlib import aclosing
 
 import pytest
 
-from adapter.errors import Overloaded, ShuttingDown, TorchbridgeError
+from adapter.errors import Internal, Overloaded, ShuttingDown, TorchbridgeError
 from adapter.generation.broadcast import Broadcast
 from adapter.schema import GenerationResponse
 from tests.adapter.generation.held_generations import ANSWER, TEXT, HeldGenerations, settle, text_of
@@ -119,6 +119,14 @@ async def test_a_failure_reaches_each_reader_after_what_came_before_it(shelf: Sh
         ("a queue", 7)
     }
     assert len(set(map(id, errors))) == 10
+    assert not run.can_be_joined
+
+
+async def test_whatever_is_cancelled_within_a_run_ends_its_readers(shelf: Shelf) -> None:
+    run = Broadcast(HeldGenerations(START, FIRST, asyncio.CancelledError()).run(), shelf.keep)
+    readers = [asyncio.create_task(text_of(run.read())) for _ in range(3)]
+    errors = await asyncio.gather(*readers, return_exceptions=True)
+    assert [type(error) for error in errors] == [Internal] * 3
     assert not run.can_be_joined
 
 
