@@ -29,7 +29,8 @@ class ModelConfig(BaseModel):
     responseTimeout: PositiveInt  # noqa: N815
     startupTimeout: PositiveInt  # noqa: N815
     maxRetryTimeoutInSec: PositiveInt = 300  # noqa: N815
-    clientTimeoutInMills: PositiveInt | None = None  # noqa: N815
+    # What comes later it drops without a word, also the rest of a stream (ContinuousBatching.java, sendResponse).
+    clientTimeoutInMills: Literal[0] | None = None  # noqa: N815
     deviceType: Literal["cpu", "gpu"] | None = None  # noqa: N815
     deviceIds: list[int] | None = None  # noqa: N815
     handler: HandlerSection = HandlerSection()

@@ -33,6 +33,7 @@ def test_takes_our_own() -> None:
         pytest.param(
             DEFAULT.replace("minWorkers: 1", "minWorkers: 2"), "minWorkers: Input should be 1", id="two workers"
         ),
+        pytest.param(f"{DEFAULT}clientTimeoutInMills: 60000", "clientTimeoutInMills", id="answers dropped"),
         pytest.param(DEFAULT.replace("batchSize: 64", "batchSize: 1025"), "batchSize", id="too many slots"),
         pytest.param(DEFAULT.replace("batchSize: 64", 'batchSize: "64"'), "batchSize", id="a number as a text"),
         pytest.param(DEFAULT.replace("continuousBatching: true", ""), "continuousBatching", id="a key less"),
