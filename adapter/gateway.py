@@ -71,7 +71,12 @@ def create_app(
         management, settings.default_model, settings.model_store, restart_timeout=settings.restart_timeout
     )
     inference = inference or InferenceClient(
-        settings, keys, registry.resolve_anew, registry.wait_for_comeback, registry.is_queue_empty
+        settings,
+        keys,
+        registry.resolve_anew,
+        registry.wait_for_comeback,
+        is_queue_empty=registry.is_queue_empty,
+        has_workers=registry.has_workers,
     )
     redis_url = settings.redis_url.get_secret_value() if settings.redis_url else None
     cache = ResponseCache(response_store(redis_url, settings.cache_max_bytes, settings.cache_max_age))

@@ -55,7 +55,8 @@ class InferenceClient:
 
     `wait_for_workers` does the same, but waits for those that are expected back: what was not sent is not lost.
     `is_queue_empty` says whether nothing waits in TorchServe's queue for this model and version, as those two have
-    heard last. Without it a request that TorchServe has forgotten waits until its deadline.
+    heard last. Without it a request that TorchServe has forgotten waits until its deadline. `has_workers` says in the
+    same way whether one is ready: nothing is sent before, as TorchServe's queue keeps the places of those who leave.
     """
 
     def __init__(
@@ -64,12 +65,15 @@ class InferenceClient:
         keys: KeyFile,
         find_workers: FindWorkers,
         wait_for_workers: FindWorkers | None = None,
+        *,
         is_queue_empty: Callable[[str, str], bool] = lambda *_: False,
+        has_workers: Callable[[str, str], bool] = lambda *_: True,
     ) -> None:
         self._settings = settings
         self._keys = keys
         self._wait_for_workers = wait_for_workers or find_workers
         self._is_queue_empty = is_queue_empty
+        self._has_workers = has_workers
         self._watch = WorkerWatch(find_workers)
         self._heard_at: dict[tuple[str, str], float] = {}  # time.monotonic(), by model and version
         self._key = Refreshing(keys.inference_key, _KEY_REFRESH_AFTER)
@@ -145,6 +149,9 @@ class InferenceClient:
             raise WorkerDied(CUT, cause=_reason(error)) from error
 
     async def _send(self, request: WorkerRequest) -> aiohttp.ClientResponse:
+        model, version = request.model or "", request.model_version or ""
+        if not self._has_workers(model, version):
+            await self._wait_for_workers(model, version)
         try:
             return await self._send_now(request)
         except UpstreamLost:
@@ -152,7 +159,7 @@ class InferenceClient:
         except (UpstreamUnavailable, ModelNotFound, VersionNotFound) as failure:
             # TorchServe may be being started again, and then gets its versions back one after the other.
             try:
-                await self._wait_for_workers(request.model or "", request.model_version or "")
+                await self._wait_for_workers(model, version)
             except TorchbridgeError:
                 raise failure from None
         return await self._send_now(request)

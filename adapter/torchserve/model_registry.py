@@ -93,6 +93,11 @@ class ModelRegistry:
         pinned = served.pinned.get(version) if served else None
         return pinned.archive.sampling_defaults if pinned else SamplingDefaults()
 
+    def has_workers(self, model: str, version: str) -> bool:
+        """Whether a worker of this version was ready, as heard last."""
+        served = (self._models.latest or {}).get(model)
+        return served is not None and version in served.pinned and bool(served.pinned[version].workers)
+
     def is_queue_empty(self, model: str, version: str) -> bool:
         """Whether no request waits in TorchServe's queue for a worker of this version, as heard last."""
         served = (self._models.latest or {}).get(model)
@@ -102,9 +107,9 @@ class ModelRegistry:
     async def resolve(self, model: str | None = None, version: str | None = None) -> PinnedVersion:
         """The model and version that a request means, with at least one worker that is ready, or is expected back.
 
-        What is sent to a worker that TorchServe starts again waits in its queue; what cannot be sent, as TorchServe is
-        started again, waits in `wait_for_comeback`. Raises ModelNotFound, VersionNotFound, ModelNotReady,
-        UpstreamUnavailable, or InvalidRequest if a model has to be named.
+        What cannot be sent, as a worker or TorchServe is started again, waits in `wait_for_comeback`.
+        Raises ModelNotFound, VersionNotFound, ModelNotReady, UpstreamUnavailable, or InvalidRequest if a model has to
+        be named.
         """
         models = await self._current_or_latest()
         with suppress(TorchbridgeError):

@@ -57,7 +57,12 @@ async def generator(
     registry = generator._registry
     keys = FakeKeys(torchserve)
     async with InferenceClient(
-        restarted.settings, keys, registry.resolve_anew, registry.wait_for_comeback
+        restarted.settings,
+        keys,
+        registry.resolve_anew,
+        registry.wait_for_comeback,
+        is_queue_empty=registry.is_queue_empty,
+        has_workers=registry.has_workers,
     ) as generator._inference:
         yield generator
 
@@ -103,3 +108,23 @@ async def test_nobody_waits_for_a_torchserve_that_was_never_there(
     restarted.go()
     with pytest.raises(UpstreamUnavailable):
         await generator.complete(REQUEST, call())
+
+
+async def test_nothing_is_sent_to_a_worker_that_is_started_again(
+    generator: TextGenerator, torchserve: FakeTorchServe, management: FakeManagement
+) -> None:
+    """TorchServe's queue keeps the places of those who leave: callers with little patience would fill it."""
+    await generator.complete(REQUEST, call())
+    management.restarting = {"1.0"}
+    await generator._registry.served_anew()
+    for _ in range(3):
+        with pytest.raises(DeadlineExceeded):
+            await generator.complete(REQUEST, call(deadline=0.05))
+    patient = asyncio.create_task(generator.complete(REQUEST, call()))
+    num_listings = management.num_listings
+    await wait_for(lambda: management.num_listings > num_listings + 2)
+    assert len(torchserve.turns) == 1
+
+    management.restarting = set()
+    assert (await patient).text == "Hello world"
+    assert len(torchserve.turns) == 2

@@ -76,3 +76,14 @@ async def test_a_queue_is_empty_if_torchserve_has_said_so(management: FakeManage
     management.num_waiting = 1
     await registry.served_anew()
     assert not registry.is_queue_empty("story", "2.0")
+
+
+async def test_a_version_has_workers_if_torchserve_has_said_so(management: FakeManagement) -> None:
+    registry = ModelRegistry(management, None)
+    assert not registry.has_workers("story", "2.0")  # nothing was heard yet
+    await registry.served_anew()
+    assert registry.has_workers("story", "2.0")
+    assert not registry.has_workers("story", "9.0")
+    management.restarting = {"2.0"}
+    await registry.served_anew()
+    assert not registry.has_workers("story", "2.0")
