@@ -55,8 +55,8 @@ class InferenceClient:
 
     `wait_for_workers` does the same, but waits for those that are expected back: what was not sent is not lost.
     `is_queue_empty` says whether nothing waits in TorchServe's queue for this model and version, as those two have
-    heard last. Without it a request that TorchServe has forgotten waits until its deadline. `has_workers` says in the
-    same way whether one is ready: nothing is sent before, as TorchServe's queue keeps the places of those who leave.
+    heard last. Without it a request that TorchServe has forgotten waits until a later one has its answer. `has_workers`
+    says in the same way whether one is ready: before, nothing is sent, as that queue keeps the place of who leaves.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class InferenceClient:
         self._has_workers = has_workers
         self._watch = WorkerWatch(find_workers)
         self._heard_at: dict[tuple[str, str], float] = {}  # time.monotonic(), by model and version
+        self._taken_up_to: dict[tuple[str, str], float] = {}  # when the last one was sent that a worker has taken
         self._key = Refreshing(keys.inference_key, _KEY_REFRESH_AFTER)
 
     async def __aenter__(self) -> Self:
@@ -196,12 +197,20 @@ class InferenceClient:
         raise await _failure(response)
 
     async def _begin(self, request: WorkerRequest, body: bytes, headers: dict[str, str]) -> aiohttp.ClientResponse:
-        model, version = request.model or "", request.model_version or ""
-        url = prediction_url(self._settings.torchserve_url, model, version)
-        find = partial(self._wait_for_workers, model, version)
-        is_queue_empty = partial(self._is_queue_empty, model, version)
-        async with while_found(find, self._settings.silence_timeout, is_queue_empty):
-            return await self._session.post(url, data=body, headers=headers, allow_redirects=False)
+        version = request.model or "", request.model_version or ""
+        url = prediction_url(self._settings.torchserve_url, *version)
+        sent_at = time.monotonic()
+        find = partial(self._wait_for_workers, *version)
+        is_out_of_queue = partial(self._is_out_of_queue, version, sent_at)
+        async with while_found(find, self._settings.silence_timeout, is_out_of_queue):
+            response = await self._session.post(url, data=body, headers=headers, allow_redirects=False)
+        if response.status == _OK:
+            self._taken_up_to[version] = max(sent_at, self._taken_up_to.get(version, -math.inf))
+        return response
+
+    def _is_out_of_queue(self, version: tuple[str, str], sent_at: float) -> bool:
+        """Whether a request that was sent then is not in TorchServe's queue any more, where none overtakes another."""
+        return self._taken_up_to.get(version, -math.inf) > sent_at or self._is_queue_empty(*version)
 
 
 @lru_cache(_REMEMBERED_URLS)

@@ -18,12 +18,12 @@ _SECONDS_TO_BE_TAKEN = 1.0
 
 @asynccontextmanager
 async def while_found(
-    find: Callable[[], Awaitable[object]], silence: float, is_queue_empty: Callable[[], bool] = lambda: False
+    find: Callable[[], Awaitable[object]], silence: float, is_out_of_queue: Callable[[], bool] = lambda: False
 ) -> AsyncIterator[None]:
     """Ends the wait inside with what `find` raises. `find` is called after each `silence` seconds.
 
-    Raises WorkerSilent when TorchServe's queue has been empty at two looks: no worker that lives has the request.
-    `is_queue_empty` is asked after `find`, and so knows what that has heard.
+    Raises WorkerSilent when the request has been out of TorchServe's queue at two looks: no worker that lives has it.
+    `is_out_of_queue` is asked after `find`, and so knows what that has heard.
 
     It begins with a timer. Nearly all answers are there long before, and a task for each of them would cost as much
     as sending its request.
@@ -36,7 +36,7 @@ async def while_found(
     async def search() -> None:
         nonlocal failure
         try:
-            await _look_on(find, silence, is_queue_empty)
+            await _look_on(find, silence, is_out_of_queue)
         except Exception as error:  # noqa: BLE001 - it is the waiting one's
             failure = error
             waiting.reschedule(loop.time())
@@ -60,13 +60,13 @@ async def while_found(
 
 
 async def _look_on(
-    find: Callable[[], Awaitable[object]], silence: float, is_queue_empty: Callable[[], bool]
+    find: Callable[[], Awaitable[object]], silence: float, is_out_of_queue: Callable[[], bool]
 ) -> NoReturn:
-    was_empty = False
+    was_out = False
     while True:
         await find()
-        is_empty = is_queue_empty()
-        if was_empty and is_empty:
-            raise WorkerSilent("The model server has forgotten the request.", cause="no answer, and an empty queue")
-        was_empty = is_empty
-        await asyncio.sleep(_SECONDS_TO_BE_TAKEN if is_empty else silence)
+        is_out = is_out_of_queue()
+        if was_out and is_out:
+            raise WorkerSilent("The model server has forgotten the request.", cause="no answer, and not in the queue")
+        was_out = is_out
+        await asyncio.sleep(_SECONDS_TO_BE_TAKEN if is_out else silence)

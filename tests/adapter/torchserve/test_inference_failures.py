@@ -13,16 +13,28 @@ from adapter.errors import (
     UpstreamProtocol,
     UpstreamUnavailable,
     WorkerDied,
+    WorkerSilent,
 )
 from adapter.schema import ErrorCode, ErrorEvent, Problem
 from adapter.settings import Settings
 from adapter.simulator.torchserve_failures import TORCHSERVE_FAILURES
+from adapter.torchserve import worker_search
 from adapter.torchserve.inference_client import InferenceClient
 from adapter.torchserve.served_models import PinnedVersion
 from tests.adapter.torchserve.inference_calls import failure_of, run
-from tests.fakes import HEADERS_OF_A_FAILURE, FakeKeys, FakeTorchServe, Turn, answer_to, find_a_worker, play_hello
+from tests.fakes import (
+    HEADERS_OF_A_FAILURE,
+    FakeKeys,
+    FakeTorchServe,
+    Turn,
+    answer_to,
+    find_a_worker,
+    play_hello,
+    wait_for,
+)
 from tests.free_ports import free_port
 from tests.recorded_answer import recorded
+from tests.waiting import PATIENCE
 
 TOO_LARGE = recorded("inference/request_too_large")
 
@@ -78,6 +90,33 @@ async def test_silence_before_the_first_event_lasts_as_long_as_the_model_is_read
         assert isinstance(await failure_of(inference), ModelNotReady)
     assert looks == 3
     await asyncio.wait_for(torchserve.turns[0].caller_left.wait(), 30)
+
+
+async def test_a_request_that_a_later_one_has_overtaken_is_forgotten(
+    torchserve: FakeTorchServe, keys: FakeKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many others wait in TorchServe's queue: under load it is never seen empty."""
+    looks = 0
+
+    async def find(model: str, version: str) -> PinnedVersion:
+        nonlocal looks
+        looks += 1
+        return await find_a_worker(model, version)
+
+    async def forget_the_first(turn: Turn) -> None:
+        if turn is torchserve.turns[0]:
+            await turn.wait_until_the_caller_leaves()
+        await play_hello(turn)
+
+    monkeypatch.setattr(worker_search, "_SECONDS_TO_BE_TAKEN", 0.02)
+    torchserve.play = forget_the_first
+    settings = Settings(torchserve_url=torchserve.url, silence_timeout=0.02)
+    async with InferenceClient(settings, keys, find, is_queue_empty=lambda *_: False) as inference:
+        forgotten = asyncio.create_task(failure_of(inference))
+        await wait_for(lambda: torchserve.turns and looks > 3)
+        assert not forgotten.done()
+        await run(inference)
+        assert isinstance(await asyncio.wait_for(forgotten, PATIENCE), WorkerSilent)
 
 
 async def test_silence_between_events_has_a_deadline(torchserve: FakeTorchServe, keys: FakeKeys) -> None:
