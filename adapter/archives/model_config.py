@@ -29,14 +29,22 @@ class ModelConfig(BaseModel):
     responseTimeout: PositiveInt  # noqa: N815
     startupTimeout: PositiveInt  # noqa: N815
     maxRetryTimeoutInSec: PositiveInt = 300  # noqa: N815
-    # What comes later it drops without a word, also the rest of a stream (ContinuousBatching.java, sendResponse).
-    clientTimeoutInMills: Literal[0] | None = None  # noqa: N815
+    clientTimeoutInMills: PositiveInt | None = None  # noqa: N815 - of older archives: see check_model_config
     deviceType: Literal["cpu", "gpu"] | None = None  # noqa: N815
     deviceIds: list[int] | None = None  # noqa: N815
     handler: HandlerSection = HandlerSection()
 
 
 def check_model_config(path: Path) -> ModelConfig:
+    """Raises ModelConfigError."""
+    config = _read(path)
+    if config.clientTimeoutInMills:  # the rest of a stream, too (ContinuousBatching.java, sendResponse)
+        reason = "clientTimeoutInMills: TorchServe would drop what comes later without a word: leave it out"
+        raise ModelConfigError(f"{path}: {reason}")
+    return config
+
+
+def _read(path: Path) -> ModelConfig:
     try:
         return ModelConfig.model_validate(read_yaml(path))
     except OSError as error:
