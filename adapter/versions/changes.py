@@ -136,6 +136,17 @@ def is_registered(server: RunningServer, model: str, version: str) -> bool:
     return describe_version(server.management, model, version) is not None
 
 
+def scale_workers(server: RunningServer, model: str, version: str, workers: int) -> None:
+    """It does not wait until they are ready, or gone."""
+    try:
+        server.management.scale(model, version, workers)
+    except UpstreamProtocol:
+        # As in `unregister`: also where a worker has the request of a caller who has just left.
+        description = describe_version(server.management, model, version)
+        if description is None or (description.min_workers, len(description.workers)) != (workers, workers):
+            raise
+
+
 def unregister(server: RunningServer, model: str, version: str) -> None:
     if not is_registered(server, model, version):
         return

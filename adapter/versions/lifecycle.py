@@ -3,7 +3,15 @@
 from adapter.process.stop_signals import postponed_stop
 from adapter.torchserve.loading import describe_version
 from adapter.version_order import version_order
-from adapter.versions.changes import Report, expect_ready, hold_until_empty, record_default, remove, switch
+from adapter.versions.changes import (
+    Report,
+    expect_ready,
+    hold_until_empty,
+    record_default,
+    remove,
+    scale_workers,
+    switch,
+)
 from adapter.versions.errors import ChangeRefused
 from adapter.versions.journal import Operation, Step
 from adapter.versions.running_server import RunningServer
@@ -99,7 +107,7 @@ def _scale(server: RunningServer, operation: Operation, workers: int, timeout: f
         if is_fewer:
             report(f"waiting for what runs on {version}")
             hold_until_empty(server, model, version, timeout)
-        server.management.scale(model, version, workers)
+        scale_workers(server, model, version, workers)
         report(f"{'loading' if workers else 'unloading'} {version}")
         wait_for_workers(server.management, model, version, log, timeout=timeout, limit="--timeout", workers=workers)
     finally:

@@ -12,6 +12,7 @@ from adapter.versions.changes import (
     record_default,
     record_version,
     remove,
+    scale_workers,
     switch,
     unregister,
     withdraw,
@@ -160,6 +161,22 @@ def test_a_failure_of_torchserve_counts_only_if_it_still_has_the_version(
     with nullcontext() if is_forgotten else pytest.raises(UpstreamProtocol):
         unregister(server, "tiny", "1.0")
     assert ("1.0" in server.registered()) is not is_forgotten
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_a_failure_of_torchserve_to_end_workers_counts_only_if_it_still_has_them(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch, *, is_done: bool
+) -> None:
+    scale = server.management.scale
+
+    def stumble(model: str, version: str, workers: int) -> None:
+        if is_done:
+            scale(model, version, workers)
+        raise UpstreamProtocol("a NullPointerException")
+
+    monkeypatch.setattr(server.management, "scale", stumble)
+    with nullcontext() if is_done else pytest.raises(UpstreamProtocol):
+        scale_workers(server, "tiny", "1.0", 0)
 
 
 # What did not come up
