@@ -56,6 +56,7 @@ class RunAhead:
     ) -> None:
         self._engine = engine
         self.counts = StepCounts(engine)
+        self.progress = 0  # steps, and pieces of work between them, that have ended
         self._threads = threads or fixed_threads(torch.get_num_threads())
         self._take_stops = take_stops
         self._max_uncollected, self._silence, self._abandon = max_uncollected, silence, abandon
@@ -213,6 +214,7 @@ class RunAhead:
                 begin = time.perf_counter()
                 step = self._threads.step(self._engine)
                 self.counts.add(len(step.ids) if step else 0, time.perf_counter() - begin)
+                self.progress += 1
                 return step
             self._threads.look()
             return None
@@ -222,6 +224,7 @@ class RunAhead:
             with self._watchdog.watching():
                 if next(self._pieces[0], self) is self:
                     self._pieces.popleft()
+                self.progress += 1
 
     def _await_turn(self) -> bool:
         """Waits until there is a step to run, or idle long enough for a look at the threads.

@@ -33,6 +33,7 @@ from handlers.request_encoder import RequestEncoder, stop_strings
 from handlers.requested_sampling import sampling_parameters
 from handlers.run_ahead import RunAhead
 from handlers.settings import HandlerSettings
+from handlers.signs_of_life import SignsOfLife
 from handlers.step_threads import threads_for
 from handlers.stop_news import stops_of_gateways
 from handlers.worker_calls import read_messages_at_once, silence_call_log
@@ -84,12 +85,13 @@ class TextGenerationHandler:
             logger.exception("the handler failed")
             for request_id in rows:
                 self._generations.fail(request_id, error)
+        sign = self._signs_of_life.due()
         answers = [self._generations.take(request_id) for request_id in rows]
         for index in range(len(answers)):
             context.set_response_content_type(index, CONTENT_TYPE)
         # TorchServe asks this of each answer that it is about to send (ts/protocol/otf_message_handler.py).
         context.stopping_criteria = [lambda _, is_last=is_last: is_last for _, is_last in answers]
-        return [events for events, _ in answers]
+        return [events if events or is_last else sign for events, is_last in answers]
 
     def _load(self, context: Any) -> None:
         directory = Path(context.system_properties["model_dir"])
@@ -116,6 +118,7 @@ class TextGenerationHandler:
         self._run_ahead = RunAhead(
             self._engine, longest_step=longest, threads=threads, take_stops=stops_of_gateways(self._model_name)
         )
+        self._signs_of_life = SignsOfLife(lambda: self._run_ahead.progress)
         self._prompt_encoder, self._encoder_for_forms = (
             EncodingThread(self._prompt_builder.encode, self._run_ahead.interrupt, longest=longest) for _ in range(2)
         )
