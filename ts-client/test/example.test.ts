@@ -50,3 +50,24 @@ it("makes no attempts of its own beside the page's", async () => {
   expect(await caught(client.models())).toMatchObject({ code: "overloaded" });
   expect(requests).toBe(3);
 });
+
+it.each([FILE, "../examples/nextjs/app/api/chat/[...path]/route.js"])(
+  "%s has the gateway's key from the environment, when a request comes",
+  async (file) => {
+    const keys: unknown[] = [];
+    const { url } = await startServer((request, response) => {
+      keys.push(request.headers.authorization);
+      sendJson(response, 200, {});
+    });
+    vi.resetModules();
+    vi.stubEnv("TORCHBRIDGE_API_KEY", "of-the-build");
+    const { POST }: { POST: Handler } = await import(file);
+    vi.stubEnv("TORCHBRIDGE_BASE_URL", url);
+    vi.stubEnv("TORCHBRIDGE_API_KEY", "of-this-server");
+    onTestFinished(() => void vi.unstubAllEnvs());
+    for (const path of ["/api/generate/stream", "/api/chat/chat/ui"]) {
+      await POST(new Request(`http://page${path}`, { method: "POST", body: "{}" }));
+    }
+    expect(keys).toEqual(["Bearer of-this-server"]);
+  },
+);

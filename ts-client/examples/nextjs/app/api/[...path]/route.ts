@@ -2,7 +2,6 @@ import { createGenerateRoute } from "torchbridge/next";
 
 // What of the gateway the page uses, and no more. Here is the place for `prepare`, which asks who it is and says how much.
 const route = createGenerateRoute({
-  apiKey: process.env.TORCHBRIDGE_API_KEY,
   paths: ["/generate/stream", "/models"],
 });
 

@@ -3,7 +3,6 @@ import { createChatRoute } from "torchbridge/next";
 // What `useChat` calls, and no more. Here is the place for `prepare`, which asks who it is and says how much, and for
 // `headers`, where an `x-user` of the session keeps each one's answers from the others.
 const route = createChatRoute({
-  apiKey: process.env.TORCHBRIDGE_API_KEY,
   paths: ["/chat/ui", "/chat/ui/{id}/stream"],
 });
 
