@@ -1,4 +1,4 @@
-import { isBatchResponse, isGenerationResponse, isHealth, isModelList, type StreamEvent } from "./contract.js";
+import { isBatchOf, isGenerationResponse, isHealth, isModelList, type StreamEvent } from "./contract.js";
 import { ApiError, protocolError } from "./errors.js";
 import { readEvents } from "./event-stream.js";
 import { gatewayUrl } from "./gateway-url.js";
@@ -99,7 +99,7 @@ export class PythonClient {
     requests: readonly GenerationRequest[],
     options?: CallOptions,
   ): Promise<(GenerationResponse | Problem)[]> {
-    const batch = await this.#read("/generate/batch", { requests }, options, isBatchResponse);
+    const batch = await this.#read("/generate/batch", { requests }, options, isBatchOf(requests.length));
     return keepHead(batch.results, responseHead(batch));
   }
 

@@ -42,10 +42,12 @@ export function isGenerationResponse(value: unknown): value is GenerationRespons
   return hasText(value, "text");
 }
 
-export function isBatchResponse(value: unknown): value is BatchResponse {
-  return (
-    hasList(value, "results") && value.results.every((result) => isGenerationResponse(result) || isProblem(result))
-  );
+/** Whether there is a result for each of so many requests. */
+export function isBatchOf(size: number): (value: unknown) => value is BatchResponse {
+  return (value): value is BatchResponse =>
+    hasList(value, "results") &&
+    value.results.length === size &&
+    value.results.every((result) => isGenerationResponse(result) || isWholeProblem(result));
 }
 
 export function isModelList(value: unknown): value is ModelList {
@@ -60,7 +62,7 @@ export function isProblem(value: unknown): value is Problem {
   return hasText(value, "detail") && hasText(value, "code");
 }
 
-/** Of a stream that has begun: no head tells what it leaves out. */
+/** Within a stream or a batch: no head tells what it leaves out. */
 export function isWholeProblem(value: unknown): value is Problem {
   return isProblem(value) && typeof member(value, "status") === "number";
 }

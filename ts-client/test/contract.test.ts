@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect, expectTypeOf, it } from "vitest";
 import {
   hasText,
-  isBatchResponse,
+  isBatchOf,
   isGenerationResponse,
   isModelList,
   isProblem,
@@ -42,7 +42,7 @@ it("takes undefined for whatever it does not ask for", () => {
 
 it("tells the bodies of the gateway from others", () => {
   expect(isGenerationResponse(RESPONSE)).toBe(true);
-  expect(isBatchResponse({ results: [RESPONSE, PROBLEM] })).toBe(true);
+  expect(isBatchOf(2)({ results: [RESPONSE, PROBLEM] })).toBe(true);
   expect(isModelList({ models: [] })).toBe(true);
   expect(isProblem(PROBLEM)).toBe(true);
   for (const other of [
@@ -57,7 +57,7 @@ it("tells the bodies of the gateway from others", () => {
     { results: [1] },
     { detail: "without a code" },
   ]) {
-    for (const isExpected of [isBatchResponse, isGenerationResponse, isModelList, isProblem, isStreamEvent]) {
+    for (const isExpected of [isBatchOf(1), isGenerationResponse, isModelList, isProblem, isStreamEvent]) {
       expect(isExpected(other), `${isExpected.name}(${JSON.stringify(other)})`).toBe(false);
     }
   }

@@ -1,5 +1,5 @@
 import { expect, expectTypeOf, it } from "vitest";
-import { type GenerationResponse, type Problem, PythonClient } from "../src/index.js";
+import { type GenerationResponse, isApiError, type Problem, PythonClient } from "../src/index.js";
 import { readBody, sendJson, startServer } from "./local-server.js";
 import { caught, PROBLEM, REQUEST, RESPONSE } from "./wire.js";
 
@@ -19,6 +19,17 @@ it("returns an answer or a problem for each request, told apart by the code", as
   ]);
   expect(seen).toEqual(['POST /generate/batch {"requests":[{"prompt":"Hello"},{"prompt":"","seed":1}]}']);
   expectTypeOf(results).toEqualTypeOf<(GenerationResponse | Problem)[]>();
+});
+
+it.each([
+  ["a problem without a status", [{ ...PROBLEM, status: undefined }]],
+  ["a problem whose status is null", [{ ...PROBLEM, status: null }]],
+  ["fewer results than requests", []],
+  ["more results than requests", [RESPONSE, RESPONSE]],
+])("takes %s for none of the gateway's answers", async (_, results) => {
+  const server = await startServer((_request, response) => sendJson(response, 200, { results }));
+  const error = await caught(new PythonClient(server.url).generateBatch([REQUEST]));
+  expect(isApiError(error) && [error.code, error.status]).toEqual(["upstream_protocol", 200]);
 });
 
 it("throws an ApiError when the whole batch is refused", async () => {
