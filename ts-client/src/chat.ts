@@ -2,8 +2,8 @@ import { type ChatAnswer, GrowingAnswer } from "./chat/answer.js";
 import { type ChatRequest, type ChatTools, chatBody, type ToolCallOf } from "./chat/request.js";
 import { CHAT_PATH, readChunks } from "./chat-stream.js";
 import type { PythonClient } from "./client.js";
-import { leavable } from "./leavable.js";
 import type { CallOptions } from "./options.js";
+import { type PieceStream, readable } from "./readable.js";
 import { headOf, keepHead, type ResponseHead } from "./response-head.js";
 
 export type { ChatAnswer, ChatFinishReason } from "./chat/answer.js";
@@ -24,6 +24,15 @@ export type ChatEvent<Tools extends ChatTools, Value> =
   | { readonly type: "delta"; readonly text: string }
   | { readonly type: "tool_call"; readonly call: ToolCallOf<Tools> }
   | { readonly type: "done"; readonly answer: ChatAnswer<Tools, Value> };
+
+/** The events of an answer that is coming. They are read once: as events, as pieces of text, or for the answer alone. */
+export interface ChatStream<Tools extends ChatTools, Value>
+  extends AsyncGenerator<ChatEvent<Tools, Value>, void, undefined> {
+  /** The text, in the pieces that the `delta` events have. */
+  readonly textStream: PieceStream<string>;
+  /** What the `done` event has. Where nobody has begun to read, waiting for it reads the stream. */
+  readonly answer: PromiseLike<ChatAnswer<Tools, Value>>;
+}
 
 /** How far an answer is read, for who leaves it. */
 interface Reading {
@@ -47,8 +56,7 @@ export async function chat<Tools extends ChatTools = None, Value = undefined>(
   request: ChatRequest<Tools, Value>,
   options?: CallOptions,
 ): Promise<ChatAnswer<Tools, Value>> {
-  for await (const event of streamChat(client, request, options)) if (event.type === "done") return event.answer;
-  throw new Error("A stream that throws nothing ends with its answer");
+  return await streamChat(client, request, options).answer;
 }
 
 /**
@@ -61,13 +69,14 @@ export function streamChat<Tools extends ChatTools = None, Value = undefined>(
   client: PythonClient,
   request: ChatRequest<Tools, Value>,
   options: CallOptions = {},
-): AsyncGenerator<ChatEvent<Tools, Value>, void, undefined> {
+): ChatStream<Tools, Value> {
   const reading: Reading = { aborting: new AbortController(), isWhole: false, isLeft: false };
   const events = chatEvents(client, chatBody(request), new GrowingAnswer(request), options, reading);
-  return leavable(events, () => {
+  const leave = (): void => {
     reading.isLeft = !reading.isWhole;
     if (reading.isLeft) reading.aborting.abort();
-  });
+  };
+  return readable(events, leave, ["textStream", "delta", "text"], "answer");
 }
 
 async function* chatEvents<Tools extends ChatTools, Value>(

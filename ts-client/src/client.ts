@@ -3,9 +3,9 @@ import { ApiError, protocolError } from "./errors.js";
 import { readEvents } from "./event-stream.js";
 import { gatewayUrl } from "./gateway-url.js";
 import type { HttpExchange } from "./http.js";
-import { leavable } from "./leavable.js";
 import { newExchange, type Opened, type Outgoing, openExchange } from "./open-exchange.js";
 import type { CallOptions, PythonClientOptions, StandardSchema, Timeouts } from "./options.js";
+import { type GenerationStream, generationStream } from "./readable.js";
 import { headOf, keepHead, type ResponseHead, responseHead } from "./response-head.js";
 import type { ErrorEvent, GenerationRequest, GenerationResponse, Health, ModelList, Problem } from "./schema.gen.js";
 
@@ -41,20 +41,19 @@ export class PythonClient {
 
   /**
    * Generates a text and yields it as it comes: one `start`, any number of `delta`, one `done`.
-   * Leaving the loop early cancels the request, also on the gateway.
+   * Leaving the loop early cancels the request, also on the gateway. The stream has its texts alone as `textStream`, and a
+   * promise of its `response`.
    *
    * @throws ApiError, before the first event or after some, StreamTruncatedError, ConnectionError, TimeoutError, or the
    * reason of the aborted signal.
    */
-  streamText(
-    request: GenerationRequest,
-    options: CallOptions = {},
-  ): AsyncGenerator<Exclude<StreamEvent, ErrorEvent>, void, undefined> {
+  streamText(request: GenerationRequest, options: CallOptions = {}): GenerationStream {
     const reading: Reading = { isLast: false, isLeft: false };
-    return leavable(this.#events(request, options, reading), () => {
+    const leave = (): void => {
       reading.isLeft = !reading.isLast;
       if (reading.isLeft) reading.exchange?.abort(undefined);
-    });
+    };
+    return generationStream(this.#events(request, options, reading), leave);
   }
 
   async *#events(

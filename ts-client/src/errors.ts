@@ -109,6 +109,11 @@ export const isTimeoutError: (error: unknown) => error is TimeoutError = guard("
 /** Whether it is a {@link StreamTruncatedError}, also one of another copy of this package. */
 export const isStreamTruncatedError: (error: unknown) => error is StreamTruncatedError = guard("StreamTruncatedError");
 
+/** What a call is aborted with where its caller gives no reason. */
+export function abortError(): Error {
+  return Object.assign(new Error("The call was aborted"), { name: "AbortError" });
+}
+
 /** The error for an answer whose status says that it is a failure. */
 export function statusError(response: Response, body: string): ApiError {
   const fallback = protocolProblem(response, `HTTP ${response.status} ${response.statusText}`.trim());

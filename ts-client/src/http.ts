@@ -1,5 +1,5 @@
 import { parseJson } from "./contract.js";
-import { ConnectionError, protocolError, statusError, TimeoutError } from "./errors.js";
+import { abortError, ConnectionError, protocolError, statusError, TimeoutError } from "./errors.js";
 import type { FetchFunction, Timeouts } from "./options.js";
 
 const DEFAULT_TIMEOUTS = {
@@ -28,8 +28,7 @@ export class HttpExchange {
   #attempt = new AbortController();
   #url = "";
   readonly #abortByCaller = (): void => {
-    const aborted = Object.assign(new Error("The call was aborted"), { name: "AbortError" });
-    this.abort(this.#signal?.reason === undefined ? aborted : this.#signal.reason);
+    this.abort(this.#signal?.reason === undefined ? abortError() : this.#signal.reason);
   };
 
   constructor(signal: AbortSignal | undefined, timeouts: Timeouts) {

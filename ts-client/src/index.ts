@@ -22,6 +22,7 @@ export type {
   StandardSchema,
   Timeouts,
 } from "./options.js";
+export type { GenerationStream, PieceStream } from "./readable.js";
 export { type ResponseHead, responseHead } from "./response-head.js";
 export type {
   ChoiceOutput,

@@ -1,11 +1,11 @@
 import type { PythonClient } from "./client.js";
 import type { StreamEvent } from "./contract.js";
 import { TorchbridgeError } from "./errors.js";
-import { leavable } from "./leavable.js";
 import { PartialJson } from "./objects/partial-json.js";
 import { jsonSchemaOf, type ObjectSchema, writtenValue } from "./objects/schema.js";
 import { withPauses } from "./objects/with-pauses.js";
 import type { CallOptions } from "./options.js";
+import { type PieceStream, readable } from "./readable.js";
 import { keepHead, type ResponseHead, responseHead } from "./response-head.js";
 import type { ErrorEvent, GenerationRequest, GenerationResponse, StartEvent } from "./schema.gen.js";
 
@@ -41,6 +41,17 @@ export type ObjectEvent<Value, Sent = Value> =
   | { readonly type: "partial"; readonly object: PartialObject<Sent> }
   | ({ readonly type: "done" } & ObjectResult<Value>);
 
+/**
+ * The events of an object that is being written. They are read once: as events, as partial objects, or for the object
+ * alone.
+ */
+export interface ObjectStream<Value, Sent = Value> extends AsyncGenerator<ObjectEvent<Value, Sent>, void, undefined> {
+  /** What there is of the object, as the `partial` events have it. */
+  readonly partialObjectStream: PieceStream<PartialObject<Sent>>;
+  /** What the `done` event has. Where nobody has begun to read, waiting for it reads the stream. */
+  readonly object: PromiseLike<Value>;
+}
+
 /** What there may be of a value while it is being written. No schema has seen it. */
 export type PartialObject<Value> = Value extends readonly (infer Item)[]
   ? PartialObject<Item>[]
@@ -74,11 +85,11 @@ export function streamObject<Value = unknown, Sent = Value>(
   client: PythonClient,
   request: ObjectRequest<Value, Sent>,
   options?: CallOptions,
-): AsyncGenerator<ObjectEvent<Value, Sent>, void, undefined> {
+): ObjectStream<Value, Sent> {
   const events = client.streamText(textRequest(request), options);
-  return leavable(objectEvents<Value, Sent>(events, request.schema), () => {
-    events.return().catch(() => undefined);
-  });
+  const leave = (): void => void events.return().catch(() => undefined);
+  const objects = objectEvents<Value, Sent>(events, request.schema);
+  return readable(objects, leave, ["partialObjectStream", "partial", "object"], "object");
 }
 
 async function* objectEvents<Value, Sent>(

@@ -3,8 +3,8 @@ import type { StreamEvent } from "./contract.js";
 import { ApiError, ConnectionError, isStreamTruncatedError, isTimeoutError, StreamTruncatedError } from "./errors.js";
 import { EventStreamDecoder, readEvents } from "./event-stream.js";
 import { HttpExchange } from "./http.js";
-import { leavable } from "./leavable.js";
 import type { CallOptions } from "./options.js";
+import { type GenerationStream, generationStream } from "./readable.js";
 import { setHeaders } from "./request-headers.js";
 import { retryDelay } from "./retry.js";
 import type { ErrorEvent, GenerationRequest, StartEvent } from "./schema.gen.js";
@@ -49,9 +49,10 @@ export function streamResumable(
   client: PythonClient,
   request: GenerationRequest,
   options: ResumeOptions = {},
-): AsyncGenerator<TextEvent, void, undefined> {
+): GenerationStream {
   const reading = new Reading(options.signal);
-  return leavable(resumableEvents(client, request, options, reading), () => reading.leave());
+  const events = resumableEvents(client, request, options, reading);
+  return generationStream(events, () => reading.leave());
 }
 
 /**

@@ -3,6 +3,7 @@ import { type GenerationState, GenerationStore } from "../src/generation-store.j
 import { type DeltaEvent, PythonClient, type StartEvent } from "../src/index.js";
 import { deferred } from "./deferred.js";
 import { sendJson, startEndlessStream, startEventStream, startServer } from "./local-server.js";
+import { tellingStream } from "./told-stream.js";
 import { DELTAS, DONE, encodeEvents, PROBLEM, REQUEST, RESPONSE, START, WHOLE_STREAM } from "./wire.js";
 
 afterEach(() => void vi.useRealTimers());
@@ -53,12 +54,12 @@ it("tells of what came in a frame when it is over", async () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   const allCame = deferred();
   const client = new PythonClient("http://unused");
-  client.streamText = async function* () {
+  client.streamText = tellingStream(async function* () {
     yield START as StartEvent;
     yield* DELTAS as DeltaEvent[];
     allCame.resolve();
     await deferred().promise;
-  };
+  });
   const store = new GenerationStore(client);
   const seen = follow(store);
   void store.generate(REQUEST);
@@ -168,11 +169,11 @@ it("cancels what runs when something else is to be generated", async () => {
 it("shows no event that comes after it was stopped, also one that was on its way", async () => {
   const delta = deferred();
   const client = new PythonClient("http://unused");
-  client.streamText = async function* () {
+  client.streamText = tellingStream(async function* () {
     yield START as StartEvent;
     await delta.promise;
     yield DELTAS[0] as DeltaEvent;
-  };
+  });
   const store = new GenerationStore(client);
   const generated = store.generate(REQUEST);
   await until(store, ({ status }) => status === "streaming");

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { type DeltaEvent, PythonClient, type StartEvent, StreamTruncatedError } from "../src/index.js";
 import { type ObjectEvent, streamObject } from "../src/objects.js";
 import { deferred } from "./deferred.js";
+import { tellingStream } from "./told-stream.js";
 import { caught, collect, delta, RESPONSE, START } from "./wire.js";
 
 // No time passes where a test does not say so.
@@ -15,12 +16,12 @@ const request = { prompt: "Words: ", schema: {} };
 /** A client whose stream tells the pieces, as fast as they are read, and then does this. */
 function clientOf(pieces: readonly string[], end: (signal?: AbortSignal) => Promise<unknown>): PythonClient {
   const client = new PythonClient("http://unused");
-  client.streamText = async function* (_request, options) {
+  client.streamText = tellingStream(async function* (_request, options) {
     yield START as StartEvent;
     for (const [index, piece] of pieces.entries()) yield delta(index, piece) as DeltaEvent;
     await end(options?.signal);
     yield { type: "done", response: { ...RESPONSE, text: pieces.join("") } };
-  };
+  });
   return client;
 }
 
@@ -84,7 +85,7 @@ it("tells all that there is before a failure, and nothing after an abort", async
 it("ends what it is made of for who leaves, and where the object is none", async () => {
   let isEnded = false;
   const client = new PythonClient("http://unused");
-  client.streamText = async function* () {
+  client.streamText = tellingStream(async function* () {
     try {
       yield START as StartEvent;
       for (const [index, piece] of PIECES.entries()) yield delta(index, piece) as DeltaEvent;
@@ -92,7 +93,7 @@ it("ends what it is made of for who leaves, and where the object is none", async
     } finally {
       isEnded = true;
     }
-  };
+  });
   for await (const event of streamObject(client, request)) if (event.type === "partial") break;
   expect(isEnded).toBe(true);
   isEnded = false;

@@ -6,6 +6,7 @@ import {
   generateObject,
   type ObjectEvent,
   type ObjectResult,
+  type ObjectStream,
   type PartialObject,
   type StandardJsonSchema,
   streamObject,
@@ -36,9 +37,7 @@ it("has the type of the schema's values", () => {
 });
 
 it("has the type of what the model writes until the schema has seen it", async () => {
-  expectTypeOf(calls.transforming).returns.toEqualTypeOf<
-    AsyncGenerator<ObjectEvent<{ length: number }, { length: string }>, void, undefined>
-  >();
+  expectTypeOf(calls.transforming).returns.toEqualTypeOf<ObjectStream<{ length: number }, { length: string }>>();
   expectTypeOf<PartialObject<City>>().toEqualTypeOf<{
     name?: string;
     tags?: string[];
