@@ -5,6 +5,7 @@ import { EventStreamDecoder, readEvents } from "./event-stream.js";
 import { HttpExchange } from "./http.js";
 import type { CallOptions } from "./options.js";
 import { type GenerationStream, generationStream } from "./readable.js";
+import { Reading } from "./reading.js";
 import { setHeaders } from "./request-headers.js";
 import { retryDelay } from "./retry.js";
 import type { ErrorEvent, GenerationRequest, StartEvent } from "./schema.gen.js";
@@ -73,39 +74,6 @@ export async function stopStream(
   const init = { method: "DELETE", keepalive: true };
   const [exchange] = await client.open("/generate/stream", undefined, call, "application/json", undefined, init);
   exchange.close(true);
-}
-
-/** How far the events are read, over all of their connections. */
-class Reading {
-  isLast = false;
-  isLeft = false;
-  readonly #controller = new AbortController();
-  readonly #signal: AbortSignal | undefined;
-  readonly #abort = (): void => this.#controller.abort(this.#signal?.reason);
-
-  constructor(signal: AbortSignal | undefined) {
-    this.#signal = signal;
-  }
-
-  /** Only when the first event is asked for: nobody would close what is never read. */
-  open(): void {
-    this.#signal?.addEventListener("abort", this.#abort);
-    if (this.#signal?.aborted) this.#abort();
-  }
-
-  /** Of the caller, and of who leaves. */
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  leave(): void {
-    this.isLeft = !this.isLast;
-    if (this.isLeft) this.#controller.abort();
-  }
-
-  close(): void {
-    this.#signal?.removeEventListener("abort", this.#abort);
-  }
 }
 
 async function* resumableEvents(

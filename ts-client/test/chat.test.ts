@@ -136,6 +136,11 @@ it.each([
     tool: name,
     callId: "call_1",
     text: written,
+    assistantMessage: {
+      role: "assistant",
+      content: null,
+      tool_calls: [{ id: "call_1", type: "function", function: { name, arguments: written } }],
+    },
     cause: { message: reason },
   });
   expect(seen).toEqual(["start"]);

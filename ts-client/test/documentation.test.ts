@@ -8,7 +8,7 @@ const CONFIG = fileURLToPath(new URL("../tsconfig.json", import.meta.url));
 const isGenerated = (symbol: ts.Symbol): boolean =>
   symbol.declarations?.some(({ parent }) => parent.getSourceFile().fileName.endsWith(".gen.ts")) ?? false;
 
-const DOORS = ["index", "react", "next", "objects", "chat", "resume", "ai-sdk"];
+const DOORS = ["index", "react", "next", "objects", "chat", "tools", "resume", "ai-sdk"];
 const pathOf = (door: string): string => fileURLToPath(new URL(`../src/${door}.ts`, import.meta.url));
 const { options } = ts.parseJsonConfigFileContent(ts.readConfigFile(CONFIG, ts.sys.readFile).config, ts.sys, "..");
 const program = ts.createProgram(DOORS.map(pathOf), options);

@@ -6,6 +6,7 @@ import { streamChat } from "../src/chat.js";
 import { type CallOptions, PythonClient } from "../src/index.js";
 import { streamObject } from "../src/objects.js";
 import { streamResumable } from "../src/resume.js";
+import { runTools } from "../src/tools.js";
 import { OPENING } from "./chat.js";
 import { startEndlessStream } from "./local-server.js";
 import { caught, REQUEST, START } from "./wire.js";
@@ -18,6 +19,7 @@ const STREAMS: readonly (readonly [string, object, Ask])[] = [
   ["streamText", START, (client, options) => client.streamText(REQUEST, options)],
   ["streamObject", START, (client, options) => streamObject(client, { ...REQUEST, schema: {} }, options)],
   ["streamResumable", START, (client, options) => streamResumable(client, REQUEST, options)],
+  ["runTools", OPENING, (client, options) => runTools(client, { messages, tools: {} }, options)],
   ["streamChat", OPENING, (client, options) => streamChat(client, { messages }, options)],
 ];
 

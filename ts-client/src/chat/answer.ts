@@ -1,7 +1,7 @@
 import type { ChatChunk, ToolCallPiece } from "../chat-stream.js";
 import { InvalidObjectError } from "../objects/errors.js";
 import { writtenValue } from "../objects/schema.js";
-import { InvalidToolCallError } from "./errors.js";
+import { InvalidToolCallError, type WrittenCall } from "./errors.js";
 import type { AssistantMessage, ChatRequest, ChatTools, ToolCallOf } from "./request.js";
 
 /** Why an answer ended: the model's own end or a text of `stop`, its largest length, or calls of tools. */
@@ -35,7 +35,7 @@ export class GrowingAnswer<Tools extends ChatTools, Value> {
   #usage: ChatChunk["usage"];
   /** The call that is being written. */
   #open: { id: string; name: string; arguments: string } | undefined;
-  readonly #written: { id: string; name: string; arguments: string }[] = [];
+  readonly #written: WrittenCall[] = [];
   readonly #toolCalls: ToolCallOf<Tools>[] = [];
   readonly #request: ChatRequest<Tools, Value>;
 
@@ -92,13 +92,13 @@ export class GrowingAnswer<Tools extends ChatTools, Value> {
     const call = this.#open;
     if (call === undefined) return;
     this.#open = undefined;
-    const whole = { ...call, arguments: await this.#argumentsOf(call) } as ToolCallOf<Tools>;
     this.#written.push(call);
+    const whole = { ...call, arguments: await this.#argumentsOf(call) } as ToolCallOf<Tools>;
     this.#toolCalls.push(whole);
     yield whole;
   }
 
-  async #argumentsOf(call: { id: string; name: string; arguments: string }): Promise<unknown> {
+  async #argumentsOf(call: WrittenCall): Promise<unknown> {
     const { name, arguments: text } = call;
     const { tools } = this.#request;
     try {
@@ -106,7 +106,7 @@ export class GrowingAnswer<Tools extends ChatTools, Value> {
       if (tool === undefined) throw new InvalidObjectError(text, [{ message: "there is no such tool" }]);
       return await writtenValue(tool.parameters, text, this.#finishReason);
     } catch (cause) {
-      throw new InvalidToolCallError(call, cause);
+      throw new InvalidToolCallError(call, cause, this.#message());
     }
   }
 

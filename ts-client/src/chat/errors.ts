@@ -1,6 +1,14 @@
 // Of the same kind as those of ../errors.ts: here, as only who chats has to load it.
 
 import { guard, TorchbridgeError } from "../errors.js";
+import type { AssistantMessage } from "./request.js";
+
+/** A call of a tool as the model has written it. */
+export interface WrittenCall {
+  readonly id: string;
+  readonly name: string;
+  readonly arguments: string;
+}
 
 /** The model called a tool with arguments that are not whole or not valid: the tool must not be run with them. */
 export class InvalidToolCallError extends TorchbridgeError {
@@ -12,11 +20,14 @@ export class InvalidToolCallError extends TorchbridgeError {
   declare readonly callId: string;
   /** What there is of the arguments' JSON. `cause` says what is wrong with it. */
   declare readonly text: string;
+  /** What the model has said, up to this call, as the next request's `messages` take it: to tell it what is wrong. */
+  declare readonly assistantMessage: AssistantMessage;
 
-  constructor(call: { readonly id: string; readonly name: string; readonly arguments: string }, cause: unknown) {
+  constructor(call: WrittenCall, cause: unknown, assistantMessage: AssistantMessage) {
     const { id: callId, name: tool, arguments: text } = call;
     const reason = cause instanceof Error ? cause.message : `${cause}`;
-    super("InvalidToolCallError", `A call of ${tool} cannot be run: ${reason}`, { tool, callId, text }, { cause });
+    const facts = { tool, callId, text, assistantMessage };
+    super("InvalidToolCallError", `A call of ${tool} cannot be run: ${reason}`, facts, { cause });
   }
 }
 
