@@ -1,6 +1,7 @@
 import { member, type StreamEvent } from "./contract.js";
 import { abortError } from "./errors.js";
 import { leavable } from "./leavable.js";
+import { keepHead, responseHead } from "./response-head.js";
 import type { ErrorEvent, GenerationResponse } from "./schema.gen.js";
 
 type TextEvent = Exclude<StreamEvent, ErrorEvent>;
@@ -73,7 +74,7 @@ function wholeOf(events: Events<unknown>, leave: () => void, field: string): Pro
     const next = events.next.bind(events);
     events.next = () => {
       const result = next();
-      result.then(({ value }) => member(value, "type") === "done" && resolve(member(value, field)), reject);
+      result.then(({ value }) => member(value, "type") === "done" && resolve(fieldOf(value, field)), reject);
       return result;
     };
   });
@@ -103,6 +104,11 @@ function iterator<Piece>(reader: ReadableStreamDefaultReader<Piece>): AsyncItera
     return { done: true, value: undefined };
   };
   return { next: () => reader.read() as Promise<IteratorResult<Piece, void>>, return: end };
+}
+
+/** With the head of what it is of. */
+function fieldOf(done: unknown, field: string): unknown {
+  return keepHead(member(done, field), responseHead(done as object));
 }
 
 function ignore(): void {

@@ -7,6 +7,7 @@ import type { CallOptions } from "./options.js";
 import { type GenerationStream, generationStream } from "./readable.js";
 import { Reading } from "./reading.js";
 import { setHeaders } from "./request-headers.js";
+import { headOf, keepHead, responseHead } from "./response-head.js";
 import { retryDelay } from "./retry.js";
 import type { ErrorEvent, GenerationRequest, StartEvent } from "./schema.gen.js";
 
@@ -118,7 +119,8 @@ async function* resumableEvents(
         const canGoOn = position !== undefined || (!isBegun && isLost(error)); // of what nobody has heard, nothing is lost
         const delay = canGoOn && failures < maxResumes ? resumeDelay(error, failures) : undefined;
         if (delay === undefined || reading.signal.aborted) {
-          throw isStreamTruncatedError(error) ? new StreamTruncatedError(told, { cause: error }) : error;
+          if (!isStreamTruncatedError(error)) throw error;
+          throw keepHead(new StreamTruncatedError(told, { cause: error }), responseHead(error));
         }
         failures += 1;
         await sleep(delay, reading.signal);
@@ -154,6 +156,7 @@ async function* connection(
     "text/event-stream",
     "firstTokenMs",
   );
+  const head = headOf(response);
   const decoder = new EventStreamDecoder();
   decoder.lastEventId = position?.lastEventId ?? "";
   try {
@@ -163,12 +166,12 @@ async function* connection(
       exchange.throwIfAborted();
       if (event.type === "error") throw new ApiError(event.problem);
       const waitForNext = exchange.handOver(event.type !== "start");
-      yield [event, decoder.lastEventId];
+      yield [event.type === "delta" ? event : keepHead(event, head), decoder.lastEventId];
       waitForNext();
     }
   } catch (error) {
     exchange.throwIfAborted();
-    throw error;
+    throw keepHead(error, head);
   } finally {
     exchange.close(reading.isLast);
   }
