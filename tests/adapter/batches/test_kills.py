@@ -15,11 +15,16 @@ from tests.adapter.batches.batch_calls import begin, line, lines_of, state_of, t
 from tests.waiting import wait_until
 
 NUM_LINES, NUM_KILLS = 300, 5 if "TORCHBRIDGE_TEST_EVERY_POINT" in os.environ else 2
+NUM_LATE = 20  # the last lines, which no gateway that is killed has answered, however late the kill comes
+FAILS = "{contains: fail, fails: generation_failed}"
+LATE, OTHERS = "{contains: late, text: 'a b', token_seconds: 3600}", "{text: 'a b', token_seconds: 0.01}"
 
 
 @contextmanager
-def simulated(directory: Path, script: Path) -> Iterator[httpx.Client]:
+def simulated(place: Path, *answers: str) -> Iterator[httpx.Client]:
     """`torchbridge simulate` in a process of its own, which is killed at the end."""
+    directory, script = place / "batches", place / "script.yaml"
+    script.write_text("answers:\n" + "".join(f"  - {each}\n" for each in answers))
     command = [str(Path(sys.executable).with_name("torchbridge")), "simulate", str(script), "--port", "0"]
     environment = {"TORCHBRIDGE_BATCH_DIRECTORY": str(directory), "PATH": "/usr/bin:/bin"}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
@@ -32,21 +37,22 @@ def simulated(directory: Path, script: Path) -> Iterator[httpx.Client]:
             process.kill()
 
 
+def words_of(number: int) -> str:
+    if number % 50 == 7:
+        return "fail"
+    return f"question {number}" if number < NUM_LINES - NUM_LATE else f"late {number}"
+
+
 def test_a_batch_outlives_kills_of_its_gateway(tmp_path: Path) -> None:
-    script = tmp_path / "script.yaml"
-    script.write_text(
-        "answers:\n  - {contains: fail, fails: generation_failed}\n  - {text: 'a b', token_seconds: 0.01}\n"
-    )
-    directory = tmp_path / "batches"
-    lines = [line(number, "fail" if number % 50 == 7 else f"question {number}") for number in range(NUM_LINES)]
+    lines = [line(number, words_of(number)) for number in range(NUM_LINES)]
     for each in lines:
         del each["body"]["model"]
     chance = random.Random(7)
     seen = -1
-    with simulated(directory, script) as gateway:
+    with simulated(tmp_path, FAILS, LATE, OTHERS) as gateway:
         batch = begin(gateway, *lines)
     for kill in range(NUM_KILLS):
-        with simulated(directory, script) as gateway:
+        with simulated(tmp_path, FAILS, LATE, OTHERS) as gateway:
             enough = (kill + 1) * NUM_LINES // (NUM_KILLS + 2) + chance.randrange(20)
 
             def num_ended(gateway: httpx.Client = gateway) -> int:
@@ -56,8 +62,8 @@ def test_a_batch_outlives_kills_of_its_gateway(tmp_path: Path) -> None:
             assert num_ended() >= seen  # what was said to be answered stays so
             wait_until(lambda enough=enough, num_ended=num_ended: num_ended() >= enough)
             seen = num_ended()
-    assert seen < NUM_LINES  # else nothing was killed in the middle
-    with simulated(directory, script) as gateway:
+    assert seen <= NUM_LINES - NUM_LATE  # all were killed in the middle
+    with simulated(tmp_path, FAILS, OTHERS) as gateway:
         ended = wait_for_end(gateway, batch)
         answered, failed = (lines_of(gateway, ended[f"{kind}_file_id"]) for kind in ("output", "error"))
     assert [each["custom_id"] for each in answered] == [f"request-{n}" for n in range(NUM_LINES) if n % 50 != 7]
