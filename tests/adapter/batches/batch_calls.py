@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
@@ -24,13 +25,17 @@ CHATS = "/v1/chat/completions"
 
 
 class EchoInference(FakeInference):
-    """Says the last words again, unless they are to `fail`; while it is held nobody is answered."""
+    """Says the last words again, unless they are to `fail`; while it is held nobody is answered.
+
+    most: after so many requests it is held, too.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.asked: Counter[str] = Counter()  # what came, by its last words
         self.order: list[str] = []
         self.is_held = False
+        self.most = math.inf
 
     async def stream(self, request: GenerationRequest, call: Call) -> AsyncGenerator[list[StreamEvent], None]:
         messages = getattr(request, "messages", None)
@@ -39,7 +44,7 @@ class EchoInference(FakeInference):
         self.order.append(words)
         start, *rest = answer_to(WorkerRequest.model_validate({**dict(request), "id": call.request_id}), words)
         yield [start]
-        while self.is_held:  # noqa: ASYNC110 - which another thread says
+        while self.is_held or len(self.order) > self.most:  # noqa: ASYNC110 - which another thread says
             await asyncio.sleep(0.001)
         if words.startswith("fail"):
             raise GenerationFailed("The model failed on this request.")

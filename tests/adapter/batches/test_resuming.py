@@ -33,10 +33,10 @@ def edit(directory: Path, batch: dict[str, Any], **changes: Any) -> None:
 
 def interrupted(directory: Path, echo: EchoInference, num_answered: int, num_lines: int) -> dict[str, Any]:
     """A batch whose gateway has ended after so many answers."""
+    echo.most = num_answered
     with batch_gateway(directory, echo, batch_max_running=1) as gateway:
         batch = begin(gateway, *(line(number, f"question {number}") for number in range(num_lines)))
-        wait_until(lambda: state_of(gateway, batch)["request_counts"]["completed"] >= num_answered)
-        echo.is_held = True
+        wait_until(lambda: state_of(gateway, batch)["request_counts"]["completed"] == num_answered)
         return state_of(gateway, batch)
 
 
