@@ -15,6 +15,7 @@ from adapter.schema import GenerationResponse, Problem
 from tests.adapter.generation.held_generations import ANSWER, TEXT
 from tests.adapter.http.raw_http import raw_answer
 from tests.fakes import FakeInference, serving
+from tests.waiting import wait_until
 
 REFUSED = {
     "no HTTP at all": b"hello\r\n\r\n",
@@ -146,5 +147,6 @@ def test_who_does_not_read_is_waited_for_and_nobody_else() -> None:
         late = HTTPResponse(connection)
         late.begin()
         _, read = raw_answer(address, b"GET /now HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        wait_until(lambda: ended != [])
         assert ended == ["/now"]
         assert len(read) == len(late.read()) == num_pieces * len(piece)
