@@ -140,7 +140,14 @@ FAULTS: Mapping[str, Callable[[Served], None]] = {
 
 def _kill(process: psutil.Process) -> None:
     process.kill()
-    wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: _has_ended(process))
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # since the first look
+        return True
 
 
 def _stand_still(process: psutil.Process) -> None:
