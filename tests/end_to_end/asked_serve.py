@@ -2,6 +2,7 @@
 
 import re
 
+import psutil
 import requests
 
 from tests.end_to_end.gateway_calls import TIMEOUT
@@ -22,6 +23,11 @@ class Server(Served):
 
     def is_ready(self) -> bool:
         return self.readiness().status_code == 200
+
+    def has_lost(self, worker: psutil.Process) -> bool:
+        """Whether TorchServe knows that it is dead: the next one may be there by now."""
+        description = self.describe()
+        return not description.ready_workers or description.workers[0].pid != worker.pid
 
     def metric(self, name: str) -> float:
         [value] = re.findall(
