@@ -35,6 +35,7 @@ pytestmark = pytest.mark.torchserve
 
 NUM_ANSWERS = int(os.environ.get("TORCHBRIDGE_TEST_CONTINUATIONS", "20"))
 SLOTS = 50
+TRIES = 4  # a machine that stands still may give the kill its turn when the answers have ended
 NO_STORE = {"cache-control": "no-store"}
 _log = logging.getLogger(__name__)
 KINDS: tuple[dict[str, Any], ...] = (
@@ -139,12 +140,16 @@ def test_texts_outlive_their_worker_byte_for_byte(stack: Stack) -> None:
         numbers = range(first, min(first + SLOTS, NUM_ANSWERS))
         undisturbed = Callers(stack, numbers)
         expected = undisturbed.answers()
-        num_before = stack.num_continuations()
-        disturbed = Callers(stack, numbers, deadly=chance.randint(1, undisturbed.num_deltas // 2))
-        assert disturbed.answers() == expected
-        num_gone_on += stack.num_continuations() - num_before
+        for _ in range(TRIES):
+            num_before = stack.num_continuations()
+            disturbed = Callers(stack, numbers, deadly=chance.randint(1, undisturbed.num_deltas // 2))
+            assert disturbed.answers() == expected
+            gone_on = stack.num_continuations() - num_before
+            wait_until(stack.has_worker)
+            if gone_on > len(numbers) / 4:
+                break
+        num_gone_on += gone_on
         _log.info("%d answers are byte for byte as undisturbed, and %d of them went on", numbers.stop, num_gone_on)
-        wait_until(stack.has_worker)
     # The others had not begun, or had ended.
     assert num_gone_on > NUM_ANSWERS / 4
 
