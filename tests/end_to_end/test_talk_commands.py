@@ -97,7 +97,8 @@ def chat_in_terminal(*arguments: str) -> Iterator[tuple[Terminal, subprocess.Pop
 
 
 def test_interrupts_end_an_answer_and_the_end_of_input_the_chat(gateway_url: str) -> None:
-    with chat_in_terminal("--url", gateway_url, "--max-tokens", "30000", "--temperature", "2") as (terminal, process):
+    endless = ("--model", "endless", "--max-tokens", "30000", "--temperature", "2")
+    with chat_in_terminal("--url", gateway_url, *endless) as (terminal, process):
         terminal.wait_for("> ")
         asked = len(terminal.seen)
         terminal.type("Once upon a time\n")
