@@ -109,6 +109,7 @@ def main_in_files(output: Path, errors: Path, *arguments: str) -> None:
 
 def main(fault: str, last: str, *arguments: str) -> None:
     sys.argv = ["torchbridge", *arguments]
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has the tests, and what they start, ignore it
     points = Points(last, FAULTS[fault]())
     for kind, name in WATCHED:
         points.watch(kind, name)
