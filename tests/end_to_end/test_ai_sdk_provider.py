@@ -7,6 +7,7 @@ import pytest
 
 from tests.end_to_end.client_programs import NODE, compiled_client, run_program
 from tests.project import PROJECT
+from tests.seeing import seen_at_last
 
 pytestmark = pytest.mark.torchserve
 
@@ -24,7 +25,8 @@ def seen(request: pytest.FixtureRequest, door: Path, gateway_url: str) -> dict[s
     """What the Node program saw."""
     program = Path(__file__).with_name("ai_sdk_provider.mjs")
     package = PACKAGES / request.param / "dist" / "index.js"
-    return run_program([NODE, program, door, gateway_url, package, PROVIDERS[request.param]])
+    command = [NODE, program, door, gateway_url, package, PROVIDERS[request.param]]
+    return seen_at_last(lambda: run_program(command), lambda seen: len(seen["texts"]) > 1)
 
 
 def test_answer_tells_its_version_and_what_to_quote_to_the_operator(seen: dict[str, Any]) -> None:

@@ -11,10 +11,11 @@ import pytest
 import requests
 
 from adapter.event_stream import EventDecoder
-from adapter.schema import GenerationResponse
+from adapter.schema import GenerationResponse, StreamEvent
 from tests.documents import WITH_BLOCKS, name_of, runnable
 from tests.end_to_end.gateway_calls import TIMEOUT
 from tests.project import PROJECT
+from tests.seeing import seen_at_last
 
 pytestmark = pytest.mark.torchserve
 
@@ -66,7 +67,10 @@ def test_the_first_line_of_curl_gets_a_text(gateway_url: str) -> None:
 
 
 def test_streaming_curl_line_shows_start_deltas_and_done(gateway_url: str) -> None:
-    start, *deltas, done = EventDecoder().feed(run_curl(curl_of_readme("/generate/stream"), gateway_url))
+    def events() -> list[StreamEvent]:
+        return list(EventDecoder().feed(run_curl(curl_of_readme("/generate/stream"), gateway_url)))
+
+    start, *deltas, done = seen_at_last(events, lambda events: len(events) > 3)
 
     assert (start.type, {delta.type for delta in deltas}, done.type) == ("start", {"delta"}, "done")
     assert len(deltas) > 1

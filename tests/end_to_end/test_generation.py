@@ -10,10 +10,11 @@ import requests
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from adapter.schema import DeltaEvent, DoneEvent, GenerationResponse, ModelList
+from adapter.schema import DeltaEvent, DoneEvent, GenerationResponse, ModelList, StreamEvent
 from adapter.torchserve.server_process import TorchServeProcess
 from tests.end_to_end.gateway_calls import TIMEOUT, expect_problem, post, stream
 from tests.project import PROJECT
+from tests.seeing import seen_at_last
 
 pytestmark = pytest.mark.torchserve
 
@@ -47,9 +48,12 @@ def test_prompt_is_answered_with_every_field_of_the_contract(gateway_url: str) -
 
 
 def test_stream_is_start_then_several_deltas_then_done(gateway_url: str) -> None:
-    with stream(gateway_url, prompt="Once upon a time", max_length=40, seed=1) as (response, events):
-        start, *deltas, done = events
+    def streamed() -> tuple[requests.Response, list[StreamEvent]]:
+        asked = {"prompt": "Once upon a time", "max_length": 40, "seed": 1}
+        with stream(gateway_url, {"cache-control": "no-store"}, **asked) as (response, events):
+            return response, list(events)
 
+    response, (start, *deltas, done) = seen_at_last(streamed, lambda seen: len(seen[1]) > 3)
     assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
     assert response.headers["cache-control"] == "no-store, no-transform"
     assert response.headers["x-accel-buffering"] == "no"

@@ -18,6 +18,7 @@ from adapter.torchserve.model_registry import ModelRegistry
 from tests.end_to_end.client_programs import NODE, TIMEOUT, run_program
 from tests.fakes import FakeInference, FakeManagement, answer_to, serving
 from tests.project import PROJECT
+from tests.seeing import seen_at_last
 
 PROGRAMS = PROJECT / "tests" / "openai_clients"
 
@@ -153,7 +154,7 @@ def test_abort_ends_the_generation_while_the_client_lives_on(seen: dict[str, Any
 
 @pytest.mark.torchserve
 def test_client_works_on_the_real_stack(client: str, gateway_url: str) -> None:
-    seen = run(client, gateway_url, "tiny")
+    seen = seen_at_last(lambda: run(client, gateway_url, "tiny"), lambda seen: len(seen["stream"]["texts"]) > 1)
     assert seen["completion"].strip()
     assert seen["chat"].strip()
     assert len(seen["stream"]["texts"]) > 1

@@ -18,6 +18,7 @@ from tests.end_to_end.test_openai_clients import (
     scripted_gateway,
 )
 from tests.end_to_end.test_openai_clients_tools import is_dog
+from tests.seeing import seen_at_last
 
 __all__ = ["scripted_gateway"]
 
@@ -57,7 +58,8 @@ def test_abort_ends_the_generation_while_the_client_lives_on(seen: dict[str, Any
 
 @pytest.mark.torchserve
 def test_client_gets_objects_and_loops_through_tools_on_the_real_stack(client: str, gateway_url: str) -> None:
-    seen = run_program([*CLIENTS[client], gateway_url, "tiny"])
+    command = [*CLIENTS[client], gateway_url, "tiny"]
+    seen = seen_at_last(lambda: run_program(command), lambda seen: len(seen["pieces"]) > 1)
 
     assert len(seen["pieces"]) > 1
     assert is_dog(seen["dog"])

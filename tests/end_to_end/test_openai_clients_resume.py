@@ -12,6 +12,7 @@ from adapter.settings import Settings
 from tests.end_to_end.client_programs import NODE, run_program
 from tests.end_to_end.test_openai_clients import PROGRAMS
 from tests.fakes import serving
+from tests.seeing import seen_at_last
 
 pytestmark = pytest.mark.torchserve
 
@@ -27,7 +28,10 @@ def seen(request: pytest.FixtureRequest, gateway_settings: Settings) -> dict[str
     """What the program saw."""
     settings = gateway_settings.model_copy(update={"cursor_key": SecretStr("of both gateways, and of no others")})
     with serving(create_app(settings)) as first, serving(create_app(settings)) as second:
-        return run_program([*CLIENTS[request.param], first, second, "tiny"])
+        return seen_at_last(
+            lambda: run_program([*CLIENTS[request.param], first, second, "tiny"]),
+            lambda seen: all(len(streams["begun"]) < len(streams["whole"]) for streams in seen.values()),
+        )
 
 
 @pytest.fixture(params=["chat.completions", "completions"])

@@ -4,6 +4,7 @@
 const [packageName, url, model] = process.argv.slice(2);
 const { DefaultChatTransport, readUIMessageStream } = await import(packageName);
 
+const TRIES = 4;
 const api = `${url}/chat/ui`;
 const body = { model, max_tokens: 60, min_tokens: 60, seed: 1, temperature: 1 };
 const headers = { "x-resumable": "true", "cache-control": "no-store" };
@@ -29,6 +30,15 @@ async function ask(chatId) {
   }
 }
 
+/** An answer that has ended before it is left is not kept: where the machine stands still, that is another try. */
+async function leftAndFound() {
+  for (let tries = 1; ; tries += 1) {
+    const left = await ask(`left ${tries}`);
+    const stream = await transport.reconnectToStream({ chatId: `left ${tries}` });
+    if (stream !== null || tries === TRIES) return { left, found: await read(stream) };
+  }
+}
+
 const whole = await read(
   await new DefaultChatTransport({ api, body, headers: { "cache-control": "no-store" } }).sendMessages({
     chatId: "whole",
@@ -36,8 +46,7 @@ const whole = await read(
     messages,
   }),
 );
-const left = await ask("left");
-const found = await read(await transport.reconnectToStream({ chatId: "left" }));
+const { left, found } = await leftAndFound();
 await ask("stopped");
 const { status } = await fetch(`${api}/stopped/stream`, { method: "DELETE" });
 const stopped = await transport.reconnectToStream({ chatId: "stopped" });
