@@ -43,6 +43,7 @@ NUM_RELOADS = NUM_STOPS = int(os.environ.get("TORCHBRIDGE_TEST_RELOADS", "4"))
 STOPPED, MOST_STEPS = ("smol", 2) if IS_WHOLE else ("endless", 32)
 STEP_LOGGER = Path(__file__).with_name("step_log")
 NUM_TOKENS = 100
+MOST_ANSWERS = 8 * NUM_RELOADS  # two for each reload, unless this machine stands still
 HEADERS = {"cache-control": "no-store", "x-resumable": "true"}
 _log = logging.getLogger(__name__)
 
@@ -113,18 +114,21 @@ def _events(answer: requests.Response, cursor: str) -> Iterator[tuple[StreamEven
             yield event, cursor
 
 
-def reloaded(stack: Stack, request: dict[str, Any], num_reloads: int, chance: random.Random) -> str:
-    """The text that a page has put together, which has been reloaded after some texts so many times.
+def reloaded(stack: Stack, request: dict[str, Any], num_reloads: int, chance: random.Random) -> tuple[str, int]:
+    """The text that a page has put together, which has been reloaded after some texts so many times, and how many.
 
-    What it had behind the last id comes again.
+    What it had behind the last id comes again. Where this machine stands still, the end may come before the last one.
     """
     kept, cursor = "", ""
-    for _ in range(num_reloads):
+    for num_found in range(num_reloads):
         num_texts = chance.randint(1, 6)  # there are fewer than tokens
         text = kept
         with read(stack, request, cursor) as events:
             while num_texts:
                 event, last_id = next(events)
+                if isinstance(event, DoneEvent):
+                    assert text == event.response.text
+                    return text, num_found
                 if isinstance(event, DeltaEvent):
                     text += event.text
                     num_texts -= 1
@@ -135,7 +139,7 @@ def reloaded(stack: Stack, request: dict[str, Any], num_reloads: int, chance: ra
     assert isinstance(done, DoneEvent)
     text = kept + "".join(delta.text for delta, _ in deltas if isinstance(delta, DeltaEvent))
     assert text == done.response.text
-    return text
+    return text, num_reloads
 
 
 def test_streams_are_found_again_and_nothing_is_computed_twice(stack: Stack) -> None:
@@ -145,9 +149,11 @@ def test_streams_are_found_again_and_nothing_is_computed_twice(stack: Stack) -> 
         num_reloads = min(left, chance.randint(1, 4))
         request = {"prompt": f"Once {left}", "seed": left, "max_length": NUM_TOKENS, "model": "endless"}
         whole = requests.post(f"{stack.url}/generate", json=request, headers=HEADERS, timeout=TIMEOUT).json()
-        assert reloaded(stack, request, num_reloads, chance) == whole["text"]
-        left -= num_reloads
+        text, num_found = reloaded(stack, request, num_reloads, chance)
+        assert text == whole["text"]
+        left -= num_found
         num_answers += 2
+        assert num_answers <= MOST_ANSWERS
 
     assert stack.value("torchbridge_streams_found_total") == NUM_RELOADS
     num_tokens = num_answers * NUM_TOKENS
@@ -187,7 +193,7 @@ def another(stack: Stack) -> Iterator[None]:
 
 def num_steps_behind(stack: Stack, number: int, num_texts: int) -> int:
     """Steps of the engine for a stream that began after its caller had sent the stop."""
-    request = {"prompt": f"Once {number}", "max_length": 500, "ignore_eos": True, "model": STOPPED}
+    request = {"prompt": f"Once {number}", "max_length": 8_000, "ignore_eos": True, "model": STOPPED}
     with another(stack):
         began, cursor = stopped(stack, request, num_texts)
         wait_until(lambda: all(len(ids) == 1 for _, ids in steps(stack)[-3:]))
@@ -211,7 +217,7 @@ def test_a_stream_that_is_stopped_has_no_slot_two_steps_later(stack: Stack) -> N
         behind.append(num_steps_behind(stack, number, chance.randint(1, 8)))
         _log.info("steps behind each of %d stops: %s", number + 1, sorted(Counter(behind).items()))
     # Not the last ones: whoever shares the cores with this may keep a word of it on its way for longer.
-    assert sorted(behind)[NUM_STOPS * 3 // 4] <= MOST_STEPS
+    assert sorted(behind)[(NUM_STOPS * 3 - 1) // 4] <= MOST_STEPS
 
 
 def test_a_slot_is_free_though_torchserve_calls_the_worker_for_nobody(stack: Stack) -> None:
