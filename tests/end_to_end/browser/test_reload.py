@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.end_to_end.browser.conftest import running_app
 from tests.end_to_end.gateway_calls import TIMEOUT
 from tests.end_to_end.versions.conftest import Site
 from tests.fakes import serving
+from tests.seeing import seen_at_last
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.torchserve
@@ -124,17 +126,33 @@ def text_of_ui_stream(answer: requests.Response) -> str:
     return "".join(json.loads(line).get("delta", "") for line in lines)
 
 
+def left_by_a_reload(page: Page, answer: Locator, is_whole: str) -> bool:
+    """Loads the page anew unless the answer is whole by then, which the page itself sees at that moment.
+
+    is_whole: in JavaScript, of the answer's element.
+    """
+    script = f"element => ({is_whole}) ? false : Boolean(setTimeout(() => location.reload()))"
+    is_left = False
+    with suppress(AssertionError), page.expect_event("load"):
+        assert answer.evaluate(script)
+        is_left = True
+    return is_left
+
+
 def test_a_text_goes_on_in_the_page_that_is_loaded_anew(page: Page, app: KeepingApp) -> None:
-    sent, before, found = sent_to(page, "/generate/stream"), app.num_tokens(), app.count("streams_found_total")
-    answer = begin_text(page, NUM_TOKENS)
-    left = answer.locator(".generated").inner_text()
-    page.reload()
+    def begun_and_left() -> tuple[bool, int, int]:
+        before, found = app.num_tokens(), app.count("streams_found_total")
+        is_whole = "element.querySelector('[role=status]').innerText !== 'Writing'"
+        return left_by_a_reload(page, begin_text(page, NUM_TOKENS), is_whole), before, found
+
+    sent, answer = sent_to(page, "/generate/stream"), page.get_by_role("article", name="Answer", exact=True)
+    is_left, before, found = seen_at_last(begun_and_left, lambda seen: seen[0])
+    assert is_left
     expect(answer.get_by_role("status")).to_have_text("Done")
     page.screenshot(path=SCREENSHOTS / "reloaded.png", full_page=True)
     expect(answer.locator(".prompt")).to_have_text("Once upon a time")
     whole = app.ask("/generate", sent[0]).json()["text"]
     assert answer.locator(".generated").text_content() == whole
-    assert 0 < len(left) < len(whole)
     assert app.count("streams_found_total") == found + 1
     assert app.num_tokens(before + 2 * NUM_TOKENS) == before + 2 * NUM_TOKENS
 
@@ -159,9 +177,15 @@ def test_a_text_that_is_stopped_behind_a_reload_stays_so(page: Page, app: Keepin
 
 
 def test_a_chat_goes_on_in_the_page_that_is_loaded_anew(page: Page, app: KeepingApp) -> None:
-    sent, before = sent_to(page, "/chat/ui"), app.num_tokens()
-    expect(begin_chat(page, NUM_TOKENS)).not_to_contain_text(FIGURES)
-    page.reload()
+    def begun_and_left() -> tuple[bool, int, list[dict[str, Any]]]:
+        page.get_by_role("button", name="New chat").click()
+        before, sent = app.num_tokens(), sent_to(page, "/chat/ui")
+        is_whole = f"/{FIGURES.pattern}/.test(element.innerText)"
+        return left_by_a_reload(page, begin_chat(page, NUM_TOKENS), is_whole), before, sent
+
+    panel(page, "Chat")
+    is_left, before, sent = seen_at_last(begun_and_left, lambda seen: seen[0])
+    assert is_left
     expect_answered(page, 2, FIGURES)
     page.screenshot(path=SCREENSHOTS / "reloaded-chat.png", full_page=True)
     assert len(sent) == 1
