@@ -12,6 +12,7 @@ from tests.project import PROJECT
 APP = PROJECT / "ts-client" / "examples" / "nextjs"
 SCREENSHOTS = APP / "screenshots"
 SLOW = "light@1.0"  # a letter every five milliseconds
+SLOWLY = "Slowly"  # a prompt for which it is a tenth of a second
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
@@ -57,9 +58,11 @@ def panel(page: Page, tab: str) -> Locator:
     return page.get_by_role("tabpanel", name=tab)
 
 
-def generate(page: Page, version: str | None = None, tokens: int = 200) -> Locator:
+def generate(page: Page, version: str | None = None, tokens: int = 200, prompt: str | None = None) -> Locator:
     """Has the answer begin, which is returned."""
     opened_panel = panel(page, "Generate")
+    if prompt is not None:
+        opened_panel.get_by_label("Prompt").fill(prompt)
     if version is not None:
         opened_panel.get_by_label("Version").select_option(version)
     opened_panel.get_by_label("Most tokens").fill(str(tokens))

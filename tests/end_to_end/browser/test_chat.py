@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.end_to_end.browser.app_page import PHONE, SCREENSHOTS, SLOW, is_free, opened, serious_violations
+from tests.end_to_end.browser.app_page import PHONE, SCREENSHOTS, SLOW, SLOWLY, is_free, opened, serious_violations
 from tests.end_to_end.browser.chat_page import expect_answered, messages, say, settings
 from tests.end_to_end.versions.conftest import Site
 from tests.waiting import wait_until
@@ -71,7 +71,7 @@ def test_a_conversation_goes_on_with_all_that_was_said_and_is_there_again_later(
 def test_stop_keeps_what_is_there_and_frees_the_slot(page: Page, site: Site) -> None:
     settings(page).get_by_label("Version").select_option(SLOW)
     settings(page).get_by_label("Most tokens").fill("900")
-    say(page, "Once")
+    say(page, SLOWLY)
     expect(messages(page).last).to_contain_text("xx")
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
     page.get_by_label("Message", exact=True).press("Escape")
@@ -83,11 +83,11 @@ def test_stop_keeps_what_is_there_and_frees_the_slot(page: Page, site: Site) -> 
 def test_leaving_a_conversation_frees_the_slot_and_keeps_what_was_written(page: Page, site: Site) -> None:
     settings(page).get_by_label("Version").select_option(SLOW)
     settings(page).get_by_label("Most tokens").fill("900")
-    say(page, "Once")
+    say(page, SLOWLY)
     expect(messages(page).last).to_contain_text("xx")
     page.get_by_role("button", name="New chat").click()
     wait_until(lambda: is_free(site))
-    page.get_by_role("button", name="Once", exact=True).click()
+    page.get_by_role("button", name=SLOWLY, exact=True).click()
     expect_answered(page, 2, "light 1.0 · stopped")
 
 

@@ -6,7 +6,16 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.end_to_end.browser.app_page import SCREENSHOTS, SLOW, generate, is_free, opened, panel, serious_violations
+from tests.end_to_end.browser.app_page import (
+    SCREENSHOTS,
+    SLOW,
+    SLOWLY,
+    generate,
+    is_free,
+    opened,
+    panel,
+    serious_violations,
+)
 from tests.end_to_end.versions.conftest import Site
 from tests.waiting import wait_until
 
@@ -30,7 +39,7 @@ def test_the_text_grows_before_it_is_done_and_then_says_who_wrote_it_and_how_fas
 
 
 def test_stop_frees_the_worker_s_slot_and_keeps_the_text_and_who_wrote_it(page: Page, site: Site) -> None:
-    answer = generate(page, SLOW, 900)
+    answer = generate(page, SLOW, 900, SLOWLY)
     expect(answer.locator(".generated")).to_contain_text("x")
     traffic = site.server.gateway.traffic().of("light", "1.0")
     assert traffic is not None
@@ -44,14 +53,14 @@ def test_stop_frees_the_worker_s_slot_and_keeps_the_text_and_who_wrote_it(page: 
 
 def test_a_page_that_is_closed_frees_the_worker_s_slot(browser: Browser, app_url: str, site: Site) -> None:
     with opened(browser, app_url) as page:
-        answer = generate(page, SLOW, 900)
+        answer = generate(page, SLOW, 900, SLOWLY)
         expect(answer.locator(".generated")).to_contain_text("x")
         assert not is_free(site)
     wait_until(lambda: is_free(site))
 
 
 def test_a_worker_that_is_killed_is_said_in_words_and_retry_works_and_keeps_the_focus(page: Page, site: Site) -> None:
-    answer = generate(page, SLOW, 900)
+    answer = generate(page, SLOW, 60, SLOWLY)
     expect(answer.locator(".generated")).to_contain_text("x")
     [description] = site.server.management.describe("light")
     psutil.Process(description.workers[0].pid).send_signal(signal.SIGKILL)
