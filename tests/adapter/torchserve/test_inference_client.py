@@ -12,6 +12,7 @@ from adapter.schema import GenerationRequest, WorkerRequest
 from adapter.settings import Settings
 from adapter.stop_pipe import StopPipe
 from adapter.torchserve.inference_client import InferenceClient, prediction_url
+from handlers.signs_of_life import COMMENT
 from tests.adapter.torchserve.inference_calls import REQUEST, failure_of, run
 from tests.fakes import (
     HEADERS_OF_A_STREAM,
@@ -29,6 +30,15 @@ from tests.held_clock import HeldClock
 async def test_yields_the_workers_events_in_order(inference: InferenceClient) -> None:
     events = await run(inference)
     assert [event.type for event in events] == ["start", "delta", "delta", "done"]
+
+
+async def test_signs_of_life_are_no_events(inference: InferenceClient, torchserve: FakeTorchServe) -> None:
+    async def play(turn: Turn) -> None:
+        for event in answer_to(turn.request, "Hello"):
+            await turn.send(COMMENT, event, COMMENT)
+
+    torchserve.play = play
+    assert [event.type for event in await run(inference)] == ["start", "delta", "done"]
 
 
 async def test_the_worker_gets_every_parameter_and_the_request_id(
