@@ -216,6 +216,11 @@ def typed(error: Exception) -> TorchbridgeError:
     return Internal("The gateway failed on this request.", cause=type(error).__name__)
 
 
+def unasked_cancellation() -> Internal:
+    """In place of a CancelledError that comes from below, where nobody has cancelled the task itself."""
+    return Internal("The gateway failed on this request.", cause="something on its way was cancelled")
+
+
 def from_problem(problem: Problem) -> TorchbridgeError:
     """The exception that stands for what a worker sent the gateway, or the gateway its caller."""
     return ERROR_BY_CODE[problem.code].of(problem)

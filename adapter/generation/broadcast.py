@@ -7,7 +7,7 @@ from contextlib import aclosing
 from copy import copy
 
 from adapter.call import Arrivals
-from adapter.errors import Internal, ShuttingDown, TorchbridgeError
+from adapter.errors import ShuttingDown, TorchbridgeError, unasked_cancellation
 from adapter.schema import DoneEvent, GenerationResponse, StreamEvent
 
 
@@ -88,8 +88,7 @@ class Broadcast:
             return
         except asyncio.CancelledError:
             if not self._has_ended:  # nobody has called `cancel`: the readers would wait for ever
-                cause = "something on its way was cancelled"
-                self._end(Internal("The gateway failed on this request.", cause=cause))
+                self._end(unasked_cancellation())
             raise
         if last is not None:
             self._arrived.append(last)

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import Any, NamedTuple
 
 from adapter.call import Arrivals, Call
-from adapter.errors import Internal
+from adapter.errors import unasked_cancellation
 from adapter.generation.text_generator import TextGenerator
 from adapter.schema import GenerationRequest, GenerationResponse, StreamEvent
 
@@ -65,7 +65,7 @@ async def _pass_on(
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        await arrived.put(Internal("The gateway failed on this request.", cause="something on its way was cancelled"))
+        await arrived.put(unasked_cancellation())
     else:
         await arrived.put(None)
 

@@ -15,7 +15,7 @@ from adapter.errors import (
 from adapter.schema import FieldError, Model, SamplingDefaults
 from adapter.settings import RESTART_TIMEOUT
 from adapter.torchserve.comebacks import Comebacks, VersionKey
-from adapter.torchserve.management_client import ManagementClient
+from adapter.torchserve.management_client import ManagementClient, ModelDescription
 from adapter.torchserve.refreshing import Refreshing
 from adapter.torchserve.served_models import Models, PinnedVersion, ServedModel, served_models
 
@@ -95,14 +95,17 @@ class ModelRegistry:
 
     def has_workers(self, model: str, version: str) -> bool:
         """Whether a worker of this version was ready, as heard last."""
-        served = (self._models.latest or {}).get(model)
-        return served is not None and version in served.pinned and bool(served.pinned[version].workers)
+        described = self._latest_description(model, version)
+        return described is not None and described.ready_workers > 0
 
     def is_queue_empty(self, model: str, version: str) -> bool:
         """Whether no request waits in TorchServe's queue for a worker of this version, as heard last."""
-        served = (self._models.latest or {}).get(model)
-        described = served.described.get(version) if served else None
+        described = self._latest_description(model, version)
         return described is not None and described.job_queue_status.pending_requests == 0
+
+    def _latest_description(self, model: str, version: str) -> ModelDescription | None:
+        served = (self._models.latest or {}).get(model)
+        return served.described.get(version) if served else None
 
     async def resolve(self, model: str | None = None, version: str | None = None) -> PinnedVersion:
         """The model and version that a request means, with at least one worker that is ready, or is expected back.
