@@ -23,6 +23,7 @@ from handlers.encoding_thread import EncodedPrompt, EncodingThread
 from handlers.engine_news import Failure, Step
 from handlers.figures_writer import write_figures
 from handlers.incoming_request import caller_id, read_request
+from handlers.last_words import wait_until_read
 from handlers.linear_layers import computed_in
 from handlers.live_generations import LiveGenerations
 from handlers.logprobs import Logprobs
@@ -66,6 +67,7 @@ class TextGenerationHandler:
         except Exception as error:
             # One line for whoever waits (adapter/torchserve/worker_log.py); the traceback follows it.
             logger.error("torchbridge: cannot load the model: %s", " ".join(str(error).split()))  # noqa: TRY400
+            wait_until_read()
             raise
         silence_call_log()
         read_messages_at_once()

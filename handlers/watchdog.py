@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from handlers.last_words import wait_until_read
+
 logger = logging.getLogger(__name__)
 
 _MOST_BETWEEN_CHECKS = 1.0  # seconds
@@ -22,6 +24,7 @@ def end_worker(reason: str, error: BaseException | None = None) -> None:
     try:
         logger.critical("torchbridge: the worker ends, for TorchServe to start another: %s", reason, exc_info=error)
         faulthandler.dump_traceback()  # of all threads: it tells where one hangs
+        wait_until_read()
     finally:
         # sys.exit would end one thread only, and an orderly end would wait for the one that hangs.
         os._exit(1)

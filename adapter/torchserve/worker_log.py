@@ -16,9 +16,10 @@ NOT_STARTED = "Backend worker error: Backend worker startup time out."
 _CRASH = re.compile(r" - (Fatal Python error: .*)$")
 _ERROR = re.compile(r"(?:^|[ -] )((?:\w+\.)*\w*(?:Error|Exception|Exit|Interrupt)\b.*)$")
 
-# TorchServe closes the output of a worker whose connection is gone (WorkerLifeCycle.java, exit). So the last words of
-# one worker may be lost. That this happens to several in a row is unlikely.
-_MAX_DEATHS, _MAX_SILENT_DEATHS = 2, 3
+# TorchServe closes the output of a worker whose connection is gone (WorkerLifeCycle.java, exit). The handler waits for
+# its own last words to be read (handlers/last_words.py), but those of a worker that cannot import it, or that crashes,
+# may be lost: on two busy cores up to four of ten. That this happens to six in a row is unlikely.
+_MAX_DEATHS, _MAX_SILENT_DEATHS = 2, 6
 
 _SILENT = (
     "it ends without a word, by a signal such as SIGKILL or by an exit of its own, and no counter of the kernel's "

@@ -17,12 +17,13 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from adapter.log_lines.log_line import LogLine
 from adapter.schema import DoneEvent, ErrorCode, ErrorEvent, StreamEvent
+from tests.adapter.archives.throwaway_archive import REFUSES
 from tests.adapter.tracing.gateway_over import TRACE_ID, TRACEPARENT
 from tests.adapter.tracing.otlp_receiver import receiving
 from tests.end_to_end.endless_model import write_endless_model
 from tests.end_to_end.gateway_calls import stream
 from tests.end_to_end.serve_command import LIGHT_TORCHBRIDGE, Serve, read_until, serving, url_in
-from tests.end_to_end.versions.light_archives import LIGHT_HANDLER, LightArchives
+from tests.end_to_end.versions.light_archives import LightArchives
 from tests.processes import hear_interrupts, processes_of
 from tests.project import PROJECT
 
@@ -171,8 +172,7 @@ def test_a_port_in_use_is_one_line(serve: Serve) -> None:
 
 def test_a_model_that_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
     archives = LightArchives(tmp_path / "archives")
-    refusal = "torchbridge: cannot load the model: its weights are of a kind unknown here"
-    refused = archives.make("1.0", handler=f"raise SystemExit({refusal!r})\n{LIGHT_HANDLER}")
+    refused = archives.make("1.0", handler=REFUSES)
     with serving(tmp_path, LIGHT_TORCHBRIDGE) as serve:
         process = serve("--model", str(refused), "--key", str(archives.public_key))
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from adapter.schema import DeltaEvent, DoneEvent, ErrorCode, ErrorEvent, StartEvent
+from handlers import text_generation
 from handlers.answer_text import AnswerText
 from handlers.engine_news import Step
 from handlers.forward_pass import Piece
@@ -271,12 +272,17 @@ def test_deltas_hold_whole_characters(frontend: FakeFrontend) -> None:
     assert "".join(event.text for event in client.events if isinstance(event, DeltaEvent)) == response(client).text
 
 
-def test_model_that_cannot_be_loaded_is_said_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_model_that_cannot_be_loaded_is_said_in_one_line_which_is_read_before_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(text_generation, "wait_until_read", lambda: said.extend(caplog.messages))
     (tmp_path / "model").mkdir()
     with pytest.raises(ValueError, match="Unrecognized model"):
         FakeFrontend(tmp_path)
 
-    assert [record.message.startswith("torchbridge: cannot load the model: ") for record in caplog.records] == [True]
+    assert said == caplog.messages
+    assert [message.startswith("torchbridge: cannot load the model: ") for message in said] == [True]
 
 
 def test_weights_of_8_bits_are_served_like_others_and_say_the_same(

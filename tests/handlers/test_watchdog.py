@@ -1,5 +1,6 @@
 """The end of a worker that cannot go on."""
 
+import select
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -31,6 +32,17 @@ def test_the_whole_process_ends_from_any_thread_and_says_why() -> None:
     assert "the worker ends, for TorchServe to start another: the engine cannot go on" in worker.stderr
     assert "RuntimeError: the device is gone" in worker.stderr
     assert worker.stderr.count("most recent call first") == 2  # the stacks of both threads
+
+
+def test_it_does_not_end_before_why_is_read() -> None:
+    with subprocess.Popen([sys.executable, "-c", PROGRAM], stderr=subprocess.PIPE) as worker:
+        assert worker.stderr is not None
+        select.select([worker.stderr], [], [])
+        with pytest.raises(subprocess.TimeoutExpired):
+            worker.wait(0.5)
+        worker.communicate()
+
+    assert worker.returncode == 1
 
 
 @pytest.mark.parametrize(("limit", "is_ended"), [(-1.0, True), (3_600.0, False)])

@@ -1,5 +1,6 @@
 """A TorchServe that does not start, or whose workers do not, is one clear error."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +10,7 @@ import pytest
 
 from adapter.torchserve.loading import NotReady, find_unready, wait_until_ready
 from adapter.torchserve.server_process import StartFailed, TorchServeProcess
-from adapter.torchserve.worker_log import WorkerLog
+from adapter.torchserve.worker_log import REFUSAL, WorkerLog
 from tests.adapter.archives.throwaway_archive import (
     ANSWERS,
     CRASHES,
@@ -21,7 +22,7 @@ from tests.adapter.archives.throwaway_archive import (
 )
 from tests.free_ports import torchserve_properties
 from tests.processes import processes_of
-from tests.waiting import PATIENCE_WITH_WORKERS
+from tests.waiting import PATIENCE_WITH_WORKERS, wait_until
 
 HANDLERS = {"refuses": REFUSES, "fails-to-import": FAILS_TO_IMPORT, "crashes": CRASHES, "is-too-slow": LOADS_FOR_EVER}
 
@@ -78,6 +79,18 @@ def test_a_worker_that_cannot_load_is_one_clear_error(failing: Failing, name: st
     look = partial(find_unready, failing.torchserve.management, name, "1.0", failing.logs[name])
     with pytest.raises(NotReady, match=reason):
         wait_until_ready(look, timeout=PATIENCE_WITH_WORKERS, see=failing.torchserve.directory.logs)
+
+
+@pytest.mark.torchserve
+def test_why_a_worker_refuses_is_in_the_log_of_each_of_its_lives(failing: Failing) -> None:
+    def said_and_ended() -> list[str]:
+        """Which of the two each line on the standard error of its workers tells."""
+        log = failing.torchserve.directory.worker_log.read_text(encoding="utf-8")
+        ends = re.findall(rf" W-\d+-refuses_1\.0-stderr - ({REFUSAL}|Stopped Scanner)", log)
+        return ["said" if end == REFUSAL else "ended" for end in ends]
+
+    wait_until(lambda: said_and_ended().count("ended") >= 4, PATIENCE_WITH_WORKERS)
+    assert said_and_ended()[:8] == ["said", "ended"] * 4
 
 
 @pytest.mark.torchserve

@@ -130,7 +130,7 @@ def test_a_second_death_is_a_failure_with_its_reason(version_log: WorkerLog) -> 
 
 
 def test_deaths_without_a_word_are_a_failure_too_and_memory_is_not_blamed(version_log: WorkerLog) -> None:
-    append(version_log, of("2.0", *[START, DEATH] * 2))
+    append(version_log, of("2.0", *[START, DEATH] * 5))
     assert failure_of(version_log) is None
     append(version_log, of("2.0", START, DEATH))
     failure = failure_of(version_log)

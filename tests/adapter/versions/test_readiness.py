@@ -85,7 +85,7 @@ def test_a_version_that_vanished_is_not_waited_for(server: FakeServer, log: Work
     ("said", "reason"),
     [
         pytest.param(REFUSAL, "cannot load the model: too large", id="it says why"),
-        pytest.param(DEATH * 3, "dies while it loads the model", id="it dies again and again"),
+        pytest.param(DEATH * 6, "dies while it loads the model", id="it dies again and again"),
     ],
 )
 def test_a_worker_that_gave_up_is_not_waited_for(
