@@ -1,11 +1,13 @@
 """A prompt and the text that goes on from it, and two versions side by side, with the real stack behind them."""
 
 import signal
+from pathlib import Path
 
 import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from adapter.schema import MAX_LENGTH
 from tests.end_to_end.browser.app_page import (
     SCREENSHOTS,
     SLOW,
@@ -17,22 +19,29 @@ from tests.end_to_end.browser.app_page import (
     serious_violations,
 )
 from tests.end_to_end.versions.conftest import Site
+from tests.end_to_end.versions.long_answer import LongAnswer
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.torchserve
 
 
-def test_the_text_grows_before_it_is_done_and_then_says_who_wrote_it_and_how_fast(page: Page) -> None:
-    answer = generate(page, SLOW, 900)
-    status = answer.get_by_role("status")
-    expect(status).to_have_text("Writing")
+def test_the_text_grows_before_it_is_done_and_then_says_who_wrote_it_and_how_fast(page: Page, tmp_path: Path) -> None:
+    long = LongAnswer(tmp_path / "ended")
+    answer = generate(page, SLOW, MAX_LENGTH, str(long.file))
+    status, text = answer.get_by_role("status"), answer.locator(".generated")
     lengths: list[int] = []
-    while status.inner_text() == "Writing":
-        lengths.append(len(answer.locator(".generated").inner_text()))
-    assert len(set(lengths)) > 2
-    assert lengths == sorted(lengths)
+
+    def has_grown_twice() -> bool:
+        lengths.append(len(text.inner_text()))
+        return len(set(lengths)) > 2
+
+    expect(status).to_have_text("Writing")
+    wait_until(has_grown_twice)
+    expect(status).to_have_text("Writing")
+    long.end()
     expect(status).to_have_text("Done")
-    assert len(answer.locator(".generated").inner_text()) == 900
+    lengths.append(len(text.inner_text()))
+    assert lengths == sorted(lengths)
     expect(answer.locator("dl")).to_contain_text("light 1.0")
     for figure in ("Tokens per second", "First token"):
         expect(answer.locator("dl")).to_contain_text(figure)
