@@ -79,6 +79,8 @@ class HttpProtocol(H11Protocol):
             self._metrics.add_refusal(no_room.status)
             self._answer(no_room, uuid.uuid4().hex)
             self.transport.close()  # at once: no connection is left for a slow end, either
+        elif self._shutdown.has_stopped_listening:  # uvicorn has told those that it knew
+            self.shutdown()
 
     def data_received(self, data: bytes) -> None:
         if not self._take_turn(self._read, data):

@@ -6,10 +6,11 @@ from adapter.errors import ShuttingDown
 
 
 class Shutdown:
-    """Lives in one event loop; `begin`, `end_after` and `end` are to be called there."""
+    """Lives in one event loop, where all but its properties are to be called."""
 
     def __init__(self) -> None:
         self._has_begun = False
+        self._has_stopped_listening = False
         self._is_over = False
         self._limits: set[asyncio.Timeout] = set()
 
@@ -20,6 +21,14 @@ class Shutdown:
     def begin(self) -> None:
         """From now on the gateway is not ready, and each answer is the last one of its connection."""
         self._has_begun = True
+
+    @property
+    def has_stopped_listening(self) -> bool:
+        return self._has_stopped_listening
+
+    def stop_listening(self) -> None:
+        """From now on a connection that comes is one that was accepted before, and its request may be on its way."""
+        self._has_stopped_listening = True
 
     def end_after(self, grace: float) -> None:
         """After `grace` seconds nothing goes on."""

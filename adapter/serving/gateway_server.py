@@ -144,6 +144,7 @@ class GatewayServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._end.begin()
+        self._end.stop_listening()
         self._end.end_after(self._grace)
         hurrying = asyncio.create_task(self._end_when_hurried())
         try:
