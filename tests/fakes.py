@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import socket
 import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
@@ -97,7 +98,13 @@ class FakeTorchServe:
         return self
 
     async def __aexit__(self, *exception: object) -> None:
+        server = self._runner.server
         await self._runner.cleanup()
+        await asyncio.sleep(0)  # connections that were accepted at its end are made by now, and aiohttp has missed them
+        for connection in server.connections if server else ():
+            if connection.transport is not None:
+                connection.transport.abort()
+        await asyncio.sleep(0)
 
     @property
     def url(self) -> str:
@@ -228,11 +235,21 @@ async def wait_for(condition: Callable[[], object]) -> None:
         await asyncio.to_thread(time.sleep, 0.005)  # the loop's own timers stand still where a test holds the clock
 
 
+class LeavingNothing(uvicorn.Server):
+    """uvicorn knows nothing at its end of a connection that is accepted in that moment: this closes it."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        for connection in self.server_state.connections:
+            connection.transport.abort()
+        await asyncio.sleep(0)
+
+
 @contextmanager
 def serving(app: FastAPI, metrics: HttpMetrics | None = None) -> Iterator[str]:
     """The address of a uvicorn that serves `app` from a thread of its own."""
     listener = bind("127.0.0.1", 0, "the gateway", "")
-    server = uvicorn.Server(server_config(app, metrics=metrics, timeout_graceful_shutdown=1))
+    server = LeavingNothing(server_config(app, metrics=metrics, timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

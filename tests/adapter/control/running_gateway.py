@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import uvicorn
-
 from adapter.control.app import TwoSockets, listen
 from adapter.control.messages import control_socket
 from adapter.gateway import create_app
@@ -15,7 +13,7 @@ from adapter.serving.gateway_server import server_config
 from adapter.settings import Settings
 from adapter.torchserve.model_registry import ModelRegistry
 from adapter.torchserve.ports import bind
-from tests.fakes import FakeInference, FakeManagement
+from tests.fakes import FakeInference, FakeManagement, LeavingNothing
 
 
 @contextmanager
@@ -25,7 +23,7 @@ def running_gateway(
     """Its address; its control socket is in `directory`."""
     app = create_app(settings or Settings(), inference=inference, registry=ModelRegistry(management, None))
     with bind("127.0.0.1", 0, "the gateway", "") as tcp, listen(control_socket(directory)) as control:
-        server = uvicorn.Server(server_config(TwoSockets(app, app.state.control), timeout_graceful_shutdown=1))
+        server = LeavingNothing(server_config(TwoSockets(app, app.state.control), timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [tcp, control]})
         thread.start()
         while not server.started:

@@ -5,13 +5,12 @@ import socket
 import struct
 import threading
 
-import uvicorn
-
 from adapter.gateway import create_app
 from adapter.http.protocol import HttpProtocol
 from adapter.serving.gateway_server import server_config
 from adapter.settings import Settings
 from adapter.torchserve.ports import bind
+from tests.fakes import LeavingNothing
 from tests.waiting import wait_until
 
 RESET_AT_CLOSE = struct.pack("ii", 1, 0)
@@ -24,7 +23,7 @@ def num_protocols(port: int) -> int:
 
 
 def test_a_connection_that_was_reset_is_not_kept_alive() -> None:
-    server = uvicorn.Server(server_config(create_app(Settings()), timeout_keep_alive=3_600))
+    server = LeavingNothing(server_config(create_app(Settings()), timeout_keep_alive=3_600))
     with bind("127.0.0.1", 0, "the gateway", "") as listener:
         port = listener.getsockname()[1]
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
