@@ -8,7 +8,7 @@ from pathlib import Path
 from adapter.archives.verification import verify_archive
 from adapter.errors import TorchbridgeError
 from adapter.torchserve.loading import describe_version
-from adapter.versions.changes import Report, unregister
+from adapter.versions.changes import Report, scale_workers, unregister
 from adapter.versions.errors import LoadFailed, ServerBusy, VersionError
 from adapter.versions.journal import Journal
 from adapter.versions.model_store import ModelStore
@@ -148,5 +148,5 @@ def _scale(server: RunningServer, model: str, version: str, deployed: VersionSta
     description = describe_version(server.management, model, version)
     if description is None or description.min_workers == deployed.workers:
         return False
-    server.management.scale(model, version, deployed.workers)
+    scale_workers(server, model, version, deployed.workers)
     return True

@@ -15,7 +15,7 @@ from adapter.errors import ModelNotFound
 from adapter.process.stop_signals import Stopped, postponed_stop
 from adapter.torchserve.loading import describe_version
 from adapter.torchserve.management_client import ModelDescription
-from adapter.versions.changes import state_with_default, state_without, withdraw
+from adapter.versions.changes import scale_workers, state_with_default, state_without, withdraw
 from adapter.versions.journal import Operation, Step, Unfinished
 from adapter.versions.running_server import RunningServer
 from adapter.versions.server_state import ServerState, VersionState
@@ -102,7 +102,7 @@ def _release(server: RunningServer, found: Found) -> None:
 def _scale_back(server: RunningServer, found: Found) -> None:
     workers = 1 if found.recorded is None else found.recorded.workers
     if found.description is not None and found.description.min_workers != workers:
-        server.management.scale(found.operation.model, found.operation.version, workers)
+        scale_workers(server, found.operation.model, found.operation.version, workers)
     _release(server, found)
 
 

@@ -13,7 +13,7 @@ import psutil
 
 from adapter.torchserve.loading import describe_versions
 from adapter.torchserve.management_client import ModelDescription, WorkerDescription
-from adapter.versions.changes import Report
+from adapter.versions.changes import Report, scale_workers
 from adapter.versions.running_server import RunningServer
 from adapter.versions.unpacked_archives import is_unpacked
 
@@ -60,8 +60,8 @@ class WorkerRevival:
                 self._end_torchserve()
                 return
             self._report(f"TorchServe has given up the worker of {model} {name}: starting another one")
-            server.management.scale(model, name, 0)  # a number that it has already would change nothing
-            server.management.scale(model, name, deployed.workers)
+            scale_workers(server, model, name, 0)  # a number that it has already would change nothing
+            scale_workers(server, model, name, deployed.workers)
 
 
 def _unready(server: RunningServer) -> Iterator[tuple[_Version, ModelDescription]]:

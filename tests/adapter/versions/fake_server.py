@@ -13,6 +13,7 @@ import pytest
 from adapter.archives.archive import build_archive
 from adapter.archives.archive_reader import read_record
 from adapter.control.messages import HOLD_SECONDS, ModelTraffic, TrafficReport, VersionTraffic
+from adapter.errors import UpstreamProtocol
 from adapter.probes import Probe, Probes
 from adapter.settings import Settings
 from adapter.simulator.management import description
@@ -76,7 +77,10 @@ class Clock:
 
 @dataclass
 class FakeManagement:
-    """As ManagementClient. A version's workers are ready or not; those that it starts are."""
+    """As ManagementClient. A version's workers are ready or not; those that it starts are.
+
+    stumbles: it fails once workers have ended, as TorchServe does where one had the request of a caller who has left.
+    """
 
     store: ModelStore
     models: dict[str, dict[str, list[bool]]] = field(default_factory=dict)
@@ -85,6 +89,7 @@ class FakeManagement:
     queued: int = 0
     changes: list[tuple[object, ...]] = field(default_factory=list)
     starts_ready: bool = True
+    stumbles: bool = False
 
     def describe(self, name: str) -> list[ModelDescription]:
         return [
@@ -118,6 +123,8 @@ class FakeManagement:
         self.changes.append(("scale", name, version, workers))
         self.wanted[name, version] = workers
         running[:] = [*running, *[self.starts_ready] * workers][:workers]
+        if self.stumbles and not workers:
+            raise UpstreamProtocol("a NullPointerException")
 
     def unregister(self, name: str, version: str) -> None:
         self._workers(name, version)

@@ -165,8 +165,9 @@ def test_nobody_recovers_what_another_command_is_at(
         pytest.fail("it is locked")
 
 
+@pytest.mark.parametrize("stumbles", [False, True])
 def test_a_version_that_cannot_be_loaded_again_stays_unloaded_and_blocks_nobody(
-    server: FakeServer, lines: Lines
+    server: FakeServer, lines: Lines, *, stumbles: bool
 ) -> None:
     leave(
         server,
@@ -179,6 +180,7 @@ def test_a_version_that_cannot_be_loaded_again_stays_unloaded_and_blocks_nobody(
     server.management.starts_ready = False
     server.management.scale("tiny", "2.0", 0)
     server.management.scale("tiny", "2.0", 1)
+    server.management.stumbles = stumbles
     recover(server, lines)
     assert server.journal.unfinished() is None
     assert server.management.models["tiny"]["2.0"] == []

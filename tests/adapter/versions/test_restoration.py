@@ -79,6 +79,17 @@ def test_what_was_deployed_beside_the_default_is_loaded_again(restored: FakeServ
     assert restored.registered() == ["1.0", "2.0"]
 
 
+@pytest.mark.parametrize("stumbles", [False, True])
+def test_what_was_unloaded_is_unloaded_again(restored: FakeServer, lines: Lines, *, stumbles: bool) -> None:
+    known = restored.state.models["tiny"]
+    unloaded = known.versions["1.0"].model_copy(update={"workers": 0})
+    restored.save(restored.state.with_model("tiny", known.with_version("1.0", unloaded)))
+    restored.management.stumbles = stumbles
+    restore_others(lambda: restored, lines)
+    assert restored.management.models["tiny"]["1.0"] == []
+    assert not any("left out" in line for line in lines)
+
+
 def test_what_does_not_load_any_more_is_left_out_and_the_default_goes_on(restored: FakeServer, lines: Lines) -> None:
     restored.management.starts_ready = False
     restore_others(lambda: restored, lines)

@@ -53,6 +53,13 @@ def test_a_worker_is_started_when_torchserve_tries_no_more(looks: Looks) -> None
     assert looks.reports == ["TorchServe has given up the worker of tiny 2.0: starting another one"]
 
 
+def test_it_is_started_also_where_torchserve_stumbles_over_the_end_of_the_last_one(looks: Looks) -> None:
+    looks.server.management.stumbles = True
+    lose_worker(looks.server)
+    looks.after(0)
+    assert looks.after(PATIENCE) == [("scale", "tiny", "2.0", 0), ("scale", "tiny", "2.0", 1)]
+
+
 @pytest.mark.parametrize("lost", ["", "model/config.json"])
 def test_one_of_which_what_was_unpacked_is_lost_has_it_unpacked_again(
     looks: Looks, ends: list[None], lost: str
