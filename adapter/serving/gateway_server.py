@@ -130,13 +130,17 @@ class GatewayServer(uvicorn.Server):
         """Like uvicorn's own, which would give TLS to all sockets or none: the control socket is a file here."""
         tls = None if self._tls is None or listener.family == socket.AF_UNIX else self._tls.context
         return await asyncio.get_running_loop().create_server(
-            lambda: self.config.http_protocol_class(  # type: ignore[call-arg]
-                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
-            ),
+            self.make_protocol,
             sock=listener,
             backlog=self.config.backlog,
             ssl=tls,
             ssl_handshake_timeout=HttpProtocol.head_timeout if tls else None,
+        )
+
+    def make_protocol(self) -> asyncio.Protocol:
+        """Of a connection that is accepted, as uvicorn makes it."""
+        return self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
 
     async def on_tick(self, counter: int) -> bool:

@@ -24,13 +24,8 @@ class AcceptingLast(GatewayServer):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.caller = socket.create_connection(listener.getsockname(), PATIENCE)
             accepted, _ = listener.accept()
-        self.made = loop.create_task(loop.connect_accepted_socket(self.protocol, accepted))
+        self.made = loop.create_task(loop.connect_accepted_socket(self.make_protocol, accepted))
         await super().shutdown(sockets)
-
-    def protocol(self) -> HttpProtocol:
-        return self.config.http_protocol_class(  # type: ignore[call-arg, return-value]
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
-        )
 
 
 @pytest.mark.parametrize("asks", [True, False])
