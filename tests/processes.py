@@ -21,3 +21,11 @@ def processes_of(run_directory: Path) -> list[psutil.Process]:
 def hear_interrupts() -> None:
     """A shell that starts the tests in the background lets them, and what they start, ignore Ctrl-C."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def has_status(process: psutil.Process, status: str) -> bool:
+    """`status` is one of psutil's."""
+    try:
+        return process.status() == status
+    except psutil.NoSuchProcess:
+        return False

@@ -23,6 +23,7 @@ from tests.end_to_end.versions.long_answer import LongAnswer
 from tests.faults.made import kill_the_worker
 from tests.faults.record import Fate, Outcome
 from tests.faults.under_load import make_fault
+from tests.processes import has_status
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.torchserve
@@ -185,11 +186,11 @@ def test_it_is_not_ready_while_torchserve_stands_still(server: Server) -> None:
     for _ in range(TRIES):
         java = server.java()
         java.suspend()
-        wait_until(lambda java=java: stands_still(java) or not java.is_running())
+        wait_until(lambda java=java: has_status(java, psutil.STATUS_STOPPED) or not java.is_running())
         with ThreadPoolExecutor(2) as pool:
             is_served, readiness = pool.submit(server.is_served), pool.submit(server.readiness)
             wait([is_served, readiness])
-        if stands_still(java):  # and was not killed by then
+        if has_status(java, psutil.STATUS_STOPPED):  # and was not killed by then
             java.resume()
             break
         wait_until(server.has_ready_worker)
@@ -198,13 +199,6 @@ def test_it_is_not_ready_while_torchserve_stands_still(server: Server) -> None:
         pytest.fail("the machine was never quick enough to ask before it is killed")
     assert not is_served.result()
     expect_problem(readiness.result(), "model_not_ready")
-
-
-def stands_still(process: psutil.Process) -> bool:
-    try:
-        return process.status() == psutil.STATUS_STOPPED
-    except psutil.NoSuchProcess:
-        return False
 
 
 def test_it_is_ready_while_all_slots_are_taken(server: Server, tmp_path: Path) -> None:

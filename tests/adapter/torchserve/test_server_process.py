@@ -16,7 +16,7 @@ import pytest
 from adapter.torchserve.server_process import StartFailed, TorchServeProcess
 from tests.adapter.archives.throwaway_archive import ANSWERS, READS_THE_TERMINAL, write_archive
 from tests.free_ports import torchserve_properties
-from tests.processes import processes_of
+from tests.processes import has_status, processes_of
 from tests.waiting import wait_until
 
 EVERY_POINT = "TORCHBRIDGE_TEST_EVERY_POINT" in os.environ
@@ -154,13 +154,6 @@ def test_a_handler_that_reads_the_terminal_of_the_starter_stops_nobody(tmp_path:
             os.close(keyboard)
             os.close(terminal)
     wait_until(lambda: not processes_of(tmp_path / "run"))
-
-
-def has_status(process: psutil.Process, status: str) -> bool:
-    try:
-        return process.status() == status
-    except psutil.NoSuchProcess:
-        return False
 
 
 @dataclass(frozen=True)
