@@ -42,6 +42,7 @@ def test_the_text_grows_before_it_is_done_and_then_says_who_wrote_it_and_how_fas
     expect(status).to_have_text("Done")
     lengths.append(len(text.inner_text()))
     assert lengths == sorted(lengths)
+    expect(answer.locator("dl")).to_contain_text(f"Tokens{lengths[-1]}")  # a letter each
     expect(answer.locator("dl")).to_contain_text("light 1.0")
     for figure in ("Tokens per second", "First token"):
         expect(answer.locator("dl")).to_contain_text(figure)
