@@ -4,9 +4,13 @@ import os
 import select
 import subprocess
 import sys
+from pathlib import Path
 from typing import Self
 
 import pytest
+
+from handlers import text_generation
+from tests.handlers.fake_frontend import FakeFrontend
 
 # It says where it is over a pipe of its own, which is not waited for.
 PROGRAM = """
@@ -70,3 +74,16 @@ def test_it_does_not_wait_for_what_is_no_pipe() -> None:
 def test_it_does_not_wait_for_streams_that_are_closed() -> None:
     program = "import sys; from handlers import last_words; sys.stdout.close(); last_words.wait_until_read()"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_model_that_cannot_be_loaded_is_said_in_one_line_which_is_read_before_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(text_generation, "wait_until_read", lambda: said.extend(caplog.messages))
+    (tmp_path / "model").mkdir()
+    with pytest.raises(ValueError, match="Unrecognized model"):
+        FakeFrontend(tmp_path)
+
+    assert said == caplog.messages
+    assert [message.startswith("torchbridge: cannot load the model: ") for message in said] == [True]

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from adapter.schema import DeltaEvent, DoneEvent, ErrorCode, ErrorEvent, StartEvent
-from handlers import text_generation
 from handlers.answer_text import AnswerText
 from handlers.engine_news import Step
 from handlers.forward_pass import Piece
@@ -270,19 +269,6 @@ def test_deltas_hold_whole_characters(frontend: FakeFrontend) -> None:
     frontend.run()
 
     assert "".join(event.text for event in client.events if isinstance(event, DeltaEvent)) == response(client).text
-
-
-def test_model_that_cannot_be_loaded_is_said_in_one_line_which_is_read_before_the_end(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    said: list[str] = []
-    monkeypatch.setattr(text_generation, "wait_until_read", lambda: said.extend(caplog.messages))
-    (tmp_path / "model").mkdir()
-    with pytest.raises(ValueError, match="Unrecognized model"):
-        FakeFrontend(tmp_path)
-
-    assert said == caplog.messages
-    assert [message.startswith("torchbridge: cannot load the model: ") for message in said] == [True]
 
 
 def test_weights_of_8_bits_are_served_like_others_and_say_the_same(
