@@ -98,13 +98,7 @@ class FakeTorchServe:
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        server = self._runner.server
         await self._runner.cleanup()
-        await asyncio.sleep(0)  # connections that were accepted at its end are made by now, and aiohttp has missed them
-        for connection in server.connections if server else ():
-            if connection.transport is not None:
-                connection.transport.abort()
-        await asyncio.sleep(0)
 
     @property
     def url(self) -> str:
